@@ -1,0 +1,1 @@
+"""glr: compose, train, score and compare image-retrieval models."""
