@@ -1,0 +1,99 @@
+"""Backbones: images [B, S, S, 3], normalised, to feature maps [B, h, w, C]."""
+
+import re
+from pathlib import Path
+
+import keras
+
+from glr.errors import GlrError
+
+
+def KerasApplication(  # noqa: N802
+    *,
+    application: str,
+    weights: str | None,
+    trainable: str,
+    batchnorm_momentum: float | None,
+    image_size: int,
+) -> keras.Model:
+    """A network of `keras.applications` without its classifier and without its own input scaling.
+
+    Args:
+        application: the name of its constructor, e.g. "DenseNet201".
+        weights: "imagenet", None for random ones, or a file of weights for the network without its classifier.
+        trainable: "all", "none", or the name of the first layer that trains (those before it are frozen).
+        batchnorm_momentum: of the moving averages of every BatchNorm; None keeps the published one.
+        image_size: S, pixels.
+
+    Raises:
+        ValueError: an image size, layer name or file that the network does not take.
+        GlrError: the ImageNet weights cannot be downloaded.
+    """
+    constructor = getattr(keras.applications, application, None)
+    if constructor is None:
+        raise ValueError(f"application={application}: keras.applications has no such network")
+    if weights not in {None, "imagenet"} and not Path(weights).is_file():
+        raise ValueError(f"weights={weights}: no such file; give imagenet, null or a file of weights")
+    # The input is normalised as data.normalization says: the networks that bring a scaling of their own lose it.
+    own_scaling = application.startswith(("ConvNeXt", "EfficientNetV2", "MobileNetV3"))
+    extra = {"include_preprocessing": False} if own_scaling else {}
+    shape = (image_size, image_size, 3)
+    try:
+        network = constructor(include_top=False, weights=weights, input_shape=shape, **extra)
+    except ValueError as error:
+        if minimum := re.search(r"Input size must be at least (\d+)", str(error)):
+            raise ValueError(
+                f"{application} needs images of at least {minimum[1]} pixels: data.image_size={image_size}"
+            ) from error
+        raise
+    except Exception as error:
+        if "URL fetch failure" not in str(error):
+            raise
+        raise GlrError(
+            f"backbone.weights=imagenet: the ImageNet weights of {application} could not be downloaded; "
+            "connect to the network once (they are cached in ~/.keras), give a weights file, or set "
+            "backbone.weights=null for random weights"
+        ) from error
+    if re.fullmatch(r"EfficientNetB\d", application):
+        # This family has no switch for its scaling layers: cut the network behind them.
+        network = keras.Model(network.get_layer("stem_conv_pad").input, network.output, name=network.name)
+    return _configured(network, trainable, batchnorm_momentum)
+
+
+def SmallCNN(  # noqa: N802
+    *,
+    width: int,
+    weights: str | None,
+    trainable: str,
+    batchnorm_momentum: float | None,
+    image_size: int,
+) -> keras.Model:
+    """Four 3x3 convolutions of stride 2 with BatchNorm and ReLU, `width` to 8 x `width` channels.
+
+    Raises:
+        ValueError: a layer name or file that it does not take.
+    """
+    images = x = keras.Input((image_size, image_size, 3))
+    for block, channels in enumerate([width, 2 * width, 4 * width, 8 * width]):
+        x = keras.layers.Conv2D(channels, 3, 2, "same", use_bias=False, name=f"conv{block}")(x)
+        x = keras.layers.BatchNormalization(name=f"norm{block}")(x)
+        x = keras.layers.ReLU(name=f"relu{block}")(x)
+    network = keras.Model(images, x, name="small_cnn")
+    if weights is not None:
+        if not Path(weights).is_file():
+            raise ValueError(f"weights={weights}: no such file; give null or a file of weights")
+        network.load_weights(weights)
+    return _configured(network, trainable, batchnorm_momentum)
+
+
+def _configured(network: keras.Model, trainable: str, batchnorm_momentum: float | None) -> keras.Model:
+    names = [layer.name for layer in network.layers]
+    if trainable not in {"all", "none", *names}:
+        raise ValueError(f"trainable={trainable}: give all, none or one of the layers {names[0]} ... {names[-1]}")
+    first = {"all": 0, "none": len(names)}.get(trainable)
+    first = names.index(trainable) if first is None else first
+    for position, layer in enumerate(network.layers):
+        layer.trainable = position >= first
+        if batchnorm_momentum is not None and isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = batchnorm_momentum
+    return network

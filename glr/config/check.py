@@ -1,0 +1,165 @@
+"""Compose a command line, every job of a sweep included, and answer each mistake with one sentence."""
+
+import re
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from glr.config import component
+from glr.config.schema import MINIMA, RUNTIME_ARGUMENTS
+from glr.errors import GlrError
+
+# The checkout's conf/, else the copy that the wheel carries.
+CONF = next(p for p in (Path(__file__).parents[2] / "conf", Path(__file__).parents[1] / "conf") if p.is_dir())
+
+
+def check_command_line(config_name: str, overrides: list[str], multirun: bool, required: bool = True) -> None:
+    """Compose and check every job that these overrides stand for.
+
+    Raises:
+        GlrError: the first mistake, in one sentence; in a sweep it names the job.
+    """
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        jobs = list(_jobs(config_name, overrides, multirun))
+        for number, job in enumerate(jobs):
+            try:
+                try:
+                    check(_compose(config_name, job), required)
+                except component.UnknownSettingError as error:
+                    raise _unknown_setting(error.key, config_name) from error
+            except GlrError as error:
+                if len(jobs) == 1:
+                    raise
+                raise GlrError(f"job {number} of {len(jobs)} ({' '.join(job)}): {error}") from error
+
+
+def check(config: DictConfig, required: bool = True) -> None:
+    """Check a composed config (with its `hydra` node): every component's arguments, bounds, and nothing missing.
+
+    Raises:
+        GlrError: the first mistake, in one sentence.
+    """
+    choices = config.hydra.runtime.choices
+    settings = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+    for key, node in component.components(settings):
+        group = key.split(".")[0]
+        file = CONF / group / f"{choices.get(group)}.yaml"
+        defaults: Any = OmegaConf.to_container(OmegaConf.load(file)) if file.is_file() else {}
+        component.check(key, node, RUNTIME_ARGUMENTS.get(group, set()), defaults)
+    for key, lowest in MINIMA.items():
+        value = OmegaConf.select(settings, key)
+        if value is not None and value < lowest:
+            raise GlrError(f"{key}={value}: expected at least {lowest}")
+    missing = sorted(OmegaConf.missing_keys(settings))
+    if missing and required:
+        raise GlrError(f"{', '.join(missing)}: a value is needed; give it as {missing[0]}=VALUE")
+    try:
+        OmegaConf.to_container(settings, resolve=True)
+    except OmegaConfBaseException as error:
+        raise GlrError(f"{getattr(error, 'full_key', None) or 'config'}: {_first_line(error)}") from error
+
+
+def _jobs(config_name: str, overrides: list[str], multirun: bool) -> Iterator[list[str]]:
+    """The overrides of each job; one job where this is no sweep."""
+    parsed = _parse(overrides)
+    plain = [o.input_line or "" for o in parsed if not o.is_sweep_override()]
+    config = _compose(config_name, plain)
+    swept = dict(config.hydra.sweeper.params or {}) if "params" in config.hydra.sweeper else {}
+    multirun = multirun or config.hydra.mode == RunMode.MULTIRUN
+    if not multirun:
+        for override in parsed:
+            if override.is_sweep_override():
+                raise GlrError(f"{override.input_line}: several values make a sweep; add -m to run them all")
+        yield overrides
+        return
+    named = {override.get_key_element() for override in parsed}
+    parsed = _parse([f"{key}={value}" for key, value in swept.items() if key not in named]) + parsed
+    values = [list(_values(override)) for override in parsed]
+    yield from _product(values)
+
+
+def _parse(overrides: list[str]) -> list[Override]:
+    try:
+        return OverridesParser.create().parse_overrides(overrides)
+    except HydraException as error:
+        raise GlrError(f"{_first_line(error)}: a setting is given as key=value") from error
+
+
+def _values(override: Override) -> Iterable[str]:
+    if override.is_sweep_override() and override.is_discrete_sweep():
+        return [f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]
+    if override.is_sweep_override():
+        return []  # a continuous range: its sweeper draws from it later
+    return [override.input_line or ""]
+
+
+def _product(values: list[list[str]]) -> Iterator[list[str]]:
+    jobs: list[list[str]] = [[]]
+    for options in values:
+        jobs = [[*job, option] for job in jobs for option in options] if options else jobs
+    return iter(jobs)
+
+
+def _compose(config_name: str, overrides: list[str]) -> DictConfig:
+    try:
+        return compose(config_name, overrides, return_hydra_config=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise _explained(error, config_name) from error
+
+
+def _explained(error: Exception, config_name: str) -> GlrError:
+    """Hydra's error as one sentence that names the key and what would be right."""
+    text, cause = str(error), error.__cause__
+    if choice := re.search(r"Could not find '([^']+)/([^'/]+)'", text):
+        group, name = choice.groups()
+        known = sorted(file.stem for file in (CONF / group).glob("*.yaml"))
+        return _unknown_choice(group, name, known)
+    if key := re.search(r"Could not override '([^']+)'", text) or re.search(r"Key '([^']+)' is not in", text):
+        full = re.search(r"full_key: (\S+)", f"{text}\n{cause}")
+        return _unknown_setting(full[1] if full else key[1], config_name)
+    if merging := re.search(r"Error merging override (.+)", text):
+        value = _first_line(cause or error)
+        if options := re.search(r"Invalid value '.*', expected one of (.*)", value):
+            return GlrError(f"{merging[1]}: expected one of {options[1].strip('[]')}")
+        if kind := re.search(r"could not be converted to (\w+)", value):
+            words = {"Integer": "a whole number", "Float": "a number", "Boolean": "true or false"}
+            return GlrError(f"{merging[1]}: expected {words.get(kind[1], kind[1])}")
+        return GlrError(f"{merging[1]}: {value}")
+    return GlrError(" ".join(text.split()))
+
+
+def _unknown_choice(group: str, name: str, known: list[str]) -> GlrError:
+    close = get_close_matches(name, known, n=1)
+    hint = f"did you mean {group}={close[0]}? " if close else ""
+    return GlrError(f"{group}={name}: there is no such choice; {hint}Choices: {', '.join(known)}")
+
+
+def _unknown_setting(key: str, config_name: str) -> GlrError:
+    """Name the closest setting of the same section, in the default choices or in any other choice of the group."""
+    section, _, name = key.rpartition(".")
+    default = compose(config_name)
+    node = OmegaConf.select(default, section) if section else default
+    known = {str(k): "" for k in node} if isinstance(node, DictConfig) else {}
+    for file in sorted((CONF / section).glob("*.yaml")) if section else []:
+        for setting in OmegaConf.load(file):
+            known[str(setting)] = f"{known.get(str(setting), '')} {section}={file.stem}"
+    settings = sorted(set(known) - component.NOT_ARGUMENTS - {"defaults"})
+    if close := get_close_matches(name, settings, n=1):
+        owners = known[close[0]].split()
+        of = f" (of {', '.join(owners)})" if 0 < len(owners) < len(list((CONF / section).glob("*.yaml"))) else ""
+        return GlrError(f"{key} is not a setting; did you mean {f'{section}.' if section else ''}{close[0]}{of}?")
+    where = section or "at the top"
+    return GlrError(f"{key} is not a setting; those of {where} are {', '.join(settings) or 'none'}")
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().splitlines()[0]

@@ -1,0 +1,67 @@
+"""The command line of every `python -m glr.<command>`: Hydra, with mistakes answered at once and in one sentence."""
+
+import os
+import sys
+from collections.abc import Callable
+from functools import wraps
+
+import hydra
+from hydra._internal.utils import get_args_parser
+from omegaconf import DictConfig, OmegaConf
+
+from glr.config.check import CONF, check_command_line
+from glr.config.schema import register
+from glr.errors import GlrError
+
+
+def decimal(number: float) -> str:
+    """A number without an exponent and without trailing zeros, as tables print it: 1e-05 -> 0.00001."""
+    return f"{number:.12f}".rstrip("0").rstrip(".")
+
+
+def setup() -> None:
+    """Register schemas and resolvers; needed once before any config is composed."""
+    register()
+    OmegaConf.register_new_resolver("decimal", decimal, replace=True)
+
+
+def command(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callable[[], None]]:
+    """Make a function of a config into a command with conf/<config_name>.yaml as its settings.
+
+    Everything that can be wrong with the settings is found before the function runs, in every job of a sweep.
+    A GlrError or a file-system error ends the command with one sentence on stderr and status 1.
+    """
+
+    def decorate(task: Callable[[DictConfig], None]) -> Callable[[], None]:
+        @wraps(task)
+        def entry() -> None:
+            setup()
+            os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra lets exceptions through; they are answered here
+            try:
+                arguments = get_args_parser().parse_intermixed_args()
+                # Hydra takes overrides on one side of its flags only.
+                sys.argv[1:] = [a for a in sys.argv[1:] if a not in arguments.overrides] + arguments.overrides
+                if not (arguments.hydra_help or arguments.shell_completion):
+                    required = not (arguments.help or arguments.cfg or arguments.info)
+                    check_command_line(config_name, arguments.overrides, arguments.multirun, required)
+                hydra.main(config_path=str(CONF), config_name=config_name, version_base="1.3")(task)()
+            except GlrError as error:
+                sys.exit(f"error: {error}")
+            except ModuleNotFoundError as error:
+                if error.name not in {"tensorflow", "keras"}:
+                    raise
+                sys.exit(
+                    "error: TensorFlow is not installed; install glr with one of its extras: "
+                    "pip install 'glr[cpu]', 'glr[gpu]' or 'glr[tpu]'"
+                )
+            except OSError as error:
+                if error.filename is None:
+                    raise
+                sys.exit(f"error: {error.filename}: {error.strerror}")
+            except KeyboardInterrupt:
+                print("interrupted", file=sys.stderr)
+                sys.exit(130)
+
+        return entry
+
+    return decorate

@@ -1,0 +1,202 @@
+"""Components: config nodes that name a class by `_target_`; their arguments checked from its source, and built.
+
+The check reads signatures with `ast`, so that it needs no TensorFlow and takes milliseconds.
+"""
+
+import ast
+import importlib
+import inspect
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from glr.errors import GlrError
+
+# Keys of a component's YAML that are not arguments: the target, and the text that tables print.
+NOT_ARGUMENTS = {"_target_", "label"}
+ROOT = Path(__file__).parents[1]
+
+
+class UnknownSettingError(GlrError):
+    """A setting that nothing takes; `key` is its full name."""
+
+    def __init__(self, key: str):
+        super().__init__(f"{key} is not a setting")
+        self.key = key
+
+
+def build(config: DictConfig, **runtime: Any) -> Any:
+    """Call the config's target with its arguments, and with those run-time values that its signature names.
+
+    Raises:
+        GlrError: the constructor refused a value; the message names the component.
+    """
+    target = config["_target_"]
+    module, _, name = target.rpartition(".")
+    factory = getattr(importlib.import_module(module), name)
+    arguments: dict[Any, Any] = OmegaConf.to_container(config, resolve=True)  # pyright: ignore[reportAssignmentType]
+    arguments = {key: value for key, value in arguments.items() if key not in NOT_ARGUMENTS}
+    arguments |= {key: value for key, value in runtime.items() if key in inspect.signature(factory).parameters}
+    try:
+        return factory(**arguments)
+    except ValueError as error:
+        raise GlrError(f"{config._get_full_key(None)}: {error}") from error
+
+
+def components(config: DictConfig) -> Iterator[tuple[str, DictConfig]]:
+    """Yield every (full key, node) below `config` that names a `_target_`."""
+    for key in config:
+        if OmegaConf.is_missing(config, key):
+            continue
+        node = config._get_node(key)
+        if isinstance(node, DictConfig) and not node._is_none():
+            if "_target_" in node:
+                yield str(node._get_full_key(None)), node
+            yield from components(node)
+
+
+def check(key: str, node: DictConfig, runtime: set[str], defaults: Mapping[str, Any]) -> None:
+    """Hold a component's settings against its target's signature.
+
+    Args:
+        key: where the component stands, for messages.
+        node: its config.
+        runtime: arguments that only the run knows; not to be set.
+        defaults: the values in the component's own YAML: the types of a `keras.*` target's arguments.
+
+    Raises:
+        UnknownSettingError: an argument that the target does not have.
+        GlrError: an unknown target, a missing argument, or a value of a wrong type.
+    """
+    target = node["_target_"]
+    if not isinstance(target, str) or target.split(".")[0] not in {"glr", "keras"}:
+        raise GlrError(f"{key}._target_={target}: only glr.* and keras.* classes can be named here")
+    settings = [str(name) for name in node if name not in NOT_ARGUMENTS]
+    if target.startswith("keras."):
+        for name in settings:
+            if name not in defaults:
+                raise UnknownSettingError(f"{key}.{name}")
+            check_type(f"{key}.{name}", node, name, _type_of_value(defaults[name]))
+        return
+    arguments = signature(target)
+    for name in settings:
+        if name not in arguments or name in runtime:
+            raise UnknownSettingError(f"{key}.{name}")
+        check_type(f"{key}.{name}", node, name, arguments[name])
+    for name in arguments:
+        if name not in runtime and name not in node:
+            raise GlrError(f"{key}.{name} is missing: {target} needs it; list it in the YAML of this choice")
+
+
+@cache
+def signature(target: str) -> dict[str, str]:
+    """The arguments of a `glr.*` class or function: name -> annotation, as written in the source.
+
+    A class without a constructor of its own has that of its first base.
+
+    Raises:
+        GlrError: no such module, class or function.
+    """
+    module, _, name = target.rpartition(".")
+    tree = ast.parse(_source(module, target).read_text())
+    for statement in tree.body:
+        if isinstance(statement, ast.FunctionDef) and statement.name == name:
+            return _arguments(statement)
+        if isinstance(statement, ast.ClassDef) and statement.name == name:
+            for member in statement.body:
+                if isinstance(member, ast.FunctionDef) and member.name == "__init__":
+                    return _arguments(member)
+            base = ast.unparse(statement.bases[0]) if statement.bases else None
+            return signature(_qualified(base, tree, module)) if base else {}
+        if isinstance(statement, ast.ImportFrom) and any((a.asname or a.name) == name for a in statement.names):
+            return signature(_qualified(name, tree, module))
+    raise GlrError(f"_target_={target}: {module} has no class or function of this name")
+
+
+def _source(module: str, target: str) -> Path:
+    path = ROOT.parent.joinpath(*module.split("."))
+    for file in (path.with_suffix(".py"), path / "__init__.py"):
+        if file.is_file():
+            return file
+    raise GlrError(f"_target_={target}: there is no module {module}")
+
+
+def _qualified(name: str, tree: ast.Module, module: str) -> str:
+    for statement in tree.body:
+        if isinstance(statement, ast.ImportFrom):
+            for alias in statement.names:
+                if (alias.asname or alias.name) == name:
+                    return f"{statement.module}.{alias.name}"
+    return f"{module}.{name}"
+
+
+def _arguments(function: ast.FunctionDef) -> dict[str, str]:
+    arguments = [*function.args.args, *function.args.kwonlyargs]
+    return {a.arg: ast.unparse(a.annotation) if a.annotation else "Any" for a in arguments if a.arg != "self"}
+
+
+def _type_of_value(value: Any) -> str:
+    # A null in a Keras component's YAML is a number that is off.
+    return "float | None" if value is None else type(value).__name__
+
+
+def check_type(key: str, node: DictConfig, name: str, annotation: str) -> None:
+    """Raise GlrError unless the value fits the annotation, written as in the source (`float | None`, ...)."""
+    if OmegaConf.is_missing(node, name):
+        return  # a required setting that is not given yet is reported with all others
+    value = node[name]
+    if isinstance(value, list | tuple) or OmegaConf.is_list(value):
+        value = list(value)
+    elif OmegaConf.is_dict(value):
+        value = dict(value)
+    if not any(_fits(value, option) for option in _options(annotation)):
+        wanted = " or ".join(_words(option) for option in _options(annotation))
+        raise GlrError(f"{key}={'null' if value is None else value}: expected {wanted}")
+
+
+def _options(annotation: str) -> list[Any]:
+    """The alternatives of a union: type names, list[...] as written, and the values of a Literal."""
+    options: list[Any] = []
+
+    def visit(node: ast.expr) -> None:
+        if isinstance(node, ast.BinOp):
+            visit(node.left)
+            visit(node.right)
+        elif isinstance(node, ast.Subscript) and ast.unparse(node.value) == "Literal":
+            values = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+            options.extend(("literal", ast.literal_eval(value)) for value in values)
+        else:
+            options.append(ast.unparse(node))
+
+    visit(ast.parse(annotation, mode="eval").body)
+    return options
+
+
+def _fits(value: Any, option: Any) -> bool:
+    if isinstance(option, tuple):
+        return value == option[1]
+    if option.startswith("list["):
+        return isinstance(value, list) and all(_fits(item, option[5:-1]) for item in value)
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    checks = {
+        "None": value is None,
+        "bool": isinstance(value, bool),
+        "int": isinstance(value, int) and not isinstance(value, bool),
+        "float": number,
+        "str": isinstance(value, str),
+        "list": isinstance(value, list),
+    }
+    if option not in checks:
+        raise TypeError(f"a component's argument is annotated {option!r}; the check knows {', '.join(checks)}")
+    return checks[option]
+
+
+def _words(option: Any) -> str:
+    if isinstance(option, tuple):
+        return str(option[1])
+    words = {"None": "null", "bool": "true or false", "int": "a whole number", "float": "a number", "str": "a text"}
+    return words.get(option, f"a list of {_words(option[5:-1])}s" if option.startswith("list[") else option)
+

@@ -1,0 +1,164 @@
+"""The types of every setting that is not a component's argument: a wrong key, type or choice fails at composition."""
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING
+
+
+class Normalization(Enum):
+    """How uint8 pixels become the network's input: 0..1, -1..1, or ImageNet's mean and spread."""
+
+    zero_one = "zero_one"
+    minus_one_one = "minus_one_one"
+    imagenet = "imagenet"
+
+
+class Precision(Enum):
+    """Keras's mixed-precision policies; heads and descriptors are float32 in each."""
+
+    float32 = "float32"
+    mixed_bfloat16 = "mixed_bfloat16"
+    mixed_float16 = "mixed_float16"
+
+
+class Score(Enum):
+    """The metrics that can stand for a run (higher is better)."""
+
+    gap = "gap"
+    map_at_100 = "map_at_100"
+    mp_at_10 = "mp_at_10"
+    recall_at_1 = "recall_at_1"
+    recall_at_5 = "recall_at_5"
+    recall_at_10 = "recall_at_10"
+    top1_accuracy = "top1_accuracy"
+
+
+class OnBadImage(Enum):
+    """What `prepare` does with an image that cannot be decoded."""
+
+    error = "error"
+    skip = "skip"
+
+
+@dataclass
+class Data:
+    """A data set: where its shards lie, how they are read, and the source that `prepare` makes them from."""
+
+    label: str = MISSING
+    path: str = MISSING
+    prepare_when_missing: bool = False
+    image_size: int = MISSING
+    normalization: Normalization = MISSING
+    shuffle_buffer: int = MISSING
+    parallelism: int = MISSING
+    source: Any = MISSING
+
+
+@dataclass
+class Tracking:
+    """The MLflow store."""
+
+    uri: str = MISSING
+    artifacts: str | None = None
+
+
+@dataclass
+class Model:
+    """What stands between backbone and head."""
+
+    embedding_size: int = MISSING
+    batchnorm_momentum: float = MISSING
+
+
+@dataclass
+class Training:
+    """How long, how large a batch, how precise."""
+
+    epochs: int = MISSING
+    batch_size: int = MISSING
+    precision: Precision = Precision.float32
+
+
+@dataclass
+class Gap:
+    """How a query is classified from its neighbours."""
+
+    neighbors: int = 1
+
+
+@dataclass
+class Evaluation:
+    """When to evaluate, and what counts."""
+
+    every: int | None = None
+    untrained: bool = False
+    batch_size: int = MISSING
+    score: Score = Score.gap
+    gap: Gap = field(default_factory=Gap)
+    keep_descriptors: bool = True
+
+
+@dataclass
+class Train:
+    """conf/train.yaml."""
+
+    backbone: Any = MISSING
+    pooling: Any = MISSING
+    head: Any = MISSING
+    optimizer: Any = MISSING
+    schedule: Any = MISSING
+    regularization: Any = MISSING
+    augment: Any = MISSING
+    data: Data = MISSING
+    strategy: Any = MISSING
+    tracking: Tracking = MISSING
+    study: str = MISSING
+    name: str | None = None
+    seed: int = 0
+    model: Model = field(default_factory=Model)
+    train: Training = field(default_factory=Training)
+    evaluate: Evaluation = field(default_factory=Evaluation)
+
+
+@dataclass
+class Prepare:
+    """conf/prepare.yaml."""
+
+    data: Data = MISSING
+    workers: int = 1
+    shard_images: int = MISSING
+    on_bad_image: OnBadImage = OnBadImage.error
+
+
+# What a component's constructor gets at run time and no YAML can know.
+RUNTIME_ARGUMENTS = {
+    "backbone": {"image_size"},
+    "head": {"num_classes"},
+    "schedule": {"steps_per_epoch", "total_steps"},
+}
+
+# Bounds of the typed settings: (lowest, what it counts).
+MINIMA = {
+    "seed": 0,
+    "data.image_size": 8,
+    "data.shuffle_buffer": 1,
+    "data.parallelism": 1,
+    "model.embedding_size": 1,
+    "train.epochs": 1,
+    "train.batch_size": 1,
+    "evaluate.every": 1,
+    "evaluate.batch_size": 1,
+    "evaluate.gap.neighbors": 1,
+    "workers": 1,
+    "shard_images": 1,
+}
+
+
+def register() -> None:
+    """Make the schemas known to Hydra."""
+    store = ConfigStore.instance()
+    store.store(name="train_schema", node=Train)
+    store.store(name="prepare_schema", node=Prepare)

@@ -1,0 +1,78 @@
+"""Score a model on a prepared data set: describe index and queries, find neighbours, compute the metrics."""
+
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from glr.data.pipeline import explain, image_batches
+from glr.data.prepared import PreparedData
+from glr.retrieval.evaluation import evaluate
+from glr.retrieval.extraction import Extractor
+from glr.retrieval.solution import read_solution
+
+
+class Evaluator:
+    """Computes every retrieval and recognition metric of a data set, Public and Private apart.
+
+    Args:
+        data: with index and query images and their solutions, which are read at once.
+        extractor: describes images.
+        image_size: pixels.
+        parallelism: images decoded at once.
+        neighbors: nearest images that classify a query.
+    """
+
+    def __init__(
+        self, data: PreparedData, extractor: Extractor, *, image_size: int, parallelism: int, neighbors: int
+    ):
+        self._data = data
+        self._extractor = extractor
+        self._image_size = image_size
+        self._parallelism = parallelism
+        self._neighbors = neighbors
+        self._retrieval = read_solution(data.path / "retrieval_solution.csv")
+        self._recognition = read_solution(data.path / "recognition_solution.csv")
+        self.described: dict[str, tuple[list[str], np.ndarray]] = {}
+
+    def __call__(self) -> dict[str, float]:
+        """Evaluate the model as it is now: `public/map_at_100`, `private/gap`, ...
+
+        The ids and descriptors of both splits stay in `described` until the next call.
+        """
+        self.described = {split: self._describe(split) for split in ("index", "query")}
+        index_ids, index = self.described["index"]
+        query_ids, queries = self.described["query"]
+        classes = self._data.index_classes
+        return evaluate(
+            index_ids,
+            [classes[image_id] for image_id in index_ids],
+            index,
+            query_ids,
+            queries,
+            self._retrieval,
+            self._recognition,
+            neighbors=self._neighbors,
+        )
+
+    def save(self, folder: Path) -> list[Path]:
+        """Write the last call's descriptors: `<split>_descriptors.npy` float32 [N, D] and `<split>_ids.txt`."""
+        files = []
+        for split, (ids, values) in self.described.items():
+            files += [folder / f"{split}_descriptors.npy", folder / f"{split}_ids.txt"]
+            np.save(files[-2], values)
+            files[-1].write_text("".join(f"{image_id}\n" for image_id in ids))
+        return files
+
+    def _describe(self, split: str) -> tuple[list[str], np.ndarray]:
+        batches = image_batches(
+            self._data,
+            split,
+            image_size=self._image_size,
+            batch_size=self._extractor.batch_size,
+            parallelism=self._parallelism,
+        )
+        try:
+            return self._extractor(batches, self._data.images(split), f"describe {split}")
+        except tf.errors.OpError as error:
+            raise explain(self._data, split, error) from error

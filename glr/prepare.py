@@ -1,0 +1,25 @@
+"""`python -m glr.prepare`: images and CSVs, or a folder per class, to TFRecord shards."""
+
+from omegaconf import DictConfig
+
+from glr.config.command import command
+
+
+@command("prepare")
+def main(config: DictConfig) -> None:
+    """Prepare the data set that the config describes, or verify the one that is there."""
+    from glr.data.opening import open_data
+
+    data = open_data(
+        config.data,
+        prepare=True,
+        shard_images=config.shard_images,
+        workers=config.workers,
+        skip_bad=config.on_bad_image.value == "skip",
+    )
+    counts = ", ".join(f"{data.images(split):,} {split}" for split in data.shards)
+    print(f"{data.path}: {counts} images; {data.classes:,} train classes; every shard verified")
+
+
+if __name__ == "__main__":
+    main()

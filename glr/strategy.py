@@ -1,0 +1,64 @@
+"""Where a run computes: each choice of the group is a function that returns a `tf.distribute.Strategy`."""
+
+import tensorflow as tf
+
+from glr.errors import GlrError
+
+
+def auto() -> tf.distribute.Strategy:
+    """A local TPU where there is one, else all GPUs, else the CPU."""
+    if tf.config.list_physical_devices("TPU"):
+        return tpu("local", None, None)
+    return gpu() if tf.config.list_physical_devices("GPU") else cpu(1)
+
+
+def cpu(replicas: int) -> tf.distribute.Strategy:
+    """The CPU; with several replicas as so many logical devices.
+
+    Raises:
+        ValueError: TensorFlow has started already with another number of devices.
+    """
+    if replicas == 1:
+        return tf.distribute.OneDeviceStrategy("/cpu:0")
+    device = tf.config.list_physical_devices("CPU")[0]
+    try:
+        tf.config.set_logical_device_configuration(device, [tf.config.LogicalDeviceConfiguration()] * replicas)
+    except RuntimeError as error:
+        raise ValueError(f"strategy.replicas={replicas}: {error}") from error
+    return tf.distribute.MirroredStrategy([f"/cpu:{i}" for i in range(replicas)])
+
+
+def gpu() -> tf.distribute.Strategy:
+    """All GPUs of this machine.
+
+    Raises:
+        GlrError: TensorFlow sees none.
+    """
+    devices = tf.config.list_physical_devices("GPU")
+    if not devices:
+        raise GlrError("strategy=gpu: TensorFlow sees no GPU; is glr[gpu] installed, and does `nvidia-smi` list one?")
+    for device in devices:
+        tf.config.experimental.set_memory_growth(device, True)
+    return tf.distribute.MirroredStrategy() if len(devices) > 1 else tf.distribute.OneDeviceStrategy("/gpu:0")
+
+
+def tpu(tpu: str, zone: str | None, project: str | None) -> tf.distribute.Strategy:
+    """A Cloud TPU: `local` on a TPU VM, else by name (with its zone and project) or as grpc://HOST:8470.
+
+    Raises:
+        GlrError: it cannot be found or reached.
+    """
+    try:
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu=tpu, zone=zone, project=project)
+        if tpu != "local":
+            tf.config.experimental_connect_to_cluster(resolver)
+        tf.tpu.experimental.initialize_tpu_system(resolver)
+    except (ValueError, tf.errors.OpError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise GlrError(f"strategy=tpu: no TPU could be reached as strategy.tpu={tpu} ({reason})") from error
+    return tf.distribute.TPUStrategy(resolver)
+
+
+def multi_worker() -> tf.distribute.Strategy:
+    """All workers that TF_CONFIG names."""
+    return tf.distribute.MultiWorkerMirroredStrategy()

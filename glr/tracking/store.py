@@ -1,0 +1,68 @@
+"""The MLflow store: opened, and brought into being once however many processes start at the same time."""
+
+import fcntl
+import logging
+import os
+from contextlib import contextmanager
+from pathlib import Path
+
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
+
+from glr.errors import GlrError
+
+_SQLITE = "sqlite:///"
+
+
+def connect(uri: str) -> MlflowClient:
+    """Open the store.
+
+    Args:
+        uri: `sqlite:///FILE` or the address of an MLflow server.
+
+    Raises:
+        GlrError: it cannot be opened or reached.
+    """
+    for name in ("alembic", "mlflow.store.db.utils"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # a wrong address is to fail in seconds
+    try:
+        with _alone(uri):
+            client = MlflowClient(uri)
+            client.search_experiments(max_results=1)
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        reason = str(getattr(error, "orig", None) or error).splitlines()[0]
+        raise GlrError(f"tracking.uri={uri}: the MLflow store cannot be opened ({reason})") from error
+    return client
+
+
+def experiment(client: MlflowClient, name: str, artifacts: str | None) -> str:
+    """The id of the experiment `name`, created if it does not exist, its files below `artifacts` (None: the server's)."""
+    found = client.get_experiment_by_name(name)
+    if found is not None:
+        if found.lifecycle_stage == "deleted":
+            raise GlrError(f"study={name}: this MLflow experiment was deleted; restore it, or take another name")
+        return found.experiment_id
+    location = None if artifacts is None else str(artifacts) if "://" in artifacts else Path(artifacts).resolve().as_uri()
+    try:
+        return client.create_experiment(name, location)
+    except MlflowException:
+        # Another job of the same sweep was faster.
+        found = client.get_experiment_by_name(name)
+        if found is None:
+            raise
+        return found.experiment_id
+
+
+@contextmanager
+def _alone(uri: str):
+    """Hold a lock beside a SQLite store: two processes that touch a new one at once break it for good."""
+    if not uri.startswith(_SQLITE):
+        yield
+        return
+    folder = Path(uri.removeprefix(_SQLITE)).resolve().parent
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

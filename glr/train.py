@@ -1,0 +1,49 @@
+"""`python -m glr.train`: the main job. Compose a run, train it, score it, log it."""
+
+import os
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from glr.config.command import command
+
+
+@command("train")
+def main(config: DictConfig) -> None:
+    """Train the model that the config describes, and print its scores."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # Imported late: only a run that really starts pays for TensorFlow and MLflow.
+    from glr.data.opening import open_data
+
+    data = open_data(config.data, prepare=config.data.prepare_when_missing)
+    from glr.tracking.run import environment, run
+    from glr.training.job import train
+
+    choices = {group: name for group, name in HydraConfig.get().runtime.choices.items() if group in config and name}
+    name = config.name or f"{choices['backbone']}-{choices['head']}"
+    settings = OmegaConf.to_container(config, resolve=True, enum_to_str=True)
+    with run(config.tracking.uri, config.study, name, config.tracking.artifacts) as opened:
+        opened.params(choices)
+        opened.params({key: value for key, value in settings.items() if key != "tracking"})
+        opened.tags(environment() | {"overrides": " ".join(HydraConfig.get().overrides.task)})
+        opened.text(OmegaConf.to_yaml(OmegaConf.create(settings)), "config.yaml")
+        opened.dataset(config.data.label, data.digest, str(data.path), "training", {"images": data.images("train")})
+        scores = train(config, data, opened)
+    print(_table(scores))
+    print(f"\nrun {name} in study {config.study} ({opened.id})")
+    print(f"compare runs: mlflow ui --backend-store-uri {config.tracking.uri}")
+
+
+def _table(scores: dict[str, dict[str, float]]) -> str:
+    """The scores as a text table: a line per metric, a column per split and state of training."""
+    names = [name.removeprefix("public/") for name in scores["trained"] if name.startswith("public/")]
+    columns = [(usage, state) for usage in ("public", "private") for state in scores]
+    lines = ["", " " * 18 + "".join(f"{usage.capitalize():>12}" for usage, _ in columns)]
+    lines.append(" " * 18 + "".join(f"{state:>12}" for _, state in columns))
+    for name in names:
+        lines.append(f"{name:<18}" + "".join(f"{scores[state][f'{usage}/{name}']:>12.4f}" for usage, state in columns))
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

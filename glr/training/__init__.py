@@ -1,0 +1,1 @@
+"""Training: the step that is compiled, and the loop around it."""

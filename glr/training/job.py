@@ -1,0 +1,145 @@
+"""A training job: everything built from its config, trained, scored and recorded."""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+from omegaconf import DictConfig, OmegaConf
+
+from glr.config.component import build
+from glr.data.pipeline import explain, train_batches
+from glr.data.prepared import PreparedData
+from glr.evaluator import Evaluator
+from glr.model import RetrievalModel
+from glr.retrieval.extraction import Extractor
+from glr.tracking.run import Run
+from glr.training.loop import epochs
+from glr.training.plot import plot_schedule
+from glr.training.step import TrainStep
+
+
+def train(config: DictConfig, data: PreparedData, run: Run) -> dict[str, dict[str, float]]:
+    """Train, evaluate and record one run.
+
+    Args:
+        config: composed from conf/train.yaml.
+        data: the prepared data set.
+        run: the open MLflow run.
+
+    Returns:
+        The retrieval metrics (`public/gap`, ...) of the "untrained" (if asked for) and of the "trained" model.
+
+    Raises:
+        GlrError: the data cannot be read, or training diverged.
+    """
+    keras.utils.set_random_seed(config.seed)
+    keras.mixed_precision.set_global_policy(config.train.precision.value)
+    strategy = build(config.strategy)
+    batch_size, last = config.train.batch_size, config.train.epochs
+    batches = train_batches(
+        data,
+        build(config.augment),
+        image_size=config.data.image_size,
+        batch_size=batch_size,
+        epochs=last,
+        seed=config.seed,
+        shuffle_buffer=config.data.shuffle_buffer,
+        parallelism=config.data.parallelism,
+    )
+    steps_per_epoch = data.images("train") // batch_size
+    total_steps = last * steps_per_epoch
+    schedule = build(config.schedule, steps_per_epoch=steps_per_epoch, total_steps=total_steps)
+    with strategy.scope():
+        model = build_model(config, data.classes)
+        optimizer = build(config.optimizer, learning_rate=schedule)
+        if config.train.precision.value == "mixed_float16":
+            optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    step = TrainStep(model, optimizer, build(config.regularization), strategy, batch_size)
+    evaluator = Evaluator(
+        data,
+        Extractor(model.describe, strategy, config.evaluate.batch_size),
+        image_size=config.data.image_size,
+        parallelism=config.data.parallelism,
+        neighbors=config.evaluate.gap.neighbors,
+    )
+    trainable = sum(int(tf.size(weight.value)) for weight in model.trainable_variables)
+    run.tags({"device": _device(strategy), "replicas": strategy.num_replicas_in_sync})
+    run.params({"parameters": model.count_params(), "trainable_parameters": trainable, "classes": data.classes})
+    run.params({"train_images": data.images("train"), "steps_per_epoch": steps_per_epoch})
+    print(
+        f"{data.images('train'):,} train images of {data.classes:,} classes, {data.images('index'):,} index images, "
+        f"{data.images('query'):,} queries\n"
+        f"{model.count_params():,} parameters, {trainable:,} of them trained, on {_device(strategy)}\n"
+        f"{last} epochs of {steps_per_epoch} steps of {batch_size} images"
+    )
+
+    score = config.evaluate.score.value
+    scores: dict[str, dict[str, float]] = {}
+    best = -1.0
+    with tempfile.TemporaryDirectory(prefix="glr-") as temporary:
+        folder = Path(temporary)
+        plot_schedule(schedule, steps_per_epoch, last, folder / "schedule.png")
+        run.file(folder / "schedule.png")
+        if config.evaluate.untrained:
+            scores["untrained"] = evaluator()
+            run.metrics({f"untrained/{name}": value for name, value in scores["untrained"].items()}, 0)
+            print(f"untrained: {_shown(scores['untrained'], score)}")
+        iterator = iter(strategy.experimental_distribute_dataset(batches))
+        try:
+            for epoch, metrics in enumerate(
+                epochs(step, iterator, first=1, last=last, steps_per_epoch=steps_per_epoch), start=1
+            ):
+                line = (
+                    f"epoch {epoch}/{last}: loss {metrics['loss']:.4f}, accuracy {metrics['accuracy']:.4f}, "
+                    f"{metrics['images_per_second']:.0f} images/s"
+                )
+                every = config.evaluate.every
+                if epoch == last or (every is not None and epoch % every == 0):
+                    if epoch == last and config.optimizer.get("use_ema"):
+                        optimizer.finalize_variable_values(model.trainable_variables)
+                    scores["trained"] = evaluator()
+                    metrics |= scores["trained"]
+                    metrics |= {f"{usage}_score": scores["trained"][f"{usage}/{score}"] for usage in ("public", "private")}
+                    line += f"; {_shown(scores['trained'], score)}"
+                    if metrics["public_score"] > best:
+                        best = metrics["public_score"]
+                        metrics |= {"best_epoch": epoch, "best_public_score": best}
+                        model.save_weights(folder / "best.weights.h5")
+                run.metrics(metrics, epoch)
+                print(line)
+        except tf.errors.OpError as error:
+            raise explain(data, "train", error) from error
+        model.save_weights(folder / "last.weights.h5")
+        run.file(folder / "best.weights.h5", "weights")
+        run.file(folder / "last.weights.h5", "weights")
+        if config.evaluate.keep_descriptors:
+            for file in evaluator.save(folder):
+                run.file(file, "descriptors")
+            run.tags({"descriptors": f"{run.artifacts}/descriptors"})
+    return scores
+
+
+def build_model(config: DictConfig, classes: int) -> RetrievalModel:
+    """The model that a config describes, with a head for so many classes."""
+    return RetrievalModel(
+        build(config.backbone, image_size=config.data.image_size),
+        build(config.pooling),
+        build(config.head, num_classes=classes),
+        embedding_size=config.model.embedding_size,
+        batchnorm_momentum=config.model.batchnorm_momentum,
+        normalization=config.data.normalization.value,
+    )
+
+
+def _device(strategy: tf.distribute.Strategy) -> str:
+    kind = strategy.extended.worker_devices[0].rpartition("device:")[2].split(":")[0]
+    names = [tf.config.experimental.get_device_details(d).get("device_name") for d in tf.config.list_physical_devices(kind)]
+    count = strategy.num_replicas_in_sync
+    return f"{count} x {names[0] if names and names[0] else kind}" if kind != "CPU" else f"CPU ({os.cpu_count()} cores)"
+
+
+def _shown(scores: dict[str, float], score: str) -> str:
+    return ", ".join(f"{usage} {score} {scores[f'{usage}/{score}']:.4f}" for usage in ("public", "private"))
