@@ -32,7 +32,7 @@ def KerasApplication(  # noqa: N802
     constructor = getattr(keras.applications, application, None)
     if constructor is None:
         raise ValueError(f"application={application}: keras.applications has no such network")
-    if weights not in {None, "imagenet"} and not Path(weights).is_file():
+    if weights is not None and weights != "imagenet" and not Path(weights).is_file():
         raise ValueError(f"weights={weights}: no such file; give imagenet, null or a file of weights")
     # The input is normalised as data.normalization says: the networks that bring a scaling of their own lose it.
     own_scaling = application.startswith(("ConvNeXt", "EfficientNetV2", "MobileNetV3"))

@@ -23,9 +23,7 @@ class Evaluator:
         neighbors: nearest images that classify a query.
     """
 
-    def __init__(
-        self, data: PreparedData, extractor: Extractor, *, image_size: int, parallelism: int, neighbors: int
-    ):
+    def __init__(self, data: PreparedData, extractor: Extractor, *, image_size: int, parallelism: int, neighbors: int):
         self._data = data
         self._extractor = extractor
         self._image_size = image_size

@@ -1,6 +1,7 @@
 """`python -m glr.train`: the main job. Compose a run, train it, score it, log it."""
 
 import os
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
@@ -21,7 +22,7 @@ def main(config: DictConfig) -> None:
 
     choices = {group: name for group, name in HydraConfig.get().runtime.choices.items() if group in config and name}
     name = config.name or f"{choices['backbone']}-{choices['head']}"
-    settings = OmegaConf.to_container(config, resolve=True, enum_to_str=True)
+    settings: Any = OmegaConf.to_container(config, resolve=True, enum_to_str=True)
     with run(config.tracking.uri, config.study, name, config.tracking.artifacts) as opened:
         opened.params(choices)
         opened.params({key: value for key, value in settings.items() if key != "tracking"})
@@ -41,7 +42,8 @@ def _table(scores: dict[str, dict[str, float]]) -> str:
     lines = ["", " " * 18 + "".join(f"{usage.capitalize():>12}" for usage, _ in columns)]
     lines.append(" " * 18 + "".join(f"{state:>12}" for _, state in columns))
     for name in names:
-        lines.append(f"{name:<18}" + "".join(f"{scores[state][f'{usage}/{name}']:>12.4f}" for usage, state in columns))
+        values = [scores[state][f"{usage}/{name}"] for usage, state in columns]
+        lines += [f"{name:<18}" + "".join(f"{value:>12.4f}" for value in values)]
     return "\n".join(lines)
 
 

@@ -199,4 +199,3 @@ def _words(option: Any) -> str:
         return str(option[1])
     words = {"None": "null", "bool": "true or false", "int": "a whole number", "float": "a number", "str": "a text"}
     return words.get(option, f"a list of {_words(option[5:-1])}s" if option.startswith("list[") else option)
-

@@ -66,12 +66,12 @@ def train_batches(
     def one_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
         order = tf.random.experimental.index_shuffle  # a permutation by formula: the same for every restart
         shards = tf.data.Dataset.range(len(data.files("train")))
-        shards = shards.map(lambda i: files[order(i, [0, seed, tf.cast(epoch, tf.int32)], len(data.files("train")) - 1)])
-        records = shards.interleave(tf.data.TFRecordDataset, cycle_length=4, num_parallel_calls=4, deterministic=True)
-        records = records.shuffle(shuffle_buffer, seed=seed + epoch, reshuffle_each_iteration=False).enumerate()
-        images = records.map(
-            lambda position, record: example(epoch, position, record), parallelism, deterministic=True
+        shards = shards.map(
+            lambda i: files[order(i, [seed, tf.cast(epoch, tf.int32)], len(data.files("train")) - 1)]
         )
+        records = shards.interleave(tf.data.TFRecordDataset, cycle_length=4, num_parallel_calls=4, deterministic=True)
+        records = records.shuffle(shuffle_buffer, seed=seed + epoch, reshuffle_each_iteration=False)  # pyright: ignore[reportArgumentType]
+        images = records.enumerate().map(lambda position, record: example(epoch, position, record), parallelism, deterministic=True)
         return images.batch(batch_size, drop_remainder=True)
 
     batches = tf.data.Dataset.range(epochs).flat_map(one_epoch).prefetch(4)
@@ -100,7 +100,7 @@ def letterboxed(image: tf.Tensor, size: int) -> tf.Tensor:
 
 
 def explain(data: PreparedData, split: str, error: tf.errors.OpError) -> GlrError:
-    """What is wrong with a split whose pipeline failed: the shard, the byte and the image, found by reading it again."""
+    """What broke a split's pipeline: the shard, the byte and the image, found by reading the split again."""
     for file in data.files(split):
         try:
             for offset, record in tfrecord.read(Path(file)):

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import PIL.Image
+from glr.retrieval.solution import read_solution
 from tqdm import tqdm
 
 from glr.data.prepared import PreparedData, Shard, checksum
 from glr.data.source import SPLITS, Listing, Photo
 from glr.data.tfrecord import example, framed
 from glr.errors import GlrError
-from glr.retrieval.solution import read_solution
 
 
 class Source(Protocol):
@@ -77,7 +77,10 @@ def prepare(
     labels = {name: label for label, name in enumerate(_names(listing.photos["train"]))}
     _check_solutions(listing)
     with _all_or_nothing(path) as folder:
-        tasks = {split: _tasks(listing.photos[split], split, labels, folder, shard_images, skip_bad, seed) for split in SPLITS}
+        tasks = {
+            split: _tasks(listing.photos[split], split, labels, folder, shard_images, skip_bad, seed)
+            for split in SPLITS
+        }
         shards, bad = _write(tasks, workers)
         for split in SPLITS:
             if not sum(shard.records for shard in shards[split]):
@@ -121,9 +124,7 @@ def _tasks(
     ]
 
 
-def _write(
-    tasks: dict[str, list[_Task]], workers: int
-) -> tuple[dict[str, list[Shard]], list[tuple[str, str, str]]]:
+def _write(tasks: dict[str, list[_Task]], workers: int) -> tuple[dict[str, list[Shard]], list[tuple[str, str, str]]]:
     shards: dict[str, list[Shard]] = {split: [] for split in tasks}
     bad: list[tuple[str, str, str]] = []
     everything = [task for split in tasks.values() for task in split]
@@ -220,6 +221,8 @@ def _all_or_nothing(path: Path):
     try:
         yield folder
         folder.rename(path)
-    except BaseException:
+    except OSError as error:
+        # A failed write does not say where: a full disk, a quota.
+        raise GlrError(f"{error.filename or path}: {error.strerror}; nothing was written") from error
+    finally:
         shutil.rmtree(folder, ignore_errors=True)
-        raise

@@ -1,11 +1,11 @@
 """A prepared data set: a folder of TFRecord shards with a manifest, and what it says about itself.
 
-    manifest.json               counts, shards with sizes and checksums, classes, source
-    train-00000-of-00002-900.tfrec, index-..., query-...     the last number is the count of records
-    relabeling.csv              new_label,old_label of the train classes
-    index.csv                   id,landmark_id of the index images
-    retrieval_solution.csv      id,images,Usage
-    recognition_solution.csv    id,landmarks,Usage
+manifest.json               counts, shards with sizes and checksums, classes, source
+train-00000-of-00002-900.tfrec, index-..., query-...     the last number is the count of records
+relabeling.csv              new_label,old_label of the train classes
+index.csv                   id,landmark_id of the index images
+retrieval_solution.csv      id,images,Usage
+recognition_solution.csv    id,landmarks,Usage
 """
 
 import csv
@@ -51,7 +51,9 @@ class PreparedData:
             self.source: dict[str, Any] = content["source"]
             self.shards = {split: [Shard(**shard) for shard in shards] for split, shards in content["shards"].items()}
         except (ValueError, KeyError, TypeError) as error:
-            raise GlrError(f"{manifest} cannot be read as a manifest ({error!r}); prepare the data set again") from error
+            raise GlrError(
+                f"{manifest} cannot be read as a manifest ({error!r}); prepare the data set again"
+            ) from error
         self._verify()
 
     def _verify(self) -> None:

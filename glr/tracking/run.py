@@ -33,7 +33,7 @@ class Run:
     @property
     def artifacts(self) -> str:
         """Where the run's files lie."""
-        return self._client.get_run(self.id).info.artifact_uri
+        return str(self._client.get_run(self.id).info.artifact_uri)
 
     def params(self, values: Mapping[str, Any]) -> None:
         """Record parameters; nested ones are flattened with dots."""

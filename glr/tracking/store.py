@@ -38,13 +38,15 @@ def connect(uri: str) -> MlflowClient:
 
 
 def experiment(client: MlflowClient, name: str, artifacts: str | None) -> str:
-    """The id of the experiment `name`, created if it does not exist, its files below `artifacts` (None: the server's)."""
+    """The id of the experiment `name`; a new one puts its files below `artifacts` (None: where the server says)."""
     found = client.get_experiment_by_name(name)
     if found is not None:
         if found.lifecycle_stage == "deleted":
             raise GlrError(f"study={name}: this MLflow experiment was deleted; restore it, or take another name")
         return found.experiment_id
-    location = None if artifacts is None else str(artifacts) if "://" in artifacts else Path(artifacts).resolve().as_uri()
+    location = (
+        None if artifacts is None else str(artifacts) if "://" in artifacts else Path(artifacts).resolve().as_uri()
+    )
     try:
         return client.create_experiment(name, location)
     except MlflowException:

@@ -5,7 +5,7 @@ import os
 from typing import Any
 
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 # The parent run's id, for the jobs in their own processes.
 PARENT_VARIABLE = "GLR_PARENT_RUN_ID"
@@ -24,10 +24,10 @@ class SweepRun(Callback):
 
         tracking = config.tracking
         self.client = connect(tracking.uri)
-        overrides = OmegaConf.to_container(config.hydra.overrides.task)
-        name = f"sweep: {' '.join(map(str, overrides))}" if overrides else "sweep"
+        overrides = " ".join(config.hydra.overrides.task)
+        name = f"sweep: {overrides}" if overrides else "sweep"
         study = experiment(self.client, config.study, tracking.artifacts)
-        tags = {"kind": "sweep", "overrides": " ".join(map(str, overrides))}
+        tags = {"kind": "sweep", "overrides": overrides}
         self.run_id = self.client.create_run(study, tags=tags, run_name=name[:250]).info.run_id
         os.environ[PARENT_VARIABLE] = self.run_id
         atexit.register(self._close, "FAILED")

@@ -3,11 +3,10 @@
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import keras
 import tensorflow as tf
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from glr.config.component import build
 from glr.data.pipeline import explain, train_batches
@@ -102,7 +101,9 @@ def train(config: DictConfig, data: PreparedData, run: Run) -> dict[str, dict[st
                         optimizer.finalize_variable_values(model.trainable_variables)
                     scores["trained"] = evaluator()
                     metrics |= scores["trained"]
-                    metrics |= {f"{usage}_score": scores["trained"][f"{usage}/{score}"] for usage in ("public", "private")}
+                    metrics |= {
+                        f"{usage}_score": scores["trained"][f"{usage}/{score}"] for usage in ("public", "private")
+                    }
                     line += f"; {_shown(scores['trained'], score)}"
                     if metrics["public_score"] > best:
                         best = metrics["public_score"]
@@ -136,7 +137,9 @@ def build_model(config: DictConfig, classes: int) -> RetrievalModel:
 
 def _device(strategy: tf.distribute.Strategy) -> str:
     kind = strategy.extended.worker_devices[0].rpartition("device:")[2].split(":")[0]
-    names = [tf.config.experimental.get_device_details(d).get("device_name") for d in tf.config.list_physical_devices(kind)]
+    names = [
+        tf.config.experimental.get_device_details(d).get("device_name") for d in tf.config.list_physical_devices(kind)
+    ]
     count = strategy.num_replicas_in_sync
     return f"{count} x {names[0] if names and names[0] else kind}" if kind != "CPU" else f"CPU ({os.cpu_count()} cores)"
 

@@ -37,7 +37,11 @@ def epochs(step: TrainStep, batches: Any, *, first: int, last: int, steps_per_ep
         step.reset()
         started = read = time.monotonic()
         with tqdm(
-            total=steps_per_epoch * step.batch_size, unit=" images", desc=f"epoch {epoch}/{last}", leave=False, disable=None
+            total=steps_per_epoch * step.batch_size,
+            unit=" images",
+            desc=f"epoch {epoch}/{last}",
+            leave=False,
+            disable=None,
         ) as bar:
             for number in range(steps_per_epoch):
                 step(batches)
@@ -50,8 +54,9 @@ def epochs(step: TrainStep, batches: Any, *, first: int, last: int, steps_per_ep
                     if not math.isfinite(means["loss"]):
                         at = (epoch - 1) * steps_per_epoch + number + 1
                         raise DivergedError(
-                            f"the loss became {means['loss']} at or shortly before step {at} (epoch {epoch}, learning rate "
-                            f"{step.learning_rate():g}); lower optimizer.learning_rate or set optimizer.global_clipnorm"
+                            f"the loss became {means['loss']} at or shortly before step {at} (epoch {epoch}, "
+                            f"learning rate {step.learning_rate():g}); lower optimizer.learning_rate, "
+                            "or set optimizer.global_clipnorm"
                         )
         seconds = time.monotonic() - started
         yield {

@@ -39,7 +39,7 @@ class TrainStep:
             optimizer.build(model.trainable_variables)
             self._totals = {
                 name: tf.Variable(
-                    0.0,
+                    tf.zeros(()),
                     trainable=False,
                     name=name,
                     synchronization=tf.VariableSynchronization.ON_READ,
@@ -81,7 +81,8 @@ class TrainStep:
             penalty /= self.strategy.num_replicas_in_sync
             loss = tf.reduce_sum(losses) / self.batch_size + penalty
             scaled = self.optimizer.scale_loss(loss)
-        gradients = tape.gradient(scaled, [weight.value for weight in weights])
+        variables = [weight.value for weight in weights]  # pyright: ignore[reportOptionalMemberAccess]
+        gradients = tape.gradient(scaled, variables)
         self.optimizer.apply(gradients, weights)
         accuracy = tf.reduce_sum(tf.cast(correct, tf.float32)) / self.batch_size
         for name, value in (("loss", loss), ("penalty", penalty), ("accuracy", accuracy)):

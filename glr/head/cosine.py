@@ -1,0 +1,93 @@
+"""The template of every head: cosines to the classes' weights, a margin, a scale, softmax cross-entropy."""
+
+import math
+
+import keras
+import tensorflow as tf
+
+# Least squared norm: a zero vector, or a class weight that decayed to nothing, keeps finite values and gradients.
+_LEAST = 1e-12
+
+
+class CosineHead(keras.layers.Layer):
+    """Softmax cross-entropy over scaled cosines; a head overrides `with_margin`, `scale_for` or both.
+
+    Computes in float32 under every precision policy. Weights: `kernel` [D, C], and `scale`, the scale s of the latest
+    step (a scalar that no gradient reaches), so that s is logged and saved.
+
+    Args:
+        num_classes: C.
+        scale: s, by which the cosines are multiplied; None for sqrt(2) ln(C - 1), the fixed scale of AdaCos
+            (Zhang et al., arXiv:1905.00292, section 4.1).
+
+    Raises:
+        ValueError: fewer than 2 classes (3 where the scale follows from their number), or a scale that is not positive.
+    """
+
+    def __init__(self, *, num_classes: int, scale: float | None):
+        super().__init__(dtype="float32")
+        fewest = 3 if scale is None else 2  # ln(2 - 1) = 0: every logit would be 0
+        if num_classes < fewest:
+            raise ValueError(f"num_classes={num_classes}: expected at least {fewest}")
+        if scale is not None and not 0 < scale < math.inf:
+            raise ValueError(f"scale={scale}: expected a number above 0, or null")
+        self.num_classes = num_classes
+        self.first_scale = math.sqrt(2) * math.log(num_classes - 1) if scale is None else scale
+        self.columns = num_classes  # of the kernel
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Create the weights for descriptors of `input_shape` [B, D]."""
+        self.kernel = self.add_weight(
+            name="kernel", shape=(input_shape[-1], self.columns), initializer="glorot_uniform", dtype="float32"
+        )
+        self.scale = self.add_weight(
+            name="scale",
+            shape=(),
+            initializer=keras.initializers.Constant(self.first_scale),
+            dtype="float32",
+            trainable=False,
+            aggregation="only_first_replica",  # computed from the global batch, so equal on all
+        )
+
+    def call(self, descriptors: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The loss of each example, and whether its own class is the nearest.
+
+        Args:
+            descriptors: float [B, D], of any length.
+            labels: int32 [B], 0 to C - 1.
+
+        Returns:
+            Losses float32 [B], and bool [B]: is the plain cosine, without margin, largest for the own class.
+        """
+        cosines = self.cosines(descriptors)
+        # Own classes are read and replaced through this mask, neither by a one-hot matrix nor by gather and scatter:
+        # XLA fuses the comparison into its neighbours, forward and backward, where a scatter (also the gradient of a
+        # gather) needs [B, C] buffers of its own; uncompiled, the mask costs a byte per logit.
+        is_own = labels[:, tf.newaxis] == tf.range(self.num_classes)
+        own = tf.reduce_sum(tf.where(is_own, cosines, 0.0), axis=1)
+        scale = tf.stop_gradient(self.scale_for(cosines, own, is_own))
+        logits = scale * self.with_margin(cosines, own, is_own)
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+        correct = tf.argmax(cosines, axis=1, output_type=tf.int32) == labels
+        return losses, correct
+
+    def cosines(self, descriptors: tf.Tensor) -> tf.Tensor:
+        """Cosines float32 [B, C] between descriptors [B, D] and the classes' weights."""
+        unit = tf.math.l2_normalize(tf.cast(descriptors, tf.float32), axis=1, epsilon=_LEAST)
+        # The product is divided by |W_c|, not W: no normalised copy of [D, C] is made, nor kept for the gradient.
+        squares = tf.reduce_sum(tf.square(self.kernel), axis=0)
+        return tf.matmul(unit, self.kernel) * tf.math.rsqrt(tf.maximum(squares, _LEAST))
+
+    def scale_for(self, cosines: tf.Tensor, own: tf.Tensor, is_own: tf.Tensor) -> tf.Tensor:  # noqa: ARG002
+        """Hook: this step's scale, a positive float32 scalar; no gradient goes through it.
+
+        Args:
+            cosines: float32 [B, C].
+            own: float32 [B], each example's cosine to its own class.
+            is_own: bool [B, C], true at the own class.
+        """
+        return tf.convert_to_tensor(self.scale)
+
+    def with_margin(self, cosines: tf.Tensor, own: tf.Tensor, is_own: tf.Tensor) -> tf.Tensor:  # noqa: ARG002
+        """Hook: the logits [B, C] before scaling; the arguments are those of `scale_for`."""
+        return cosines

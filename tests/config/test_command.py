@@ -1,0 +1,84 @@
+"""Every mistake on the command line is answered in one sentence, at once, and before any job starts."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def glr(*arguments: str, command: str = "train", cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess:
+    """Run `python -m glr.<command>` from `cwd` with this checkout's code."""
+    env = os.environ | {"PYTHONPATH": str(ROOT)} | environment
+    line = [sys.executable, "-m", f"glr.{command}", *arguments]
+    return subprocess.run(line, cwd=cwd, env=env, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("head=arcface head.mragin=0.3", "head.mragin is not a setting; did you mean head.margin"),
+        ("head=arcface head.margin=abc", "head.margin=abc: expected a number"),
+        ("+head.foo=1", "head.foo is not a setting"),
+        ("head._target_=os.system", "head._target_=os.system: only glr.* and keras.* classes"),
+        ("head._target_=glr.head.arcface.Arc", "glr.head.arcface has no class or function of this name"),
+        ("train.epochs=abc", "train.epochs=abc: expected a whole number"),
+        ("train.epochs=0", "train.epochs=0: expected at least 1"),
+        ("train.epoch=3", "train.epoch is not a setting; did you mean train.epochs?"),
+        ("backbone=xcepton", "backbone=xcepton: there is no such choice; did you mean backbone=xception?"),
+        ("headd=arcface", "headd is not a setting; did you mean head?"),
+        ("data.normalization=zero", "expected one of zero_one, minus_one_one, imagenet"),
+        ("optimizer.clipnorm=abc", "optimizer.clipnorm=abc: expected a number or null"),
+        ("optimizer.beta1=0.8", "did you mean optimizer.beta_1"),
+        ("regularization=l2 regularization.scope=everywhere", "expected head or all"),
+        ("pooling=avg pooling.keepdims=1", "pooling.keepdims=1: expected true or false"),
+        ("tracking=server", "tracking.uri: a value is needed"),
+        ("head=arcface,cosface", "several values make a sweep; add -m"),
+        ("train.epochs", "a setting is given as key=value"),
+    ],
+)
+def test_mistake_is_one_sentence(line: str, sentence: str):
+    started = time.monotonic()
+    done = glr(*line.split(), PYTHONPROFILEIMPORTTIME="1")
+    assert time.monotonic() - started < 10  # some 0.5 s; generous for a busy machine, yet far below TensorFlow's import
+    message = [text for text in done.stderr.splitlines() if not text.startswith("import time:")]
+    assert done.returncode == 1
+    assert len(message) == 1
+    assert message[0].startswith("error: ")
+    assert sentence in message[0]
+    imported = {text.split("|")[-1].strip() for text in done.stderr.splitlines() if text.startswith("import time:")}
+    assert "hydra" in imported
+    assert not imported & {"tensorflow", "keras", "mlflow"}
+
+
+def test_mistake_in_a_later_job_stops_the_sweep_before_its_first(tmp_path: Path):
+    values = ",".join(str(n) for n in range(1, 12))
+    done = glr(f"train.epochs={values},twelve", "-m", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: job 11 of 12 (train.epochs=twelve): train.epochs=twelve: expected a whole number")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_overrides_may_stand_on_both_sides_of_m(tmp_path: Path):
+    done = glr("train.epochs=1,x", "-m", "seed=3", cwd=tmp_path)
+    assert "job 1 of 2 (train.epochs=x seed=3)" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["train", "prepare"])
+def test_help_explains_and_imports_nothing_heavy(command: str):
+    done = glr("--help", command=command, PYTHONPROFILEIMPORTTIME="1")
+    assert done.returncode == 0
+    assert f"python -m glr.{command}" in done.stdout
+    assert "folder" in done.stdout
+    imported = {text.split("|")[-1].strip() for text in done.stderr.splitlines()}
+    assert not imported & {"tensorflow", "keras", "mlflow"}
+
+
+def test_cfg_job_prints_the_config():
+    done = glr("head=arcface", "head.margin=0.25", "--cfg", "job", "--package", "head")
+    assert done.returncode == 0
+    assert "margin: 0.25" in done.stdout

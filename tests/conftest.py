@@ -1,0 +1,48 @@
+"""Small data that the tests share, made once a session."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from glr.config.command import setup
+from glr.data.preparation import prepare
+from glr.data.prepared import PreparedData
+from glr.data.source import FolderSource
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _resolvers():
+    setup()
+
+
+@pytest.fixture(scope="session")
+def class_folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """12 classes of 8 JPEGs: a pattern of 4 x 4 coloured squares per class, noise per image, all 40 x 30."""
+    folder = tmp_path_factory.mktemp("images") / "classes"
+    for number in range(12):
+        pattern = np.random.default_rng(number).integers(0, 256, (4, 4, 3))
+        (folder / f"class{number:02d}").mkdir(parents=True)
+        for image in range(8):
+            noise = np.random.default_rng([number, image]).normal(0, 12, (30, 40, 3))
+            pixels = np.clip(pattern.repeat(8, 0).repeat(10, 1)[:30] + noise, 0, 255).astype(np.uint8)
+            PIL.Image.fromarray(pixels).save(folder / f"class{number:02d}" / f"{image}.jpg", quality=92)
+    return folder
+
+
+def folder_source(path: Path) -> FolderSource:
+    """A quarter of the classes for retrieval, a quarter of their images as queries."""
+    return FolderSource(path=str(path), retrieval_classes=0.25, query_images=0.25, seed=3)
+
+
+@pytest.fixture(scope="session")
+def small_data(class_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
+    """The class folders, prepared: 72 train images of 9 classes in 3 shards, 18 index images, 6 queries."""
+    target = tmp_path_factory.mktemp("prepared") / "data"
+    settings = {"path": str(class_folders), "seed": 3}
+    return prepare(folder_source(class_folders), target, settings=settings, shard_images=25)

@@ -1,0 +1,125 @@
+"""Sources: GLDv2's layout and class folders, with their mistakes named."""
+
+import csv
+from pathlib import Path
+
+import PIL.Image
+import pytest
+
+from glr.data.source import CsvSource, FolderSource
+from glr.errors import GlrError
+from tests.conftest import folder_source
+
+
+def write(file: Path, *rows: str) -> None:
+    file.write_text("\n".join(rows) + "\n")
+
+
+@pytest.fixture
+def gldv2(tmp_path: Path) -> Path:
+    for name in ("train/a/b/c/abc1", "train/abd2", "train/a/b/e/abe3", "index/i1xx", "index/i2xx", "test/q1xx"):
+        file = tmp_path / f"{name}.jpg"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        PIL.Image.new("RGB", (4, 3)).save(file)
+    write(tmp_path / "train.csv", "id,url,landmark_id", "abc1,http://x,7", "abd2,http://y,30", "abe3,http://z,7")
+    write(tmp_path / "index.csv", "id,landmark_id", "i1xx,5", "i2xx,6")
+    write(tmp_path / "test.csv", "id", "q1xx")
+    write(tmp_path / "retrieval.csv", "id,images,Usage", "q1xx,i1xx,Public")
+    write(tmp_path / "recognition.csv", "id,landmarks,Usage", "q1xx,5,Public")
+    return tmp_path
+
+
+def csv_source(path: Path | None, **changes: str) -> CsvSource:
+    names = {"train_csv": "train.csv", "train_images": "train", "index_csv": "index.csv", "index_images": "index"}
+    names |= {"query_csv": "test.csv", "query_images": "test"}
+    names |= {"retrieval_solution": "retrieval.csv", "recognition_solution": "recognition.csv"}
+    return CsvSource(path=path and str(path), **(names | changes))
+
+
+def test_gldv2_layout_flat_or_in_folders(gldv2: Path):
+    listing = csv_source(gldv2).listing()
+    assert [(p.id, p.landmark) for p in listing.photos["train"]] == [("abc1", "7"), ("abd2", "30"), ("abe3", "7")]
+    assert listing.photos["train"][0].path == gldv2 / "train/a/b/c/abc1.jpg"
+    assert listing.photos["train"][1].path == gldv2 / "train/abd2.jpg"
+    assert [(p.id, p.landmark) for p in listing.photos["query"]] == [("q1xx", None)]
+    assert listing.retrieval == [("q1xx", "i1xx", "Public")]
+    assert listing.recognition == [("q1xx", "5", "Public")]
+
+
+def test_the_cleaned_train_csv_has_a_class_a_row(gldv2: Path):
+    plain = csv_source(gldv2).listing().photos["train"]
+    write(gldv2 / "clean.csv", "landmark_id,images", "7,abc1 abe3", "30,abd2")
+    clean = csv_source(gldv2, train_csv="clean.csv").listing().photos["train"]
+    assert sorted(clean, key=lambda p: p.id) == sorted(plain, key=lambda p: p.id)
+
+
+def test_a_missing_image_names_the_line_and_the_file(gldv2: Path):
+    (gldv2 / "train/abd2.jpg").unlink()
+    with pytest.raises(GlrError, match=r"train\.csv, line 3: no image .*train/a/b/d/abd2\.jpg or .*\(1 of 3 images"):
+        csv_source(gldv2).listing()
+
+
+def test_an_id_twice(gldv2: Path):
+    write(gldv2 / "test.csv", "id", "q1xx", "q1xx")
+    with pytest.raises(GlrError, match=r"test\.csv, line 3: the id q1xx stands there twice"):
+        csv_source(gldv2).listing()
+
+
+def test_a_missing_csv_column_or_solution(gldv2: Path):
+    write(gldv2 / "test.csv", "name", "q1xx")
+    with pytest.raises(GlrError, match=r"test\.csv, line 2: no id"):
+        csv_source(gldv2).listing()
+    write(gldv2 / "test.csv", "id", "q1xx")
+    (gldv2 / "recognition.csv").unlink()
+    with pytest.raises(GlrError, match=r"recognition\.csv: no such file"):
+        csv_source(gldv2).listing()
+    with pytest.raises(GlrError, match=r"data\.source\.path: give the folder"):
+        csv_source(None)
+
+
+def test_class_folders_hold_whole_classes_out(class_folders: Path):
+    listing = folder_source(class_folders).listing()
+    trained = {p.landmark for p in listing.photos["train"]}
+    held_out = {p.landmark for p in listing.photos["index"]}
+    assert (len(trained), len(held_out)) == (9, 3)
+    assert not trained & held_out
+    assert [len(listing.photos[s]) for s in ("train", "index", "query")] == [72, 18, 6]
+    queries = {p.id for p in listing.photos["query"]}
+    index = {p.id: p.landmark for p in listing.photos["index"]}
+    assert queries == {row[0] for row in listing.retrieval} == {row[0] for row in listing.recognition}
+    assert not queries & set(index)
+    for (query, images, usage), (same, landmark, same_usage) in zip(listing.retrieval, listing.recognition, strict=True):
+        assert (query, usage) == (same, same_usage)
+        assert set(images.split()) == {i for i, name in index.items() if name == landmark}
+        assert query.startswith(f"{landmark}/")
+    assert [row[2] for row in listing.retrieval].count("Public") == 3
+    assert folder_source(class_folders).listing() == listing
+
+
+def test_class_folders_with_blanks_and_other_formats(tmp_path: Path):
+    for name in ("Old Town/a b.png", "Old Town/c.webp", "x/1.bmp", "x/2.jpg", "y/1.jpg", "y/2.jpg", "empty/readme.txt"):
+        file = tmp_path / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(b"x")
+    source = FolderSource(path=str(tmp_path), retrieval_classes=0.34, query_images=0.5, seed=0)
+    photos = [p for split in source.listing().photos.values() for p in split]
+    assert {p.id for p in photos if "Old" in p.id} == {"Old_Town/a_b.png", "Old_Town/c.webp"}
+    assert len(photos) == 6
+
+
+def test_too_few_classes(tmp_path: Path):
+    with pytest.raises(GlrError, match="no such folder"):
+        folder_source(tmp_path / "nowhere").listing()
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one/1.jpg").write_bytes(b"x")
+    with pytest.raises(GlrError, match="1 class folders with images; at least 2 to train on and one for retrieval"):
+        folder_source(tmp_path).listing()
+    with pytest.raises(ValueError, match=r"query_images=1\.5: a share between 0 and 1"):
+        FolderSource(path="x", retrieval_classes=0.5, query_images=1.5, seed=0)
+
+
+def test_csv_reader_counts_lines_from_the_header(gldv2: Path):
+    with (gldv2 / "index.csv").open("a", newline="") as file:
+        csv.writer(file).writerow(["", "8"])
+    with pytest.raises(GlrError, match=r"index\.csv, line 4: no id"):
+        csv_source(gldv2).listing()
