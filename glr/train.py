@@ -1,6 +1,5 @@
 """`python -m glr.train`: the main job. Compose a run, train it, score it, log it."""
 
-import os
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
@@ -12,11 +11,13 @@ from glr.config.command import command
 @command("train")
 def main(config: DictConfig) -> None:
     """Train the model that the config describes, and print its scores."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     # Imported late: only a run that really starts pays for TensorFlow and MLflow.
     from glr.data.opening import open_data
 
     data = open_data(config.data, prepare=config.data.prepare_when_missing)
+    from glr.startup import import_tensorflow
+
+    import_tensorflow()
     from glr.tracking.run import environment, run
     from glr.training.job import train
 

@@ -21,7 +21,10 @@ def test_off_changes_nothing():
     geometry, colour = Study(**OFF).draw(np.random.default_rng(0))
     np.testing.assert_allclose(geometry, np.eye(3), atol=1e-12)
     np.testing.assert_allclose(colour, np.eye(3, 4), atol=1e-6)
-    assert all(np.array_equal(a, b) for a, b in zip(Unchanged().draw(np.random.default_rng(0)), (np.eye(3), np.eye(3, 4)), strict=True))
+    assert all(
+        np.array_equal(a, b)
+        for a, b in zip(Unchanged().draw(np.random.default_rng(0)), (np.eye(3), np.eye(3, 4)), strict=True)
+    )
 
 
 def test_flip_happens_as_often_as_asked():

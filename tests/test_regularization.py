@@ -19,13 +19,6 @@ layers = keras.layers
 
 
 @pytest.fixture
-def decimal():
-    OmegaConf.register_new_resolver("decimal", lambda x: f"{x:.12f}".rstrip("0").rstrip("."), replace=True)
-    yield
-    OmegaConf.clear_resolver("decimal")
-
-
-@pytest.fixture
 def model():
     """A network with a model inside, and a head; every weight is random, so that each would show in a sum."""
     inner = keras.Sequential(
@@ -83,7 +76,6 @@ def test_frozen_kernels_do_not_count(model):
     np.testing.assert_allclose(penalty, 0.01 * squares([head.kernel, *kernels[1:]]), rtol=1e-5)
 
 
-@pytest.mark.usefixtures("decimal")
 def test_choices(model):
     network, head, _ = model
     penalties, labels = {}, {}

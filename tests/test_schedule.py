@@ -18,18 +18,10 @@ FILES = sorted((Path(__file__).parents[1] / "conf/schedule").glob("*.yaml"))
 RUNTIME = {"steps_per_epoch": 7, "total_steps": 140}
 
 
-@pytest.fixture
-def decimal():
-    OmegaConf.register_new_resolver("decimal", lambda x: f"{x:.12f}".rstrip("0").rstrip("."), replace=True)
-    yield
-    OmegaConf.clear_resolver("decimal")
-
-
 def rates(schedule, steps):
     return [float(schedule(step)) for step in steps]
 
 
-@pytest.mark.usefixtures("decimal")
 def test_choices_and_labels():
     labels = {}
     for file in FILES:

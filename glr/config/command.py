@@ -23,6 +23,8 @@ def setup() -> None:
     """Register schemas and resolvers; needed once before any config is composed."""
     register()
     OmegaConf.register_new_resolver("decimal", decimal, replace=True)
+    # What a label says in the place of a null: ${or:${.scale},C-1}.
+    OmegaConf.register_new_resolver("or", lambda value, instead: instead if value is None else value, replace=True)
 
 
 def command(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callable[[], None]]:

@@ -66,12 +66,12 @@ def train_batches(
     def one_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
         order = tf.random.experimental.index_shuffle  # a permutation by formula: the same for every restart
         shards = tf.data.Dataset.range(len(data.files("train")))
-        shards = shards.map(
-            lambda i: files[order(i, [seed, tf.cast(epoch, tf.int32)], len(data.files("train")) - 1)]
-        )
+        shards = shards.map(lambda i: files[order(i, [seed, tf.cast(epoch, tf.int32)], len(data.files("train")) - 1)])
         records = shards.interleave(tf.data.TFRecordDataset, cycle_length=4, num_parallel_calls=4, deterministic=True)
         records = records.shuffle(shuffle_buffer, seed=seed + epoch, reshuffle_each_iteration=False)  # pyright: ignore[reportArgumentType]
-        images = records.enumerate().map(lambda position, record: example(epoch, position, record), parallelism, deterministic=True)
+        images = records.enumerate().map(
+            lambda position, record: example(epoch, position, record), parallelism, deterministic=True
+        )
         return images.batch(batch_size, drop_remainder=True)
 
     batches = tf.data.Dataset.range(epochs).flat_map(one_epoch).prefetch(4)

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import PIL.Image
-from glr.retrieval.solution import read_solution
 from tqdm import tqdm
 
 from glr.data.prepared import PreparedData, Shard, checksum
 from glr.data.source import SPLITS, Listing, Photo
 from glr.data.tfrecord import example, framed
 from glr.errors import GlrError
+from glr.retrieval.solution import read_solution
 
 
 class Source(Protocol):

@@ -50,7 +50,7 @@ class Extractor:
         full = np.zeros((self.batch_size, *pixels.shape[1:]), np.uint8)
         full[: len(pixels)] = pixels
 
-        def part(context: tf.distribute.ValueContext) -> tf.Tensor:
+        def part(context: Any) -> tf.Tensor:
             start = context.replica_id_in_sync_group * self._share
             return tf.constant(full[start : start + self._share])
 

@@ -1,55 +1,75 @@
-"""Solutions of a retrieval task: which answers are right for each query, and which split it counts in."""
+"""Solutions of a retrieval task: what is right for each query, and in which split it counts."""
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from glr.errors import GlrError
 
-USAGES = ("Public", "Private", "Ignored")
+SPLITS = ("Public", "Private")
+USAGES = (*SPLITS, "Ignored")
 
 
 @dataclass(frozen=True)
 class Solution:
-    """The right answers of each query (empty: it shows no landmark), and its Usage."""
+    """What a solution file says of each query.
 
-    answers: Mapping[str, tuple[str, ...]]
-    usage: Mapping[str, str]
+    Attributes:
+        relevant: ids of the relevant index images (retrieval) or of the landmarks shown (recognition); may be empty.
+        usage: Public, Private or Ignored.
+    """
 
-    def split(self, usage: str) -> dict[str, tuple[str, ...]]:
-        """The answers of the queries with this Usage."""
-        return {query: answers for query, answers in self.answers.items() if self.usage[query] == usage}
+    relevant: dict[str, frozenset[str]]
+    usage: dict[str, str]
+
+    def split(self, usage: str) -> dict[str, frozenset[str]]:
+        """`relevant`, of the queries of one Usage: the solution that `glr.retrieval.metrics` expects."""
+        return {query: relevant for query, relevant in self.relevant.items() if self.usage[query] == usage}
 
 
-def read_solution(file: Path) -> Solution:
-    """Read a Kaggle solution: `id,images,Usage` (retrieval) or `id,landmarks,Usage` (recognition).
+def read_solution(source: str | Path | Iterable[str]) -> Solution:
+    """Read a Kaggle solution CSV: `id,images,Usage` (retrieval) or `id,landmarks,Usage` (recognition).
 
-    Several answers are separated by blanks; empty or `None` stands for none.
+    Several values are separated by blanks; empty or `None` stands for none.
+
+    Args:
+        source: a path, or an open text file (any lines; its `name`, where it has one, stands in messages).
 
     Raises:
-        GlrError: no such file, a column or Usage that is none, a query twice, or no Public or Private query that has
-            an answer.
+        GlrError: the file or a column is missing, an id is empty or stands twice, a Usage is unknown, or Public or
+            Private has nothing to score.
     """
-    answers: dict[str, tuple[str, ...]] = {}
-    usage: dict[str, str] = {}
-    if not file.is_file():
-        raise GlrError(f"{file}: no such file; the evaluation needs this solution")
-    with file.open(newline="") as opened:
-        reader = csv.DictReader(opened, restval="")
-        column = next((name for name in ("images", "landmarks") if name in (reader.fieldnames or [])), None)
-        if column is None or not {"id", "Usage"} <= set(reader.fieldnames or []):
-            raise GlrError(f"{file}: the columns id,images,Usage or id,landmarks,Usage are needed")
-        for line, row in enumerate(reader, start=2):
-            query = row["id"]
-            if query in answers:
-                raise GlrError(f"{file}, line {line}: the query {query} stands there twice")
-            if row["Usage"] not in USAGES:
-                raise GlrError(f"{file}, line {line}: Usage is {row['Usage']!r}; expected {', '.join(USAGES)}")
-            answers[query] = () if row[column] == "None" else tuple(row[column].split())
-            usage[query] = row["Usage"]
-    solution = Solution(answers, usage)
-    for split in ("Public", "Private"):
+    if not isinstance(source, str | Path):
+        return _parse(source, getattr(source, "name", "solution"))
+    if not Path(source).is_file():
+        raise GlrError(f"{source}: no such file; it should be a solution CSV")
+    with Path(source).open(newline="", encoding="utf-8-sig") as lines:
+        return _parse(lines, str(source))
+
+
+def _parse(lines: Iterable[str], name: str) -> Solution:
+    # The csv module refuses fields over 128 KiB, which one query with 7,000 relevant images has.
+    csv.field_size_limit(2**30)
+    rows = csv.DictReader(lines, restval="")
+    header = rows.fieldnames or ()
+    column = next((column for column in ("images", "landmarks") if column in header), None)
+    if column is None or not {"id", "Usage"} <= set(header):
+        raise GlrError(f"{name}, line 1: the columns id,images,Usage or id,landmarks,Usage are needed")
+    solution = Solution({}, {})
+    for row in rows:
+        query, usage, where = row["id"], row["Usage"], f"{name}, line {rows.line_num}"
+        if not query:
+            raise GlrError(f"{where}: the id is empty")
+        if query in solution.usage:
+            raise GlrError(f"{where}: the id {query} stands there twice")
+        if usage not in USAGES:
+            raise GlrError(f"{where}: Usage is {usage!r}; expected {', '.join(USAGES)}")
+        solution.relevant[query] = frozenset(row[column].split()) - {"None"}
+        solution.usage[query] = usage
+    if not solution.usage:
+        raise GlrError(f"{name}: no queries below the header")
+    for split in SPLITS:
         if not any(solution.split(split).values()):
-            raise GlrError(f"{file}: no {split} query has an answer, so there is nothing to score")
+            raise GlrError(f"{name}: no {split} query has {column}, so there is nothing to score in that split")
     return solution

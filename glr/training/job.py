@@ -1,6 +1,7 @@
 """A training job: everything built from its config, trained, scored and recorded."""
 
 import os
+import random
 import tempfile
 from pathlib import Path
 
@@ -34,7 +35,8 @@ def train(config: DictConfig, data: PreparedData, run: Run) -> dict[str, dict[st
     Raises:
         GlrError: the data cannot be read, or training diverged.
     """
-    keras.utils.set_random_seed(config.seed)
+    # Keras draws the seeds of weights and dropout from Python's generator; the input pipeline has seeds of its own.
+    random.seed(config.seed)
     keras.mixed_precision.set_global_policy(config.train.precision.value)
     strategy = build(config.strategy)
     batch_size, last = config.train.batch_size, config.train.epochs

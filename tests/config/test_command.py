@@ -59,7 +59,9 @@ def test_mistake_in_a_later_job_stops_the_sweep_before_its_first(tmp_path: Path)
     values = ",".join(str(n) for n in range(1, 12))
     done = glr(f"train.epochs={values},twelve", "-m", cwd=tmp_path)
     assert done.returncode == 1
-    assert done.stderr.startswith("error: job 11 of 12 (train.epochs=twelve): train.epochs=twelve: expected a whole number")
+    assert done.stderr.startswith(
+        "error: job 11 of 12 (train.epochs=twelve): train.epochs=twelve: expected a whole number"
+    )
     assert list(tmp_path.iterdir()) == []
 
 

@@ -102,7 +102,10 @@ def test_a_label_outside_the_classes_is_named(own_data: PreparedData):
     encoded = tf.io.encode_jpeg(np.zeros((8, 8, 3), np.uint8)).numpy()
     file.write_bytes(framed(example(encoded, 8, 8, "odd", 9)))
     message = explained(own_data)
-    assert "train-00002-of-00003-24.tfrec: the record at byte 0 (image odd) has the label 9, outside the 9 classes" in message
+    assert (
+        "train-00002-of-00003-24.tfrec: the record at byte 0 (image odd) has the label 9, outside the 9 classes"
+        in message
+    )
 
 
 def test_a_record_that_is_no_jpeg_is_named(own_data: PreparedData):

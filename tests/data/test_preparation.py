@@ -212,4 +212,3 @@ def test_the_manifest_is_plain_json(small_data: PreparedData):
     manifest = json.loads((small_data.path / "manifest.json").read_text())
     assert manifest["classes"] == 9
     assert manifest["source"]["seed"] == 3
-

@@ -88,7 +88,9 @@ def test_class_folders_hold_whole_classes_out(class_folders: Path):
     index = {p.id: p.landmark for p in listing.photos["index"]}
     assert queries == {row[0] for row in listing.retrieval} == {row[0] for row in listing.recognition}
     assert not queries & set(index)
-    for (query, images, usage), (same, landmark, same_usage) in zip(listing.retrieval, listing.recognition, strict=True):
+    for (query, images, usage), (same, landmark, same_usage) in zip(
+        listing.retrieval, listing.recognition, strict=True
+    ):
         assert (query, usage) == (same, same_usage)
         assert set(images.split()) == {i for i, name in index.items() if name == landmark}
         assert query.startswith(f"{landmark}/")

@@ -7,8 +7,10 @@ from glr.head.curricularface import CurricularFace
 def test_losses_and_t_over_several_steps(problem_of):
     head = CurricularFace(num_classes=7, margin=0.5, scale=16.0, momentum=0.7)
     t = 0.0
-    for seed, own in enumerate([[0.4, 0.9, 1.4], [0.2, 2.8], [1.1]]):
+    for seed, own in enumerate([[0.4, 0.9, 1.4], [3.1, 0.2, 2.8], [1.1]]):
         problem = problem_of(seed=60 + seed, own=own)
+        # A twin of the first image's class: where that class is opposite (3.1), so is the twin, and not hard.
+        problem.kernel[:, (problem.labels[0] + 1) % 7] = 2 * problem.kernel[:, problem.labels[0]] + 0.1
         problem.build(head) if not head.built else head.kernel.assign(problem.kernel)
         angles, is_own = problem.angles, problem.one_hot
         theta = problem.own_angles[:, None]

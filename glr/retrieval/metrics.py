@@ -1,0 +1,191 @@
+"""Metrics of retrieval and recognition, on plain values.
+
+A *solution* says what is right: for each query image the set of relevant index images (retrieval), or for each test
+image the set of landmarks that it shows (recognition); empty where there is none. *Predictions* of images that the
+solution does not name are left out, so that one set of predictions serves a split's part of the solution.
+
+Source: Weyand et al., Google Landmarks Dataset v2, CVPR 2020, arXiv:2004.01804, section 5 (mAP@100, GAP); the other
+definitions are those of the scoring code of DELF (tensorflow/models). All values lie in 0..1, but for positions.
+"""
+
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from statistics import fmean, median
+
+from glr.errors import GlrError
+
+Solution = Mapping[str, Collection[Hashable]]
+Rankings = Mapping[str, Sequence[Hashable]]
+Classes = Mapping[str, tuple[Hashable, float]]
+
+
+def average_precision(relevant: Collection[Hashable], predicted: Sequence[Hashable], k: int = 100) -> float:
+    """AP@k of one query: (1 / min(m, k)) Σ_{r ≤ min(n, k)} P(r) rel(r), m relevant images, n predictions.
+
+    P(r) is the precision of the first r. A repeated prediction keeps its rank, but only the first counts as a hit.
+
+    Args:
+        relevant: the query's relevant images, at least one.
+        predicted: the images found, best first.
+        k: ranks that count.
+
+    >>> average_precision({"a", "b"}, ["a", "x", "b"])  # (1/1 + 2/3) / 2
+    0.8333333333333333
+    """
+    ranks = _hits(relevant, predicted, k)
+    return sum(hits / rank for hits, rank in enumerate(ranks, start=1)) / min(len(set(relevant)), k)
+
+
+def mean_average_precision(solution: Solution, predictions: Rankings, k: int = 100) -> float:
+    """mAP@k: the mean of AP@k over the queries with a relevant image; an unanswered one has AP 0.
+
+    Raises:
+        GlrError: no query has a relevant image.
+
+    >>> mean_average_precision({"q": {"a", "b"}, "unanswered": {"a"}, "not a query": set()}, {"q": ["a", "x", "b"]})
+    0.4166666666666667
+    """
+    return fmean(average_precision(relevant, found, k) for relevant, found in _queries(solution, predictions))
+
+
+def mean_precision(solution: Solution, predictions: Rankings, k: int) -> float:
+    """mP@k: the mean share of relevant images among the first k, of k also where fewer were predicted.
+
+    Raises:
+        GlrError: no query has a relevant image.
+
+    >>> mean_precision({"q": {"a", "b"}}, {"q": ["a", "x", "b"]}, k=10)
+    0.2
+    """
+    return fmean(sum(1 for _ in _hits(relevant, found, k)) / k for relevant, found in _queries(solution, predictions))
+
+
+def recall_at(solution: Solution, predictions: Rankings, k: int) -> float:
+    """Recall@k: the share of queries with a relevant image among the first k.
+
+    Source: Jégou et al., Product quantization for nearest neighbor search, TPAMI 2011; as in metric learning since
+    Song et al., arXiv:1511.06452. It is not the share of a query's relevant images that were found.
+
+    Raises:
+        GlrError: no query has a relevant image.
+
+    >>> recall_at({"q": {"a", "b"}, "r": {"c"}}, {"q": ["x", "a"], "r": ["x", "y"]}, k=2)
+    0.5
+    """
+    return fmean(position <= k for position in _positions(solution, predictions, k))
+
+
+def mean_position(solution: Solution, predictions: Rankings, k: int = 100) -> float:
+    """The mean rank, from 1, of the first relevant image; k + 1 for a query with none among the first k.
+
+    Raises:
+        GlrError: no query has a relevant image.
+
+    >>> mean_position({"q": {"a"}, "r": {"c"}}, {"q": ["x", "a"]})  # (2 + 101) / 2
+    51.5
+    """
+    return fmean(_positions(solution, predictions, k))
+
+
+def median_position(solution: Solution, predictions: Rankings, k: int = 100) -> float:
+    """The median rank, from 1, of the first relevant image; k + 1 for a query with none among the first k.
+
+    Raises:
+        GlrError: no query has a relevant image.
+
+    >>> median_position({"q": {"a"}, "r": {"c"}, "s": {"a"}}, {"q": ["x", "a"], "s": ["a"]})
+    2.0
+    """
+    return float(median(_positions(solution, predictions, k)))
+
+
+def global_average_precision(solution: Solution, predictions: Classes) -> float:
+    """GAP (micro AP): (1 / M) Σ_i P(i) rel(i) over the predictions of all images, by descending confidence.
+
+    P(i) is the precision of the first i, M the number of images that show a landmark. Images that show none stay in the
+    ranking and cost precision. Equal confidences are ordered by image id.
+
+    Args:
+        solution: the landmarks that each image shows.
+        predictions: by image, its class and the confidence; one an image at most.
+
+    Raises:
+        GlrError: no image shows a landmark.
+
+    >>> global_average_precision({"p": {"eiffel"}, "q": set()}, {"p": ("eiffel", 0.7), "q": ("louvre", 0.9)})
+    0.5
+    """
+    images = _landmark_images(solution)
+    ranked = sorted((-predictions[image][1], image) for image in solution if image in predictions)
+    ranks = (rank for rank, (_, image) in enumerate(ranked, start=1) if predictions[image][0] in solution[image])
+    return sum(hits / rank for hits, rank in enumerate(ranks, start=1)) / images
+
+
+def top1_accuracy(solution: Solution, predictions: Classes) -> float:
+    """The share of the images that show a landmark whose class is one of theirs; confidence counts for nothing.
+
+    Raises:
+        GlrError: no image shows a landmark.
+
+    >>> top1_accuracy({"p": {"eiffel", "seine"}, "q": set(), "r": {"louvre"}}, {"p": ("seine", 0.1)})
+    0.5
+    """
+    images = _landmark_images(solution)
+    return sum(image in predictions and predictions[image][0] in shown for image, shown in solution.items()) / images
+
+
+def retrieval_metrics(solution: Solution, predictions: Rankings, k: int = 100) -> dict[str, float]:
+    """Every retrieval metric by name, of rankings of at most k images: `map_at_100`, `mp_at_10`, `recall_at_1`, ...
+
+    Raises:
+        GlrError: no query has a relevant image.
+    """
+    return {
+        f"map_at_{k}": mean_average_precision(solution, predictions, k),
+        "mp_at_10": mean_precision(solution, predictions, 10),
+        "recall_at_1": recall_at(solution, predictions, 1),
+        "recall_at_5": recall_at(solution, predictions, 5),
+        "recall_at_10": recall_at(solution, predictions, 10),
+        "mean_position": mean_position(solution, predictions, k),
+        "median_position": median_position(solution, predictions, k),
+    }
+
+
+def recognition_metrics(solution: Solution, predictions: Classes) -> dict[str, float]:
+    """Every recognition metric by name: `gap` and `top1_accuracy`.
+
+    Raises:
+        GlrError: no image shows a landmark.
+    """
+    return {
+        "gap": global_average_precision(solution, predictions),
+        "top1_accuracy": top1_accuracy(solution, predictions),
+    }
+
+
+def _hits(relevant: Collection[Hashable], predicted: Sequence[Hashable], k: int) -> Iterator[int]:
+    """The ranks, from 1 to k, at which a relevant image stands for the first time."""
+    wanted = relevant if isinstance(relevant, AbstractSet) else set(relevant)
+    seen = set()
+    for rank, image in enumerate(predicted[:k], start=1):
+        if image in wanted and image not in seen:
+            seen.add(image)
+            yield rank
+
+
+def _positions(solution: Solution, predictions: Rankings, k: int) -> list[int]:
+    return [next(_hits(relevant, found, k), k + 1) for relevant, found in _queries(solution, predictions)]
+
+
+def _queries(solution: Solution, predictions: Rankings) -> list[tuple[Collection[Hashable], Sequence[Hashable]]]:
+    queries = [(relevant, predictions.get(query, ())) for query, relevant in solution.items() if relevant]
+    if not queries:
+        raise GlrError("no query of the solution has a relevant image, so there is nothing to score")
+    return queries
+
+
+def _landmark_images(solution: Solution) -> int:
+    images = sum(1 for shown in solution.values() if shown)
+    if not images:
+        raise GlrError("no image of the solution shows a landmark, so there is nothing to score")
+    return images
