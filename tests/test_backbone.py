@@ -17,6 +17,7 @@ from glr.head.norm_softmax import NormSoftmax
 from glr.model import RetrievalModel
 from glr.pooling import GeM
 from glr.regularization import Unregularized
+from glr.schedule import Constant
 from glr.training.step import TrainStep
 
 SMALLEST = {"inception_resnet_v2": 75, "inception_v3": 75, "xception": 71}
@@ -40,7 +41,7 @@ def test_takes_a_training_step(path: Path, monkeypatch: pytest.MonkeyPatch):
             batchnorm_momentum=0.9,
             normalization="imagenet",
         )
-        step = TrainStep(model, keras.optimizers.SGD(0.1), Unregularized(), strategy, 2)
+        step = TrainStep(model, keras.optimizers.SGD(0.1), Constant(peak=0.1), Unregularized(), strategy, 2)
     monkeypatch.setattr(step, "_compiled", step._distributed)  # eager: tracing 20 networks takes minutes
     images = np.random.default_rng(0).integers(0, 256, (2, size, size, 3)).astype(np.uint8)
     batch = tf.constant(images), tf.constant([1, 4]), tf.tile(tf.eye(3, 4)[tf.newaxis], (2, 1, 1))

@@ -8,18 +8,19 @@ Source: Weyand et al., Google Landmarks Dataset v2, CVPR 2020, arXiv:2004.01804,
 definitions are those of the scoring code of DELF (tensorflow/models). All values lie in 0..1, but for positions.
 """
 
-from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from itertools import islice
 from statistics import fmean, median
 
 from glr.errors import GlrError
 
-Solution = Mapping[str, Collection[Hashable]]
+Answers = Mapping[str, AbstractSet[Hashable]]
 Rankings = Mapping[str, Sequence[Hashable]]
 Classes = Mapping[str, tuple[Hashable, float]]
 
 
-def average_precision(relevant: Collection[Hashable], predicted: Sequence[Hashable], k: int = 100) -> float:
+def average_precision(relevant: AbstractSet[Hashable], predicted: Sequence[Hashable], k: int = 100) -> float:
     """AP@k of one query: (1 / min(m, k)) Σ_{r ≤ min(n, k)} P(r) rel(r), m relevant images, n predictions.
 
     P(r) is the precision of the first r. A repeated prediction keeps its rank, but only the first counts as a hit.
@@ -33,22 +34,22 @@ def average_precision(relevant: Collection[Hashable], predicted: Sequence[Hashab
     0.8333333333333333
     """
     ranks = _hits(relevant, predicted, k)
-    return sum(hits / rank for hits, rank in enumerate(ranks, start=1)) / min(len(set(relevant)), k)
+    return sum(hits / rank for hits, rank in enumerate(ranks, start=1)) / min(len(relevant), k)
 
 
-def mean_average_precision(solution: Solution, predictions: Rankings, k: int = 100) -> float:
+def mean_average_precision(solution: Answers, predictions: Rankings, k: int = 100) -> float:
     """mAP@k: the mean of AP@k over the queries with a relevant image; an unanswered one has AP 0.
 
     Raises:
         GlrError: no query has a relevant image.
 
     >>> mean_average_precision({"q": {"a", "b"}, "unanswered": {"a"}, "not a query": set()}, {"q": ["a", "x", "b"]})
-    0.4166666666666667
+    0.41666666666666663
     """
     return fmean(average_precision(relevant, found, k) for relevant, found in _queries(solution, predictions))
 
 
-def mean_precision(solution: Solution, predictions: Rankings, k: int) -> float:
+def mean_precision(solution: Answers, predictions: Rankings, k: int) -> float:
     """mP@k: the mean share of relevant images among the first k, of k also where fewer were predicted.
 
     Raises:
@@ -60,7 +61,7 @@ def mean_precision(solution: Solution, predictions: Rankings, k: int) -> float:
     return fmean(sum(1 for _ in _hits(relevant, found, k)) / k for relevant, found in _queries(solution, predictions))
 
 
-def recall_at(solution: Solution, predictions: Rankings, k: int) -> float:
+def recall_at(solution: Answers, predictions: Rankings, k: int) -> float:
     """Recall@k: the share of queries with a relevant image among the first k.
 
     Source: Jégou et al., Product quantization for nearest neighbor search, TPAMI 2011; as in metric learning since
@@ -75,7 +76,7 @@ def recall_at(solution: Solution, predictions: Rankings, k: int) -> float:
     return fmean(position <= k for position in _positions(solution, predictions, k))
 
 
-def mean_position(solution: Solution, predictions: Rankings, k: int = 100) -> float:
+def mean_position(solution: Answers, predictions: Rankings, k: int = 100) -> float:
     """The mean rank, from 1, of the first relevant image; k + 1 for a query with none among the first k.
 
     Raises:
@@ -87,7 +88,7 @@ def mean_position(solution: Solution, predictions: Rankings, k: int = 100) -> fl
     return fmean(_positions(solution, predictions, k))
 
 
-def median_position(solution: Solution, predictions: Rankings, k: int = 100) -> float:
+def median_position(solution: Answers, predictions: Rankings, k: int = 100) -> float:
     """The median rank, from 1, of the first relevant image; k + 1 for a query with none among the first k.
 
     Raises:
@@ -99,7 +100,7 @@ def median_position(solution: Solution, predictions: Rankings, k: int = 100) -> 
     return float(median(_positions(solution, predictions, k)))
 
 
-def global_average_precision(solution: Solution, predictions: Classes) -> float:
+def global_average_precision(solution: Answers, predictions: Classes) -> float:
     """GAP (micro AP): (1 / M) Σ_i P(i) rel(i) over the predictions of all images, by descending confidence.
 
     P(i) is the precision of the first i, M the number of images that show a landmark. Images that show none stay in the
@@ -121,7 +122,7 @@ def global_average_precision(solution: Solution, predictions: Classes) -> float:
     return sum(hits / rank for hits, rank in enumerate(ranks, start=1)) / images
 
 
-def top1_accuracy(solution: Solution, predictions: Classes) -> float:
+def top1_accuracy(solution: Answers, predictions: Classes) -> float:
     """The share of the images that show a landmark whose class is one of theirs; confidence counts for nothing.
 
     Raises:
@@ -134,7 +135,7 @@ def top1_accuracy(solution: Solution, predictions: Classes) -> float:
     return sum(image in predictions and predictions[image][0] in shown for image, shown in solution.items()) / images
 
 
-def retrieval_metrics(solution: Solution, predictions: Rankings, k: int = 100) -> dict[str, float]:
+def retrieval_metrics(solution: Answers, predictions: Rankings, k: int = 100) -> dict[str, float]:
     """Every retrieval metric by name, of rankings of at most k images: `map_at_100`, `mp_at_10`, `recall_at_1`, ...
 
     Raises:
@@ -151,7 +152,7 @@ def retrieval_metrics(solution: Solution, predictions: Rankings, k: int = 100) -
     }
 
 
-def recognition_metrics(solution: Solution, predictions: Classes) -> dict[str, float]:
+def recognition_metrics(solution: Answers, predictions: Classes) -> dict[str, float]:
     """Every recognition metric by name: `gap` and `top1_accuracy`.
 
     Raises:
@@ -163,28 +164,28 @@ def recognition_metrics(solution: Solution, predictions: Classes) -> dict[str, f
     }
 
 
-def _hits(relevant: Collection[Hashable], predicted: Sequence[Hashable], k: int) -> Iterator[int]:
+def _hits(relevant: AbstractSet[Hashable], predicted: Sequence[Hashable], k: int) -> Iterator[int]:
     """The ranks, from 1 to k, at which a relevant image stands for the first time."""
-    wanted = relevant if isinstance(relevant, AbstractSet) else set(relevant)
     seen = set()
-    for rank, image in enumerate(predicted[:k], start=1):
-        if image in wanted and image not in seen:
+    for rank, image in enumerate(islice(predicted, k), start=1):
+        if image in relevant and image not in seen:
             seen.add(image)
             yield rank
 
 
-def _positions(solution: Solution, predictions: Rankings, k: int) -> list[int]:
+def _positions(solution: Answers, predictions: Rankings, k: int) -> list[int]:
     return [next(_hits(relevant, found, k), k + 1) for relevant, found in _queries(solution, predictions)]
 
 
-def _queries(solution: Solution, predictions: Rankings) -> list[tuple[Collection[Hashable], Sequence[Hashable]]]:
-    queries = [(relevant, predictions.get(query, ())) for query, relevant in solution.items() if relevant]
-    if not queries:
+def _queries(solution: Answers, predictions: Rankings) -> Iterator[tuple[AbstractSet[Hashable], Sequence[Hashable]]]:
+    """Of each query with a relevant image: its relevant images, its predictions."""
+    if not any(solution.values()):
         raise GlrError("no query of the solution has a relevant image, so there is nothing to score")
-    return queries
+    # Not a list: 100,000 tuples at once have the garbage collector walk through all predictions, again and again.
+    return ((relevant, predictions.get(query, ())) for query, relevant in solution.items() if relevant)
 
 
-def _landmark_images(solution: Solution) -> int:
+def _landmark_images(solution: Answers) -> int:
     images = sum(1 for shown in solution.values() if shown)
     if not images:
         raise GlrError("no image of the solution shows a landmark, so there is nothing to score")

@@ -58,7 +58,7 @@ def train(config: DictConfig, data: PreparedData, run: Run) -> dict[str, dict[st
         optimizer = build(config.optimizer, learning_rate=schedule)
         if config.train.precision.value == "mixed_float16":
             optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-    step = TrainStep(model, optimizer, build(config.regularization), strategy, batch_size)
+    step = TrainStep(model, optimizer, schedule, build(config.regularization), strategy, batch_size)
     evaluator = Evaluator(
         data,
         Extractor(model.describe, strategy, config.evaluate.batch_size),

@@ -1,5 +1,6 @@
 """The train step: one global batch through the model, over however many replicas, to new weights."""
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -16,7 +17,8 @@ class TrainStep:
 
     Args:
         model: its trainable weights are updated.
-        optimizer: with its schedule.
+        optimizer: follows the schedule.
+        schedule: from the step to the learning rate, for the record.
         regularization: has `penalty(network, head)`, added to the loss.
         strategy: whose scope the model and the optimizer were made in.
         batch_size: images per step over all replicas.
@@ -26,12 +28,14 @@ class TrainStep:
         self,
         model: RetrievalModel,
         optimizer: keras.optimizers.Optimizer,
+        schedule: Callable[[int], Any],
         regularization: Any,
         strategy: tf.distribute.Strategy,
         batch_size: int,
     ):
         self.model = model
         self.optimizer = optimizer
+        self.schedule = schedule
         self.regularization = regularization
         self.strategy = strategy
         self.batch_size = batch_size
@@ -61,8 +65,8 @@ class TrainStep:
 
     def learning_rate(self) -> float:
         """The rate of the last step."""
-        last = tf.maximum(self.optimizer.iterations.value - 1, 0)
-        return float(self.optimizer._learning_rate(last))
+        optimizer = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+        return float(self.schedule(max(int(optimizer._iterations) - 1, 0)))
 
     def reset(self) -> None:
         """Begin new means."""

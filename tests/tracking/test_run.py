@@ -1,0 +1,114 @@
+"""A run's record in a real SQLite store: all of it, and how it ended."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from glr.errors import GlrError
+from glr.tracking.run import environment, flattened, run
+from glr.tracking.store import connect, experiment
+from glr.tracking.sweep import PARENT_VARIABLE
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("store")
+    connect(f"sqlite:///{folder}/mlflow.db")
+    return folder
+
+
+@pytest.fixture
+def arguments(store: Path) -> dict[str, str]:
+    uri, artifacts = f"sqlite:///{store}/mlflow.db", str(store / "artifacts")
+    return {"uri": uri, "study": "tests", "name": "a run", "artifacts": artifacts}
+
+
+def test_everything_is_recorded(arguments: dict[str, str], tmp_path: Path):
+    (tmp_path / "plot.png").write_bytes(b"picture")
+    with run(**arguments) as opened:
+        opened.params({"head": {"scale": None, "margin": 0.5}, "note": "x" * 5000 + "|`<\n"})
+        opened.tags({"device": "CPU"})
+        opened.metrics({"loss": 2.5, "public/gap": 0.1}, 1)
+        opened.metrics({"loss": 1.5, "public/gap": 0.2}, 2)
+        opened.file(tmp_path / "plot.png", "plots")
+        opened.text("a: 1\n", "config.yaml")
+        opened.dataset("Demo", "abc123", "data/demo", "training", {"images": 5})
+    client = MlflowClient(arguments["uri"])
+    record = client.get_run(opened.id)
+    assert record.info.status == "FINISHED"
+    assert record.info.run_name == "a run"
+    assert record.data.params == {"head.scale": "null", "head.margin": "0.5", "note": "x" * 5000 + "|`<\n"}
+    assert record.data.tags["device"] == "CPU"
+    assert [(m.step, m.value) for m in client.get_metric_history(opened.id, "loss")] == [(1, 2.5), (2, 1.5)]
+    files = Path(arguments["artifacts"]) / opened.id / "artifacts"
+    assert (files / "plots/plot.png").read_bytes() == b"picture"
+    assert (files / "config.yaml").read_text() == "a: 1\n"
+    (used,) = record.inputs.dataset_inputs
+    assert (used.dataset.name, used.dataset.digest, used.tags[0].value) == ("Demo", "abc123", "training")
+
+
+def test_an_exception_marks_the_run_failed_with_the_reason(arguments: dict[str, str]):
+    for error, status, reason in (
+        (GlrError("the disk is full"), "FAILED", "the disk is full"),
+        (KeyError("x"), "FAILED", "KeyError: 'x'"),
+        (KeyboardInterrupt(), "KILLED", "KeyboardInterrupt: "),
+    ):
+        with pytest.raises(type(error)), run(**arguments) as opened:
+            raise error
+        record = MlflowClient(arguments["uri"]).get_run(opened.id)
+        assert record.info.status == status
+        assert record.data.tags["failure"] == reason
+
+
+def test_a_job_of_a_sweep_is_the_childs_run(arguments: dict[str, str], monkeypatch: pytest.MonkeyPatch):
+    with run(**arguments) as parent:
+        monkeypatch.setenv(PARENT_VARIABLE, parent.id)
+        with run(**arguments) as child:
+            pass
+    record = MlflowClient(arguments["uri"]).get_run(child.id)
+    assert record.data.tags["mlflow.parentRunId"] == parent.id
+
+
+def test_a_new_store_survives_several_processes_at_once(tmp_path: Path):
+    code = (
+        "import sys; from glr.tracking.store import connect, experiment; "
+        "client = connect(sys.argv[1]); print(experiment(client, 'study', 'artifacts'))"
+    )
+    line = [sys.executable, "-c", code, f"sqlite:///{tmp_path}/new/mlflow.db"]
+    processes = [subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    answers = {process.communicate()[0].strip() for process in processes}
+    assert [process.returncode for process in processes] == [0, 0, 0]
+    assert len(answers) == 1
+
+
+def test_a_store_that_cannot_be_opened_is_one_sentence(tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(GlrError, match=r"tracking\.uri=sqlite:.*/file/mlflow\.db: the MLflow store cannot be opened"):
+        connect(f"sqlite:///{tmp_path}/file/mlflow.db")
+    (tmp_path / "mlflow.db").write_text("no database at all, but long enough to be looked at" * 10)
+    with pytest.raises(GlrError, match=r"cannot be opened .*file is not a database"):
+        connect(f"sqlite:///{tmp_path}/mlflow.db")
+    with pytest.raises(GlrError, match=r"tracking\.uri=http://127\.0\.0\.1:9: the MLflow store cannot be opened"):
+        connect("http://127.0.0.1:9")
+
+
+def test_a_deleted_experiment_is_said(arguments: dict[str, str]):
+    client = MlflowClient(arguments["uri"])
+    client.delete_experiment(experiment(client, "gone", arguments["artifacts"]))
+    with pytest.raises(GlrError, match="study=gone: this MLflow experiment was deleted"):
+        experiment(client, "gone", arguments["artifacts"])
+
+
+def test_flattened():
+    assert dict(flattened({"a": {"b": {"c": 1}, "d": [1, 2]}, "e": None})) == {"a.b.c": 1, "a.d": [1, 2], "e": None}
+
+
+def test_environment_names_code_and_libraries():
+    tags = environment()
+    assert tags["version.keras"].startswith("3.")
+    assert len(tags["mlflow.source.git.commit"]) == 40

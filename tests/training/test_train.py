@@ -1,0 +1,105 @@
+"""`python -m glr.train` in processes of its own, as users run it: what it prints, logs and leaves behind."""
+
+import json
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from tests.config.test_command import glr
+
+SMALL = [
+    *["backbone=small_cnn", "backbone.width=8", "augment=none", "model.embedding_size=16"],
+    *["data=folder", "data.image_size=24", "data.source.retrieval_classes=0.25", "data.source.query_images=0.25"],
+    *["train.batch_size=12", "train.epochs=2", "optimizer.learning_rate=0.01", "evaluate.untrained=true"],
+]
+
+
+def runs(folder: Path, study: str) -> list[Run]:
+    client = MlflowClient(f"sqlite:///{folder}/mlruns/mlflow.db")
+    experiment = client.get_experiment_by_name(study)
+    assert experiment is not None
+    return list(client.search_runs([experiment.experiment_id]))
+
+
+@pytest.fixture(scope="module")
+def trained(class_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    folder = tmp_path_factory.mktemp("trained")
+    done = glr(*SMALL, f"data.source.path={class_folders}", "regularization=l2", "study=one", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return folder, done.stdout
+
+
+@pytest.mark.slow
+def test_everything_that_a_run_promises_is_in_mlflow(trained: tuple[Path, str], class_folders: Path):
+    folder, _ = trained
+    (record,) = runs(folder, "one")
+    params, tags, metrics = record.data.params, record.data.tags, record.data.metrics
+    assert record.info.status == "FINISHED"
+    assert record.info.run_name == "small_cnn-adacos_semi"
+    assert (params["backbone"], params["head"], params["regularization"]) == ("small_cnn", "adacos_semi", "l2")
+    assert (params["backbone.width"], params["train.batch_size"], params["optimizer.beta_1"]) == ("8", "12", "0.9")
+    assert (params["schedule.peak"], params["data.source.path"]) == ("0.01", str(class_folders))
+    assert (params["classes"], params["train_images"], params["steps_per_epoch"]) == ("9", "72", "6")
+    assert (params["data.normalization"], params["evaluate.score"]) == ("minus_one_one", "gap")
+    assert "train.epochs=2" in tags["overrides"]
+    assert tags["device"].startswith("CPU")
+    assert tags["version.keras"].startswith("3.")
+    assert len(tags["mlflow.source.git.commit"]) == 40
+    client = MlflowClient(f"sqlite:///{folder}/mlruns/mlflow.db")
+    for name in ("loss", "penalty", "accuracy", "learning_rate", "head_scale", "images_per_second", "private/gap"):
+        assert [m.step for m in client.get_metric_history(record.info.run_id, name)] == [1, 2], name
+    for usage in ("public", "private"):
+        for name in ("map_at_100", "gap", "mp_at_10", "recall_at_1", "recall_at_5", "recall_at_10"):
+            assert 0 <= metrics[f"untrained/{usage}/{name}"] <= 1
+            assert 0 <= metrics[f"{usage}/{name}"] <= 1
+        assert {f"{usage}/mean_position", f"{usage}/median_position", f"{usage}/top1_accuracy"} <= set(metrics)
+        assert metrics[f"{usage}_score"] == metrics[f"{usage}/gap"]
+    (used,) = record.inputs.dataset_inputs
+    assert used.dataset.name == "Folder"
+    assert json.loads(used.dataset.profile)["images"] == 72
+    files = folder / "mlruns/artifacts" / record.info.run_id / "artifacts"
+    assert (files / "schedule.png").stat().st_size > 5000
+    assert "width: 8" in (files / "config.yaml").read_text()
+    index = np.load(files / "descriptors/index_descriptors.npy")
+    assert index.shape == (18, 16)
+    np.testing.assert_allclose(np.linalg.norm(index, axis=1), 1, rtol=1e-5)
+    assert len((files / "descriptors/index_ids.txt").read_text().split()) == 18
+    assert tags["descriptors"].endswith("/descriptors")
+    for name in ("best", "last"):
+        with h5py.File(files / f"weights/{name}.weights.h5") as weights:
+            assert len(weights) > 0
+
+
+@pytest.mark.slow
+def test_the_output_is_for_people(trained: tuple[Path, str]):
+    _, output = trained
+    lines = output.splitlines()
+    assert "72 train images of 9 classes, 18 index images, 6 queries" in lines
+    assert "2 epochs of 6 steps of 12 images" in lines
+    assert any(line.startswith("epoch 2/2: loss ") and "images/s; public gap" in line for line in lines)
+    assert any(line.split()[:1] == ["gap"] and len(line.split()) == 5 for line in lines)
+    assert any("mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db" in line for line in lines)
+
+
+@pytest.mark.slow
+def test_a_sweep_is_a_parent_with_a_child_per_job_and_a_failure_stops_none(trained: tuple[Path, str]):
+    folder, _ = trained
+    done = glr(*SMALL, "train.batch_size=500,12", "study=two", "-m", cwd=folder)
+    assert done.returncode == 1
+    assert "error: train.batch_size=500, but data/folder has only 72 train images" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("error: 1 of 2 jobs failed: ")
+    assert "train.batch_size=500" in done.stderr.splitlines()[-1]
+    assert "job 2 of 2: " in done.stdout
+    found = {run.data.tags.get("mlflow.parentRunId"): run for run in runs(folder, "two")}
+    parent = found.pop(None)
+    assert (parent.info.status, parent.data.tags["kind"]) == ("FAILED", "sweep")
+    children = [run for run in runs(folder, "two") if run.info.run_id != parent.info.run_id]
+    assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parent.info.run_id}
+    ended = {run.data.params["train.batch_size"]: run for run in children}
+    assert (ended["500"].info.status, ended["12"].info.status) == ("FAILED", "FINISHED")
+    assert "train.batch_size=500" in ended["500"].data.tags["failure"]
