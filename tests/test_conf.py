@@ -3,6 +3,7 @@
 import importlib
 import inspect
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hydra import compose, initialize_config_dir
@@ -39,7 +40,7 @@ def test_composes_and_checks(path: Path):
 
 @pytest.mark.parametrize("path", COMPONENTS, ids=identity)
 def test_yaml_and_constructor_name_the_same_arguments(path: Path):
-    config = OmegaConf.load(path)
+    config: Any = OmegaConf.load(path)
     config = config.source if path.parent.name == "data" else config
     module, _, name = config["_target_"].rpartition(".")
     parameters = inspect.signature(getattr(importlib.import_module(module), name)).parameters

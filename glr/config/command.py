@@ -1,5 +1,6 @@
 """The command line of every `python -m glr.<command>`: Hydra, with mistakes answered at once and in one sentence."""
 
+import errno
 import os
 import sys
 from collections.abc import Callable
@@ -7,11 +8,15 @@ from functools import wraps
 
 import hydra
 from hydra._internal.utils import get_args_parser
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from glr.config.check import CONF, check_command_line
 from glr.config.schema import register
 from glr.errors import GlrError
+
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 
 
 def decimal(number: float) -> str:
@@ -35,6 +40,17 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callab
     """
 
     def decorate(task: Callable[[DictConfig], None]) -> Callable[[], None]:
+        failure: list[Exception] = []
+
+        @wraps(task)
+        def job(config: DictConfig) -> None:
+            try:
+                task(config)
+            except Exception as error:
+                if HydraConfig.get().mode != RunMode.RUN:
+                    raise  # a sweep's launcher must see that the job failed
+                failure.append(error)  # raised below: Hydra would write a line of its own to stderr
+
         @wraps(task)
         def entry() -> None:
             setup()
@@ -46,24 +62,30 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callab
                 if not (arguments.hydra_help or arguments.shell_completion):
                     required = not (arguments.help or arguments.cfg or arguments.info)
                     check_command_line(config_name, arguments.overrides, arguments.multirun, required)
-                hydra.main(config_path=str(CONF), config_name=config_name, version_base="1.3")(task)()
-            except GlrError as error:
-                sys.exit(f"error: {error}")
-            except ModuleNotFoundError as error:
-                if error.name not in {"tensorflow", "keras"}:
-                    raise
-                sys.exit(
-                    "error: TensorFlow is not installed; install glr with one of its extras: "
-                    "pip install 'glr[cpu]', 'glr[gpu]' or 'glr[tpu]'"
-                )
-            except OSError as error:
-                if error.filename is None:
-                    raise
-                sys.exit(f"error: {error.filename}: {error.strerror}")
+                hydra.main(config_path=str(CONF), config_name=config_name, version_base="1.3")(job)()
+                if failure:
+                    raise failure[0]
             except KeyboardInterrupt:
                 print("interrupted", file=sys.stderr)
                 sys.exit(130)
+            except Exception as error:
+                sentence = _sentence(error)
+                if sentence is None:
+                    raise
+                sys.exit(f"error: {sentence}")
 
         return entry
 
     return decorate
+
+
+def _sentence(error: Exception) -> str | None:
+    """What the user needs to read of an error; None for a fault of the program, which shows its traceback."""
+    if isinstance(error, GlrError):
+        return str(error)
+    if isinstance(error, ModuleNotFoundError) and error.name in {"tensorflow", "keras"}:
+        extras = "pip install 'glr[cpu]', 'glr[gpu]' or 'glr[tpu]'"
+        return f"TensorFlow is not installed; install glr with one of its extras: {extras}"
+    if isinstance(error, OSError) and (error.filename or error.errno in _NO_ROOM):
+        return f"{error.filename or 'writing failed'}: {error.strerror}"
+    return None

@@ -37,15 +37,19 @@ def read_solution(source: str | Path | Iterable[str]) -> Solution:
         source: a path, or an open text file (any lines; its `name`, where it has one, stands in messages).
 
     Raises:
-        GlrError: the file or a column is missing, an id is empty or stands twice, a Usage is unknown, or Public or
-            Private has nothing to score.
+        GlrError: the file or a column is missing, the file is no text, an id is empty or stands twice, a Usage
+            is unknown, or Public or Private has nothing to score.
     """
-    if not isinstance(source, str | Path):
-        return _parse(source, getattr(source, "name", "solution"))
-    if not Path(source).is_file():
-        raise GlrError(f"{source}: no such file; it should be a solution CSV")
-    with Path(source).open(newline="", encoding="utf-8-sig") as lines:
-        return _parse(lines, str(source))
+    if isinstance(source, str | Path):
+        if not Path(source).is_file():
+            raise GlrError(f"{source}: no such file; it should be a solution CSV")
+        with Path(source).open(newline="", encoding="utf-8-sig") as lines:
+            return read_solution(lines)
+    name = getattr(source, "name", "solution")
+    try:
+        return _parse(source, name)
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise GlrError(f"{name}: cannot be read as a CSV ({error})") from error
 
 
 def _parse(lines: Iterable[str], name: str) -> Solution:

@@ -9,12 +9,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
+from mlflow.exceptions import MlflowException
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from glr.errors import GlrError
 from glr.tracking.store import connect, experiment
@@ -50,8 +52,18 @@ class Run:
         self._client.log_batch(self.id, [Metric(key, float(value), now, step) for key, value in values.items()])
 
     def file(self, path: Path, folder: str | None = None) -> None:
-        """Store a file with the run."""
-        self._client.log_artifact(self.id, str(path), folder)
+        """Store a file with the run.
+
+        Raises:
+            GlrError: it could not be written; no part of it is left.
+        """
+        try:
+            self._client.log_artifact(self.id, str(path), folder)
+        except (OSError, MlflowException) as error:
+            with suppress(OSError, MlflowException):
+                get_artifact_repository(self.artifacts).delete_artifacts(f"{folder or '.'}/{path.name}")
+            reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+            raise GlrError(f"{path.name} could not be stored with the run in {self.artifacts}: {reason}") from error
 
     def text(self, content: str, name: str) -> None:
         """Store a text as a file of the run."""

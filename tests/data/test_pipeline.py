@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ STUDY = {"flip": 0.5, "brightness": 0.2, "hue": 0.2, "rotation": 15.0, "shear": 
 SETTINGS = {"image_size": 24, "batch_size": 10, "epochs": 2, "seed": 5, "shuffle_buffer": 16, "parallelism": 2}
 
 
-def batches(data: PreparedData, augment: object, **changes: int) -> list[tuple[np.ndarray, ...]]:
+def batches(data: PreparedData, augment: object, **changes: int) -> list[Any]:
     return list(train_batches(data, augment, **(SETTINGS | changes)).as_numpy_iterator())
 
 

@@ -2,8 +2,6 @@
 
 import csv
 import json
-import resource
-import signal
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +13,7 @@ from glr.data.preparation import jpeg, prepare
 from glr.data.prepared import PreparedData
 from glr.data.source import Listing, Photo
 from glr.errors import GlrError
-from tests.conftest import folder_source
+from tests.conftest import folder_source, no_file_beyond
 
 
 class Listed:
@@ -169,16 +167,8 @@ def test_what_exists_is_not_overwritten(few: Listing, tmp_path: Path):
 
 
 def test_a_full_disk_leaves_nothing(few: Listing, tmp_path: Path):
-    # A file-size limit makes the write fail as a full disk does.
-    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
-    try:
-        with pytest.raises(GlrError, match="out: File too large; nothing was written"):
-            prepare(Listed(few), tmp_path / "out", settings={})
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        signal.signal(signal.SIGXFSZ, before)
+    with no_file_beyond(1000), pytest.raises(GlrError, match="out: File too large; nothing was written"):
+        prepare(Listed(few), tmp_path / "out", settings={})
     assert not [p for p in tmp_path.iterdir() if "out" in p.name]
 
 

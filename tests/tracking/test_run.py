@@ -11,6 +11,7 @@ from glr.errors import GlrError
 from glr.tracking.run import environment, flattened, run
 from glr.tracking.store import connect, experiment
 from glr.tracking.sweep import PARENT_VARIABLE
+from tests.conftest import no_file_beyond
 
 ROOT = Path(__file__).parents[2]
 
@@ -63,6 +64,14 @@ def test_an_exception_marks_the_run_failed_with_the_reason(arguments: dict[str, 
         record = MlflowClient(arguments["uri"]).get_run(opened.id)
         assert record.info.status == status
         assert record.data.tags["failure"] == reason
+
+
+def test_a_file_that_does_not_fit_leaves_no_part_of_it(arguments: dict[str, str], tmp_path: Path):
+    (tmp_path / "big.h5").write_bytes(bytes(3_000_000))
+    failure = pytest.raises(GlrError, match=r"big\.h5 could not be stored .*: File too large")
+    with run(**arguments) as opened, no_file_beyond(2_000_000), failure:
+        opened.file(tmp_path / "big.h5", "weights")
+    assert list((Path(arguments["artifacts"]) / opened.id).rglob("*.h5")) == []
 
 
 def test_a_job_of_a_sweep_is_the_childs_run(arguments: dict[str, str], monkeypatch: pytest.MonkeyPatch):
