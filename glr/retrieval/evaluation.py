@@ -101,16 +101,11 @@ def _check_sizes(
     query_ids: Sequence[str],
     query_descriptors: np.ndarray,
 ) -> None:
-    if not len(index_ids) == len(index_classes) == len(index_descriptors):
-        raise GlrError(
-            f"the index has {len(index_ids)} ids, {len(index_classes)} classes and {len(index_descriptors)} "
-            "descriptors; each image needs one of each"
-        )
+    index = len(index_ids), len(index_classes), len(index_descriptors)
+    if len(set(index)) > 1:
+        raise GlrError("index ids, classes and descriptors differ in number: {}, {} and {}".format(*index))
     if len(query_ids) != len(query_descriptors):
-        raise GlrError(
-            f"there are {len(query_ids)} query ids and {len(query_descriptors)} query descriptors; "
-            "each query needs one of each"
-        )
+        raise GlrError(f"query ids and descriptors differ in number: {len(query_ids)} and {len(query_descriptors)}")
 
 
 def _check_solutions(
@@ -124,14 +119,14 @@ def _check_solutions(
     described = set(query_ids)
     for name, solution in (("retrieval", retrieval), ("recognition", recognition)):
         if solution:
-            _refuse(solution.usage, described, f"queries of the {name} solution were not described")
+            _refuse(solution.usage, described, f"queries of the {name} solution that were not described")
             solved.update(solution.usage)
     if not retrieval and not recognition:
         raise GlrError("there is neither a retrieval nor a recognition solution, so there is nothing to score")
-    _refuse(query_ids, solved, "queries are in no solution and cannot be scored")
+    _refuse(query_ids, solved, "queries that no solution names, so that they cannot be scored")
     if retrieval:
         relevant = set().union(*retrieval.relevant.values())
-        _refuse(sorted(relevant), set(index_ids), "relevant images of the retrieval solution are not in the index")
+        _refuse(sorted(relevant), set(index_ids), "relevant images of the retrieval solution that are not in the index")
     if recognition:
         classes = set(index_classes)
         if all(classes.isdisjoint(landmarks) for landmarks in recognition.relevant.values()):
@@ -144,4 +139,4 @@ def _refuse(ids: Iterable[str], known: Collection[str], what: str) -> None:
     """Refuse ids that are not known: how many there are, and the first."""
     unknown = [name for name in ids if name not in known]
     if unknown:
-        raise GlrError(f"{len(unknown)} {what}, the first of them {unknown[0]}")
+        raise GlrError(f"{what}: {len(unknown)}, the first of them {unknown[0]}")

@@ -15,9 +15,9 @@ def top_k(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The k rows of the index with the largest inner products with each query.
 
-    Computed in float32; equal scores are ordered by position, whatever the blocks. Beside the arguments and the result
-    it takes memory for query_block x index_block scores and for the two blocks; the index is read once, from its start
-    to its end.
+    Computed in float32; equal scores are ordered by position, whatever the blocks. Beside the arguments and the result,
+    memory holds one block of each and a few copies of its query_block x index_block scores (64 MiB each by default).
+    The index is read once, from start to end.
 
     Args:
         queries: descriptors [Q, D], of any float type; like `index`, an array in memory or memory-mapped.
@@ -34,9 +34,9 @@ def top_k(
     """
     if not len(index):
         raise GlrError("the index holds no descriptors, so there is nothing to search")
-    if queries.shape[1:] != index.shape[1:]:
+    if queries.shape[1] != index.shape[1]:
         raise GlrError(
-            f"query descriptors have the shape {queries.shape[1:]}, index descriptors {index.shape[1:]}; "
+            f"query descriptors have {queries.shape[1]} dimensions, index descriptors {index.shape[1]}; "
             "describe both with one model"
         )
     k = min(k, len(index))

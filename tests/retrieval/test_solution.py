@@ -77,7 +77,7 @@ def test_an_open_file_is_named_too(tmp_path: Path):
     file.write_text("id,images,Usage\n")
     with file.open() as lines, pytest.raises(GlrError, match=f"^{re.escape(str(file))}: no queries"):
         read_solution(lines)
-    with pytest.raises(GlrError, match="^solution: no queries"):
+    with pytest.raises(GlrError, match=r"^solution: no queries"):
         read_solution(["id,images,Usage"])
 
 
