@@ -65,7 +65,7 @@ def check(key: str, node: DictConfig, runtime: set[str], defaults: Mapping[str, 
         key: where the component stands, for messages.
         node: its config.
         runtime: arguments that only the run knows; not to be set.
-        defaults: the values in the component's own YAML: the types of a `keras.*` target's arguments.
+        defaults: the values in the component's own YAML: the types of the arguments of a constructor of Keras's.
 
     Raises:
         UnknownSettingError: an argument that the target does not have.
@@ -75,13 +75,13 @@ def check(key: str, node: DictConfig, runtime: set[str], defaults: Mapping[str, 
     if not isinstance(target, str) or target.split(".")[0] not in {"glr", "keras"}:
         raise GlrError(f"{key}._target_={target}: only glr.* and keras.* classes can be named here")
     settings = [str(name) for name in node if name not in NOT_ARGUMENTS]
-    if target.startswith("keras."):
+    arguments = signature(target)
+    if arguments is None:
         for name in settings:
             if name not in defaults:
                 raise UnknownSettingError(f"{key}.{name}")
             check_type(f"{key}.{name}", node, name, _type_of_value(defaults[name]))
         return
-    arguments = signature(target)
     for name in settings:
         if name not in arguments or name in runtime:
             raise UnknownSettingError(f"{key}.{name}")
@@ -92,15 +92,17 @@ def check(key: str, node: DictConfig, runtime: set[str], defaults: Mapping[str, 
 
 
 @cache
-def signature(target: str) -> dict[str, str]:
+def signature(target: str) -> dict[str, str] | None:
     """The arguments of a `glr.*` class or function: name -> annotation, as written in the source.
 
-    A class without a constructor of its own has that of its first base.
+    A class without a constructor of its own has that of its last base. None: the constructor is Keras's.
 
     Raises:
         GlrError: no such module, class or function.
     """
     module, _, name = target.rpartition(".")
+    if module.startswith("keras"):
+        return None
     tree = ast.parse(_source(module, target).read_text())
     for statement in tree.body:
         if isinstance(statement, ast.FunctionDef) and statement.name == name:
@@ -109,7 +111,7 @@ def signature(target: str) -> dict[str, str]:
             for member in statement.body:
                 if isinstance(member, ast.FunctionDef) and member.name == "__init__":
                     return _arguments(member)
-            base = ast.unparse(statement.bases[0]) if statement.bases else None
+            base = ast.unparse(statement.bases[-1]) if statement.bases else None
             return signature(_qualified(base, tree, module)) if base else {}
         if isinstance(statement, ast.ImportFrom) and any((a.asname or a.name) == name for a in statement.names):
             return signature(_qualified(name, tree, module))
@@ -125,6 +127,8 @@ def _source(module: str, target: str) -> Path:
 
 
 def _qualified(name: str, tree: ast.Module, module: str) -> str:
+    if name.startswith("keras."):
+        return name
     for statement in tree.body:
         if isinstance(statement, ast.ImportFrom):
             for alias in statement.names:

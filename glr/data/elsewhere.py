@@ -18,9 +18,13 @@ def street(canvas: Canvas, light: Light, rng: np.random.Generator) -> None:
         for side in (-1, 1):
             wide, tall = width * 0.35 * near, height * rng.uniform(0.35, 0.8) * near
             x = middle + side * width * 0.6 * near - (wide if side < 0 else 0)
-            house(canvas, light, (x, horizon + height * 0.4 * near), (wide, tall), rng, 2 - near, bool(rng.random() < 0.5))
+            house(
+                canvas, light, (x, horizon + height * 0.4 * near), (wide, tall), rng, 2 - near, bool(rng.random() < 0.5)
+            )
     for _ in range(rng.integers(0, 4)):
-        car(canvas, light, (rng.random() * width, height * rng.uniform(0.75, 0.98)), height * rng.uniform(0.2, 0.4), rng)
+        car(
+            canvas, light, (rng.random() * width, height * rng.uniform(0.75, 0.98)), height * rng.uniform(0.2, 0.4), rng
+        )
     occlude(canvas, light, height * 0.85, rng)
 
 
@@ -62,7 +66,9 @@ def still_life(canvas: Canvas, light: Light, rng: np.random.Generator) -> None:
         else:
             canvas.line([(x, y), (x, y - size * 1.5)], GREENS[0], 3)
             for turn in np.arange(6) * np.pi / 3:
-                canvas.disc(x + size * 0.3 * np.cos(turn), y - size * 1.5 - size * 0.3 * np.sin(turn), size * 0.22, colour)
+                canvas.disc(
+                    x + size * 0.3 * np.cos(turn), y - size * 1.5 - size * 0.3 * np.sin(turn), size * 0.22, colour
+                )
             canvas.disc(x, y - size * 1.5, size * 0.2, LAMP)
     del light
 

@@ -1,7 +1,7 @@
 """Ornament: what a landmark's walls and roofs are covered with, coarse enough to tell at 64 pixels."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -74,7 +74,9 @@ def _stripes(count: int) -> list[np.ndarray]:
     return [rectangle(0, (i + 0.5) / count, 1, 0.5 / count) for i in range(count)]
 
 
-def _cells(columns: int, rows: int, shape: Shape, share: float = 1.0, shift: float = 0.0, step: int = 1) -> list[np.ndarray]:
+def _cells(
+    columns: int, rows: int, shape: Shape, share: float = 1.0, shift: float = 0.0, step: int = 1
+) -> list[np.ndarray]:
     """A shape in every `step`th cell of a chequered grid, every other row shifted by a part of a cell."""
     w, h = 1 / columns, 1 / rows
     return [
@@ -125,10 +127,6 @@ class Style:
     bay: float  # between windows, in the landmark's height
     opening: tuple[float, float]  # a window's share of its bay's width and height
     banded_roof: int  # stripes on a roof; 0: plain
-    plain: Cover = field(init=False)
-
-    def __post_init__(self):
-        object.__setattr__(self, "plain", self.solid(self.wall))
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> "Style":
@@ -168,7 +166,7 @@ class Style:
         return Coat(self.roof, [Mark(r, self.accent) for r in _stripes(count)])
 
     def front(self, centre: str, door: float = 0.3) -> Cover:
-        """Walls with a door of this width and, above it, a disc, a diamond, a cross or nothing in the accent's colour."""
+        """Walls with a door of this width and above it a disc, diamond, cross or nothing in the accent's colour."""
 
         def cover(width: float, height: float) -> Coat:
             coat = self.walls(width, height)

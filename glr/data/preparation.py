@@ -181,10 +181,13 @@ def jpeg(path: Path) -> tuple[bytes, int, int]:
 
 
 def _check_solutions(listing: Listing) -> None:
+    """Refuse solutions that name unknown images, or leave a query out."""
     queries = {photo.id for photo in listing.photos["query"]}
     index = {photo.id for photo in listing.photos["index"]}
-    named = {"query": [row[0] for row in listing.retrieval + listing.recognition]}
-    named["index"] = [image_id for row in listing.retrieval for image_id in row[1].split() if image_id != "None"]
+    named = {"query": dict.fromkeys(row[0] for row in listing.retrieval + listing.recognition)}
+    if unsolved := next((query for query in queries if query not in named["query"]), None):
+        raise GlrError(f"the query image {unsolved} is in no solution; the solutions must name every query")
+    named["index"] = dict.fromkeys(i for row in listing.retrieval for i in row[1].split() if i != "None")
     for split, known in (("query", queries), ("index", index)):
         if unknown := next((image_id for image_id in named[split] if image_id not in known), None):
             raise GlrError(f"a solution names the {split} image {unknown}, which is not among the {split} images")

@@ -1,5 +1,6 @@
 """Scenes: one landmark, and photos of it from many sides in many kinds of weather."""
 
+import cv2
 import numpy as np
 
 from glr.data.architecture import KINDS
@@ -9,10 +10,9 @@ from glr.data.site import Site
 from glr.data.solid import Mesh
 from glr.data.surroundings import backdrop, ground, house, occlude, sky
 from glr.data.weather import Light, develop, fall
-import cv2
 
 OVERSAMPLING = 2  # drawn so many times larger than the photo, each way
-FORMATS = np.array([(3, 4), (4, 3), (4, 4), (2, 3), (3, 2)]) # height to width
+FORMATS = np.array([(3, 4), (4, 3), (4, 4), (2, 3), (3, 2)])  # height to width
 
 
 class Landmark:
@@ -30,6 +30,13 @@ class Landmark:
         self.over_water = self.kind in ("viaduct", "suspension")
         self.mesh = Mesh.of(site.bodies)
 
+    @property
+    def aspect(self) -> float:
+        """Width to height, seen from the front."""
+        extent = np.ptp(self.mesh.points, axis=0)
+        return float(extent[0] / extent[2])
+
+
 def photograph(landmark: Landmark | None, rng: np.random.Generator, size: int) -> np.ndarray:
     """Take a photo.
 
@@ -41,8 +48,7 @@ def photograph(landmark: Landmark | None, rng: np.random.Generator, size: int) -
     Returns:
         uint8 RGB [H, W, 3].
     """
-    share = FORMATS[rng.integers(len(FORMATS))]
-    height, width = (round(size * side / share.max()) for side in share)
+    height, width = _format(landmark, rng, size)
     canvas = Canvas(height * OVERSAMPLING, width * OVERSAMPLING)
     light = Light.draw(rng)
     if landmark is None:
@@ -53,17 +59,28 @@ def photograph(landmark: Landmark | None, rng: np.random.Generator, size: int) -
     return develop(cv2.resize(canvas.pixels, (width, height), interpolation=cv2.INTER_AREA), rng)
 
 
+def _format(landmark: Landmark | None, rng: np.random.Generator, size: int) -> tuple[int, int]:
+    """Draw a photo's height and width: tall buildings mostly stand upright on it."""
+    aspect = 1.0 if landmark is None else np.clip(landmark.aspect, 0.6, 1.6)
+    apart = np.log(FORMATS[:, 1] / FORMATS[:, 0] / aspect)
+    weights = np.exp(-2 * apart**2)
+    share = FORMATS[rng.choice(len(FORMATS), p=weights / weights.sum())]
+    height, width = np.rint(size * share / share.max()).astype(int)
+    return int(height), int(width)
+
+
 def _scene(canvas: Canvas, landmark: Landmark, light: Light, rng: np.random.Generator) -> None:
     mesh = landmark.mesh
     eye, axes = _stand(rng)
     places, infinity = _project(mesh.points, eye, axes)
     low, high = places.min(0), places.max(0)
     frame = np.array([canvas.width, canvas.height])
-    scale = min(rng.uniform(0.75, 1.02) * frame[0] / (high - low)[0], rng.uniform(0.5, 0.92) * frame[1] / (high - low)[1])
-    if rng.random() < 0.12:  # too close
-        scale *= rng.uniform(1.1, 1.4)
+    scale = min(rng.uniform((0.75, 0.65), (1.0, 0.95)) * frame / (high - low))
+    if rng.random() < 0.1:  # too close
+        scale *= rng.uniform(1.1, 1.3)
     room = frame - scale * (high - low)
-    corner = room / 2 + (np.abs(room) / 2 + 0.05 * frame) * rng.uniform(-1, 1, 2)
+    # To the side anywhere, to the top rarely.
+    corner = room * rng.uniform((0.1, 0.4), (0.9, 1.0)) + frame * rng.uniform(-0.04, 0.04, 2)
     places = (places - low) * scale + corner
     tilt = np.radians(rng.normal(0, 1.5))
     middle = places.mean(0)
@@ -76,7 +93,7 @@ def _scene(canvas: Canvas, landmark: Landmark, light: Light, rng: np.random.Gene
     backdrop(canvas, light, horizon, rng)
     soil = ground(canvas, light, horizon, landmark.over_water, rng)
     _shadows(canvas, mesh, light, soil, lambda points: (_project(points, eye, axes)[0] - low) * scale + corner)
-    for _ in range(rng.choice([0, 0, 1, 2, 3])):
+    for _ in range(rng.choice([0, 0, 0, 1, 2])):
         tall = rng.uniform(0.15, 0.45) * (foot - places[:, 1].min())
         wide = tall * rng.uniform(0.5, 1.3)
         x = rng.choice([rng.uniform(-0.2, 0.25), rng.uniform(0.75, 1.1)]) * canvas.width - wide / 2
@@ -89,9 +106,9 @@ def _scene(canvas: Canvas, landmark: Landmark, light: Light, rng: np.random.Gene
 
 def _stand(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Where the camera is, [3], and its axes, rows of [3, 3]: to the right, down, ahead."""
-    yaw = np.radians(rng.uniform(-55, 55))
+    yaw = np.radians(rng.uniform(-40, 40))
     distance = rng.uniform(1.4, 4.0)
-    rise = rng.uniform(0.03, 0.35) if rng.random() < 0.65 else distance * np.tan(np.radians(rng.uniform(8, 35)))
+    rise = rng.uniform(0.03, 0.35) if rng.random() < 0.65 else distance * np.tan(np.radians(rng.uniform(8, 28)))
     eye = np.array([distance * np.sin(yaw), -distance * np.cos(yaw), rise])
     aim = np.array([0, 0, rise + rng.uniform(0.2, 1.0) * (0.45 - rise)])
     ahead = (aim - eye) / np.linalg.norm(aim - eye)

@@ -52,9 +52,9 @@ def loft(low: np.ndarray, high: np.ndarray, sides: Sequence[Cover], caps: Cover 
         if max(lower, upper) * rise > 1e-6:
             coat = sides[i % len(sides)](float(max(lower, upper)), float(rise))
             faces += _coated(corners, coat, corners)
-    for ring in (low, high) if caps is not None else ():
+    for ring in (low, high):
         extent = np.ptp(ring, axis=0)
-        if np.sort(extent)[1] > 1e-3:
+        if caps is not None and np.sort(extent)[1] > 1e-3:
             right, up = _axes(int(extent.argmin()))
             start, across, along = ring.min(0), np.zeros(3), np.zeros(3)
             across[right], along[up] = extent[right], extent[up]
@@ -129,7 +129,7 @@ class Mesh:
         count, slack = len(self.low), 1e-4
         above = (self.low[:, None] >= self.high[None] - slack) & (eye < self.low + slack)[:, None]
         below = (self.high[:, None] <= self.low[None] + slack) & (eye > self.high - slack)[:, None]
-        hides = ~(above | below).any(2)  # [i, j]: body i may hide body j
+        hides = np.logical_not((above | below).any(2))  # [i, j]: body i may hide body j
         np.fill_diagonal(hides, False)
         distance = np.linalg.norm((self.low + self.high) / 2 - eye, axis=1)
         both = hides & hides.T  # no plane between them: the farther one first

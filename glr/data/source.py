@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import random
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import cycle
@@ -145,10 +146,9 @@ class DemoSource(CsvSource):
         Raises:
             GlrError: the folder holds photos drawn with other settings, or other files.
         """
-        made = self.path / "settings.json"
+        made = self.path / demo.SETTINGS
         if not made.is_file():
             demo.generate(self.path, **self.settings, workers=os.cpu_count() or 1)
-            made.write_text(json.dumps(self.settings, indent=1))
         elif json.loads(made.read_text()) != self.settings:
             raise GlrError(
                 f"{self.path} holds demo photos drawn with other settings ({made}); "
@@ -231,6 +231,7 @@ def _rows(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield (line number, row) of a CSV with a header."""
     if not file.is_file():
         raise GlrError(f"{file}: no such file; data.source names the CSVs it expects")
+    csv.field_size_limit(sys.maxsize)  # a class of the cleaned set can have thousands of images in one field
     with file.open(newline="") as opened:
         yield from enumerate(csv.DictReader(opened, restval=""), start=2)
 

@@ -49,18 +49,30 @@ def backdrop(canvas: Canvas, light: Light, horizon: float, rng: np.random.Genera
             if kind == "mountains":
                 waves = waves + 0.35 * rng.random(len(x))
             ridge = horizon - height * share * (0.5 + waves)
-            outline = np.concatenate([[(0, horizon + 2)], np.stack([x, np.minimum(ridge, horizon)], 1), [(width, horizon + 2)]])
+            outline = np.concatenate(
+                [[(0, horizon + 2)], np.stack([x, np.minimum(ridge, horizon)], 1), [(width, horizon + 2)]]
+            )
             canvas.polygon(outline, light.on(colour * rng.uniform(0.7, 1.1), 4 - layer))
     elif kind in ("town", "towers"):
         tall, left = (0.18, 0.0) if kind == "town" else (0.5, 0.0)
         while left < width:
             across = width * rng.uniform(0.05, 0.16)
-            house(canvas, light, (left, horizon + 1), (across, height * tall * rng.uniform(0.3, 1.0)), rng, 2.5, kind == "town")
+            house(
+                canvas,
+                light,
+                (left, horizon + 1),
+                (across, height * tall * rng.uniform(0.3, 1.0)),
+                rng,
+                2.5,
+                kind == "town",
+            )
             left += across * rng.uniform(0.9, 1.5)
     elif kind == "wood":
         colour, size = GREENS[rng.integers(4)], height * rng.uniform(0.03, 0.09)
         for x in np.arange(0, width, size):
-            canvas.disc(x, horizon - size * 0.5, size * rng.uniform(0.7, 1.3), light.on(colour * rng.uniform(0.7, 1.1), 2.5))
+            canvas.disc(
+                x, horizon - size * 0.5, size * rng.uniform(0.7, 1.3), light.on(colour * rng.uniform(0.7, 1.1), 2.5)
+            )
 
 
 def house(
@@ -76,7 +88,13 @@ def house(
     (x, y), (width, height) = foot, size
     wall = rng.uniform(0.3, 0.9) * (1 + rng.uniform(-0.2, 0.2, 3))
     if roofed:
-        roof = np.array([(x - 1, y - height), (x + width / 2, y - height - width * rng.uniform(0.2, 0.5)), (x + width + 1, y - height)])
+        roof = np.array(
+            [
+                (x - 1, y - height),
+                (x + width / 2, y - height - width * rng.uniform(0.2, 0.5)),
+                (x + width + 1, y - height),
+            ]
+        )
         canvas.polygon(roof, light.on(wall * (0.8, 0.45, 0.4), distance))
     canvas.rectangle(x, y - height, x + width, y, light.on(wall, distance))
     columns, rows = int(rng.integers(2, 5)), max(1, min(6, int(height / width * 3)))
@@ -113,15 +131,21 @@ def ground(canvas: Canvas, light: Light, horizon: float, water: bool, rng: np.ra
         at, shade = rng.uniform(0.2, 0.8) * width, light.hazed(lit * rng.uniform(0.6, 1.4), 1.0)
         spread = width * rng.uniform(0.1, 0.4)
         x = rng.uniform(0, 1) * width
-        canvas.polygon(np.array([(at - 2, top), (at + 2, top), (x + spread, canvas.height), (x - spread, canvas.height)]), shade)
+        canvas.polygon(
+            np.array([(at - 2, top), (at + 2, top), (x + spread, canvas.height), (x - spread, canvas.height)]), shade
+        )
     return light.hazed(lit, 1.0)
 
 
-def tree(canvas: Canvas, light: Light, foot: tuple[float, float], height: float, rng: np.random.Generator, distance: float) -> None:
+def tree(
+    canvas: Canvas, light: Light, foot: tuple[float, float], height: float, rng: np.random.Generator, distance: float
+) -> None:
     """Draw a tree: a crown of discs, a cone or a palm; foot and height in pixels."""
     (x, y), kind = foot, rng.choice(["crown", "crown", "cone", "bare"])
     green = GREENS[rng.integers(len(GREENS))] * rng.uniform(0.8, 1.2)
-    canvas.line([(x, y), (x, y - height * 0.5)], light.on(np.array([0.30, 0.20, 0.13]), distance), max(1.0, height * 0.06))
+    canvas.line(
+        [(x, y), (x, y - height * 0.5)], light.on(np.array([0.30, 0.20, 0.13]), distance), max(1.0, height * 0.06)
+    )
     if kind == "crown":
         for _ in range(8):
             dx, dy = rng.normal(0, 0.13, 2)
@@ -129,12 +153,22 @@ def tree(canvas: Canvas, light: Light, foot: tuple[float, float], height: float,
             canvas.disc(x + dx * height, y - height * (0.66 + dy), height * rng.uniform(0.1, 0.2), shade)
     elif kind == "cone":
         for low, wide in ((0.15, 0.28), (0.4, 0.22), (0.65, 0.15)):
-            outline = np.array([(x - wide * height, y - low * height), (x + wide * height, y - low * height), (x, y - (low + 0.36) * height)])
+            outline = np.array(
+                [
+                    (x - wide * height, y - low * height),
+                    (x + wide * height, y - low * height),
+                    (x, y - (low + 0.36) * height),
+                ]
+            )
             canvas.polygon(outline, light.on(green * rng.uniform(0.8, 1.2), distance))
     else:
         bark = light.on(np.array([0.25, 0.18, 0.13]), distance)
         for _ in range(9):
-            start, turn, long = y - height * rng.uniform(0.35, 0.6), rng.uniform(-1.2, 1.2), height * rng.uniform(0.2, 0.42)
+            start, turn, long = (
+                y - height * rng.uniform(0.35, 0.6),
+                rng.uniform(-1.2, 1.2),
+                height * rng.uniform(0.2, 0.42),
+            )
             canvas.line([(x, start), (x + long * np.sin(turn), start - long * np.cos(turn))], bark, height * 0.02)
 
 
@@ -143,13 +177,17 @@ def person(canvas: Canvas, light: Light, foot: tuple[float, float], height: floa
     (x, y), clothes = foot, rng.random((2, 3))
     canvas.rectangle(x - height * 0.09, y - height * 0.48, x + height * 0.09, y, light.on(clothes[0] * 0.6, 0.4))
     canvas.disc(x, y - height * 0.62, height * 0.15, light.on(clothes[1], 0.4), 1.6)
-    canvas.disc(x, y - height * 0.92, height * 0.085, light.on(np.array([0.8, 0.6, 0.47]) * rng.uniform(0.5, 1.1), 0.4), 1.2)
+    canvas.disc(
+        x, y - height * 0.92, height * 0.085, light.on(np.array([0.8, 0.6, 0.47]) * rng.uniform(0.5, 1.1), 0.4), 1.2
+    )
 
 
 def car(canvas: Canvas, light: Light, foot: tuple[float, float], length: float, rng: np.random.Generator) -> None:
     """Draw a car from the side; the middle of its foot and its length in pixels."""
     (x, y), paint = foot, light.on(rng.random(3), 0.4)
-    body = np.array([(-0.5, 0.06), (0.5, 0.06), (0.5, 0.2), (0.3, 0.24), (0.18, 0.38), (-0.25, 0.38), (-0.38, 0.24), (-0.5, 0.22)])
+    body = np.array(
+        [(-0.5, 0.06), (0.5, 0.06), (0.5, 0.2), (0.3, 0.24), (0.18, 0.38), (-0.25, 0.38), (-0.38, 0.24), (-0.5, 0.22)]
+    )
     canvas.polygon(np.array([x, y]) + body * (length, -length), paint)
     glass = np.array([(0.24, 0.24), (0.15, 0.35), (-0.22, 0.35), (-0.3, 0.24)])
     canvas.polygon(np.array([x, y]) + glass * (length, -length), light.on(np.full(3, 0.25), 0.4))
@@ -160,26 +198,44 @@ def car(canvas: Canvas, light: Light, foot: tuple[float, float], length: float, 
 def occlude(canvas: Canvas, light: Light, foot: float, rng: np.random.Generator) -> None:
     """Draw what stands between the camera and a landmark whose foot is in this row, mostly to its sides."""
     width, height = canvas.width, canvas.height
-    for kind in rng.choice(["tree", "people", "pole", "car", "railing", "leaves", "bust", "flags"], rng.choice([0, 1, 1, 2, 3]), replace=False):
+    for kind in rng.choice(
+        ["tree", "people", "pole", "car", "railing", "leaves", "bust", "flags"],
+        rng.choice([0, 0, 1, 1, 2]),
+        replace=False,
+    ):
         y = max(foot, height * 0.6) + rng.uniform(0.0, 0.15) * height
         side = rng.choice([rng.uniform(0, 0.3), rng.uniform(0.7, 1.0), rng.random()]) * width
         if kind == "tree":
             for _ in range(rng.integers(1, 4)):
-                tree(canvas, light, (side, y), height * rng.uniform(0.2, 0.6), rng, 0.5)
+                tree(canvas, light, (side, y), height * rng.uniform(0.2, 0.5), rng, 0.5)
                 side = (side + width * rng.uniform(0.4, 0.8)) % width
         elif kind == "people":
             for _ in range(rng.integers(2, 9)):
                 tall = height * rng.uniform(0.1, 0.25)
                 person(canvas, light, (rng.random() * width, min(y + tall * 0.3, height + tall * 0.3)), tall, rng)
         elif kind == "pole":
-            top, thick, dark = height * rng.uniform(0.1, 0.5), height * rng.uniform(0.01, 0.025), light.on(np.full(3, 0.2), 0.3)
+            top, thick, dark = (
+                height * rng.uniform(0.1, 0.5),
+                height * rng.uniform(0.01, 0.025),
+                light.on(np.full(3, 0.2), 0.3),
+            )
             canvas.rectangle(side - thick / 2, top, side + thick / 2, height, dark)
             canvas.disc(side, top, thick * 2.2, np.maximum(dark * 2, light.lamps * LAMP))
         elif kind == "car":
             for _ in range(rng.integers(1, 3)):
-                car(canvas, light, (rng.random() * width, min(y + height * 0.04, height * 0.99)), height * rng.uniform(0.25, 0.45), rng)
+                car(
+                    canvas,
+                    light,
+                    (rng.random() * width, min(y + height * 0.04, height * 0.99)),
+                    height * rng.uniform(0.25, 0.45),
+                    rng,
+                )
         elif kind == "railing":
-            top, dark, gap = height * rng.uniform(0.78, 0.9), light.on(rng.random(3) * 0.4, 0.3), width * rng.uniform(0.03, 0.08)
+            top, dark, gap = (
+                height * rng.uniform(0.78, 0.9),
+                light.on(rng.random(3) * 0.4, 0.3),
+                width * rng.uniform(0.03, 0.08),
+            )
             canvas.rectangle(0, top, width, top + height * 0.02, dark)
             for x in np.arange(gap * rng.random(), width, gap):
                 canvas.rectangle(x, top, x + width * 0.012, height, dark)
@@ -190,10 +246,12 @@ def occlude(canvas: Canvas, light: Light, foot: float, rng: np.random.Generator)
                 shade = light.on(green * rng.uniform(0.5, 1.2), 0.2)
                 canvas.disc(abs(corner - dx * width), dy * height, height * rng.uniform(0.015, 0.05), shade)
         elif kind == "bust":
-            person(canvas, light, (side, height * 1.35), height * rng.uniform(0.7, 0.95), rng)
+            person(canvas, light, (side, height * 1.35), height * rng.uniform(0.6, 0.8), rng)
         else:
             colour = rng.random((3, 3))
             for i in range(8):
                 x, shade = width * (i + 0.2) / 8, light.on(colour[i % 3], 0.3)
                 sag = height * (0.04 + 0.05 * np.sin(np.pi * (i + 0.5) / 8))
-                canvas.polygon(np.array([(x, sag), (x + width * 0.09, sag), (x + width * 0.045, sag + height * 0.09)]), shade)
+                canvas.polygon(
+                    np.array([(x, sag), (x + width * 0.09, sag), (x + width * 0.045, sag + height * 0.09)]), shade
+                )

@@ -6,12 +6,14 @@ import tempfile
 from pathlib import Path
 
 import keras
+import numpy as np
 import tensorflow as tf
 from omegaconf import DictConfig
 
 from glr.config.component import build
 from glr.data.pipeline import explain, train_batches
 from glr.data.prepared import PreparedData
+from glr.errors import GlrError
 from glr.evaluator import Evaluator
 from glr.model import RetrievalModel
 from glr.retrieval.extraction import Extractor
@@ -40,6 +42,9 @@ def train(config: DictConfig, data: PreparedData, run: Run) -> dict[str, dict[st
     keras.mixed_precision.set_global_policy(config.train.precision.value)
     strategy = build(config.strategy)
     batch_size, last = config.train.batch_size, config.train.epochs
+    replicas = strategy.num_replicas_in_sync
+    if batch_size % replicas:
+        raise GlrError(f"train.batch_size={batch_size} is the global batch; give a multiple of the {replicas} replicas")
     batches = train_batches(
         data,
         build(config.augment),
@@ -66,8 +71,8 @@ def train(config: DictConfig, data: PreparedData, run: Run) -> dict[str, dict[st
         parallelism=config.data.parallelism,
         neighbors=config.evaluate.gap.neighbors,
     )
-    trainable = sum(int(tf.size(weight.value)) for weight in model.trainable_variables)
-    run.tags({"device": _device(strategy), "replicas": strategy.num_replicas_in_sync})
+    trainable = sum(int(np.prod(weight.shape)) for weight in model.trainable_variables)
+    run.tags({"device": _device(strategy), "replicas": replicas})
     run.params({"parameters": model.count_params(), "trainable_parameters": trainable, "classes": data.classes})
     run.params({"train_images": data.images("train"), "steps_per_epoch": steps_per_epoch})
     print(

@@ -62,7 +62,7 @@ def epochs(step: TrainStep, batches: Any, *, first: int, last: int, steps_per_ep
         yield {
             **step.means(),
             "learning_rate": step.learning_rate(),
-            "head_scale": float(step.model.head.scale),
+            "head_scale": float(step.model.head.scale.value.read_value()),
             "images_per_second": steps_per_epoch * step.batch_size / seconds,
             "seconds": seconds,
         }

@@ -61,12 +61,12 @@ class TrainStep:
 
     def means(self) -> dict[str, float]:
         """Mean loss (with the penalty), penalty and training accuracy over the steps since the last `reset`."""
-        return {name: float(total) / max(self._steps, 1) for name, total in self._totals.items()}
+        return {name: float(total.read_value()) / max(self._steps, 1) for name, total in self._totals.items()}
 
     def learning_rate(self) -> float:
         """The rate of the last step."""
         optimizer = getattr(self.optimizer, "inner_optimizer", self.optimizer)
-        return float(self.schedule(max(int(optimizer._iterations) - 1, 0)))
+        return float(self.schedule(max(int(optimizer._iterations.value.read_value()) - 1, 0)))
 
     def reset(self) -> None:
         """Begin new means."""
