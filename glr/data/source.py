@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
 
-from glr.data import demo
+from glr.data.demo import generation
 from glr.errors import GlrError
 
 SPLITS = ("train", "index", "query")
@@ -146,9 +146,9 @@ class DemoSource(CsvSource):
         Raises:
             GlrError: the folder holds photos drawn with other settings, or other files.
         """
-        made = self.path / demo.SETTINGS
+        made = self.path / generation.SETTINGS
         if not made.is_file():
-            demo.generate(self.path, **self.settings, workers=os.cpu_count() or 1)
+            generation.generate(self.path, **self.settings, workers=os.cpu_count() or 1)
         elif json.loads(made.read_text()) != self.settings:
             raise GlrError(
                 f"{self.path} holds demo photos drawn with other settings ({made}); "

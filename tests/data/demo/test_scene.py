@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from glr.data.scene import Landmark, photograph
+from glr.data.demo.scene import Landmark, photograph
 
 
 def taken(landmark: int | None, photo: int, size: int = 64) -> np.ndarray:

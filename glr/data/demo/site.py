@@ -5,8 +5,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from glr.data.ornament import Style
-from glr.data.solid import Cover, Face, loft
+from glr.data.demo.ornament import Style
+from glr.data.demo.solid import Cover, Face, loft
 
 # Silhouettes of what crowns a tower: (radius, height) from foot to tip, as shares of the tower's and of the crown's.
 CROWNS = {

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from glr.data.scene import Landmark, photograph
+from glr.data.demo.scene import Landmark, photograph
 from glr.errors import GlrError
 
 SETTINGS = "settings.json"  # what the photos were drawn with, beside them

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from glr.data.canvas import Canvas
-from glr.data.surroundings import GREENS, backdrop, car, ground, house, occlude, person, sky, tree
-from glr.data.weather import LAMP, Light
+from glr.data.demo.canvas import Canvas
+from glr.data.demo.surroundings import GREENS, backdrop, car, ground, house, occlude, person, sky, tree
+from glr.data.demo.weather import LAMP, Light
 
 
 def street(canvas: Canvas, light: Light, rng: np.random.Generator) -> None:

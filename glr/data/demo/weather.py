@@ -6,7 +6,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from glr.data.canvas import Canvas
+from glr.data.demo.canvas import Canvas
 
 
 class _Climate(NamedTuple):

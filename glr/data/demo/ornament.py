@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from glr.data.solid import Coat, Cover, Mark
+from glr.data.demo.solid import Coat, Cover, Mark
 
 WALLS = np.array(
     [

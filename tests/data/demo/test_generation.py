@@ -8,7 +8,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from glr.data.demo import generate
+from glr.data.demo.generation import generate
 from glr.data.source import DemoSource
 from glr.errors import GlrError
 from glr.retrieval.metrics import mean_average_precision

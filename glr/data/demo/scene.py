@@ -3,14 +3,15 @@
 import cv2
 import numpy as np
 
-from glr.data.architecture import KINDS
-from glr.data.canvas import Canvas
-from glr.data.elsewhere import PLACES
-from glr.data.site import Site
-from glr.data.solid import Mesh
-from glr.data.surroundings import backdrop, ground, house, occlude, sky
-from glr.data.weather import Light, develop, fall
+from glr.data.demo import buildings, structures
+from glr.data.demo.canvas import Canvas
+from glr.data.demo.elsewhere import PLACES
+from glr.data.demo.site import Site
+from glr.data.demo.solid import Mesh
+from glr.data.demo.surroundings import backdrop, ground, house, occlude, sky
+from glr.data.demo.weather import Light, develop, fall
 
+_KINDS = buildings.KINDS + structures.KINDS
 OVERSAMPLING = 2  # drawn so many times larger than the photo, each way
 FORMATS = np.array([(3, 4), (4, 3), (4, 4), (2, 3), (3, 2)])  # height to width
 
@@ -23,7 +24,7 @@ class Landmark:
     """
 
     def __init__(self, rng: np.random.Generator):
-        kind = KINDS[rng.integers(len(KINDS))]
+        kind = _KINDS[rng.integers(len(_KINDS))]
         site = Site(rng)
         kind(site)
         self.kind = kind.__name__

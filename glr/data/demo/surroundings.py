@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from glr.data.canvas import Canvas
-from glr.data.weather import LAMP, Light
+from glr.data.demo.canvas import Canvas
+from glr.data.demo.weather import LAMP, Light
 
 GROUNDS = {
     "plaza": (0.74, 0.70, 0.64),

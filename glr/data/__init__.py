@@ -1,0 +1,1 @@
+"""Data: sources, preparation into shards, and the pipelines that read them."""

@@ -1,0 +1,1 @@
+"""Retrieval: descriptors, exact search, and the metrics of the Google Landmark tasks."""
