@@ -5,6 +5,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import shlex
 import subprocess
 import sys
 import time
@@ -116,7 +117,8 @@ def flattened(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str
 
 def environment() -> dict[str, str]:
     """The code and the machine, as tags: git commit, library versions, Python, platform."""
-    tags = {"python": platform.python_version(), "platform": platform.platform(), "command": " ".join(sys.argv)}
+    tags = {"python": platform.python_version(), "platform": platform.platform()}
+    tags["command"] = shlex.join(["python", "-m", _module(), *sys.argv[1:]])
     for library in _LIBRARIES:
         try:
             tags[f"version.{library}"] = importlib.metadata.version(library)

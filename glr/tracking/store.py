@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from glr.errors import GlrError
 
 _SQLITE = "sqlite:///"
+_KIND = {"mlflow.experimentKind": "custom_model_development"}  # MLflow's pages show training runs, not chats
 
 
 def connect(uri: str) -> MlflowClient:
@@ -48,7 +49,7 @@ def experiment(client: MlflowClient, name: str, artifacts: str | None) -> str:
         None if artifacts is None else str(artifacts) if "://" in artifacts else Path(artifacts).resolve().as_uri()
     )
     try:
-        return client.create_experiment(name, location)
+        return client.create_experiment(name, location, tags=_KIND)
     except MlflowException:
         # Another job of the same sweep was faster.
         found = client.get_experiment_by_name(name)

@@ -13,7 +13,7 @@ from glr.data.demo.weather import Light, develop, fall
 
 _KINDS = buildings.KINDS + structures.KINDS
 OVERSAMPLING = 2  # drawn so many times larger than the photo, each way
-FORMATS = np.array([(3, 4), (4, 3), (4, 4), (2, 3), (3, 2)])  # height to width
+FORMATS = np.array([(3, 4), (4, 3), (4, 5), (5, 4), (1, 1)])  # height to width
 
 
 class Landmark:
@@ -76,7 +76,7 @@ def _scene(canvas: Canvas, landmark: Landmark, light: Light, rng: np.random.Gene
     places, infinity = _project(mesh.points, eye, axes)
     low, high = places.min(0), places.max(0)
     frame = np.array([canvas.width, canvas.height])
-    scale = min(rng.uniform((0.75, 0.65), (1.0, 0.95)) * frame / (high - low))
+    scale = min(rng.uniform((0.8, 0.75), (1.0, 1.0)) * frame / (high - low))
     if rng.random() < 0.1:  # too close
         scale *= rng.uniform(1.1, 1.3)
     room = frame - scale * (high - low)

@@ -142,7 +142,7 @@ def develop(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     image **= np.float32(np.exp(rng.normal(0, 0.1)))
     grey = image.mean(2, keepdims=True)
     image = grey + (image - grey) * np.float32(rng.uniform(0.75, 1.2))
-    gains = np.exp(rng.normal(0, 0.08, 3) + rng.normal(0, 0.06))
+    gains = np.exp(rng.normal(0, 0.05, 3) + rng.normal(0, 0.05))
     image = (image - grey.mean()) * np.float32(rng.uniform(0.8, 1.15)) + grey.mean()
     image *= gains.astype(np.float32)
     if rng.random() < 0.4:
