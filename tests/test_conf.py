@@ -95,6 +95,6 @@ def test_demo_settings_go_with_the_demo_data_only():
     with initialize_config_dir(str(CONF), version_base="1.3"):
         demo, folder = compose("train"), compose("train", ["data=folder"])
         own = compose("train", ["train.epochs=7"])
-    assert (demo.study, demo.backbone.weights, demo.train.batch_size) == ("demo", None, 32)
+    assert (demo.study, demo.backbone.weights, demo.train.batch_size) == ("demo", None, 16)
     assert (folder.study, folder.backbone.weights, folder.train.batch_size) == ("default", "imagenet", 128)
     assert own.train.epochs == 7
