@@ -68,6 +68,9 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callab
             except KeyboardInterrupt:
                 print("interrupted", file=sys.stderr)
                 sys.exit(130)
+            except BrokenPipeError:  # whoever read the output has gone: `--help | head`
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                sys.exit(1)
             except Exception as error:
                 sentence = _sentence(error)
                 if sentence is None:

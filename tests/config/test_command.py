@@ -84,3 +84,12 @@ def test_cfg_job_prints_the_config():
     done = glr("head=arcface", "head.margin=0.25", "--cfg", "job", "--package", "head")
     assert done.returncode == 0
     assert "margin: 0.25" in done.stdout
+
+
+def test_a_reader_that_goes_away_is_no_fault():
+    """`python -m glr.train --help | head`: no traceback."""
+    line = [sys.executable, "-m", "glr.train", "--help"]
+    with subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as started:
+        started.stdout.close()
+        assert started.stderr.read() == b""
+    assert started.returncode == 1
