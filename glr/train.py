@@ -33,7 +33,7 @@ def main(config: DictConfig) -> None:
         scores = train(config, data, opened)
     print(_table(scores))
     print(f"\nrun {name} in study {config.study} ({opened.id})")
-    print(f"compare runs: mlflow ui --backend-store-uri {config.tracking.uri}")
+    print(f"compare runs: {opened.pages}")
 
 
 def _table(scores: dict[str, dict[str, float]]) -> str:

@@ -20,7 +20,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from glr.errors import GlrError
-from glr.tracking.store import connect, experiment
+from glr.tracking.store import connect, experiment, pages
 from glr.tracking.sweep import PARENT_VARIABLE
 
 _LIBRARIES = ("tensorflow", "tensorflow-cpu", "tensorflow-tpu", "keras", "numpy", "mlflow", "hydra-core", "glr")
@@ -32,6 +32,11 @@ class Run:
     def __init__(self, client: MlflowClient, run_id: str):
         self._client = client
         self.id = run_id
+
+    @property
+    def pages(self) -> str:
+        """What shows the run's study in a browser."""
+        return pages(self._client.tracking_uri, self._client.get_run(self.id).info.experiment_id)
 
     @property
     def artifacts(self) -> str:

@@ -13,7 +13,6 @@ from sqlalchemy.exc import SQLAlchemyError
 from glr.errors import GlrError
 
 _SQLITE = "sqlite:///"
-_KIND = {"mlflow.experimentKind": "custom_model_development"}  # MLflow's pages show training runs, not chats
 
 
 def connect(uri: str) -> MlflowClient:
@@ -49,13 +48,24 @@ def experiment(client: MlflowClient, name: str, artifacts: str | None) -> str:
         None if artifacts is None else str(artifacts) if "://" in artifacts else Path(artifacts).resolve().as_uri()
     )
     try:
-        return client.create_experiment(name, location, tags=_KIND)
+        return client.create_experiment(name, location)
     except MlflowException:
         # Another job of the same sweep was faster.
         found = client.get_experiment_by_name(name)
         if found is None:
             raise
         return found.experiment_id
+
+
+def pages(uri: str, experiment_id: str) -> str:
+    """What shows an experiment's runs in a browser: an address, for a local store behind the command that serves it.
+
+    MLflow's pages start among chats and prompts; `workflowType` takes them to training runs.
+    """
+    path = f"/#/experiments/{experiment_id}/runs?workflowType=machine_learning"
+    if uri.startswith("http"):
+        return f"{uri.rstrip('/')}{path}"
+    return f"mlflow ui --backend-store-uri {uri}, then http://localhost:5000{path}"
 
 
 @contextmanager
