@@ -1,4 +1,4 @@
-"""The one exception for mistakes in what glr was given: its message is all that the user needs to read."""
+"""The exceptions for mistakes in what glr was given: the message is all that the user needs to read."""
 
 
 class GlrError(Exception):
@@ -6,3 +6,7 @@ class GlrError(Exception):
 
     Commands print the message without a traceback and exit with status 1.
     """
+
+
+class DivergedError(GlrError):
+    """The loss is no longer a number."""

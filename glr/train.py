@@ -1,9 +1,7 @@
 """`python -m glr.train`: the main job. Compose a run, train it, score it, log it."""
 
-from typing import Any
-
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from glr.config.command import command
 
@@ -21,14 +19,11 @@ def main(config: DictConfig) -> None:
     from glr.tracking.run import environment, run
     from glr.training.job import train
 
-    choices = {group: name for group, name in HydraConfig.get().runtime.choices.items() if group in config and name}
-    name = config.name or f"{choices['backbone']}-{choices['head']}"
-    settings: Any = OmegaConf.to_container(config, resolve=True, enum_to_str=True)
+    choices = HydraConfig.get().runtime.choices
+    name = config.name or f"{choices.backbone}-{choices.head}"
     with run(config.tracking.uri, config.study, name, config.tracking.artifacts) as opened:
-        opened.params(choices)
-        opened.params({key: value for key, value in settings.items() if key != "tracking"})
+        opened.config(config, choices)
         opened.tags(environment() | {"overrides": " ".join(HydraConfig.get().overrides.task)})
-        opened.text(OmegaConf.to_yaml(OmegaConf.create(settings)), "config.yaml")
         opened.dataset(config.data.label, data.digest, str(data.path), "training", {"images": data.images("train")})
         scores = train(config, data, opened)
     print(_table(scores))

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
@@ -16,18 +17,36 @@ from omegaconf.errors import OmegaConfBaseException
 
 from glr.config import component
 from glr.config.schema import MINIMA, RUNTIME_ARGUMENTS
+from glr.config.shorthand import CONF, choices, unknown_choice, written_out
 from glr.errors import GlrError
 
-# The checkout's conf/, else the copy that the wheel carries.
-CONF = next(p for p in (Path(__file__).parents[2] / "conf", Path(__file__).parents[1] / "conf") if p.is_dir())
+
+def composed(config_name: str, overrides: list[str]) -> tuple[DictConfig, dict[str, str]]:
+    """One job's config, checked, and the choice that stands for each of its groups.
+
+    Raises:
+        GlrError: the first mistake, in one sentence.
+    """
+    running = GlobalHydra.instance().is_initialized()  # inside a command
+    with nullcontext() if running else initialize_config_dir(str(CONF), version_base="1.3"):
+        config = _compose(config_name, overrides)
+        check(config)
+    return _without_hydra(config), dict(config.hydra.runtime.choices)
 
 
-def check_command_line(config_name: str, overrides: list[str], multirun: bool, required: bool = True) -> None:
+def check_command_line(
+    config_name: str, overrides: list[str], multirun: bool, required: bool = True
+) -> tuple[list[str], list[list[str]] | None]:
     """Compose and check every job that these overrides stand for.
+
+    Returns:
+        The overrides with shorthands written out, and those of each job if they make a sweep.
 
     Raises:
         GlrError: the first mistake, in one sentence; in a sweep it names the job.
     """
+    overrides, given = written_out(_parse(overrides)), overrides
+    multirun = multirun or len(overrides) > len(given)
     with initialize_config_dir(str(CONF), version_base="1.3"):
         jobs = list(_jobs(config_name, overrides, multirun))
         for number, job in enumerate(jobs):
@@ -40,6 +59,7 @@ def check_command_line(config_name: str, overrides: list[str], multirun: bool, r
                 if len(jobs) == 1:
                     raise
                 raise GlrError(f"job {number} of {len(jobs)} ({' '.join(job)}): {error}") from error
+    return overrides, jobs if multirun else None
 
 
 def check(config: DictConfig, required: bool = True) -> None:
@@ -49,7 +69,7 @@ def check(config: DictConfig, required: bool = True) -> None:
         GlrError: the first mistake, in one sentence.
     """
     choices = config.hydra.runtime.choices
-    settings = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+    settings = _without_hydra(config)
     for key, node in component.components(settings):
         group = key.split(".")[0]
         file = CONF / group / f"{choices.get(group)}.yaml"
@@ -66,6 +86,16 @@ def check(config: DictConfig, required: bool = True) -> None:
         OmegaConf.to_container(settings, resolve=True)
     except OmegaConfBaseException as error:
         raise GlrError(f"{getattr(error, 'full_key', None) or 'config'}: {_first_line(error)}") from error
+
+
+def first_of(config: DictConfig) -> DictConfig:
+    """The config of the first job of the sweep that Hydra is about to launch."""
+    name = config.hydra.job.config_name
+    return _compose(name, next(_jobs(name, list(config.hydra.overrides.task), multirun=True)))
+
+
+def _without_hydra(config: DictConfig) -> DictConfig:
+    return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
 
 
 def _jobs(config_name: str, overrides: list[str], multirun: bool) -> Iterator[list[str]]:
@@ -119,10 +149,10 @@ def _compose(config_name: str, overrides: list[str]) -> DictConfig:
 def _explained(error: Exception, config_name: str) -> GlrError:
     """Hydra's error as one sentence that names the key and what would be right."""
     text, cause = str(error), error.__cause__
-    if choice := re.search(r"Could not find '([^']+)/([^'/]+)'", text):
-        group, name = choice.groups()
-        known = sorted(file.stem for file in (CONF / group).glob("*.yaml"))
-        return _unknown_choice(group, name, known)
+    if choice := re.search(r"Could not find '((?:hydra/)?[^'/]+)/([^']+)'", text):
+        group = choice[1]
+        hydras = GlobalHydra.instance().config_loader().get_group_options(group)
+        return unknown_choice(group, choice[2], hydras if group.startswith("hydra/") else choices(group))
     if key := re.search(r"Could not override '([^']+)'", text) or re.search(r"Key '([^']+)' is not in", text):
         full = re.search(r"full_key: (\S+)", f"{text}\n{cause}")
         return _unknown_setting(full[1] if full else key[1], config_name)
@@ -135,12 +165,6 @@ def _explained(error: Exception, config_name: str) -> GlrError:
             return GlrError(f"{merging[1]}: expected {words.get(kind[1], kind[1])}")
         return GlrError(f"{merging[1]}: {value}")
     return GlrError(" ".join(text.split()))
-
-
-def _unknown_choice(group: str, name: str, known: list[str]) -> GlrError:
-    close = get_close_matches(name, known, n=1)
-    hint = f"did you mean {group}={close[0]}? " if close else ""
-    return GlrError(f"{group}={name}: there is no such choice; {hint}Choices: {', '.join(known)}")
 
 
 def _unknown_setting(key: str, config_name: str) -> GlrError:

@@ -12,8 +12,9 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from glr.config.check import CONF, check_command_line
+from glr.config.check import check_command_line
 from glr.config.schema import register
+from glr.config.shorthand import CONF
 from glr.errors import GlrError
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
@@ -57,11 +58,16 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callab
             os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra lets exceptions through; they are answered here
             try:
                 arguments = get_args_parser().parse_intermixed_args()
-                # Hydra takes overrides on one side of its flags only.
-                sys.argv[1:] = [a for a in sys.argv[1:] if a not in arguments.overrides] + arguments.overrides
+                flags, overrides = [a for a in sys.argv[1:] if a not in arguments.overrides], arguments.overrides
                 if not (arguments.hydra_help or arguments.shell_completion):
-                    required = not (arguments.help or arguments.cfg or arguments.info)
-                    check_command_line(config_name, arguments.overrides, arguments.multirun, required)
+                    shown = arguments.help or arguments.cfg or arguments.info
+                    overrides, jobs = check_command_line(config_name, overrides, arguments.multirun, not shown)
+                    flags = [flag for flag in flags if flag not in ("-m", "--multirun")]
+                    if jobs and shown:
+                        overrides = jobs[0]  # Hydra shows one job only
+                    elif jobs:
+                        flags += ["-m"]
+                sys.argv[1:] = flags + overrides  # Hydra takes overrides on one side of its flags only
                 hydra.main(config_path=str(CONF), config_name=config_name, version_base="1.3")(job)()
                 if failure:
                     raise failure[0]

@@ -43,6 +43,38 @@ class OnBadImage(Enum):
     skip = "skip"
 
 
+class Part(Enum):
+    """The parts of a run that tables print, and that a row can highlight."""
+
+    backbone = "backbone"
+    pooling = "pooling"
+    head = "head"
+    regularization = "regularization"
+    batch_size = "batch_size"
+    epochs = "epochs"
+    normalization = "normalization"
+    image_size = "image_size"
+    embedding_size = "embedding_size"
+    optimizer = "optimizer"
+    schedule = "schedule"
+
+
+class Order(Enum):
+    """How the rows of a table are sorted."""
+
+    index = "index"
+    score = "score"
+
+
+class Format(Enum):
+    """What tables can be written as."""
+
+    markdown = "markdown"
+    csv = "csv"
+    json = "json"
+    html = "html"
+
+
 @dataclass
 class Data:
     """A data set: where its shards lie, how they are read, and the source that `prepare` makes them from."""
@@ -117,6 +149,10 @@ class Train:
     tracking: Tracking = MISSING
     study: str = MISSING
     name: str | None = None
+    sweep: str | None = None
+    index: int | None = None
+    highlights: list[Part] = field(default_factory=list)
+    init_from: str | None = None
     seed: int = 0
     model: Model = field(default_factory=Model)
     train: Training = field(default_factory=Training)
@@ -133,6 +169,42 @@ class Prepare:
     on_bad_image: OnBadImage = OnBadImage.error
 
 
+@dataclass
+class Record:
+    """conf/record.yaml."""
+
+    tracking: Tracking = MISSING
+    study: str | None = None
+    run: str | None = None
+    public: float | None = None
+    private: float | None = None
+
+
+@dataclass
+class Comparison:
+    """What the tables show."""
+
+    highlight: str = "explicit"
+    score: str | None = None
+    decimals: int = MISSING
+    order: Order = Order.index
+    settings: list[str] = field(default_factory=list)
+    backbones: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Compare:
+    """conf/compare.yaml."""
+
+    tracking: Tracking = MISSING
+    study: Any = MISSING
+    filter: str | None = None
+    format: Format = Format.markdown
+    output: str | None = None
+    check: bool = False
+    compare: Comparison = field(default_factory=Comparison)
+
+
 # What a component's constructor gets at run time and no YAML can know.
 RUNTIME_ARGUMENTS = {
     "backbone": {"image_size"},
@@ -143,6 +215,7 @@ RUNTIME_ARGUMENTS = {
 # Bounds of the typed settings: (lowest, what it counts).
 MINIMA = {
     "seed": 0,
+    "index": 1,
     "data.image_size": 8,
     "data.shuffle_buffer": 1,
     "data.parallelism": 1,
@@ -154,6 +227,7 @@ MINIMA = {
     "evaluate.gap.neighbors": 1,
     "workers": 1,
     "shard_images": 1,
+    "compare.decimals": 0,
 }
 
 
@@ -162,3 +236,5 @@ def register() -> None:
     store = ConfigStore.instance()
     store.store(name="train_schema", node=Train)
     store.store(name="prepare_schema", node=Prepare)
+    store.store(name="record_schema", node=Record)
+    store.store(name="compare_schema", node=Compare)

@@ -18,8 +18,9 @@ from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+from omegaconf import DictConfig, OmegaConf
 
-from glr.errors import GlrError
+from glr.errors import DivergedError, GlrError
 from glr.tracking.store import connect, experiment, pages
 from glr.tracking.sweep import PARENT_VARIABLE
 
@@ -44,9 +45,23 @@ class Run:
         return str(self._client.get_run(self.id).info.artifact_uri)
 
     def params(self, values: Mapping[str, Any]) -> None:
-        """Record parameters; nested ones are flattened with dots."""
-        params = [Param(key, "null" if value is None else str(value)) for key, value in flattened(values)]
+        """Record parameters: nested ones flattened with dots, a list as JSON, None as null."""
+        params = [Param(key, _text(value)) for key, value in flattened(values)]
         self._client.log_batch(self.id, params=params)
+
+    def config(self, config: DictConfig, choices: Mapping[str, Any]) -> None:
+        """Record a composed config: its choices and settings as parameters, and all of it as config.yaml.
+
+        Args:
+            config: resolved, of conf/train.yaml; where it is tracked is no hyperparameter.
+            choices: group -> choice, of this config's groups and of Hydra's own.
+        """
+        settings: Any = OmegaConf.to_container(config, resolve=True, enum_to_str=True)
+        self.text(OmegaConf.to_yaml(OmegaConf.create(settings)), "config.yaml")
+        del settings["tracking"]
+        chosen = {group: name for group, name in choices.items() if group in {*settings, "experiment"} and name}
+        self.params(chosen)
+        self.params(settings)
 
     def tags(self, values: Mapping[str, Any]) -> None:
         """Record tags."""
@@ -85,7 +100,8 @@ class Run:
 def run(uri: str, study: str, name: str, artifacts: str | None) -> Iterator[Run]:
     """Open a run, below the sweep's parent if there is one, and close it as it ended.
 
-    An exception marks it FAILED (Ctrl-C: KILLED) with the reason in the tag `failure`.
+    An exception marks it FAILED (Ctrl-C: KILLED), with the reason in the tag `failure` and, in the tag `diverged`,
+    whether the loss stopped being a number.
 
     Args:
         uri: of the store.
@@ -104,7 +120,7 @@ def run(uri: str, study: str, name: str, artifacts: str | None) -> Iterator[Run]
         yield opened
     except BaseException as error:
         reason = str(error) if isinstance(error, GlrError) else f"{type(error).__name__}: {error}"
-        opened.tags({"failure": reason[:5000]})
+        opened.tags({"failure": reason[:5000], "diverged": isinstance(error, DivergedError)})
         killed = isinstance(error, KeyboardInterrupt | SystemExit)
         client.set_terminated(opened.id, "KILLED" if killed else "FAILED")
         raise
@@ -118,6 +134,10 @@ def flattened(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str
             yield from flattened(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value) if value is None or isinstance(value, list) else str(value)
 
 
 def environment() -> dict[str, str]:

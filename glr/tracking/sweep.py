@@ -20,13 +20,15 @@ class SweepRun(Callback):
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Create the store, if it is new, and the parent run."""
         # Hydra builds this callback in every command: MLflow's import must wait until there is a sweep.
+        from glr.config.check import first_of
         from glr.tracking.store import connect, experiment
 
         tracking = config.tracking
         self.client = connect(tracking.uri)
         overrides = " ".join(config.hydra.overrides.task)
-        name = f"sweep: {overrides}" if overrides else "sweep"
-        study = experiment(self.client, config.study, tracking.artifacts)
+        name = f"sweep: {config.sweep or overrides}"
+        # An experiment that is swept may name another study than the settings without it.
+        study = experiment(self.client, first_of(config).study, tracking.artifacts)
         tags = {"kind": "sweep", "overrides": overrides}
         self.run_id = self.client.create_run(study, tags=tags, run_name=name[:250]).info.run_id
         os.environ[PARENT_VARIABLE] = self.run_id

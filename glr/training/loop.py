@@ -7,14 +7,10 @@ from typing import Any
 
 from tqdm import tqdm
 
-from glr.errors import GlrError
+from glr.errors import DivergedError
 from glr.training.step import TrainStep
 
 _SECONDS_BETWEEN_READINGS = 2.0
-
-
-class DivergedError(GlrError):
-    """The loss is no longer a number."""
 
 
 def epochs(step: TrainStep, batches: Any, *, first: int, last: int, steps_per_epoch: int) -> Iterator[dict[str, float]]:

@@ -6,12 +6,13 @@ import pytest
 import tensorflow as tf
 
 from glr.backbone import SmallCNN
+from glr.errors import DivergedError
 from glr.head.norm_softmax import NormSoftmax
 from glr.model import RetrievalModel, normalise
 from glr.pooling import GeM
 from glr.regularization import L2, Unregularized
 from glr.schedule import Constant
-from glr.training.loop import DivergedError, epochs
+from glr.training.loop import epochs
 from glr.training.step import TrainStep
 
 BATCH = 8

@@ -1,0 +1,106 @@
+"""Tables as Markdown and HTML, rows as CSV and JSON: whatever a run's parameters hold, it stays text in its cell."""
+
+import csv
+import html
+import io
+import json
+import re
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
+from typing import Any
+
+from glr.comparison.rows import Row
+from glr.comparison.table import Cell, Table
+
+_LONGEST = 200  # characters of one text; what is longer is cut
+
+
+def markdown(tables: Iterable[Table]) -> str:
+    """GitHub's Markdown: a heading and a table each."""
+    blocks = []
+    for table in tables:
+        rules = [":--------:" if column in table.centred else "-----" for column in table.columns]
+        rows = [[_marked(cell, _escaped, "**{}**", "~~{}~~") for cell in row] for row in table.rows]
+        lines = [f"|{'|'.join(row)}|" for row in ([_escaped(c) for c in table.columns], rules, *rows)]
+        blocks.append("\n".join([f"{'#' * table.depth} {_escaped(table.title)}", "", *lines]))
+    return "\n\n".join(blocks) + "\n"
+
+
+def page(tables: Iterable[Table]) -> str:
+    """HTML: a heading and a table each, without a page around them."""
+    blocks = []
+    for table in tables:
+        head = "".join(f"<th>{html.escape(column)}</th>" for column in table.columns)
+        rows = (
+            "".join(f"<td>{_marked(cell, _html, '<b>{}</b>', '<s>{}</s>')}</td>" for cell in row) for row in table.rows
+        )
+        body = "\n".join(f"<tr>{row}</tr>" for row in rows)
+        title = f"<h{table.depth}>{_html(table.title)}</h{table.depth}>"
+        blocks.append(f"{title}\n<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>")
+    return "\n".join(blocks) + "\n"
+
+
+def records(singles: Sequence[Row], ensembles: Sequence[Row]) -> list[dict[str, Any]]:
+    """One flat record per run, scores in full: continuations are records of their own, with the index they share."""
+    rows = chain.from_iterable((row, row.continuation) if row.continuation else (row,) for row in singles)
+    return [
+        {
+            "kind": row.run.kind,
+            "index": row.index,
+            "name": row.run.name,
+            "run_id": row.run.id,
+            "study": row.run.study,
+            "status": row.run.status,
+            **row.part_texts,
+            "init_from": _or_none(row.run.params.get("init_from")),
+            "public_score": row.public,
+            "private_score": row.private,
+        }
+        for row in chain(rows, ensembles)
+    ]
+
+
+def as_json(singles: Sequence[Row], ensembles: Sequence[Row]) -> str:
+    """The records as a JSON list."""
+    return json.dumps(records(singles, ensembles), indent=2, ensure_ascii=False) + "\n"
+
+
+def as_csv(singles: Sequence[Row], ensembles: Sequence[Row]) -> str:
+    """The records as CSV, a column for every key that any of them has."""
+    made = records(singles, ensembles)
+    columns = list(dict.fromkeys(chain.from_iterable(made)))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(made)
+    return text.getvalue()
+
+
+def _marked(cell: Cell, escape: Callable[[str], str], bold: str, struck: str) -> str:
+    lines = (
+        "".join(bold.format(escape(span.text)) if span.bold and span.text else escape(span.text) for span in line)
+        for line in cell.lines
+    )
+    text = "<br>".join(lines)
+    return struck.format(text) if cell.struck and text else text
+
+
+def _html(text: str) -> str:
+    return html.escape(_shortened(text))
+
+
+def _escaped(text: str) -> str:
+    """Text that Markdown shows as it is; what is harmless (the _ in a word, a lone ~, ->) stays readable."""
+    text = _shortened(text).replace("&", "&amp;").replace("<", "&lt;").replace("$", "&#36;")
+    text = re.sub(r"[\\|`*\[\]]", r"\\\g<0>", text)
+    text = re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\_", text)
+    return re.sub(r"(?<! )~|~(?! )", r"\\~", text)
+
+
+def _shortened(text: str) -> str:
+    text = re.sub(r"\s+", " ", text)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+
+
+def _or_none(value: str | None) -> str | None:
+    return None if value == "null" else value

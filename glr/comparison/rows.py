@@ -1,0 +1,177 @@
+"""Runs as rows: what a table says of a run, read from what the run logged."""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from glr.errors import GlrError
+from glr.tracking.history import PastRun
+
+_NORMALIZATIONS = {"zero_one": "0 ~ 1", "minus_one_one": "-1 ~ 1", "imagenet": "ImageNet"}
+# Part of a run -> the parameter it is read from. A part without a value (no regularization) is not printed.
+MODEL = {
+    "backbone": "backbone.label",
+    "pooling": "pooling.label",
+    "head": "head.label",
+    "regularization": "regularization.label",
+}
+# ... and its name in the column Setting.
+SETTING = {
+    "batch_size": ("train.batch_size", "Batch size"),
+    "epochs": ("train.epochs", "Epochs"),
+    "normalization": ("data.normalization", "Normalization"),
+    "image_size": ("data.image_size", "Input size"),
+    "embedding_size": ("model.embedding_size", "Embedding size"),
+    "optimizer": ("optimizer.label", "Optimizer"),
+    "schedule": ("schedule.label", "lr"),
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A run in a table."""
+
+    run: PastRun
+    index: int
+    model: dict[str, str]  # part -> text; of an ensemble: {"members": "(9)+(15)"}
+    setting: dict[str, tuple[str, str]] = field(default_factory=dict)  # part -> (name, text)
+    highlights: frozenset[str] = frozenset()  # parts
+    public: float | None = None
+    private: float | None = None
+    continuation: "Row | None" = None  # the run of the same index that started from this one's weights
+
+    @property
+    def failed(self) -> bool:
+        """It raised, or its loss stopped being a number."""
+        return self.run.status == "FAILED"
+
+    @property
+    def part_texts(self) -> dict[str, str]:
+        """Part -> text, of model and setting."""
+        return self.model | {part: text for part, (_, text) in self.setting.items()}
+
+    @property
+    def best(self) -> float:
+        """The best Public score, its continuation's included; below all scores where there is none."""
+        scores = [row.public for row in (self, self.continuation) if row is not None and row.public is not None]
+        return max(scores, default=float("-inf"))
+
+
+def single_models(runs: Iterable[PastRun], score: str | None, settings: Iterable[str] = ()) -> list[Row]:
+    """A row for each finished or failed run, by index; a continuation within the row it continues.
+
+    Args:
+        runs: in order of start; those without an index of their own are numbered behind the others.
+        score: a metric; None: the leaderboard's score where there is one, else the run's own.
+        settings: further parameters for the column Setting.
+
+    Raises:
+        GlrError: no run has the metric or one of the parameters.
+    """
+    runs = [run for run in runs if run.kind == "train" and run.status in ("FINISHED", "FAILED")]
+    _check_known(runs, score, settings)
+    rows: list[Row] = []
+    for index, run in _numbered(runs):
+        params = run.params
+        model = {part: params[key] for part, key in MODEL.items() if params.get(key, "null") != "null"}
+        setting = {part: (name, _text(part, params[key])) for part, (key, name) in SETTING.items() if key in params}
+        setting |= {key: (key, params[key]) for key in settings if key in params}
+        highlights = frozenset(json.loads(params.get("highlights", "[]")))
+        public, private = (_score(run, usage, score) for usage in ("public", "private"))
+        row = Row(run, index, model, setting, highlights, public, private)
+        if rows and params.get("init_from", "null") != "null" and "index" in params and rows[-1].index == index:
+            rows[-1] = replace(rows[-1], continuation=row)
+        else:
+            rows.append(row)
+    return rows
+
+
+def ensembles(runs: Iterable[PastRun], singles: Iterable[Row], score: str | None) -> list[Row]:
+    """A row for each ensemble, by index; members are named by the index of their row.
+
+    Raises:
+        GlrError: no run has the metric.
+    """
+    by_id = {row.run.id: row.index for row in singles}
+    runs = [run for run in runs if run.kind == "ensemble" and run.status == "FINISHED"]
+    _check_known(runs, score, ())
+    rows = []
+    for index, run in _numbered(runs):
+        members = [str(by_id.get(member, member)) for member in json.loads(run.params["members"])]
+        public, private = (_score(run, usage, score) for usage in ("public", "private"))
+        model = {"members": "+".join(f"({member})" for member in members)}
+        rows.append(Row(run, index, model, public=public, private=private))
+    return rows
+
+
+def _numbered(runs: list[PastRun]) -> Iterator[tuple[int, PastRun]]:
+    """(index, run) by index; within an index in order of start, a run before what continues it."""
+    own = {run.id: int(index) for run in runs if (index := run.params.get("index", "null")) != "null"}
+    following = max(own.values(), default=0)
+    numbered = []
+    for run in runs:
+        if run.id not in own:
+            following += 1
+        numbered.append((own.get(run.id, following), run))
+    return iter(sorted(numbered, key=lambda pair: (pair[0], pair[1].params.get("init_from", "null") != "null")))
+
+
+def _score(run: PastRun, usage: str, score: str | None) -> float | None:
+    if run.status == "FAILED":
+        return None
+    if score is not None:
+        return run.metrics.get(f"{usage}/{score}")
+    return run.metrics.get(f"leaderboard/{usage}", run.metrics.get(f"{usage}_score"))
+
+
+def _check_known(runs: list[PastRun], score: str | None, settings: Iterable[str]) -> None:
+    finished = [run for run in runs if run.status == "FINISHED"]
+    metrics = {name for run in finished for name in run.metrics}
+    if finished and score is not None and not {f"public/{score}", f"private/{score}"} & metrics:
+        known = sorted({m[1] for name in metrics if (m := re.fullmatch(r"(?:public|private)/(.+)", name))})
+        raise GlrError(f"compare.score={score}: no run has this metric; there are {', '.join(known) or 'none'}")
+    for key in settings:
+        if runs and not any(key in run.params for run in runs):
+            raise GlrError(f"compare.settings: no run has a parameter {key}")
+
+
+def _text(part: str, value: str) -> str:
+    if part == "normalization":
+        return _NORMALIZATIONS.get(value, value)
+    return f"{value} x {value}" if part == "image_size" else value
+
+
+def highlighted(rows: list[Row], rule: str) -> list[Row]:
+    """The rows with the parts to print in bold.
+
+    Args:
+        rows: single models, by index.
+        rule: explicit: what each run's own `highlights` name. previous: what differs from the row before of the same
+            backbone. Otherwise a run, by the index of its row, its name or its id: what differs from that.
+
+    Raises:
+        GlrError: no row, or more than one, is the run that the rule names.
+    """
+    if rule == "explicit":
+        return rows
+    if rule == "previous":
+        before: dict[str | None, Row] = {}
+        changed = []
+        for row in rows:
+            backbone = row.model.get("backbone")
+            changed.append(replace(row, highlights=_differing(row, before.get(backbone))))
+            before[backbone] = row
+        return changed
+    named = [row for row in rows if rule in (str(row.index), row.run.name, row.run.id)]
+    if len(named) != 1:
+        what = "no run" if not named else f"{len(named)} runs"
+        raise GlrError(f"compare.highlight={rule}: {what} with this index, name or id in the table")
+    return [replace(row, highlights=_differing(row, named[0])) for row in rows]
+
+
+def _differing(row: Row, baseline: Row | None) -> frozenset[str]:
+    if baseline is None:
+        return frozenset()
+    other: Mapping[str, str] = baseline.part_texts
+    return frozenset(part for part, text in row.part_texts.items() if text != other.get(part))

@@ -1,0 +1,68 @@
+"""Shorthands of the command line: `sweep=NAME` and `experiment=published/09`, written out before Hydra sees them."""
+
+import json
+from collections.abc import Iterable
+from difflib import get_close_matches
+from pathlib import Path
+
+from hydra.core.override_parser.types import Override
+from omegaconf import OmegaConf
+
+from glr.errors import GlrError
+
+# The checkout's folders, else the copies that the wheel carries.
+CONF, SWEEPS = (
+    next(p for p in (Path(__file__).parents[2] / name, Path(__file__).parents[1] / name) if p.is_dir())
+    for name in ("conf", "sweeps")
+)
+
+
+def choices(group: str) -> list[str]:
+    """The names of a group's choices, those in its folders included; names with a leading underscore are parts."""
+    files = (CONF / group).rglob("*.yaml")
+    return sorted(str(f.relative_to(CONF / group).with_suffix("")) for f in files if not f.name.startswith("_"))
+
+
+def unknown_choice(group: str, name: str, known: Iterable[str]) -> GlrError:
+    """The sentence that answers a choice which is not there."""
+    close = get_close_matches(name, known := list(known), n=1)
+    hint = f"did you mean {group}={close[0]}? " if close else ""
+    return GlrError(f"{group}={name}: there is no such choice; {hint}Choices: {', '.join(known)}")
+
+
+def written_out(overrides: list[Override]) -> list[str]:
+    """The overrides with `sweep=NAME` followed by the settings in sweeps/NAME.yaml and experiments' numbers completed.
+
+    A setting that the command line gives itself is left out of the sweep's: so a job of a sweep, whose own values stand
+    on its command line, is not expanded again.
+
+    Raises:
+        GlrError: there is no such sweep, or its file is wrong.
+    """
+    given = {override.get_key_element() for override in overrides}
+    lines = []
+    for override in overrides:
+        key, value = override.get_key_element(), override.value()
+        if key == "experiment" and isinstance(value, str):
+            known = choices("experiment")
+            numbered = [name for name in known if name.startswith(f"{value}_")]
+            lines.append(f"experiment={numbered[0] if value not in known and len(numbered) == 1 else value}")
+            continue
+        lines.append(override.input_line or "")
+        if key == "sweep" and isinstance(value, str):
+            lines += [f"{k}={_values(v)}" for k, v in _sweep(value).items() if k not in given]
+    return lines
+
+
+def _sweep(name: str) -> dict[str, list]:
+    file = SWEEPS / f"{name}.yaml"
+    if not file.is_file():
+        raise unknown_choice("sweep", name, sorted(f.stem for f in SWEEPS.glob("*.yaml")))
+    content = OmegaConf.to_container(OmegaConf.load(file))
+    if not isinstance(content, dict) or not all(isinstance(v, list) and v for v in content.values()):
+        raise GlrError(f"{file}: expected each setting with the list of its values, as in `head: [arcface, cosface]`")
+    return {str(key): value for key, value in content.items()}
+
+
+def _values(values: list) -> str:
+    return ",".join(value if isinstance(value, str) else json.dumps(value) for value in values)

@@ -1,0 +1,121 @@
+"""Scores that a leaderboard gave: of a whole published study, or of one run."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from mlflow import MlflowClient
+from omegaconf import DictConfig, OmegaConf
+
+from glr.config.check import composed
+from glr.config.shorthand import SWEEPS
+from glr.errors import GlrError
+from glr.tracking.history import PastRun, find, runs_of
+from glr.tracking.run import Run
+from glr.tracking.store import experiment
+
+_RECORDED = "recorded"  # the tag that names the row a run was recorded from
+_DIGEST = "recorded.digest"
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A row of a published study: a single model (its experiment) or an ensemble (its members)."""
+
+    name: str
+    kind: str  # train or ensemble
+    scores: dict[str, float]  # none: it failed
+    source: str
+    overrides: list[str] = field(default_factory=list)
+    params: dict[str, Any] = field(default_factory=dict)
+
+
+def record_study(client: MlflowClient, study: str, artifacts: str | None) -> tuple[int, int]:
+    """Write every row of sweeps/<study>/leaderboard.yaml into MLflow, as a run with its experiment's full parameters.
+
+    A row that is there already, with the same parameters and scores, is left alone; one that differs is replaced.
+
+    Args:
+        client: of the store.
+        study: also the MLflow experiment that they go to.
+        artifacts: where a new MLflow experiment puts its files; None leaves it to the server.
+
+    Returns:
+        How many rows there are, and how many of them were written now.
+
+    Raises:
+        GlrError: there is no such study, or a row is wrong.
+    """
+    rows = list(_rows(study))
+    target = experiment(client, study, artifacts)
+    there = {run.tags[_RECORDED]: run for run in runs_of(client, [study]) if _RECORDED in run.tags}
+    written = 0
+    for row in rows:
+        settings = composed("train", [*row.overrides, f"study={study}"]) if row.kind == "train" else None
+        digest = _digest(row, settings)
+        old = there.get(row.name)
+        if old is not None and old.tags.get(_DIGEST) == digest:
+            continue
+        if old is not None:
+            client.delete_run(old.id)
+        tags = {"kind": row.kind, "source": row.source, _RECORDED: row.name}
+        created = client.create_run(target, tags=tags, run_name=row.name)
+        run = Run(client, created.info.run_id)
+        if settings is not None:
+            run.config(*settings)
+        run.params(row.params)
+        if row.scores:
+            run.metrics({f"leaderboard/{usage}": score for usage, score in row.scores.items()}, 0)
+        # Last: what was interrupted before this is written anew the next time.
+        run.tags({_DIGEST: digest})
+        client.set_terminated(run.id, "FINISHED" if row.scores else "FAILED")
+        written += 1
+    return len(rows), written
+
+
+def record_run(client: MlflowClient, name: str, *, public: float, private: float) -> PastRun:
+    """Write what a leaderboard said of a run, as its metrics `leaderboard/public` and `leaderboard/private`.
+
+    Raises:
+        GlrError: there is no such run, or there are several.
+    """
+    run = find(client, name)
+    Run(client, run.id).metrics({"leaderboard/public": public, "leaderboard/private": private}, 0)
+    return run
+
+
+def _rows(study: str) -> Iterator[_Row]:
+    file = SWEEPS / study / "leaderboard.yaml"
+    if not file.is_file():
+        known = ", ".join(sorted(f.parent.name for f in SWEEPS.glob("*/leaderboard.yaml")))
+        raise GlrError(f"study={study}: {file} is not there; recorded studies: {known}")
+    content = yaml.safe_load(file.read_text())
+    source = content["source"]
+    for name, scores in content["singles"].items():
+        yield _Row(name, "train", _scores(scores, file, name), source, [f"experiment={study}/{name}"])
+    for index, ensemble in enumerate(content["ensembles"], start=1):
+        members = ensemble.pop("members")
+        name = "+".join(f"({member})" for member in members)
+        params = {"index": index, "members": members}
+        yield _Row(name, "ensemble", _scores(ensemble, file, name), source, params=params)
+
+
+def _scores(scores: Any, file: Path, name: str) -> dict[str, float]:
+    if scores == "failed":
+        return {}
+    if not isinstance(scores, dict) or set(scores) != {"public", "private"}:
+        raise GlrError(f"{file}: {name}: expected {{public: NUMBER, private: NUMBER}} or failed")
+    return {usage: float(score) for usage, score in scores.items()}
+
+
+def _digest(row: _Row, settings: tuple[DictConfig, dict[str, str]] | None) -> str:
+    content = asdict(row)
+    if settings is not None:
+        config = OmegaConf.to_container(settings[0], resolve=True, enum_to_str=True)
+        assert isinstance(config, dict)
+        content["config"] = {key: value for key, value in config.items() if key != "tracking"}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
