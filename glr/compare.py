@@ -18,28 +18,24 @@ def main(config: DictConfig) -> None:
     if not all(isinstance(study, str) for study in studies):
         raise GlrError(f"study={config.study}: expected the name of a study, or several as [one, another]")
     to_readme = config.output is None and config.format.value == "markdown"
-    to_terminal = config.output == "-" or (config.output is None and not to_readme)
-    if config.check and to_terminal:
+    file = README if to_readme else None if config.output in (None, "-") else Path(config.output)
+    if config.check and file is None:
         raise GlrError("check=true compares with a file: README.md, or the one that output=FILE names")
 
     text = _rendered(config, studies)
-    if to_terminal:
+    if file is None:
         print(text, end="")
         return
     from glr.comparison.document import replaced, write
 
-    path = README if to_readme else Path(config.output)
-    before, after = replaced(path, text) if to_readme else (path.read_text() if path.exists() else "", text)
-    if config.check:
-        if before != after:
-            lines = (part.splitlines() for part in (before, after))
-            print("\n".join(difflib.unified_diff(*lines, f"{path}", f"{path} as it should be", lineterm="", n=1)))
-            raise GlrError(f"{path} is stale; write it anew with the same command without check=true")
-        print(f"{path} is fresh")
-    else:
-        if before != after:
-            write(path, after)
-        print(f"{path}: {'written' if before != after else 'was fresh, nothing changed'}")
+    before, after = replaced(file, text) if to_readme else (file.read_text() if file.exists() else "", text)
+    if config.check and before != after:
+        stale, fresh = before.splitlines(), after.splitlines()
+        print("\n".join(difflib.unified_diff(stale, fresh, f"{file}", f"{file}, fresh", lineterm="", n=1)))
+        raise GlrError(f"{file} is stale; the same command without check=true writes it anew")
+    if before != after:
+        write(file, after)
+    print(f"{file} {'written' if before != after else 'is fresh'}")
 
 
 def _rendered(config: DictConfig, studies: list[str]) -> str:

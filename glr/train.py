@@ -1,5 +1,7 @@
 """`python -m glr.train`: the main job. Compose a run, train it, score it, log it."""
 
+from pathlib import Path
+
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
@@ -13,6 +15,7 @@ def main(config: DictConfig) -> None:
     from glr.data.opening import open_data
 
     data = open_data(config.data, prepare=config.data.prepare_when_missing)
+    weights, source = _initial_weights(config)
     from glr.startup import import_tensorflow
 
     import_tensorflow()
@@ -24,11 +27,24 @@ def main(config: DictConfig) -> None:
     with run(config.tracking.uri, config.study, name, config.tracking.artifacts) as opened:
         opened.config(config, choices)
         opened.tags(environment() | {"overrides": " ".join(HydraConfig.get().overrides.task)})
+        opened.tags({"init_from_run": source} if source else {})
         opened.dataset(config.data.label, data.digest, str(data.path), "training", {"images": data.images("train")})
-        scores = train(config, data, opened)
+        scores = train(config, data, opened, weights)
     print(_table(scores))
     print(f"\nrun {name} in study {config.study} ({opened.id})")
     print(f"compare runs: {opened.pages}")
+
+
+def _initial_weights(config: DictConfig) -> tuple[Path | None, str | None]:
+    """The file that `init_from` stands for, and the id of the run that left it."""
+    if config.init_from is None or Path(config.init_from).is_file():
+        return config.init_from and Path(config.init_from), None
+    from glr.tracking.history import weights
+    from glr.tracking.store import connect
+
+    run, file = weights(connect(config.tracking.uri), config.init_from, config.study)
+    print(f"starting from the weights of run {run.name} ({run.id})")
+    return file, run.id
 
 
 def _table(scores: dict[str, dict[str, float]]) -> str:

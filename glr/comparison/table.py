@@ -46,12 +46,8 @@ def tables(singles: Sequence[Row], ensembles: Sequence[Row], *, decimals: int, b
         backbones: whose tables come first; then the others in order of appearance.
     """
     scores = ("Public Score", "Private Score")
-    made = [
-        Table(
-            *("Single Model", 3, ("Index", "Model", "Setting", *scores), frozenset(scores)),
-            tuple((*_described(row), *_scores(row, decimals)) for row in singles),
-        )
-    ]
+    rows = tuple((*_described(row), *_scores(row, decimals)) for row in singles)
+    made = [Table("Single Model", 3, ("Index", "Model", "Setting", *scores), frozenset(scores), rows)]
     if ensembles:
         rows = tuple((_plain(str(row.index)), _model(row), *_scores(row, decimals)) for row in ensembles)
         made.append(Table("Ensemble Model", 3, ("Index", "Model", *scores), frozenset(scores), rows))

@@ -1,9 +1,11 @@
 """Runs that were recorded: all of a study's, or the one that a user names."""
 
 import gc
+import re
 from collections.abc import Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
@@ -11,6 +13,7 @@ from mlflow.exceptions import MlflowException
 
 from glr.errors import GlrError
 
+LAST_WEIGHTS = "weights/last.weights.h5"  # of a run's artifacts
 _PAGE = 1000
 
 
@@ -66,35 +69,55 @@ def runs_of(client: MlflowClient, studies: Iterable[str], query: str | None = No
     return sorted(found, key=lambda run: run.started)
 
 
-def find(client: MlflowClient, name: str, studies: Iterable[str] | None = None) -> PastRun:
-    """The run with this id, or with this name.
-
-    Args:
-        client: of the store.
-        name: an id or a name.
-        studies: where to look for the name; None: everywhere.
+def find(client: MlflowClient, name: str) -> PastRun:
+    """The run with this id, or the only one with this name.
 
     Raises:
         GlrError: there is none, or the name is that of several.
     """
-    with_id = None
-    if len(name) == 32:
-        try:
-            with_id = client.get_run(name)
-        except MlflowException:
-            with_id = None
-    if with_id is not None:
-        return _past(with_id, client.get_experiment(with_id.info.experiment_id).name)
-    if studies is None:
-        studies = [experiment.name for experiment in client.search_experiments()]
-    quoted = name.replace("'", "\\'")
-    found = [run for run in runs_of(client, studies, f"attributes.run_name = '{quoted}'") if run.kind != "sweep"]
+    if (run := _with_id(client, name)) is not None:
+        return run
+    found = _named(client, name, [experiment.name for experiment in client.search_experiments()])
     if not found:
-        raise GlrError(f"there is no run with the id or the name {name} in {', '.join(studies)}")
+        raise GlrError(f"there is no run with the id or the name {name} in {client.tracking_uri}")
     if len(found) > 1:
         ids = "; ".join(f"{run.id} ({run.status.lower()}, study {run.study})" for run in found[-5:])
-        raise GlrError(f"{len(found)} runs are named {name}; give an id: {ids}")
+        raise GlrError(f"{len(found)} runs are named {name}; give an id, as of the newest: {ids}")
     return found[0]
+
+
+def weights(client: MlflowClient, name: str, study: str) -> tuple[PastRun, Path]:
+    """The last weights of a run, given by its id, or of the newest finished run of this name in a study.
+
+    Raises:
+        GlrError: there is no such run, or it has left no weights.
+    """
+    run = _with_id(client, name)
+    if run is None:
+        there = client.get_experiment_by_name(study) is not None
+        finished = [run for run in _named(client, name, [study]) if run.status == "FINISHED"] if there else []
+        if not finished:
+            raise GlrError(f"init_from={name}: neither a file, nor a run's id, nor a finished run of study {study}")
+        run = finished[-1]
+    try:
+        return run, Path(client.download_artifacts(run.id, LAST_WEIGHTS))
+    except (MlflowException, OSError) as error:
+        raise GlrError(f"init_from={name}: run {run.id} ({run.status.lower()}) has no {LAST_WEIGHTS}") from error
+
+
+def _with_id(client: MlflowClient, text: str) -> PastRun | None:
+    if not re.fullmatch("[0-9a-f]{32}", text):
+        return None
+    try:
+        run = client.get_run(text)
+    except MlflowException:
+        return None
+    return _past(run, client.get_experiment(run.info.experiment_id).name)
+
+
+def _named(client: MlflowClient, name: str, studies: Iterable[str]) -> list[PastRun]:
+    quoted = name.replace("'", "\\'")
+    return [run for run in runs_of(client, studies, f"attributes.run_name = '{quoted}'") if run.kind != "sweep"]
 
 
 def _past(run: Run, study: str) -> PastRun:

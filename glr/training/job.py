@@ -23,13 +23,14 @@ from glr.training.plot import plot_schedule
 from glr.training.step import TrainStep
 
 
-def train(config: DictConfig, data: PreparedData, run: Run) -> dict[str, dict[str, float]]:
+def train(config: DictConfig, data: PreparedData, run: Run, weights: Path | None = None) -> dict[str, dict[str, float]]:
     """Train, evaluate and record one run.
 
     Args:
         config: composed from conf/train.yaml.
         data: the prepared data set.
         run: the open MLflow run.
+        weights: to start from, of a model of the same shape; None: those that the backbone's config names.
 
     Returns:
         The retrieval metrics (`public/gap`, ...) of the "untrained" (if asked for) and of the "trained" model.
@@ -60,6 +61,8 @@ def train(config: DictConfig, data: PreparedData, run: Run) -> dict[str, dict[st
     schedule = build(config.schedule, steps_per_epoch=steps_per_epoch, total_steps=total_steps)
     with strategy.scope():
         model = build_model(config, data.classes)
+        if weights is not None:
+            _load(model, weights)
         optimizer = build(config.optimizer, learning_rate=schedule)
         if config.train.precision.value == "mixed_float16":
             optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
@@ -140,6 +143,14 @@ def build_model(config: DictConfig, classes: int) -> RetrievalModel:
         batchnorm_momentum=config.model.batchnorm_momentum,
         normalization=config.data.normalization.value,
     )
+
+
+def _load(model: RetrievalModel, weights: Path) -> None:
+    try:
+        model.load_weights(weights)
+    except (ValueError, OSError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise GlrError(f"init_from: {weights} does not hold weights of this model ({reason})") from error
 
 
 def _device(strategy: tf.distribute.Strategy) -> str:
