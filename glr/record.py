@@ -22,7 +22,7 @@ def main(config: DictConfig) -> None:
         rows, written = record_study(client, study, config.tracking.artifacts)
         new = f"{written} of them new or changed" if written else "nothing changed"
         print(f"study {study}: {rows} rows in {config.tracking.uri}, {new}")
-    else:
+    elif run is not None:
         found = record_run(client, run, public=config.public, private=config.private)
         print(f"run {found.name} ({found.id}): leaderboard {config.public} public, {config.private} private")
 

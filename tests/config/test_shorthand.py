@@ -1,0 +1,65 @@
+"""Sweeps and experiments by their short names."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from glr.config import shorthand
+from glr.config.check import check_command_line
+from glr.errors import GlrError
+from tests.config.test_command import glr
+
+
+def written(*overrides: str) -> list[str]:
+    return shorthand.written_out(OverridesParser.create().parse_overrides(list(overrides)))
+
+
+def test_an_experiment_by_its_number():
+    assert written("experiment=published/09") == ["experiment=published/09_xception"]
+    assert written("experiment=published/06") == ["experiment=published/06_resnet152_v2"]
+    assert written("experiment=published/09_xception", "seed=1") == ["experiment=published/09_xception", "seed=1"]
+    assert written("experiment=published/9") == ["experiment=published/9"]  # left for the check to refuse
+
+
+def test_a_sweep_stands_for_its_settings_but_for_those_given():
+    assert written("sweep=l2") == ["sweep=l2", "regularization=none,l2", "head=adacos_fixed,adacos_semi"]
+    assert written("sweep=l2", "head=arcface") == ["sweep=l2", "regularization=none,l2", "head=arcface"]
+    job = ["sweep=l2", "regularization=none", "head=adacos_fixed"]
+    assert written(*job) == job
+
+
+@pytest.mark.parametrize("file", sorted(shorthand.SWEEPS.glob("*.yaml")), ids=lambda file: file.stem)
+def test_every_sweep_composes_and_says_what_it_asks(file: Path):
+    overrides, jobs = check_command_line("train", [f"sweep={file.stem}"], multirun=False)
+    assert len(jobs) >= 4
+    assert all(job[0] == f"sweep={file.stem}" for job in jobs)
+    assert len(overrides) > 1
+    first = file.read_text().splitlines()
+    assert first[0].startswith("# ")
+    assert any(f"python -m glr.train sweep={file.stem}" in line for line in first[:3])
+
+
+def test_the_published_sweep_is_every_published_experiment_in_order():
+    _, jobs = check_command_line("train", ["sweep=published"], multirun=False)
+    names = [job[1].removeprefix("experiment=") for job in jobs]
+    assert names == [name for name in shorthand.choices("experiment") if name.startswith("published/")]
+
+
+def test_mistakes_are_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    with pytest.raises(GlrError, match="sweep=headz: there is no such choice; did you mean sweep=heads"):
+        written("sweep=headz")
+    with pytest.raises(GlrError, match="job 0 of 8 .*train.epoch is not a setting"):
+        check_command_line("train", ["sweep=heads", "train.epoch=3"], multirun=False)
+    monkeypatch.setattr(shorthand, "SWEEPS", tmp_path)
+    (tmp_path / "odd.yaml").write_text("head: arcface\n")
+    with pytest.raises(GlrError, match=r"odd\.yaml: expected each setting with the list of its values"):
+        written("sweep=odd")
+    (tmp_path / "numbers.yaml").write_text(json.dumps({"a": [1.5, None, True, [1, 2], "x"]}))
+    assert written("sweep=numbers") == ["sweep=numbers", "a=1.5,null,true,[1, 2],x"]
+
+
+def test_the_config_of_a_sweep_is_that_of_its_first_job():
+    done = glr("sweep=heads", "--cfg", "job", "--package", "head.label")
+    assert (done.stdout.strip(), done.stderr) == ("AdaCos(Fixed)", "")
