@@ -42,11 +42,11 @@ def _rendered(config: DictConfig, studies: list[str]) -> str:
     from glr.comparison import rendering
     from glr.comparison.rows import ensembles, highlighted, single_models
     from glr.comparison.table import tables
-    from glr.tracking.history import runs_of
+    from glr.tracking.history import matching, runs_of
     from glr.tracking.store import connect
 
     wanted = config.compare
-    runs = runs_of(connect(config.tracking.uri), studies, config.filter)
+    runs = matching(runs_of(connect(config.tracking.uri), studies), config.where)
     singles = highlighted(single_models(runs, wanted.score, wanted.settings), wanted.highlight)
     joint = ensembles(runs, singles, wanted.score)
     if wanted.order.value == "score":

@@ -134,7 +134,7 @@ def test_record_says_what_is_wrong(recorded: Path, line: str, sentence: str):
         ("check=true output=-", "check=true compares with a file"),
         ("compare.highlight=99 output=-", "compare.highlight=99: no run with this index"),
         ("compare.score=gap output=-", "compare.score=gap: no run has this metric"),
-        ("filter=x=1 output=-", "filter=x=1: "),
+        ("where.heat=arcface output=-", "where=heat: no run has such a parameter or tag; did you mean head?"),
         ("compare.decimals=-1", "compare.decimals=-1: expected at least 0"),
     ],
 )
@@ -150,7 +150,7 @@ def test_options(recorded: Path):
     assert [row.split("|")[1] for row in by_score[1:4]] == ["15", "17", "9"]
     assert by_score[1].endswith("|0.275|0.243|")
     assert by_score[17].split("|")[1] == "12"  # the failed one is last
-    some = table_rows(compare(recorded, "output=-", "filter=params.head = 'arcface'").stdout)
+    some = table_rows(compare(recorded, "output=-", "where={head: arcface, train.epochs: 20}").stdout)
     assert [row.split("|")[1] for row in some] == ["Index", "12", "Index", "12"]
     content = json.loads(compare(recorded, "format=json").stdout)
     assert len(content) == 23

@@ -2,16 +2,19 @@
 
 import gc
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
 from mlflow.exceptions import MlflowException
 
 from glr.errors import GlrError
+from glr.tracking.run import recorded
 
 LAST_WEIGHTS = "weights/last.weights.h5"  # of a run's artifacts
 _PAGE = 1000
@@ -45,7 +48,7 @@ def runs_of(client: MlflowClient, studies: Iterable[str], query: str | None = No
         query: in MLflow's search syntax; None: all.
 
     Raises:
-        GlrError: there is no such study, or the query is wrong.
+        GlrError: there is no such study.
     """
     names = {}
     for study in studies:
@@ -58,15 +61,25 @@ def runs_of(client: MlflowClient, studies: Iterable[str], query: str | None = No
     token: str | None = ""
     with _without_collection():
         while token is not None:
-            try:
-                page = client.search_runs(
-                    list(names), query or "", ViewType.ACTIVE_ONLY, _PAGE, page_token=token or None
-                )
-            except MlflowException as error:
-                raise GlrError(f"filter={query}: {str(error).splitlines()[0]}") from error
+            page = client.search_runs(list(names), query or "", ViewType.ACTIVE_ONLY, _PAGE, page_token=token or None)
             found += [_past(run, names[run.info.experiment_id]) for run in page]
             token = page.token
     return sorted(found, key=lambda run: run.started)
+
+
+def matching(runs: list[PastRun], wanted: Mapping[str, Any]) -> list[PastRun]:
+    """The runs that have these values of parameters or tags.
+
+    Raises:
+        GlrError: no run has such a parameter or tag at all.
+    """
+    for name in wanted:
+        known = {key for run in runs for key in (*run.params, *run.tags)}
+        if runs and name not in known:
+            close = get_close_matches(name, known, n=1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            raise GlrError(f"where={name}: no run has such a parameter or tag{hint}")
+    return [run for run in runs if all(run.params.get(k, run.tags.get(k)) == recorded(v) for k, v in wanted.items())]
 
 
 def find(client: MlflowClient, name: str) -> PastRun:

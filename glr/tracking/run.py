@@ -46,7 +46,7 @@ class Run:
 
     def params(self, values: Mapping[str, Any]) -> None:
         """Record parameters: nested ones flattened with dots, a list as JSON, None as null."""
-        params = [Param(key, _text(value)) for key, value in flattened(values)]
+        params = [Param(key, recorded(value)) for key, value in flattened(values)]
         self._client.log_batch(self.id, params=params)
 
     def config(self, config: DictConfig, choices: Mapping[str, Any]) -> None:
@@ -136,7 +136,8 @@ def flattened(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str
             yield f"{prefix}{key}", value
 
 
-def _text(value: Any) -> str:
+def recorded(value: Any) -> str:
+    """A parameter's value as it is recorded: None and lists as JSON, all else as Python prints it."""
     return json.dumps(value) if value is None or isinstance(value, list) else str(value)
 
 

@@ -50,8 +50,8 @@ def test_the_published_sweep_is_every_published_experiment_in_order():
 def test_mistakes_are_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(GlrError, match="sweep=headz: there is no such choice; did you mean sweep=heads"):
         written("sweep=headz")
-    with pytest.raises(GlrError, match="job 0 of 8 .*train.epoch is not a setting"):
-        check_command_line("train", ["sweep=heads", "train.epoch=3"], multirun=False)
+    with pytest.raises(GlrError, match=r"job 0 of 8 .*head\.margin is not a setting"):
+        check_command_line("train", ["sweep=heads", "head.margin=3"], multirun=False)
     monkeypatch.setattr(shorthand, "SWEEPS", tmp_path)
     (tmp_path / "odd.yaml").write_text("head: arcface\n")
     with pytest.raises(GlrError, match=r"odd\.yaml: expected each setting with the list of its values"):
