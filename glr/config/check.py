@@ -22,15 +22,20 @@ from glr.errors import GlrError
 CONF = next(p for p in (Path(__file__).parents[2] / "conf", Path(__file__).parents[1] / "conf") if p.is_dir())
 
 
-def check_command_line(config_name: str, overrides: list[str], multirun: bool, required: bool = True) -> None:
+def check_command_line(config_name: str, overrides: list[str], multirun: bool, required: bool = True) -> list[str]:
     """Compose and check every job that these overrides stand for.
+
+    Returns:
+        The overrides in a form that Hydra can launch. Before a sweep it composes the settings that are the same in all
+        jobs, with the default choices: one that belongs to a swept choice (head=arcface,cosface head.margin=0.3) would
+        fail there, and is written as a sweep of one value.
 
     Raises:
         GlrError: the first mistake, in one sentence; in a sweep it names the job.
     """
     with initialize_config_dir(str(CONF), version_base="1.3"):
         jobs = list(_jobs(config_name, overrides, multirun))
-        for number, job in enumerate(jobs):
+        for number, job in enumerate(jobs, start=1):
             try:
                 try:
                     check(_compose(config_name, job), required)
@@ -40,6 +45,15 @@ def check_command_line(config_name: str, overrides: list[str], multirun: bool, r
                 if len(jobs) == 1:
                     raise
                 raise GlrError(f"job {number} of {len(jobs)} ({' '.join(job)}): {error}") from error
+    parsed = _parse(overrides)
+    if not any(override.is_sweep_override() and (CONF / override.get_key_element()).is_dir() for override in parsed):
+        return overrides
+    return [
+        f"{override.key_or_group}=choice({override.get_value_element_as_str()})"
+        if re.match(r"(?!hydra\.|tracking\.)\w+\.", override.input_line or "") and not override.is_sweep_override()
+        else override.input_line or ""
+        for override in parsed
+    ]
 
 
 def check(config: DictConfig, required: bool = True) -> None:
@@ -71,10 +85,14 @@ def check(config: DictConfig, required: bool = True) -> None:
 def _jobs(config_name: str, overrides: list[str], multirun: bool) -> Iterator[list[str]]:
     """The overrides of each job; one job where this is no sweep."""
     parsed = _parse(overrides)
-    plain = [o.input_line or "" for o in parsed if not o.is_sweep_override()]
-    config = _compose(config_name, plain)
-    swept = dict(config.hydra.sweeper.params or {}) if "params" in config.hydra.sweeper else {}
-    multirun = multirun or config.hydra.mode == RunMode.MULTIRUN
+    swept: dict[str, str] = {}
+    try:
+        # A setting may belong to a choice that is swept, so that only a whole job composes.
+        hydra = _compose(config_name, [value for override in parsed for value in list(_values(override))[:1]]).hydra
+        swept = dict(hydra.sweeper.params or {}) if "params" in hydra.sweeper else {}
+        multirun = multirun or hydra.mode == RunMode.MULTIRUN
+    except GlrError:
+        pass  # the first job has a mistake, which is reported when it is checked
     if not multirun:
         for override in parsed:
             if override.is_sweep_override():

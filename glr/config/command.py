@@ -57,11 +57,11 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callab
             os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra lets exceptions through; they are answered here
             try:
                 arguments = get_args_parser().parse_intermixed_args()
-                # Hydra takes overrides on one side of its flags only.
-                sys.argv[1:] = [a for a in sys.argv[1:] if a not in arguments.overrides] + arguments.overrides
+                flags, overrides = [a for a in sys.argv[1:] if a not in arguments.overrides], arguments.overrides
                 if not (arguments.hydra_help or arguments.shell_completion):
                     required = not (arguments.help or arguments.cfg or arguments.info)
-                    check_command_line(config_name, arguments.overrides, arguments.multirun, required)
+                    overrides = check_command_line(config_name, overrides, arguments.multirun, required)
+                sys.argv[1:] = flags + overrides  # Hydra takes overrides on one side of its flags only
                 hydra.main(config_path=str(CONF), config_name=config_name, version_base="1.3")(job)()
                 if failure:
                     raise failure[0]

@@ -2,6 +2,7 @@
 
 import atexit
 import os
+import re
 from typing import Any
 
 from hydra.experimental.callback import Callback
@@ -24,7 +25,7 @@ class SweepRun(Callback):
 
         tracking = config.tracking
         self.client = connect(tracking.uri)
-        overrides = " ".join(config.hydra.overrides.task)
+        overrides = re.sub(r"=choice\(([^,()]*)\)(?= |$)", r"=\1", " ".join(config.hydra.overrides.task))
         name = f"sweep: {overrides}" if overrides else "sweep"
         study = experiment(self.client, config.study, tracking.artifacts)
         tags = {"kind": "sweep", "overrides": overrides}
