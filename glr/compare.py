@@ -18,6 +18,8 @@ def main(config: DictConfig) -> None:
     if not all(isinstance(study, str) for study in studies):
         raise GlrError(f"study={config.study}: expected the name of a study, or several as [one, another]")
     to_readme = config.output is None and config.format.value == "markdown"
+    if not (config.where is None or OmegaConf.is_dict(config.where)):
+        raise GlrError(f"where={config.where}: expected parameters or tags with their values: where={{head: arcface}}")
     file = README if to_readme else None if config.output in (None, "-") else Path(config.output)
     if config.check and file is None:
         raise GlrError("check=true compares with a file: README.md, or the one that output=FILE names")
@@ -46,7 +48,7 @@ def _rendered(config: DictConfig, studies: list[str]) -> str:
     from glr.tracking.store import connect
 
     wanted = config.compare
-    runs = matching(runs_of(connect(config.tracking.uri), studies), config.where)
+    runs = matching(runs_of(connect(config.tracking.uri), studies), config.where or {})
     singles = highlighted(single_models(runs, wanted.score, wanted.settings), wanted.highlight)
     joint = ensembles(runs, singles, wanted.score)
     if wanted.order.value == "score":

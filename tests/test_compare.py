@@ -134,7 +134,7 @@ def test_record_says_what_is_wrong(recorded: Path, line: str, sentence: str):
         ("check=true output=-", "check=true compares with a file"),
         ("compare.highlight=99 output=-", "compare.highlight=99: no run with this index"),
         ("compare.score=gap output=-", "compare.score=gap: no run has this metric"),
-        ("where.heat=arcface output=-", "where=heat: no run has such a parameter or tag; did you mean head?"),
+        ("where={heat:arcface} output=-", "where=heat: no run has such a parameter or tag; did you mean head?"),
         ("compare.decimals=-1", "compare.decimals=-1: expected at least 0"),
     ],
 )

@@ -49,7 +49,7 @@ def check_command_line(
     multirun = multirun or len(overrides) > len(given)
     with initialize_config_dir(str(CONF), version_base="1.3"):
         jobs = list(_jobs(config_name, overrides, multirun))
-        for number, job in enumerate(jobs):
+        for number, job in enumerate(jobs, start=1):
             try:
                 try:
                     check(_compose(config_name, job), required)
@@ -60,6 +60,24 @@ def check_command_line(
                     raise
                 raise GlrError(f"job {number} of {len(jobs)} ({' '.join(job)}): {error}") from error
     return overrides, jobs if multirun else None
+
+
+def launchable(overrides: list[str]) -> list[str]:
+    """A sweep's overrides in a form that Hydra can launch.
+
+    Before it starts the jobs, Hydra composes the settings that are the same in all of them, with the default choices:
+    one that belongs to a swept choice (head=arcface,cosface head.margin=0.3) would fail there. It is written as a sweep
+    of one value.
+    """
+    parsed = _parse(overrides)
+    if not any(override.is_sweep_override() and (CONF / override.get_key_element()).is_dir() for override in parsed):
+        return overrides
+    return [
+        f"{override.key_or_group}=choice({override.get_value_element_as_str()})"
+        if re.match(r"(?!hydra\.|tracking\.)\w+\.", override.input_line or "") and not override.is_sweep_override()
+        else override.input_line or ""
+        for override in parsed
+    ]
 
 
 def check(config: DictConfig, required: bool = True) -> None:
@@ -101,10 +119,14 @@ def _without_hydra(config: DictConfig) -> DictConfig:
 def _jobs(config_name: str, overrides: list[str], multirun: bool) -> Iterator[list[str]]:
     """The overrides of each job; one job where this is no sweep."""
     parsed = _parse(overrides)
-    plain = [o.input_line or "" for o in parsed if not o.is_sweep_override()]
-    config = _compose(config_name, plain)
-    swept = dict(config.hydra.sweeper.params or {}) if "params" in config.hydra.sweeper else {}
-    multirun = multirun or config.hydra.mode == RunMode.MULTIRUN
+    swept: dict[str, str] = {}
+    try:
+        # A setting may belong to a choice that is swept, so that only a whole job composes.
+        hydra = _compose(config_name, [value for override in parsed for value in list(_values(override))[:1]]).hydra
+        swept = dict(hydra.sweeper.params or {}) if "params" in hydra.sweeper else {}
+        multirun = multirun or hydra.mode == RunMode.MULTIRUN
+    except GlrError:
+        pass  # the first job has a mistake, which is reported when it is checked
     if not multirun:
         for override in parsed:
             if override.is_sweep_override():

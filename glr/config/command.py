@@ -12,7 +12,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from glr.config.check import check_command_line
+from glr.config.check import check_command_line, launchable
 from glr.config.schema import register
 from glr.config.shorthand import CONF
 from glr.errors import GlrError
@@ -66,7 +66,7 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callab
                     if jobs and shown:
                         overrides = jobs[0]  # Hydra shows one job only
                     elif jobs:
-                        flags += ["-m"]
+                        flags, overrides = [*flags, "-m"], launchable(overrides)
                 sys.argv[1:] = flags + overrides  # Hydra takes overrides on one side of its flags only
                 hydra.main(config_path=str(CONF), config_name=config_name, version_base="1.3")(job)()
                 if failure:

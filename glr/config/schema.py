@@ -198,7 +198,7 @@ class Compare:
 
     tracking: Tracking = MISSING
     study: Any = MISSING
-    where: dict[str, Any] = field(default_factory=dict)
+    where: Any = None
     format: Format = Format.markdown
     output: str | None = None
     check: bool = False

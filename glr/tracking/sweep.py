@@ -2,6 +2,7 @@
 
 import atexit
 import os
+import re
 from typing import Any
 
 from hydra.experimental.callback import Callback
@@ -25,7 +26,7 @@ class SweepRun(Callback):
 
         tracking = config.tracking
         self.client = connect(tracking.uri)
-        overrides = " ".join(config.hydra.overrides.task)
+        overrides = re.sub(r"=choice\(([^,()]*)\)(?= |$)", r"=\1", " ".join(config.hydra.overrides.task))
         name = f"sweep: {config.sweep or overrides}"
         # An experiment that is swept may name another study than the settings without it.
         study = experiment(self.client, first_of(config).study, tracking.artifacts)

@@ -60,14 +60,26 @@ def test_mistake_in_a_later_job_stops_the_sweep_before_its_first(tmp_path: Path)
     done = glr(f"train.epochs={values},twelve", "-m", cwd=tmp_path)
     assert done.returncode == 1
     assert done.stderr.startswith(
-        "error: job 11 of 12 (train.epochs=twelve): train.epochs=twelve: expected a whole number"
+        "error: job 12 of 12 (train.epochs=twelve): train.epochs=twelve: expected a whole number"
     )
     assert list(tmp_path.iterdir()) == []
 
 
 def test_overrides_may_stand_on_both_sides_of_m(tmp_path: Path):
     done = glr("train.epochs=1,x", "-m", "seed=3", cwd=tmp_path)
-    assert "job 1 of 2 (train.epochs=x seed=3)" in done.stderr
+    assert "job 2 of 2 (train.epochs=x seed=3)" in done.stderr
+
+
+def test_a_setting_may_belong_to_a_choice_that_is_swept(tmp_path: Path):
+    line = ["head=arcface,cosface", "head.margin=0.3", "data=folder", f"data.source.path={tmp_path}/none"]
+    done = glr(*line, "-m", cwd=tmp_path)
+    for number, head in enumerate(("arcface", "cosface"), start=1):
+        assert f"job {number} of 2: head={head} head.margin=0.3 data=folder" in done.stdout
+    assert (
+        done.stderr.count(f"error: data.source.path={tmp_path}/none: no such folder") == 2
+    )  # each job started, and said what it lacks
+    done = glr("head=arcface,adacos_semi", "head.margin=0.3", "-m", cwd=tmp_path)
+    assert done.stderr.startswith("error: job 2 of 2 (head=adacos_semi head.margin=0.3): head.margin is not a setting")
 
 
 @pytest.mark.parametrize("command", ["train", "prepare"])
