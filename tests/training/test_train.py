@@ -103,3 +103,65 @@ def test_a_sweep_is_a_parent_with_a_child_per_job_and_a_failure_stops_none(train
     ended = {run.data.params["train.batch_size"]: run for run in children}
     assert (ended["500"].info.status, ended["12"].info.status) == ("FAILED", "FINISHED")
     assert "train.batch_size=500" in ended["500"].data.tags["failure"]
+
+
+@pytest.mark.slow
+def test_a_run_starts_from_anothers_weights(trained: tuple[Path, str], class_folders: Path):
+    folder, _ = trained
+    (source,) = runs(folder, "one")
+    common = [*SMALL, f"data.source.path={class_folders}", "regularization=l2", "study=one", "train.epochs=1"]
+    done = glr(*common, "name=then", "init_from=small_cnn-adacos_semi", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert f"starting from the weights of run small_cnn-adacos_semi ({source.info.run_id})" in done.stdout
+    (then,) = (run for run in runs(folder, "one") if run.info.run_name == "then")
+    assert then.data.params["init_from"] == "small_cnn-adacos_semi"
+    assert then.data.tags["init_from_run"] == source.info.run_id
+    for name in ("public/map_at_100", "private/gap"):
+        assert then.data.metrics[f"untrained/{name}"] == pytest.approx(source.data.metrics[name])
+    weights = folder / "mlruns/artifacts" / source.info.run_id / "artifacts/weights/last.weights.h5"
+    done = glr(*common, "backbone.width=4", f"init_from={weights}", cwd=folder)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith(f"error: init_from: {weights} does not hold weights of this model (")
+    done = glr(*common, "init_from=nobody", cwd=folder)
+    assert done.stderr == "error: init_from=nobody: neither a file, nor a run's id, nor a finished run of study one\n"
+    assert len(runs(folder, "one")) == 3  # what never started left no run
+
+
+@pytest.mark.slow
+def test_a_run_that_diverges_says_so_and_is_struck_through(trained: tuple[Path, str], class_folders: Path):
+    folder, _ = trained
+    line = [
+        *SMALL,
+        f"data.source.path={class_folders}",
+        "study=diverging",
+        "optimizer=sgd",
+        "optimizer.learning_rate=1e30",
+    ]
+    done = glr(*line, cwd=folder)
+    assert done.returncode == 1
+    assert "error: the loss became " in done.stderr
+    assert "lower optimizer.learning_rate" in done.stderr
+    (record,) = runs(folder, "diverging")
+    assert (record.info.status, record.data.tags["diverged"]) == ("FAILED", "True")
+    table = glr("study=diverging", "output=-", command="compare", cwd=folder).stdout
+    assert "|1|~~SmallCNN + GeM + AdaCos(Semi)~~|~~Batch size = 12<br>" in table
+    assert "~~|X|X|" in table
+
+
+@pytest.mark.slow
+def test_own_runs_stand_in_the_same_tables_as_they_were_logged(trained: tuple[Path, str]):
+    folder, _ = trained
+    client = MlflowClient(f"sqlite:///{folder}/mlruns/mlflow.db")
+    (record,) = (run for run in runs(folder, "one") if run.info.run_name == "small_cnn-adacos_semi")
+    table = glr("study=one", "output=-", command="compare", cwd=folder).stdout
+    public, private = (record.data.metrics[f"{usage}_score"] for usage in ("public", "private"))
+    setting = "Batch size = 12<br>Epochs = 2<br>Normalization = -1 ~ 1<br>Input size = 24 x 24<br>Embedding size = 16"
+    model = "SmallCNN + GeM + AdaCos(Semi) + l2 regularization(weight_decay=0.0005)"
+    row = f"|1|{model}|{setting}<br>Optimizer = Adam<br>lr = CosineDecay(0.01)|{public:.5f}|{private:.5f}|"
+    assert row in table.splitlines()
+    # What was logged counts, whatever the YAML of the choice says today.
+    copy = client.create_run(client.create_experiment("relabelled"), tags={"kind": "train"})
+    for key, value in record.data.params.items():
+        client.log_param(copy.info.run_id, key, "OldName" if key == "head.label" else value)
+    client.set_terminated(copy.info.run_id)
+    assert "SmallCNN + GeM + OldName + l2" in glr("study=relabelled", "output=-", command="compare", cwd=folder).stdout

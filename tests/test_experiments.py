@@ -1,0 +1,48 @@
+"""Every experiment composes, and takes a training step at toy size."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from glr.config.check import composed
+from glr.config.component import build
+from glr.config.shorthand import CONF, choices
+from glr.training.job import build_model
+from glr.training.step import TrainStep
+
+EXPERIMENTS = choices("experiment")
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_composes_and_opens_with_its_command_and_its_question(name: str):
+    config, chosen = composed("train", [f"experiment={name}"])
+    assert chosen["experiment"] == name
+    assert config.name == name.split("/")[-1]
+    lines = (CONF / "experiment" / f"{name}.yaml").read_text().splitlines()
+    assert lines[1] == f"# python -m glr.train experiment={name}"
+    assert lines[2].startswith("# ")
+    assert (config.data.label, config.backbone.weights) == ("GLDv2-clean", "imagenet")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_takes_a_step(name: str, monkeypatch: pytest.MonkeyPatch):
+    toy = ["backbone.weights=null", "data.image_size=75", "train.batch_size=2", "model.embedding_size=8"]
+    config, _ = composed("train", [f"experiment={name}", *toy])
+    schedule = build(config.schedule, steps_per_epoch=2, total_steps=2 * config.train.epochs)
+    strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
+    with strategy.scope():
+        model = build_model(config, 5)
+        optimizer = build(config.optimizer, learning_rate=schedule)
+    step = TrainStep(model, optimizer, schedule, build(config.regularization), strategy, 2)
+    monkeypatch.setattr(step, "_compiled", step._distributed)  # eager: tracing 18 networks takes minutes
+    images = np.random.default_rng(0).integers(0, 256, (2, 75, 75, 3)).astype(np.uint8)
+    batch = tf.constant(images), tf.constant([1, 4]), tf.tile(tf.eye(3, 4)[tf.newaxis], (2, 1, 1))
+    before = model.head.weights[0].numpy()
+    step(iter([batch]))
+    means = step.means()
+    assert np.isfinite(means["loss"])
+    assert (means["penalty"] > 0) == (config.regularization.label is not None)
+    assert np.abs(model.head.weights[0].numpy() - before).max() > 0
+    keras.backend.clear_session()

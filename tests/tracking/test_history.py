@@ -1,0 +1,87 @@
+"""Runs found again in a real store: all of a study's, one by id or name, its weights."""
+
+
+import pytest
+from mlflow import MlflowClient
+
+from glr.errors import DivergedError, GlrError
+from glr.tracking.history import find, matching, runs_of, weights
+from glr.tracking.run import run
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> tuple[MlflowClient, dict[str, str]]:
+    """Study one: a finished run `first` with weights, a diverged one, and `twin` twice; study two: empty."""
+    folder = tmp_path_factory.mktemp("store")
+    uri, artifacts = f"sqlite:///{folder}/mlflow.db", str(folder / "artifacts")
+    ids = {}
+    (folder / "last.weights.h5").write_bytes(b"weights")
+    for key, name in (("first", "first"), ("diverged", "diverged"), ("twin1", "twin"), ("twin2", "twin")):
+        try:
+            with run(uri, "one", name, artifacts) as opened:
+                ids[key] = opened.id
+                opened.params({"head": "arcface", "train": {"epochs": 3}, "seed": len(ids), "init_from": None})
+                opened.metrics({"public_score": 0.5}, 1)
+                opened.metrics({"public_score": 0.6}, 2)
+                if key != "diverged":
+                    (folder / "last.weights.h5").write_bytes(key.encode())
+                    opened.file(folder / "last.weights.h5", "weights")
+                else:
+                    raise DivergedError("the loss became nan")
+        except DivergedError:
+            pass
+    client = MlflowClient(uri)
+    client.create_experiment("two")
+    return client, ids
+
+
+def test_all_runs_of_studies(store):
+    client, ids = store
+    runs = runs_of(client, ["one", "two"])
+    assert [r.id for r in runs] == list(ids.values())
+    assert {r.study for r in runs} == {"one"}
+    assert runs[0].params["train.epochs"] == "3"
+    assert runs[0].metrics["public_score"] == 0.6
+    assert [(r.status, r.tags.get("diverged")) for r in runs][:2] == [("FINISHED", None), ("FAILED", "True")]
+    with pytest.raises(GlrError, match=r"study=three: there is no such study in .*; those there: Default, one, two"):
+        runs_of(client, ["three"])
+
+
+def test_more_runs_than_a_page(store, monkeypatch: pytest.MonkeyPatch):
+    client, ids = store
+    monkeypatch.setattr("glr.tracking.history._PAGE", 3)
+    assert [r.id for r in runs_of(client, ["one"])] == list(ids.values())
+
+
+def test_matching_parameters_and_tags(store):
+    client, ids = store
+    runs = runs_of(client, ["one"])
+    assert [r.id for r in matching(runs, {"seed": 2})] == [ids["diverged"]]
+    assert [r.id for r in matching(runs, {"diverged": True, "init_from": None})] == [ids["diverged"]]
+    assert matching(runs, {}) == runs
+    assert matching(runs, {"head": "cosface"}) == []
+    with pytest.raises(GlrError, match="where=heads: no run has such a parameter or tag; did you mean head"):
+        matching(runs, {"heads": "arcface"})
+
+
+def test_one_by_id_or_name(store):
+    client, ids = store
+    assert find(client, ids["twin2"]).name == "twin"
+    assert find(client, "first").id == ids["first"]
+    with pytest.raises(GlrError, match=f"2 runs are named twin; give an id, .*{ids['twin2']}"):
+        find(client, "twin")
+    for name in ("nobody", "0" * 32, "it's"):
+        with pytest.raises(GlrError, match=f"there is no run with the id or the name {name}"):
+            find(client, name)
+
+
+def test_weights_of_a_run_or_of_the_newest_with_a_name(store):
+    client, ids = store
+    for name, expected in (("first", "first"), (ids["twin1"], "twin1"), ("twin", "twin2")):
+        found, file = weights(client, name, "one")
+        assert (found.id, file.read_bytes()) == (ids[expected], expected.encode())
+    for name, study in (("first", "two"), ("first", "three"), ("diverged", "one")):
+        with pytest.raises(GlrError, match=f"init_from={name}: neither a file, nor a run's id, nor a finished run"):
+            weights(client, name, study)
+    with pytest.raises(GlrError, match=r"\(failed\) has no weights/last\.weights\.h5"):
+        weights(client, ids["diverged"], "one")
