@@ -1,6 +1,5 @@
 """Runs found again in a real store: all of a study's, one by id or name, its weights."""
 
-
 import pytest
 from mlflow import MlflowClient
 

@@ -119,7 +119,7 @@ def test_a_run_starts_from_anothers_weights(trained: tuple[Path, str], class_fol
     for name in ("public/map_at_100", "private/gap"):
         assert then.data.metrics[f"untrained/{name}"] == pytest.approx(source.data.metrics[name])
     weights = folder / "mlruns/artifacts" / source.info.run_id / "artifacts/weights/last.weights.h5"
-    done = glr(*common, "backbone.width=4", f"init_from={weights}", cwd=folder)
+    done = glr(*common, "name=smaller", "backbone.width=4", f"init_from={weights}", cwd=folder)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith(f"error: init_from: {weights} does not hold weights of this model (")
     done = glr(*common, "init_from=nobody", cwd=folder)
