@@ -149,7 +149,8 @@ def _write_shard(task: _Task) -> tuple[Shard, list[tuple[str, str, str]]]:
                 encoded, height, width = jpeg(path)
             except GlrError as error:
                 if not task.skip_bad:
-                    raise
+                    advice = "replace it, or leave such images out with on_bad_image=skip"
+                    raise GlrError(f"{error}; {advice}") from error
                 bad.append((image_id, str(path), str(error)))
                 continue
             file.write(framed(example(encoded, height, width, image_id, label)))
@@ -175,9 +176,7 @@ def jpeg(path: Path) -> tuple[bytes, int, int]:
             return encoded, image.height, image.width
     except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError) as error:
         reason = "it is empty" if not encoded else str(error)
-        raise GlrError(
-            f"{path} cannot be decoded ({reason}); replace it, or leave such images out with on_bad_image=skip"
-        ) from error
+        raise GlrError(f"{path} cannot be decoded ({reason})") from error
 
 
 def _check_solutions(listing: Listing) -> None:
