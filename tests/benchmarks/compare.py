@@ -1,0 +1,54 @@
+"""How long `compare` takes with many runs in the store.
+
+python tests/benchmarks/compare.py 1000 10000
+"""
+
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from pathlib import Path
+
+from glr.config.check import composed
+from glr.config.command import setup
+from glr.tracking.run import run
+
+TABLES = ("params", "metrics", "latest_metrics", "tags")
+
+
+def main(counts: list[int]) -> None:
+    for count in counts:
+        with tempfile.TemporaryDirectory() as folder:
+            store = Path(folder) / "mlflow.db"
+            fill(store, count)
+            started = time.monotonic()
+            line = [sys.executable, "-m", "glr.compare", "study=many", "output=-", f"tracking.uri=sqlite:///{store}"]
+            written = subprocess.run(line, capture_output=True, text=True, check=True).stdout
+            seconds = time.monotonic() - started
+            print(f"{count:>7,} runs: {seconds:6.1f} s, {len(written.splitlines()):,} lines", flush=True)
+
+
+def fill(store: Path, count: int) -> None:
+    """One run with all parameters, 50 metrics of 20 epochs and the usual tags, then copies of its rows."""
+    with run(f"sqlite:///{store}", "many", "first", str(store.parent)) as first:
+        first.config(*composed("train", ["data=folder", "data.source.path=photos"]))
+        first.tags({f"tag{number}": "value" for number in range(20)})
+        for epoch in range(20):
+            first.metrics({f"metric{number}": 0.5 for number in range(48)}, epoch)
+        first.metrics({"public_score": 0.5, "private_score": 0.4}, 20)
+    with sqlite3.connect(store) as database:
+        for number in range(count - 1):
+            new = uuid.uuid4().hex
+            for table in ("runs", *TABLES):
+                columns = [row[1] for row in database.execute(f"pragma table_info({table})")]
+                values = {"run_uuid": f"'{new}'", "start_time": f"start_time + {number}"}
+                chosen = ", ".join(values.get(column, column) for column in columns)
+                copy = f"insert into {table} select {chosen} from {table} where run_uuid = ?"
+                database.execute(copy, (first.id,))
+
+
+if __name__ == "__main__":
+    setup()
+    main([int(count) for count in sys.argv[1:]])
