@@ -9,4 +9,4 @@ class GlrError(Exception):
 
 
 class DivergedError(GlrError):
-    """The loss is no longer a number."""
+    """Training came to nothing: the loss is no longer a number, or weights exploded."""

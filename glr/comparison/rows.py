@@ -43,7 +43,7 @@ class Row:
 
     @property
     def failed(self) -> bool:
-        """It raised, or its loss stopped being a number."""
+        """It raised, or training diverged."""
         return self.run.status == "FAILED"
 
     @property

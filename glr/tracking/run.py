@@ -101,7 +101,7 @@ def run(uri: str, study: str, name: str, artifacts: str | None) -> Iterator[Run]
     """Open a run, below the sweep's parent if there is one, and close it as it ended.
 
     An exception marks it FAILED (Ctrl-C: KILLED), with the reason in the tag `failure` and, in the tag `diverged`,
-    whether the loss stopped being a number.
+    whether training diverged.
 
     Args:
         uri: of the store.

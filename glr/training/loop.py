@@ -11,6 +11,7 @@ from glr.errors import DivergedError
 from glr.training.step import TrainStep
 
 _SECONDS_BETWEEN_READINGS = 2.0
+_LARGEST_WEIGHT = 1e4  # weights begin below 1; cosines stay finite however large these grow, so that no loss tells
 
 
 def epochs(step: TrainStep, batches: Any, *, first: int, last: int, steps_per_epoch: int) -> Iterator[dict[str, float]]:
@@ -27,11 +28,11 @@ def epochs(step: TrainStep, batches: Any, *, first: int, last: int, steps_per_ep
         images_per_second and seconds.
 
     Raises:
-        DivergedError: the loss is not finite.
+        DivergedError: the loss is not finite, or the head's weights have exploded.
     """
     for epoch in range(first, last + 1):
         step.reset()
-        started = read = time.monotonic()
+        started, read = time.monotonic(), -math.inf  # the first step is read, so that a hopeless run ends at once
         with tqdm(
             total=steps_per_epoch * step.batch_size,
             unit=" images",
@@ -47,11 +48,11 @@ def epochs(step: TrainStep, batches: Any, *, first: int, last: int, steps_per_ep
                     read = now
                     means = step.means()
                     bar.set_postfix(loss=f"{means['loss']:.3f}", accuracy=f"{means['accuracy']:.3f}")
-                    if not math.isfinite(means["loss"]):
+                    if (symptom := _diverged(means["loss"], step.largest_head_weight())) is not None:
                         at = (epoch - 1) * steps_per_epoch + number + 1
                         raise DivergedError(
-                            f"the loss became {means['loss']} at or shortly before step {at} (epoch {epoch}, "
-                            f"learning rate {step.learning_rate():g}); lower optimizer.learning_rate, "
+                            f"{symptom} at or shortly before step {at} (epoch {epoch}, learning rate "
+                            f"{step.learning_rate():g}); lower optimizer.learning_rate, "
                             "or set optimizer.global_clipnorm"
                         )
         seconds = time.monotonic() - started
@@ -62,3 +63,12 @@ def epochs(step: TrainStep, batches: Any, *, first: int, last: int, steps_per_ep
             "images_per_second": steps_per_epoch * step.batch_size / seconds,
             "seconds": seconds,
         }
+
+
+def _diverged(loss: float, largest_weight: float) -> str | None:
+    """What shows that training diverged, if it did."""
+    if not math.isfinite(loss):
+        return f"the loss became {loss}"
+    if not largest_weight <= _LARGEST_WEIGHT:
+        return f"the head's weights exploded (the largest is {largest_weight:.3g})"
+    return None

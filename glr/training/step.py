@@ -68,6 +68,11 @@ class TrainStep:
         optimizer = getattr(self.optimizer, "inner_optimizer", self.optimizer)
         return float(self.schedule(max(int(optimizer._iterations.value.read_value()) - 1, 0)))
 
+    def largest_head_weight(self) -> float:
+        """The largest absolute value among the head's weights; not a number where one of them is none."""
+        weights = [weight.value.read_value() for weight in self.model.head.trainable_variables]
+        return max((float(tf.reduce_max(tf.abs(weight))) for weight in weights), default=0.0)
+
     def reset(self) -> None:
         """Begin new means."""
         self._steps = 0
