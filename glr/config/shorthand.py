@@ -43,15 +43,21 @@ def written_out(overrides: list[Override]) -> list[str]:
     lines = []
     for override in overrides:
         key, value = override.get_key_element(), override.value()
-        if key == "experiment" and isinstance(value, str):
-            known = choices("experiment")
-            numbered = [name for name in known if name.startswith(f"{value}_")]
-            lines.append(f"experiment={numbered[0] if value not in known and len(numbered) == 1 else value}")
+        if key == "experiment" and (isinstance(value, str) or override.is_choice_sweep()):
+            names = [value] if isinstance(value, str) else override.sweep_string_iterator()
+            lines.append(f"experiment={','.join(_numbered(str(name)) for name in names)}")
             continue
         lines.append(override.input_line or "")
         if key == "sweep" and isinstance(value, str):
             lines += [f"{k}={_values(v)}" for k, v in _sweep(value).items() if k not in given]
     return lines
+
+
+def _numbered(name: str) -> str:
+    """The experiment that the number `published/09` stands for; anything else as it is."""
+    known = choices("experiment")
+    found = [other for other in known if other.startswith(f"{name}_")]
+    return found[0] if name not in known and len(found) == 1 else name
 
 
 def _sweep(name: str) -> dict[str, list]:

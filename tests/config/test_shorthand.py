@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from mlflow import MlflowClient
 
 from glr.config import shorthand
 from glr.config.check import check_command_line
@@ -20,6 +21,10 @@ def test_an_experiment_by_its_number():
     assert written("experiment=published/09") == ["experiment=published/09_xception"]
     assert written("experiment=published/06") == ["experiment=published/06_resnet152_v2"]
     assert written("experiment=published/09_xception", "seed=1") == ["experiment=published/09_xception", "seed=1"]
+    assert written("experiment=published/01,published/12_xception_arcface") == [
+        "experiment=published/01_inception_v3,published/12_xception_arcface"
+    ]
+    assert written("experiment=null") == ["experiment=null"]
     assert written("experiment=published/9") == ["experiment=published/9"]  # left for the check to refuse
 
 
@@ -65,3 +70,12 @@ def test_mistakes_are_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_the_config_of_a_sweep_is_that_of_its_first_job():
     done = glr("sweep=heads", "--cfg", "job", "--package", "head.label")
     assert (done.stdout.strip(), done.stderr) == ("AdaCos(Fixed)", "")
+
+
+def test_a_sweep_of_experiments_is_filed_under_their_study(tmp_path: Path):
+    done = glr("experiment=published/01,published/12", "-m", cwd=tmp_path)
+    assert done.stderr.count("error: data/gldv2_clean holds no prepared data set") == 2
+    client = MlflowClient(f"sqlite:///{tmp_path}/mlruns/mlflow.db")
+    assert {experiment.name for experiment in client.search_experiments()} == {"Default", "reproduction"}
+    (parent,) = client.search_runs([client.get_experiment_by_name("reproduction").experiment_id])
+    assert (parent.info.status, parent.data.tags["kind"]) == ("FAILED", "sweep")
