@@ -16,11 +16,12 @@ from typing import Any, Protocol
 import PIL.Image
 from tqdm import tqdm
 
-from glr.data.prepared import PreparedData, Shard, checksum
+from glr.data.prepared import PreparedData, Shard
 from glr.data.source import SPLITS, Listing, Photo
 from glr.data.tfrecord import example, framed
 from glr.errors import GlrError
 from glr.retrieval.solution import read_solution
+from glr.storage import checksum
 
 
 class Source(Protocol):

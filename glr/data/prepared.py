@@ -18,6 +18,7 @@ from typing import Any
 import google_crc32c
 
 from glr.errors import GlrError
+from glr.storage import checksum
 
 # Up to this size a set's checksums are verified whenever it is opened; beyond, sizes and each record's own checksum.
 CHECKSUMS_UP_TO = 2**30
@@ -102,12 +103,3 @@ class PreparedData:
                     f"{self.path} was prepared with data.source.{key}={self.source.get(key)}, this run says {value}; "
                     "give data.path another folder, or delete this one"
                 )
-
-
-def checksum(file: Path) -> str:
-    """The CRC32C of a file, hexadecimal."""
-    crc = google_crc32c.Checksum()
-    with file.open("rb") as opened:
-        while chunk := opened.read(2**20):
-            crc.update(chunk)
-    return crc.hexdigest().decode()

@@ -1,0 +1,250 @@
+"""Objects in Google Cloud Storage, by path (`gs://BUCKET/NAME`): the parts that `glr.storage` is made of.
+
+The one module that talks to Google Cloud Storage; its library is imported when it is first used, since that takes
+seconds. What is written carries the generation that it replaces as its precondition, so any request can be sent again;
+each is, for two minutes, while the service is busy or out of reach.
+"""
+
+import base64
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from glr.errors import GlrError
+
+# Bytes that one request carries: what a thread holds in memory, and what the patience is counted for.
+CHUNK = 2**24
+# Connections that are kept open: more threads than this would not pay.
+CONNECTIONS = 64
+_PATIENCE = 120.0  # seconds
+_READER, _WRITER = "roles/storage.objectViewer", "roles/storage.objectUser"
+
+_client_lock = threading.Lock()
+
+
+class ReplacedError(GlrError):
+    """Someone else has written or deleted the object since it was looked at."""
+
+
+@dataclass(frozen=True)
+class FileInfo:
+    """A file's size in bytes and its CRC32C (hexadecimal; None for a local file)."""
+
+    size: int
+    crc32c: str | None
+
+
+@dataclass(frozen=True)
+class Object:
+    """An object as it was when it was looked at; each time it is written it gets another generation."""
+
+    path: str
+    info: FileInfo
+    generation: int
+
+
+def look(path: str | Path) -> Object | None:
+    """The object at a path as it is now; None where there is none.
+
+    Raises:
+        GlrError: the bucket is missing, or may not be read.
+    """
+    from google.api_core.exceptions import NotFound
+
+    with _explained(path):
+        blob = _blob(path)
+        try:
+            blob.reload(retry=_retry())
+        except NotFound as error:
+            if _without_bucket(error):
+                raise
+            return None
+        return Object(str(path), _info(blob), blob.generation)
+
+
+def existing(path: str | Path) -> Object:
+    """The object at a path as it is now.
+
+    Raises:
+        GlrError: there is none.
+    """
+    found = look(path)
+    if found is None:
+        raise GlrError(f"{path} does not exist; correct the path")
+    return found
+
+
+def fetch(found: Object, file: BinaryIO, start: int, end: int, step: Callable[[int], None] = lambda _: None) -> None:
+    """Append the bytes [start, end) of an object to a file; its CRC32C is left to the caller.
+
+    Args:
+        found: the object.
+        file: is written to.
+        start, end: within the object.
+        step: is given the number of bytes that have just arrived.
+
+    Raises:
+        ReplacedError: the object is no longer the one that was found.
+        GlrError: it may not be read, or the service is out of reach.
+    """
+    for position in range(start, end, CHUNK):
+        stop = min(position + CHUNK, end)
+        with _explained(found.path):
+            _blob(found.path).download_to_file(
+                file,
+                start=position,
+                end=stop - 1,
+                raw_download=True,
+                if_generation_match=found.generation,
+                checksum=None,
+                retry=_retry(),
+            )
+        step(stop - position)
+
+
+def store(
+    path: str | Path, content: BinaryIO, info: FileInfo, seen: Object | None, *, same_will_do: bool = False
+) -> None:
+    """Upload an object; it becomes visible when all of it is there with the right CRC32C.
+
+    Args:
+        path: of the object.
+        content: its bytes.
+        info: their size and CRC32C.
+        seen: the object that is replaced; None where there is none.
+        same_will_do: do not mind if someone else has just written the same content.
+
+    Raises:
+        ReplacedError: someone else has written the object since it was seen.
+        GlrError: it may not be written, or the service is out of reach.
+    """
+    from google.api_core.exceptions import PreconditionFailed
+
+    failures: list[Exception] = []
+    with _explained(path, _WRITER):
+        blob = _blob(path, chunk_size=CHUNK)
+        blob.crc32c = base64.b64encode(bytes.fromhex(info.crc32c or "")).decode()  # the service refuses other content
+        try:
+            blob.upload_from_file(
+                content,
+                size=info.size,
+                if_generation_match=0 if seen is None else seen.generation,
+                checksum=None,
+                retry=_retry(failures.append),
+            )
+        except PreconditionFailed as error:
+            # After a failure, the same content is that of this upload's first try, whose answer was lost.
+            found = look(path) if failures or same_will_do else None
+            if found is None or found.info != info:
+                what = "exists already" if seen is None else "was changed by someone else just now"
+                raise ReplacedError(f"{path} {what}; look at it, then delete it or take another name") from error
+
+
+def remove(found: Object) -> None:
+    """Delete an object.
+
+    Raises:
+        ReplacedError: someone else has written it since it was found.
+        GlrError: it may not be deleted, or the service is out of reach.
+    """
+    from google.api_core.exceptions import NotFound
+
+    with _explained(found.path, _WRITER):
+        try:
+            _blob(found.path).delete(if_generation_match=found.generation, retry=_retry())
+        except NotFound:
+            return  # by someone else, or by a request whose answer was lost
+
+
+def objects(folder: str | Path) -> dict[str, FileInfo]:
+    """Every object below a folder by its name relative to it, without the empty ones that stand for folders.
+
+    Raises:
+        GlrError: the bucket is missing, or may not be read.
+    """
+    bucket, name = _split(folder)
+    prefix = f"{name.rstrip('/')}/" if name else ""
+    with _explained(folder):
+        fields = "items(name,size,crc32c),nextPageToken"
+        blobs = _client().list_blobs(bucket, prefix=prefix or None, fields=fields, retry=_retry())
+        return {blob.name.removeprefix(prefix): _info(blob) for blob in blobs if not blob.name.endswith("/")}
+
+
+def _split(path: str | Path) -> tuple[str, str]:
+    bucket, _, name = str(path).removeprefix("gs://").partition("/")
+    if not str(path).startswith("gs://") or not bucket:
+        raise GlrError(f"{path} names no bucket; a path in Google Cloud Storage reads gs://BUCKET/NAME")
+    return bucket, name
+
+
+def _blob(path: str | Path, chunk_size: int | None = None) -> Any:
+    bucket, name = _split(path)
+    if not name or name.endswith("/"):
+        raise GlrError(f"{path} names no file; a path to a file reads gs://BUCKET/NAME")
+    return _client().bucket(bucket).blob(name, chunk_size=chunk_size)
+
+
+def _info(blob: Any) -> FileInfo:
+    return FileInfo(blob.size, base64.b64decode(blob.crc32c).hex())
+
+
+def _client() -> Any:
+    with _client_lock:
+        return _client_of(os.getpid())  # a forked process cannot share its parent's connections
+
+
+@lru_cache(maxsize=1)
+def _client_of(process: int) -> Any:  # noqa: ARG001
+    from google.cloud.storage import Client
+    from requests.adapters import HTTPAdapter
+
+    client = Client(project=None)
+    for scheme in ("https://", "http://"):
+        client._http.mount(scheme, HTTPAdapter(pool_maxsize=CONNECTIONS))
+    return client
+
+
+def _retry(on_error: Callable[[Exception], Any] | None = None) -> Any:
+    from google.api_core.retry import Retry
+    from google.cloud.storage.retry import DEFAULT_RETRY
+
+    return Retry(DEFAULT_RETRY._predicate, timeout=_PATIENCE, on_error=on_error)
+
+
+def _without_bucket(error: Exception) -> bool:
+    return "bucket does not exist" in str(error)
+
+
+@contextmanager
+def _explained(path: str | Path, role: str = _READER) -> Iterator[None]:
+    """Say in a sentence what Google's library raises about a path; `role` is what the operation needs."""
+    bucket = f"gs://{_split(path)[0]}"
+    from google.api_core import exceptions as api
+    from google.auth.exceptions import GoogleAuthError
+    from requests import RequestException
+
+    try:
+        yield
+    except (GoogleAuthError, api.Unauthorized) as error:
+        raise GlrError(
+            f"{path}: no credentials for Google Cloud Storage; run gcloud auth application-default login, "
+            "or set GOOGLE_APPLICATION_CREDENTIALS to a service account's key file"
+        ) from error
+    except api.Forbidden as error:
+        raise GlrError(f"{path}: permission denied; give this account the role {role} on {bucket}") from error
+    except api.NotFound as error:
+        if _without_bucket(error):
+            raise GlrError(f"{path}: there is no bucket {bucket}; create it, or correct the path") from error
+        raise ReplacedError(f"{path} was deleted by someone else just now; start again") from error
+    except api.PreconditionFailed as error:
+        raise ReplacedError(f"{path} was changed by someone else just now; start again") from error
+    except api.RetryError as error:
+        seconds, reason = f"{_PATIENCE:.0f} seconds", str(error.cause).splitlines()[0]
+        raise GlrError(f"{path}: Google Cloud Storage failed for {seconds} ({reason}); try again later") from error
+    except (api.GoogleAPICallError, RequestException) as error:
+        raise GlrError(f"{path}: Google Cloud Storage refused the request ({str(error).splitlines()[0]})") from error
