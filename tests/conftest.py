@@ -15,9 +15,11 @@ from glr.config.command import setup
 from glr.data.preparation import prepare
 from glr.data.prepared import PreparedData
 from glr.data.source import FolderSource
+from tests.gcs.fixture import gcs, gcs_folder
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 ROOT = Path(__file__).parents[1]
+__all__ = ["gcs", "gcs_folder"]  # fixtures for every test
 
 
 @contextmanager

@@ -1,0 +1,31 @@
+"""A study whose files lie in Google Cloud Storage: MLflow stores them there, and lists them."""
+
+from pathlib import Path
+
+from mlflow import MlflowClient
+
+from glr import storage
+from glr.tracking.run import run
+from tests.gcs.fixture import Gcs
+
+
+def test_a_runs_files_lie_in_the_bucket(gcs: Gcs, gcs_folder: str, tmp_path: Path):
+    (tmp_path / "plot.png").write_bytes(b"picture")
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    with run(uri, "study", "a run", gcs_folder) as opened:
+        opened.file(tmp_path / "plot.png", "plots")
+        opened.text("a: 1\n", "config.yaml")
+    assert opened.artifacts == f"{gcs_folder}/{opened.id}/artifacts"
+    assert list(storage.files(opened.artifacts)) == ["config.yaml", "plots/plot.png"]
+    assert storage.read(storage.join(opened.artifacts, "plots/plot.png")) == b"picture"
+    client = MlflowClient(uri)
+    assert [(file.path, file.is_dir) for file in client.list_artifacts(opened.id)] == [
+        ("config.yaml", False),
+        ("plots", True),
+    ]
+    assert [(file.path, file.file_size) for file in client.list_artifacts(opened.id, "plots")] == [
+        ("plots/plot.png", 7)
+    ]
+    local = client.download_artifacts(opened.id, "plots/plot.png", str(tmp_path))
+    assert Path(local).read_bytes() == b"picture"
+    assert {request.host for request in gcs.log()} == {gcs.host.removeprefix("http://")}
