@@ -1,22 +1,21 @@
 """Augmentation: for each image a change of geometry, applied where it is decoded, and one of colour, on the device."""
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-_IDENTITY = np.eye(3)
 # NTSC's luma and chroma: turning the chroma plane changes the hue and leaves greys alone.
 _YIQ = np.array([[0.299, 0.587, 0.114], [0.595716, -0.274453, -0.321263], [0.211456, -0.522591, 0.311135]])
 _YIQ_TO_RGB = np.linalg.inv(_YIQ)
 
 
-class Change(NamedTuple):
-    """What happens to one image.
+class Changes(NamedTuple):
+    """What happens to N images.
 
-    geometry: [3, 3] affine matrix from a place in the result to the place in the frame that it shows; places are
-        (x, y, 1), from the frame's centre in units of its side.
-    colour: [3, 4] matrix M and offset b: the normalised pixel p becomes M p + b.
+    geometry: float64 [N, 3, 3], affine matrices from a place in the result to the place in the frame that it shows;
+        places are (x, y, 1), from the frame's centre in units of its side.
+    colour: float32 [N, 3, 4], matrix M and offset b: the normalised pixel p becomes M p + b.
     """
 
     geometry: np.ndarray
@@ -26,9 +25,12 @@ class Change(NamedTuple):
 class Unchanged:
     """No augmentation."""
 
-    def draw(self, random: np.random.Generator) -> Change:  # noqa: ARG002
-        """The change that changes nothing."""
-        return Change(_IDENTITY, np.eye(3, 4))
+    draws = 0
+
+    def changes(self, uniforms: np.ndarray) -> Changes:
+        """The changes that change nothing, for uniforms [N, 0]."""
+        count = len(uniforms)
+        return Changes(np.tile(np.eye(3), (count, 1, 1)), np.tile(np.eye(3, 4, dtype=np.float32), (count, 1, 1)))
 
 
 class Study:
@@ -47,6 +49,8 @@ class Study:
         ValueError: a probability or strength out of range.
     """
 
+    draws = 9
+
     def __init__(
         self, *, flip: float, brightness: float, hue: float, rotation: float, shear: float, zoom: float, shift: float
     ):
@@ -63,19 +67,37 @@ class Study:
         self.zoom = zoom
         self.shift = shift
 
-    def draw(self, random: np.random.Generator) -> Change:
-        """Draw one image's change."""
-        turn, slant = np.radians(random.normal(0, [self.rotation, self.shear]))
+    def changes(self, uniforms: np.ndarray) -> Changes:
+        """The changes of N images.
+
+        Args:
+            uniforms: uniform in (0, 1), [N, draws].
+        """
+        normal, flip, hue, brightness = _normal(uniforms[:, :6]), uniforms[:, 6], uniforms[:, 7], uniforms[:, 8]
+        turn, slant = np.radians(normal[:, 0] * self.rotation), np.radians(normal[:, 1] * self.shear)
         # A zoom of 0 or less would turn the picture inside out; at 0.1 this is ten standard deviations away.
-        wide, high = np.maximum(random.normal(1, self.zoom, 2), 0.05)
-        right, down = random.normal(0, self.shift, 2)
-        mirror = -1.0 if random.random() < self.flip else 1.0
-        rotate = np.array([[math.cos(turn), math.sin(turn), 0], [-math.sin(turn), math.cos(turn), 0], [0, 0, 1]])
-        shear = np.array([[math.cos(slant), 0, 0], [math.sin(slant), 1, 0], [0, 0, 1]])
-        zoom_and_shift = np.array([[1 / wide, 0, right / wide], [0, 1 / high, down / high], [0, 0, 1]])
-        geometry = np.diag([mirror, 1, 1]) @ rotate @ shear @ zoom_and_shift
-        angle = random.uniform(-self.hue, self.hue) * 2 * math.pi
-        cos, sin = math.cos(angle), math.sin(angle)
-        hue = _YIQ_TO_RGB @ np.array([[1, 0, 0], [0, cos, -sin], [0, sin, cos]]) @ _YIQ
-        brightness = random.uniform(-self.brightness, self.brightness)
-        return Change(geometry, np.column_stack([hue, np.full(3, brightness)]))
+        wide, high = np.maximum(1 + normal[:, 2:4] * self.zoom, 0.05).T
+        right, down = normal[:, 4:6].T * self.shift
+        mirror = np.where(flip < self.flip, -1.0, 1.0)
+        rotate = _affine([np.cos(turn), np.sin(turn), 0], [-np.sin(turn), np.cos(turn), 0])
+        shear = _affine([np.cos(slant), 0, 0], [np.sin(slant), 1, 0])
+        zoom_and_shift = _affine([1 / wide, 0, right / wide], [0, 1 / high, down / high])
+        geometry = _affine([mirror, 0, 0], [0, 1, 0]) @ rotate @ shear @ zoom_and_shift
+        angle = (2 * hue - 1) * self.hue * 2 * math.pi
+        cos, sin = np.cos(angle), np.sin(angle)
+        matrix = _YIQ_TO_RGB @ _affine([1, 0, 0], [0, cos, -sin], [0, sin, cos]) @ _YIQ
+        offset = np.repeat(((2 * brightness - 1) * self.brightness)[:, None, None], 3, axis=1)
+        return Changes(geometry, np.concatenate([matrix, offset], axis=2).astype(np.float32))
+
+
+def _normal(uniforms: np.ndarray) -> np.ndarray:
+    """Standard normal numbers from as many (an even number of) uniform ones: Box and Muller, 1958."""
+    radius, angle = np.sqrt(-2 * np.log(uniforms[:, ::2])), 2 * math.pi * uniforms[:, 1::2]
+    return np.concatenate([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
+
+
+def _affine(*rows: list[Any]) -> np.ndarray:
+    """Matrices [N, 3, 3] from rows of numbers and arrays [N]; the last row is 0, 0, 1 if it is not given."""
+    given = [*rows, [0, 0, 1]][:3]
+    entries = np.broadcast_arrays(*(entry for row in given for entry in row))
+    return np.stack(entries, axis=-1).reshape(*entries[0].shape, 3, 3)

@@ -16,6 +16,8 @@ def main(config: DictConfig) -> None:
         shard_images=config.shard_images,
         workers=config.workers,
         skip_bad=config.on_bad_image.value == "skip",
+        check=config.check_images.value == "decode",
+        seed=config.seed,
     )
     counts = ", ".join(f"{data.images(split):,} {split}" for split in data.shards)
     print(f"{data.path}: {counts} images; {data.classes:,} train classes; every shard verified")

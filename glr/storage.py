@@ -135,7 +135,7 @@ def upload(
     *,
     overwrite: bool = False,
     threads: int = 8,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int], object] | None = None,
 ) -> None:
     """Copy local files to Google Cloud Storage, several at a time; a second call goes on where a first was stopped.
 
@@ -152,7 +152,7 @@ def upload(
 
 
 def download(
-    files: Sequence[tuple[str, Path]], *, threads: int = 8, progress: Callable[[int], None] | None = None
+    files: Sequence[tuple[str, Path]], *, threads: int = 8, progress: Callable[[int], object] | None = None
 ) -> None:
     """Copy files of Google Cloud Storage here, several at a time; a second call goes on where a first was stopped.
 
@@ -196,7 +196,7 @@ def _in_parallel(
     transfer: Callable[..., None],
     files: Sequence[tuple[Any, Any]],
     threads: int,
-    progress: Callable[[int], None] | None,
+    progress: Callable[[int], object] | None,
 ) -> None:
     stopped, lock = threading.Event(), threading.Lock()
 

@@ -28,7 +28,7 @@ def main(config: DictConfig) -> None:
         opened.config(config, choices)
         opened.tags(environment() | {"overrides": " ".join(HydraConfig.get().overrides.task)})
         opened.tags({"init_from_run": source} if source else {})
-        opened.dataset(config.data.label, data.digest, str(data.path), "training", {"images": data.images("train")})
+        opened.dataset(config.data.label, data.digest, config.data.path, "training", {"images": data.images("train")})
         scores = train(config, data, opened, weights)
     print(_table(scores))
     print(f"\nrun {name} in study {config.study} ({opened.id})")

@@ -12,9 +12,10 @@ import PIL.Image
 import pytest
 
 from glr.config.command import setup
+from glr.data.catalog import SPLITS, TASKS, Catalog
 from glr.data.preparation import prepare
 from glr.data.prepared import PreparedData
-from glr.data.source import FolderSource
+from glr.data.source import FolderSource, Source
 from tests.gcs.fixture import gcs, gcs_folder
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -57,6 +58,21 @@ def class_folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def folder_source(path: Path) -> FolderSource:
     """A quarter of the classes for retrieval, a quarter of their images as queries."""
     return FolderSource(path=str(path), retrieval_classes=0.25, query_images=0.25, seed=3)
+
+
+def filled(source: Source, seed: int = 0) -> Catalog:
+    """A source's catalogue."""
+    catalog = Catalog(seed)
+    source.fill(catalog)
+    return catalog
+
+
+def content(source: Source) -> dict[str, list[tuple]]:
+    """All that a source puts into a catalogue: (id, file, class) of each split, and the solutions."""
+    catalog = filled(source)
+    classes = {split: dict(catalog.landmarks(split)) for split in SPLITS}
+    found = {split: [(i, p, classes[split][i]) for i, p, _ in sorted(catalog.photos(split))] for split in SPLITS}
+    return found | {task: list(catalog.answers(task)) for task in TASKS}
 
 
 @pytest.fixture(scope="session")

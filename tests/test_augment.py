@@ -6,25 +6,37 @@ import numpy as np
 import pytest
 
 from glr.augment import Study, Unchanged
+from glr.data.randomness import uniforms
 
 OFF = {"flip": 0.0, "brightness": 0.0, "hue": 0.0, "rotation": 0.0, "shear": 0.0, "zoom": 0.0, "shift": 0.0}
 
 
 def draws(count: int = 20_000, **strengths: float):
-    random = np.random.default_rng(0)
     study = Study(**(OFF | strengths))
-    changes = [study.draw(random) for _ in range(count)]
-    return np.stack([c.geometry for c in changes]), np.stack([c.colour for c in changes])
+    return study.changes(uniforms(0, 0, 0, count, study.draws))
 
 
 def test_off_changes_nothing():
-    geometry, colour = Study(**OFF).draw(np.random.default_rng(0))
-    np.testing.assert_allclose(geometry, np.eye(3), atol=1e-12)
-    np.testing.assert_allclose(colour, np.eye(3, 4), atol=1e-6)
-    assert all(
-        np.array_equal(a, b)
-        for a, b in zip(Unchanged().draw(np.random.default_rng(0)), (np.eye(3), np.eye(3, 4)), strict=True)
-    )
+    for geometry, colour in (draws(3), Unchanged().changes(np.empty((3, 0)))):
+        np.testing.assert_allclose(geometry, np.tile(np.eye(3), (3, 1, 1)), atol=1e-12)
+        np.testing.assert_allclose(colour, np.tile(np.eye(3, 4), (3, 1, 1)), atol=1e-6)
+        assert colour.dtype == np.float32
+
+
+def test_an_image_changes_alike_in_whatever_batch_it_is():
+    study = Study(flip=0.5, brightness=0.2, hue=0.2, rotation=15.0, shear=5.0, zoom=0.1, shift=0.03)
+    numbers = uniforms(0, 0, 0, 50, study.draws)
+    whole, part = study.changes(numbers), study.changes(numbers[20:30])
+    np.testing.assert_array_equal(whole.geometry[20:30], part.geometry)
+    np.testing.assert_array_equal(whole.colour[20:30], part.colour)
+
+
+def test_everything_together_is_the_product_of_its_parts():
+    strengths = {"flip": 0.5, "rotation": 15.0, "shear": 5.0, "zoom": 0.1, "shift": 0.03}
+    together, _ = draws(20, **strengths)
+    parts = {name: draws(20, **{name: value})[0] for name, value in strengths.items()}
+    moved = parts["zoom"] @ parts["shift"]
+    np.testing.assert_allclose(together, parts["flip"] @ parts["rotation"] @ parts["shear"] @ moved, atol=1e-12)
 
 
 def test_flip_happens_as_often_as_asked():

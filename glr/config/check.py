@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from difflib import get_close_matches
+from math import inf
 from typing import Any
 
 from hydra import compose, initialize_config_dir
@@ -16,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from glr.config import component
-from glr.config.schema import MINIMA, RUNTIME_ARGUMENTS
+from glr.config.schema import BOUNDS, RUNTIME_ARGUMENTS
 from glr.config.shorthand import CONF, choices, unknown_choice, written_out
 from glr.errors import GlrError
 
@@ -93,10 +94,11 @@ def check(config: DictConfig, required: bool = True) -> None:
         file = CONF / group / f"{choices.get(group)}.yaml"
         defaults: Any = OmegaConf.to_container(OmegaConf.load(file)) if file.is_file() else {}
         component.check(key, node, RUNTIME_ARGUMENTS.get(group, set()), defaults)
-    for key, lowest in MINIMA.items():
+    for key, (lowest, highest) in BOUNDS.items():
         value = OmegaConf.select(settings, key)
-        if value is not None and value < lowest:
-            raise GlrError(f"{key}={value}: expected at least {lowest}")
+        if value is not None and not lowest <= value <= highest:
+            expected = f"at least {lowest}" if highest == inf else f"{lowest} to {highest}"
+            raise GlrError(f"{key}={value}: expected {expected}")
     missing = sorted(OmegaConf.missing_keys(settings))
     if missing and required:
         raise GlrError(f"{', '.join(missing)}: a value is needed; give it as {missing[0]}=VALUE")

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import Enum
+from math import inf
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
@@ -41,6 +42,13 @@ class OnBadImage(Enum):
 
     error = "error"
     skip = "skip"
+
+
+class CheckImages(Enum):
+    """How `prepare` makes sure that a JPEG can be decoded."""
+
+    decode = "decode"
+    header = "header"
 
 
 class Part(Enum):
@@ -86,6 +94,10 @@ class Data:
     normalization: Normalization = MISSING
     shuffle_buffer: int = MISSING
     parallelism: int = MISSING
+    cache_dir: str | None = None
+    validation_share: float = MISSING
+    max_side: int | None = None
+    train_on_validation: bool = MISSING
     source: Any = MISSING
 
 
@@ -167,6 +179,8 @@ class Prepare:
     workers: int = 1
     shard_images: int = MISSING
     on_bad_image: OnBadImage = OnBadImage.error
+    check_images: CheckImages = CheckImages.decode
+    seed: int = 0
 
 
 @dataclass
@@ -212,22 +226,24 @@ RUNTIME_ARGUMENTS = {
     "schedule": {"steps_per_epoch", "total_steps"},
 }
 
-# Bounds of the typed settings: (lowest, what it counts).
-MINIMA = {
-    "seed": 0,
-    "index": 1,
-    "data.image_size": 8,
-    "data.shuffle_buffer": 1,
-    "data.parallelism": 1,
-    "model.embedding_size": 1,
-    "train.epochs": 1,
-    "train.batch_size": 1,
-    "evaluate.every": 1,
-    "evaluate.batch_size": 1,
-    "evaluate.gap.neighbors": 1,
-    "workers": 1,
-    "shard_images": 1,
-    "compare.decimals": 0,
+# Bounds of the typed settings: lowest and highest value.
+BOUNDS: dict[str, tuple[float, float]] = {
+    "seed": (0, inf),
+    "index": (1, inf),
+    "data.image_size": (8, inf),
+    "data.shuffle_buffer": (1, inf),
+    "data.parallelism": (1, inf),
+    "data.validation_share": (0, 0.5),
+    "data.max_side": (8, inf),
+    "model.embedding_size": (1, inf),
+    "train.epochs": (1, inf),
+    "train.batch_size": (1, inf),
+    "evaluate.every": (1, inf),
+    "evaluate.batch_size": (1, inf),
+    "evaluate.gap.neighbors": (1, inf),
+    "workers": (1, inf),
+    "shard_images": (1, inf),
+    "compare.decimals": (0, inf),
 }
 
 

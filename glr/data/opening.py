@@ -1,13 +1,17 @@
-"""Open the prepared data set that a config names, made first where that is asked for."""
+"""Open the prepared data set that a config names: made first, or brought from its bucket, where that is asked for."""
 
+import fcntl
+import hashlib
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+from tqdm import tqdm
 
+from glr import storage
 from glr.config.component import build
 from glr.data.preparation import prepare as prepare_source
-from glr.data.prepared import PreparedData
+from glr.data.prepared import MANIFEST, PreparedData
 
 
 def open_data(config: DictConfig, *, prepare: bool, **options: Any) -> PreparedData:
@@ -19,12 +23,36 @@ def open_data(config: DictConfig, *, prepare: bool, **options: Any) -> PreparedD
         options: of `glr.data.preparation.prepare`.
 
     Raises:
-        GlrError: there is none, it is damaged or was made from another source, or the source is bad.
+        GlrError: there is none, it is damaged or was made in another way, or the source is bad.
     """
-    path = Path(config.path)
-    settings: Any = OmegaConf.to_container(config.source, resolve=True)
-    if prepare and not (path / "manifest.json").is_file():
-        return prepare_source(build(config.source), path, settings=settings, **options)
-    data = PreparedData(path)
-    data.check_source(settings)
-    return data
+    source: Any = OmegaConf.to_container(config.source, resolve=True)
+    how = {"validation_share": config.validation_share, "max_side": config.max_side}
+    if prepare and not storage.exists(storage.join(config.path, MANIFEST)):
+        return prepare_source(build(config.source), config.path, settings=source, **how, **options)
+    data = PreparedData(config.path)
+    data.check_settings(how | {f"source.{key}": value for key, value in source.items()})
+    if config.cache_dir is None or not storage.is_bucket(config.path):
+        return data
+    return PreparedData(cached(data, Path(config.cache_dir)))
+
+
+def cached(data: PreparedData, cache: Path) -> Path:
+    """Download a set from its bucket, unless that was done before: its folder below `cache`.
+
+    What an interrupted download has brought is continued; every file's checksum is verified. Processes that want the
+    same set wait for the one that brings it.
+
+    Raises:
+        GlrError: a file could not be downloaded or does not fit its checksum.
+    """
+    name = hashlib.blake2b(f"{data.path} {data.digest}".encode(), digest_size=8).hexdigest()
+    folder = cache / name
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / MANIFEST).is_file():  # it comes last
+            files = {name: info.size for name, info in storage.files(data.path).items() if name != MANIFEST}
+            with tqdm(total=sum(files.values()), unit="B", unit_scale=True, desc="download", disable=None) as bar:
+                storage.download([(data.file(name), folder / name) for name in files], progress=bar.update)
+            storage.download([(data.file(MANIFEST), folder / MANIFEST)])
+    return folder

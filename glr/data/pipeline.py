@@ -1,132 +1,263 @@
-"""Input pipelines: a prepared data set's images as batches for training, and for describing."""
+"""Input pipelines: a prepared data set's images as batches for training, and for describing.
 
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+Threads decode and resample while the device computes. Neither TensorFlow nor tf.data has a part in it: both libraries
+below release Python's lock, every batch is found by formula, and a damaged record is known by its place.
+"""
+
+import itertools
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
-import tensorflow as tf
+import simplejpeg
 
-from glr.data import tfrecord
-from glr.data.geometry import warp
-from glr.data.prepared import PreparedData
+from glr.data.geometry import Warp, letterbox
+from glr.data.order import Order
+from glr.data.prepared import PreparedData, Shard
+from glr.data.randomness import uniforms
+from glr.data.tfrecord import Image, parse
 from glr.errors import GlrError
 
-_FEATURES = {
-    "image/encoded": tf.io.FixedLenFeature([], tf.string),
-    "image/id": tf.io.FixedLenFeature([], tf.string),
-    "image/class/label": tf.io.FixedLenFeature([], tf.int64),
-}
+_AHEAD = 2  # batches under way beyond the one that is awaited
+_ROWS = 8  # images that a thread takes at once
+_READERS = 8  # blocks read at once: from a bucket each waits for the network
+
+Result = TypeVar("Result")
 
 
-def train_batches(
-    data: PreparedData,
-    augment: Any,
-    *,
-    image_size: int,
-    batch_size: int,
-    epochs: int,
-    seed: int,
-    shuffle_buffer: int,
-    parallelism: int,
-) -> tf.data.Dataset:
-    """The train split for `epochs` epochs, each in an order of its own; an epoch's incomplete last batch is dropped.
+class Batch(NamedTuple):
+    """Train images uint8 [B, S, S, 3], their labels int32 [B] and changes of colour float32 [B, 3, 4]."""
 
-    An image's augmentation is drawn from (seed, epoch, position in the epoch).
+    images: np.ndarray
+    labels: np.ndarray
+    colours: np.ndarray
 
-    Returns:
-        A dataset of (images uint8 [B, S, S, 3], labels int32 [B], colour changes float32 [B, 3, 4]).
+
+class TrainPipeline:
+    """The train images in batches, each epoch in an order of its own; an epoch's incomplete last batch is dropped.
+
+    A step's images and their augmentation follow from the seed and the step alone: not from the number of threads,
+    replicas or hosts, nor from where a run was resumed.
+
+    Args:
+        data: the prepared set.
+        splits: those of its splits that are trained on.
+        augment: has `draws` and `changes(uniforms)`, see `glr.augment`.
+        image_size: S, pixels.
+        batch_size: images per step over all replicas.
+        seed: of order and augmentation.
+        shuffle_buffer: images shuffled together; so many, and as many of those that come next, are held encoded.
+        parallelism: threads that decode.
 
     Raises:
         GlrError: the split has fewer images than a batch.
     """
-    if data.images("train") < batch_size:
-        raise GlrError(
-            f"train.batch_size={batch_size}, but {data.path} has only {data.images('train')} train images; "
-            "lower train.batch_size"
-        )
-    files = tf.constant(data.files("train"))
 
-    def augmented(image: np.ndarray, epoch: np.ndarray, position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        random = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, int(epoch), int(position)])))
-        change = augment.draw(random)
-        return warp(image, change.geometry, image_size), change.colour.astype(np.float32)
+    def __init__(
+        self,
+        data: PreparedData,
+        augment: Any,
+        *,
+        splits: Sequence[str] = ("train",),
+        image_size: int,
+        batch_size: int,
+        seed: int,
+        shuffle_buffer: int,
+        parallelism: int,
+    ):
+        shards = [shard for split in splits for shard in data.shards[split]]
+        images = sum(shard.records for shard in shards)
+        if images < batch_size:
+            raise GlrError(
+                f"train.batch_size={batch_size}, but {data.path} has only {images} train images; lower train.batch_size"
+            )
+        self.image_size = image_size
+        self.batch_size = batch_size
+        self.images = images
+        self.steps_per_epoch = images // batch_size
+        self._data = data
+        self._shards = shards
+        self._augment = augment
+        self._seed = seed
+        self._parallelism = parallelism
+        self._order = Order([shard.records for shard in shards], block=data.block, window=shuffle_buffer, seed=seed)
 
-    def example(epoch: tf.Tensor, position: tf.Tensor, record: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        features = tf.io.parse_single_example(record, _FEATURES)
-        label = features["image/class/label"]
-        in_range = tf.logical_and(label >= 0, label < data.classes)
-        message = ["label outside the classes: image", features["image/id"], "has", label, "of", data.classes]
-        with tf.control_dependencies([tf.debugging.Assert(in_range, message)]):
-            image = tf.io.decode_jpeg(features["image/encoded"], channels=3)
-        image, colour = tf.numpy_function(augmented, [image, epoch, position], (tf.uint8, tf.float32), stateful=False)
-        image = tf.ensure_shape(image, (image_size, image_size, 3))
-        return image, tf.cast(label, tf.int32), tf.ensure_shape(colour, (3, 4))
+    def batches(self, first: int = 0, last: int | None = None, rows: range | None = None) -> Iterator[Batch]:
+        """Yield the batches of steps `first` to `last` (from 0, exclusive; None: without end), over all epochs.
 
-    def one_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
-        order = tf.random.experimental.index_shuffle  # a permutation by formula: the same for every restart
-        shards = tf.data.Dataset.range(len(data.files("train")))
-        shards = shards.map(lambda i: files[order(i, [seed, tf.cast(epoch, tf.int32)], len(data.files("train")) - 1)])
-        records = shards.interleave(tf.data.TFRecordDataset, cycle_length=4, num_parallel_calls=4, deterministic=True)
-        records = records.shuffle(shuffle_buffer, seed=seed + epoch, reshuffle_each_iteration=False)  # pyright: ignore[reportArgumentType]
-        images = records.enumerate().map(
-            lambda position, record: example(epoch, position, record), parallelism, deterministic=True
-        )
-        return images.batch(batch_size, drop_remainder=True)
+        What comes before `first` is neither decoded nor read.
 
-    batches = tf.data.Dataset.range(epochs).flat_map(one_epoch).prefetch(4)
-    return batches.with_options(_options(parallelism))
+        Args:
+            first, last: steps.
+            rows: the part of each global batch that is wanted here; None: all.
+
+        Raises:
+            GlrError: a record is damaged; names its shard, offset and image.
+        """
+        rows = range(self.batch_size) if rows is None else rows
+        own = threading.local()
+        with _threads(self._parallelism) as workers, _threads(_READERS) as readers:
+            reader = _Reader(self._data, self._shards, self._order, readers, repeat=True)
+
+            def begin(step: int) -> Callable[[], Batch]:
+                epoch, number = divmod(step, self.steps_per_epoch)
+                position = number * self.batch_size + rows.start
+                records = reader.records(epoch, position, len(rows))
+                changes = self._augment.changes(uniforms(self._seed, epoch, position, len(rows), self._augment.draws))
+                batch = Batch(_frames(len(rows), self.image_size), np.empty(len(rows), np.int32), changes.colour)
+
+                def fill(row: int) -> None:
+                    if not hasattr(own, "warp"):
+                        own.warp = Warp(self.image_size)
+                    with records[row].image() as image:
+                        if not 0 <= image.label < self._data.classes:
+                            raise ValueError(f"it has the label {image.label} of {self._data.classes} classes")
+                        own.warp(image.encoded, changes.geometry[row], batch.images[row])
+                    batch.labels[row] = image.label
+
+                return _spread(workers, fill, len(rows), batch)
+
+            yield from _ahead(begin, itertools.count(first) if last is None else range(first, last))
 
 
 def image_batches(
     data: PreparedData, split: str, *, image_size: int, batch_size: int, parallelism: int
-) -> Iterator[tuple[list[str], np.ndarray]]:
-    """A split's images in their stored order, letterboxed: (ids, uint8 [B, S, S, 3]); the last batch may be smaller."""
+) -> Iterator[tuple[list[tuple[str, int]], np.ndarray]]:
+    """A split's images in their stored order, letterboxed; the last batch may be smaller.
 
-    def example(record: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        features = tf.io.parse_single_example(record, _FEATURES)
-        return features["image/id"], letterboxed(tf.io.decode_jpeg(features["image/encoded"], channels=3), image_size)
+    Yields:
+        (id, label) of each image, and the images uint8 [B, S, S, 3].
 
-    images = tf.data.TFRecordDataset(data.files(split)).map(example, parallelism, deterministic=True)
-    batches = images.batch(batch_size).prefetch(2).with_options(_options(parallelism))
-    for ids, pixels in batches.as_numpy_iterator():  # pyright: ignore[reportGeneralTypeIssues]
-        yield [image_id.decode() for image_id in ids], pixels
+    Raises:
+        GlrError: a record is damaged; names its shard, offset and image.
+    """
+    shards, count = data.shards[split], data.images(split)
+    with _threads(parallelism) as workers, _threads(_READERS) as readers:
+        order = Order([shard.records for shard in shards], block=data.block, window=batch_size, seed=None)
+        reader = _Reader(data, shards, order, readers, repeat=False)
+
+        def begin(first: int) -> Callable[[], tuple[list[tuple[str, int]], np.ndarray]]:
+            records = reader.records(0, first, min(batch_size, count - first))
+            names, frames = [("", -1)] * len(records), _frames(len(records), image_size)
+
+            def fill(row: int) -> None:
+                with records[row].image() as image:
+                    letterbox(simplejpeg.decode_jpeg(image.encoded), frames[row])
+                names[row] = image.id, image.label
+
+            return _spread(workers, fill, len(records), (names, frames))
+
+        yield from _ahead(begin, range(0, count, batch_size))
 
 
-def letterboxed(image: tf.Tensor, size: int) -> tf.Tensor:
-    """Fit an image uint8 [H, W, 3] into a frame uint8 [S, S, 3], bilinear, with black bands where it is not square."""
-    resized = tf.image.resize_with_pad(image, size, size)
-    return tf.cast(tf.round(resized), tf.uint8)
+class _Record(NamedTuple):
+    """A record that is being read, with the block it lies in."""
 
+    file: str
+    block: Future[list[tuple[int, bytes]]]
+    number: int
 
-def explain(data: PreparedData, split: str, error: tf.errors.OpError) -> GlrError:
-    """What broke a split's pipeline: the shard, the byte and the image, found by reading the split again."""
-    for file in data.files(split):
+    @contextmanager
+    def image(self) -> Iterator[Image]:
+        """The image, once it is read; a ValueError meanwhile becomes a GlrError that names the record."""
+        offset, record = self.block.result()[self.number]
+        name = ""
         try:
-            for offset, record in tfrecord.read(Path(file)):
-                features = tf.train.Example.FromString(record).features.feature
-                where = f"{file}: the record at byte {offset}"
-                if any(name not in features for name in _FEATURES):
-                    return GlrError(f"{where} has no {', '.join(name for name in _FEATURES if name not in features)}")
-                image_id = features["image/id"].bytes_list.value[0].decode()
-                label = features["image/class/label"].int64_list.value[0]
-                if split == "train" and not 0 <= label < data.classes:
-                    return GlrError(
-                        f"{where} (image {image_id}) has the label {label}, outside the {data.classes} classes of the "
-                        "manifest; prepare the data set again"
-                    )
-                try:
-                    tf.io.decode_jpeg(features["image/encoded"].bytes_list.value[0], channels=3)
-                except tf.errors.InvalidArgumentError:
-                    return GlrError(f"{where} (image {image_id}) is no JPEG that can be decoded; prepare the set again")
-        except (GlrError, OSError) as found:
-            return GlrError(str(found))
-    return GlrError(f"reading the {split} split of {data.path} failed: {error.message.splitlines()[0]}")
+            image = parse(record)
+            name = f" (image {image.id})"
+            yield image
+        except ValueError as error:
+            where = f"{self.file}: the record at byte {offset}{name}"
+            raise GlrError(f"{where} cannot be used: {error}; prepare this data set again") from error
 
 
-def _options(parallelism: int) -> tf.data.Options:
-    options = tf.data.Options()
-    # With autotune on, dropping an iterator waits for its thread, up to a minute at the end of every epoch.
-    options.autotune.enabled = False
-    options.threading.private_threadpool_size = parallelism
-    return options
+class _Reader:
+    """Reads the blocks of a window as it begins, and those of the next one meanwhile."""
+
+    def __init__(
+        self, data: PreparedData, shards: list[Shard], order: Order, readers: ThreadPoolExecutor, *, repeat: bool
+    ):
+        self._data = data
+        self._shards = shards
+        self._order = order
+        self._readers = readers
+        self._repeat = repeat
+        self._open: dict[tuple[int, int], list[_Record]] = {}
+
+    def records(self, epoch: int, position: int, count: int) -> list[_Record]:
+        """The records of `count` positions of an epoch."""
+        found: list[_Record] = []
+        while len(found) < count:
+            window = self._order.window_of(epoch, position + len(found))
+            first = position + len(found) - self._order.start(epoch, window)
+            found += self._window(epoch, window)[first : first + count - len(found)]
+        return found
+
+    def _window(self, epoch: int, window: int) -> list[_Record]:
+        following = (epoch, window + 1) if window + 1 < self._order.windows(epoch) else (epoch + 1, 0)
+        for key in ((epoch, window), following):
+            if key not in self._open and (self._repeat or key[0] == epoch):
+                self._open[key] = self._begin(*key)
+        for past in [key for key in self._open if key < (epoch, window)]:
+            del self._open[past]
+        return self._open[epoch, window]
+
+    def _begin(self, epoch: int, window: int) -> list[_Record]:
+        blocks = {
+            (shard, block): self._readers.submit(self._data.read_block, self._shards[shard], block)
+            for shard, block in self._order.blocks(epoch, window)
+        }
+        files = [self._data.file(shard.file) for shard in self._shards]
+        return [_Record(files[shard], blocks[shard, block], n) for shard, block, n in self._order.window(epoch, window)]
+
+
+def _frames(count: int, size: int) -> np.ndarray:
+    """Memory for uint8 [count, size, size, 3], placed so that TensorFlow takes it without copying."""
+    alignment = 64
+    memory = np.empty(count * size * size * 3 + alignment, np.uint8)
+    start = -memory.ctypes.data % alignment
+    return memory[start : start + count * size * size * 3].reshape(count, size, size, 3)
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[ThreadPoolExecutor]:
+    """Threads that are told to stop, not waited for, when their user goes away."""
+    pool = ThreadPoolExecutor(count)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _spread(
+    workers: ThreadPoolExecutor, fill: Callable[[int], None], rows: int, result: Result
+) -> Callable[[], Result]:
+    """Have threads fill all rows of a result; what is returned waits for it."""
+
+    def some(first: int) -> None:
+        for row in range(first, min(first + _ROWS, rows)):
+            fill(row)
+
+    parts = [workers.submit(some, first) for first in range(0, rows, _ROWS)]
+
+    def filled() -> Result:
+        for part in parts:
+            part.result()
+        return result
+
+    return filled
+
+
+def _ahead(begin: Callable[[int], Callable[[], Result]], steps: Iterable[int]) -> Iterator[Result]:
+    """Yield the results of all steps, each begun some steps before it is awaited."""
+    under_way: deque[Callable[[], Result]] = deque()
+    for step in steps:
+        under_way.append(begin(step))
+        if len(under_way) > _AHEAD:
+            yield under_way.popleft()()
+    while under_way:
+        yield under_way.popleft()()

@@ -1,231 +1,365 @@
-"""From a source's images to a prepared data set: every image checked, all of it or nothing written."""
+"""From a source's images to a prepared data set: every image checked, and what was interrupted is continued."""
 
 import csv
+import fcntl
+import hashlib
 import io
 import json
-import random
+import multiprocessing
+import os
+import re
 import shutil
-from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+import signal
+import tempfile
+import threading
+from collections.abc import Callable, Container, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context
+from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, NamedTuple
 
-import PIL.Image
+import google_crc32c
 from tqdm import tqdm
 
-from glr.data.prepared import PreparedData, Shard
-from glr.data.source import SPLITS, Listing, Photo
+from glr import storage
+from glr.data.catalog import SPLITS, TASKS, Catalog
+from glr.data.photo import jpeg
+from glr.data.prepared import BLOCK, MANIFEST, PreparedData, Shard
+from glr.data.source import Source
 from glr.data.tfrecord import example, framed
 from glr.errors import GlrError
 from glr.retrieval.solution import read_solution
-from glr.storage import checksum
 
-
-class Source(Protocol):
-    """What can be prepared."""
-
-    def listing(self) -> Listing:
-        """List the photos of each split and the solutions."""
-        ...
+_REPORT = "image_report.csv"
+_DONE = ".done.json"
 
 
 @dataclass(frozen=True)
 class _Task:
-    """One shard to write: (id, file, label) of its images, and what to do with those that cannot be read."""
+    """One shard to write: (id, file, label) of its images, and how."""
 
-    file: Path
-    images: list[tuple[str, Path, int]]
-    skip_bad: bool
+    folder: str
+    name: str
+    images: list[tuple[str, str, int]]
+    max_side: int | None
+    check: bool
+
+    @property
+    def digest(self) -> str:
+        """Tells whether a shard that is there is the one that this task would write."""
+        return hashlib.blake2b(json.dumps([self.name, self.images, self.max_side, BLOCK]).encode()).hexdigest()[:32]
+
+
+class _Done(NamedTuple):
+    """A shard that is written: of which task, and its images that did not pass through.
+
+    report: (id, file, converted or skipped, why) of each.
+    """
+
+    task: str
+    shard: Shard
+    report: list[tuple[str, str, str, str]]
+
+    @property
+    def skipped(self) -> int:
+        return sum(what == "skipped" for _, _, what, _ in self.report)
 
 
 def prepare(
     source: Source,
-    path: Path,
+    path: str | Path,
     *,
     settings: dict[str, Any],
+    validation_share: float = 0.0,
+    max_side: int | None = None,
     shard_images: int = 2048,
     workers: int = 1,
     skip_bad: bool = False,
+    check: bool = True,
     seed: int = 0,
 ) -> PreparedData:
     """Write a source's images as shards below `path`.
 
-    JPEGs in RGB pass through byte for byte; anything else becomes a JPEG of quality 95. Train classes are numbered
-    from 0 in the order of their names, and train images shuffled over the shards.
+    Upright RGB JPEGs pass through byte for byte; anything else becomes one, and is listed in `image_report.csv`. Train
+    classes are numbered from 0 in the order of their names, and train images shuffled over the shards. The same source
+    and settings give the same bytes, whatever the number of workers and however often it was interrupted: what was done
+    by then is found again in `<path>.partial` (in a bucket at `path` itself, which counts when its manifest is there).
 
     Args:
-        source: lists the images.
-        path: the new folder; it appears when it is complete.
+        source: fills a catalogue with its images.
+        path: the new folder, local or gs://.
         settings: the source's settings, kept in the manifest.
+        validation_share: share of each class's train images that become the split `validation`.
+        max_side: pixels; larger images are shrunk.
         shard_images: images per shard at most.
         workers: processes.
-        skip_bad: leave images out that cannot be decoded, and list them in `bad_images.csv`; else refuse the set.
-        seed: of the shuffle.
+        skip_bad: leave images out that cannot be decoded; else refuse the set when all have been looked at.
+        check: decode every image, else look at its header and its end only.
+        seed: of the order and of the choice for validation.
 
     Raises:
         GlrError: something lies at `path` already, a split is empty, the solutions name unknown images, or an image
             cannot be decoded.
     """
-    if path.exists():
+    path = str(path)
+    if storage.exists(storage.join(path, MANIFEST)) or (not storage.is_bucket(path) and Path(path).exists()):
         raise GlrError(f"{path} exists already; give data.path another folder, or delete this one")
-    listing = source.listing()
-    for split in SPLITS:
-        if not listing.photos[split]:
-            raise GlrError(f"the {split} split of {settings.get('path', 'the source')} is empty: no images to prepare")
-    labels = {name: label for label, name in enumerate(_names(listing.photos["train"]))}
-    _check_solutions(listing)
-    with _all_or_nothing(path) as folder:
-        tasks = {
-            split: _tasks(listing.photos[split], split, labels, folder, shard_images, skip_bad, seed)
-            for split in SPLITS
-        }
-        shards, bad = _write(tasks, workers)
-        for split in SPLITS:
-            if not sum(shard.records for shard in shards[split]):
-                raise GlrError(f"no image of the {split} split could be read")
-        unreadable = {image_id for image_id, _, _ in bad}
-        if bad:
-            _write_csv(folder / "bad_images.csv", ("id", "file", "reason"), bad)
-        index = [photo for photo in listing.photos["index"] if photo.id not in unreadable]
-        _write_csv(folder / "relabeling.csv", ("new_label", "old_label"), ((v, k) for k, v in labels.items()))
-        _write_csv(folder / "index.csv", ("id", "landmark_id"), ((p.id, p.landmark or "") for p in index))
-        _write_solutions(folder, listing, unreadable)
-        manifest = {
-            "classes": len(labels),
-            "source": settings,
-            "seed": seed,
-            "shards": {split: [asdict(shard) for shard in shards[split]] for split in SPLITS},
-        }
-        (folder / "manifest.json").write_text(json.dumps(manifest, indent=1))
+    catalog = Catalog(seed)
+    try:
+        source.fill(catalog)
+        for split in ("train", "index", "query"):
+            if not catalog.count(split):
+                raise GlrError(
+                    f"the {split} split of {settings.get('path', 'the source')} is empty: no images to prepare"
+                )
+        catalog.check_solutions()
+        classes = catalog.number_classes()
+        catalog.split_validation(validation_share)
+        splits = [split for split in SPLITS if catalog.count(split)]
+        with _unfinished(path) as folder:
+            tasks = (
+                _Task(folder, name, images, max_side, check)
+                for split in splits
+                for name, images in _shards(catalog, split, shard_images)
+            )
+            shards = {split: [] for split in splits}
+            for shard in _write(tasks, folder, workers, sum(catalog.count(split) for split in splits)):
+                shards[shard.file.split("-")[0]].append(shard)
+            _write_csv(folder, _REPORT, ("id", "file", "what", "reason"), _reports(folder))
+            skipped = {row[0]: row for row in _reports(folder) if row[2] == "skipped"}
+            _check_images(shards, list(skipped.values()), skip_bad, folder)
+            _write_csv(folder, "relabeling.csv", ("new_label", "old_label"), catalog.classes())
+            index = (row for row in catalog.landmarks("index") if row[0] not in skipped)
+            _write_csv(folder, "index.csv", ("id", "landmark_id"), index)
+            _write_solutions(folder, catalog, skipped)
+            _clear(folder, {shard.file for of_split in shards.values() for shard in of_split})
+            manifest = {
+                "classes": classes,
+                "block": BLOCK,
+                "settings": {
+                    "validation_share": validation_share,
+                    "max_side": max_side,
+                    "seed": seed,
+                    **{f"source.{key}": value for key, value in settings.items()},
+                },
+                "images": {split: sum(shard.records for shard in shards[split]) for split in splits},
+                "shards": {split: [asdict(shard) for shard in shards[split]] for split in splits},
+            }
+            storage.write(storage.join(folder, MANIFEST), json.dumps(manifest).encode(), overwrite=True)
+    finally:
+        catalog.close()
     return PreparedData(path)
 
 
-def _names(photos: list[Photo]) -> list[str]:
-    names = {photo.landmark for photo in photos}
-    if None in names:
-        photo = next(p for p in photos if p.landmark is None)
-        raise GlrError(f"the train image {photo.id} has no class (landmark_id)")
-    numbers = all(name.isdecimal() for name in names if name)
-    return sorted((name for name in names if name), key=int if numbers else None)
+def _shards(catalog: Catalog, split: str, size: int) -> Iterator[tuple[str, list[tuple[str, str, int]]]]:
+    """Yield the name and the images of a split's shards, of equal size but for one image."""
+    images, total = catalog.photos(split), catalog.count(split)
+    count = -(-total // size)
+    for shard in range(count):
+        share = total * (shard + 1) // count - total * shard // count
+        yield f"{split}-{shard:05d}-of-{count:05d}", list(islice(images, share))
 
 
-def _tasks(
-    photos: list[Photo], split: str, labels: dict[str, int], folder: Path, size: int, skip_bad: bool, seed: int
-) -> list[_Task]:
-    images = [(p.id, p.path, labels[p.landmark or ""] if split == "train" else -1) for p in photos]
-    if split == "train":
-        random.Random(seed).shuffle(images)
-    count = -(-len(images) // size)
-    # Shards of equal size: image i goes to shard i % count, which keeps every class spread.
-    return [
-        _Task(folder / f"{split}-{shard:05d}-of-{count:05d}", images[shard::count], skip_bad) for shard in range(count)
-    ]
-
-
-def _write(tasks: dict[str, list[_Task]], workers: int) -> tuple[dict[str, list[Shard]], list[tuple[str, str, str]]]:
-    shards: dict[str, list[Shard]] = {split: [] for split in tasks}
-    bad: list[tuple[str, str, str]] = []
-    everything = [task for split in tasks.values() for task in split]
-    # spawn: the caller may have threads (TensorFlow's) that a fork would copy in a broken state.
+def _write(tasks: Iterator[_Task], folder: str, workers: int, images: int) -> list[Shard]:
+    """Write the shards that are not there yet, each in a process of its own."""
+    there = storage.files(folder)
+    shards: list[Shard] = []
+    under_way: dict[Future[Shard], _Task] = {}
     with (
-        ProcessPoolExecutor(min(workers, len(everything)), get_context("spawn")) as pool,
-        tqdm(total=sum(len(t.images) for t in everything), unit=" images", desc="prepare", disable=None) as bar,
+        nullcontext() if workers == 1 else _processes(workers) as pool,
+        tqdm(total=images, unit=" images", desc="prepare", disable=None, smoothing=0.1) as bar,
     ):
-        run = map if workers == 1 else pool.map
-        for task, (shard, unreadable) in zip(everything, run(_write_shard, everything), strict=True):
-            shards[task.file.name.split("-")[0]].append(shard)
-            bad += unreadable
+
+        def take(task: _Task, shard: Shard) -> None:
+            shards.append(shard)
             bar.update(len(task.images))
-    return shards, bad
+
+        def collect(most: int) -> None:
+            while len(under_way) > most:
+                for future in wait(under_way, return_when=FIRST_COMPLETED).done:
+                    take(under_way.pop(future), future.result())
+
+        try:
+            for task in tasks:
+                if (shard := _found(task, there)) is not None:
+                    take(task, shard)
+                elif pool is None:
+                    take(task, _write_shard(task))
+                else:
+                    # So few wait that their lists of images take no memory to speak of.
+                    collect(2 * workers - 1)
+                    under_way[pool.submit(_write_shard, task)] = task
+            collect(0)
+        except (OSError, BrokenProcessPool) as error:
+            # A failed write does not say where: a full disk, a quota.
+            where = getattr(error, "filename", None) or folder
+            reason = getattr(error, "strerror", None) or "a worker process was killed (out of memory? give workers=1)"
+            raise GlrError(f"{where}: {reason}; what is done is kept, and the same command continues") from error
+    return sorted(shards, key=lambda shard: shard.file)
 
 
-def _write_shard(task: _Task) -> tuple[Shard, list[tuple[str, str, str]]]:
-    bad, records = [], 0
-    with task.file.open("wb") as file:
+def _found(task: _Task, there: dict[str, storage.FileInfo]) -> Shard | None:
+    """What an interrupted run left of a task, unless images failed: those may have been replaced since."""
+    if f"{task.name}{_DONE}" not in there:
+        return None
+    done = _read_done(task.folder, f"{task.name}{_DONE}")
+    file = there.get(done.shard.file)
+    whole = file is not None and file.size == done.shard.size and file.crc32c in (None, done.shard.crc32c)
+    return done.shard if whole and done.task == task.digest and not done.skipped else None
+
+
+def _read_done(folder: str, name: str) -> _Done:
+    task, shard, report = json.loads(storage.read(storage.join(folder, name)))
+    return _Done(task, Shard(**shard), report)
+
+
+def _reports(folder: str) -> Iterator[tuple[str, str, str, str]]:
+    for name in sorted(storage.files(folder)):
+        if name.endswith(_DONE):
+            yield from _read_done(folder, name).report
+
+
+def _write_shard(task: _Task) -> Shard:
+    report, blocks, records = [], [], 0
+    crc32c = google_crc32c.Checksum()
+    with _published(task.folder) as (file, publish):
         for image_id, path, label in task.images:
             try:
-                encoded, height, width = jpeg(path)
+                image = jpeg(storage.read(path), max_side=task.max_side, check=task.check)
             except GlrError as error:
-                if not task.skip_bad:
-                    advice = "replace it, or leave such images out with on_bad_image=skip"
-                    raise GlrError(f"{error}; {advice}") from error
-                bad.append((image_id, str(path), str(error)))
+                report.append((image_id, path, "skipped", str(error)))
                 continue
-            file.write(framed(example(encoded, height, width, image_id, label)))
+            if image.converted:
+                report.append((image_id, path, "converted", image.converted))
+            if records % BLOCK == 0:
+                blocks.append(file.tell())
+            record = framed(example(image.encoded, image.height, image.width, image_id, label))
+            file.write(record)
+            crc32c.update(record)
             records += 1
-    named = task.file.rename(task.file.with_name(f"{task.file.name}-{records}.tfrec"))
-    return Shard(named.name, records, named.stat().st_size, checksum(named)), bad
-
-
-def jpeg(path: Path) -> tuple[bytes, int, int]:
-    """An image file as an RGB JPEG: its bytes, height and width in pixels.
-
-    Raises:
-        GlrError: it cannot be decoded.
-    """
-    encoded = path.read_bytes()
-    try:
-        with PIL.Image.open(io.BytesIO(encoded)) as image:
-            image.load()
-            if image.format != "JPEG" or image.mode != "RGB":
-                converted = io.BytesIO()
-                image.convert("RGB").save(converted, "JPEG", quality=95)
-                encoded = converted.getvalue()
-            return encoded, image.height, image.width
-    except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError) as error:
-        reason = "it is empty" if not encoded else str(error)
-        raise GlrError(f"{path} cannot be decoded ({reason})") from error
-
-
-def _check_solutions(listing: Listing) -> None:
-    """Refuse solutions that name unknown images, or leave a query out."""
-    queries = {photo.id for photo in listing.photos["query"]}
-    index = {photo.id for photo in listing.photos["index"]}
-    named = {"query": dict.fromkeys(row[0] for row in listing.retrieval + listing.recognition)}
-    if unsolved := next((query for query in queries if query not in named["query"]), None):
-        raise GlrError(f"the query image {unsolved} is in no solution; the solutions must name every query")
-    named["index"] = dict.fromkeys(i for row in listing.retrieval for i in row[1].split() if i != "None")
-    for split, known in (("query", queries), ("index", index)):
-        if unknown := next((image_id for image_id in named[split] if image_id not in known), None):
-            raise GlrError(f"a solution names the {split} image {unknown}, which is not among the {split} images")
-
-
-def _write_solutions(folder: Path, listing: Listing, unreadable: set[str]) -> None:
-    queries = {photo.id for photo in listing.photos["query"]} - unreadable
-    index = {photo.id for photo in listing.photos["index"]} - unreadable
-    retrieval = [
-        (image_id, " ".join(a for a in answers.split() if a in index) if unreadable else answers, usage)
-        for image_id, answers, usage in listing.retrieval
-        if image_id in queries
-    ]
-    recognition = [row for row in listing.recognition if row[0] in queries]
-    for name, rows in (("retrieval", retrieval), ("recognition", recognition)):
-        file = folder / f"{name}_solution.csv"
-        _write_csv(file, ("id", "images" if name == "retrieval" else "landmarks", "Usage"), rows)
-        read_solution(file)
-
-
-def _write_csv(file: Path, header: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> None:
-    with file.open("w", newline="") as opened:
-        writer = csv.writer(opened, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)
+        name = f"{task.name}-{records}.tfrec"
+        shard = Shard(name, records, file.tell(), crc32c.hexdigest().decode(), blocks)
+        publish(name)
+    note = json.dumps([task.digest, asdict(shard), report]).encode()
+    storage.write(storage.join(task.folder, f"{task.name}{_DONE}"), note, overwrite=True)
+    return shard
 
 
 @contextmanager
-def _all_or_nothing(path: Path):
-    """A folder to fill beside `path`, renamed to it at the end, removed on any failure."""
-    folder = path.with_name(f"{path.name}.partial")
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+def _published(folder: str) -> Iterator[tuple[BinaryIO, Callable[[str], None]]]:
+    """A file to write, and what puts it into the folder under its name when it is whole."""
+    bucket = storage.is_bucket(folder)
+    with tempfile.TemporaryDirectory(prefix=".writing-", dir=None if bucket else folder) as place:
+        staging = Path(place) / "file"
+        with staging.open("wb") as file:
+
+            def publish(name: str) -> None:
+                file.flush()
+                os.fsync(file.fileno())
+                if bucket:
+                    storage.upload([(staging, storage.join(folder, name))], overwrite=True)
+                else:
+                    staging.replace(Path(folder) / name)
+
+            yield file, publish
+
+
+@contextmanager
+def _processes(count: int) -> Iterator[ProcessPoolExecutor]:
+    # spawn: the caller may have threads (TensorFlow's) that a fork would copy in a broken state.
+    pool = ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), _begin_worker)
     try:
-        yield folder
-        folder.rename(path)
-    except OSError as error:
-        # A failed write does not say where: a full disk, a quota.
-        raise GlrError(f"{error.filename or path}: {error.strerror}; nothing was written") from error
+        yield pool
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        pool.shutdown(cancel_futures=True)
+
+
+def _begin_worker() -> None:
+    # Ctrl-C reaches every process: the parent lets shards that are begun be finished. A parent that was killed
+    # can tell nobody.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def watch() -> None:
+        parent = multiprocessing.parent_process()
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _check_images(
+    shards: dict[str, list[Shard]], skipped: list[tuple[str, str, str, str]], skip_bad: bool, folder: str
+) -> None:
+    if skipped and not skip_bad:
+        _, file, _, reason = skipped[0]
+        count = f"{len(skipped)} images are" if len(skipped) > 1 else "1 image is"
+        raise GlrError(
+            f"{file}: {reason} ({count} bad, see {storage.join(folder, _REPORT)}); replace what is listed there, or "
+            "leave it out with on_bad_image=skip; all else is kept, so that it need not be done again"
+        )
+    for split, written in shards.items():
+        if not sum(shard.records for shard in written):
+            raise GlrError(f"no image of the {split} split could be read")
+
+
+def _write_solutions(folder: str, catalog: Catalog, skipped: Container[str]) -> None:
+    """Write the solutions without the images that were left out."""
+    for task, column in TASKS.items():
+        rows = (
+            (query, _kept(answers, skipped) if task == "retrieval" else answers, usage)
+            for query, answers, usage in catalog.answers(task)
+            if query not in skipped
+        )
+        file = _write_csv(folder, f"{task}_solution.csv", ("id", column, "Usage"), rows)
+        read_solution(file)
+
+
+def _kept(answers: str, skipped: Container[str]) -> str:
+    return " ".join(image_id for image_id in answers.split() if image_id not in skipped) or "None"
+
+
+def _write_csv(folder: str, name: str, header: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> str:
+    with _published(folder) as (file, publish):
+        text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)
+        publish(name)
+        text.detach()
+    return storage.join(folder, name)
+
+
+def _clear(folder: str, shards: set[str]) -> None:
+    """Delete what only unfinished sets have: notes of finished shards, and shards of another try."""
+    for name in storage.files(folder):
+        if name.endswith(_DONE) or (re.fullmatch(r"\w+-\d{5}-of-\d{5}-\d+\.tfrec", name) and name not in shards):
+            storage.delete(storage.join(folder, name))
+
+
+@contextmanager
+def _unfinished(path: str) -> Iterator[str]:
+    """The folder to fill: `<path>.partial`, renamed to `path` when all is done; in a bucket `path` itself.
+
+    Raises:
+        GlrError: another process is filling it.
+    """
+    if storage.is_bucket(path):
+        yield path
+        return
+    folder = Path(f"{path}.partial")
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = folder / ".lock"
+    with lock.open("w") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise GlrError(f"{folder} is being written by another process; wait for it") from None
+        for left in folder.glob(".writing-*"):
+            shutil.rmtree(left)  # what a killed process was about
+        yield str(folder)
+        lock.unlink()
+        folder.rename(path)

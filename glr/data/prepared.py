@@ -1,14 +1,16 @@
 """A prepared data set: a folder of TFRecord shards with a manifest, and what it says about itself.
 
-manifest.json               counts, shards with sizes and checksums, classes, source
-train-00000-of-00002-900.tfrec, index-..., query-...     the last number is the count of records
+manifest.json               counts, shards with sizes, checksums and blocks, classes, how it was prepared
+train-00000-of-00002-900.tfrec, validation-..., index-..., query-...     the last number is the count of records
 relabeling.csv              new_label,old_label of the train classes
 index.csv                   id,landmark_id of the index images
 retrieval_solution.csv      id,images,Usage
 recognition_solution.csv    id,landmarks,Usage
+image_report.csv            id,file,what,reason of the images that were converted or skipped
 """
 
 import csv
+import io
 import json
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -17,39 +19,54 @@ from typing import Any
 
 import google_crc32c
 
+from glr import storage
+from glr.data import tfrecord
 from glr.errors import GlrError
-from glr.storage import checksum
 
-# Up to this size a set's checksums are verified whenever it is opened; beyond, sizes and each record's own checksum.
+MANIFEST = "manifest.json"
+# Records in a block, the stretch of a shard that is read at once: some 6 MB of GLDv2.
+BLOCK = 64
+# Up to this size a local set's checksums are verified whenever it is opened; beyond, sizes and each record's own
+# checksum. A bucket knows its files' checksums.
 CHECKSUMS_UP_TO = 2**30
+_AGAIN = "copy it again, or prepare the data set again"
 
 
 @dataclass(frozen=True)
 class Shard:
-    """A TFRecord file: its name, count of records, size in bytes and CRC32C (hexadecimal)."""
+    """A TFRecord file: its name, count of records, size in bytes, CRC32C (hexadecimal), and where its blocks begin."""
 
     file: str
     records: int
     size: int
     crc32c: str
+    blocks: list[int]
 
 
 class PreparedData:
-    """A folder that `prepare` wrote, verified.
+    """A folder, local or in a bucket, that `prepare` wrote, verified.
+
+    Attributes:
+        path: the folder.
+        classes: how many the train images have.
+        block: records in a block.
+        settings: how the set was prepared, by name; those of the source by `source.<name>`.
+        shards: of each split.
 
     Raises:
         GlrError: the folder or a file of it is missing, or differs from the manifest.
     """
 
     def __init__(self, path: str | Path):
-        self.path = Path(path)
-        manifest = self.path / "manifest.json"
-        if not manifest.is_file():
+        self.path = str(path)
+        manifest = storage.join(self.path, MANIFEST)
+        if not storage.exists(manifest):
             raise GlrError(f"{self.path} holds no prepared data set; make it with python -m glr.prepare data=...")
         try:
-            content = json.loads(manifest.read_text())
+            content = json.loads(storage.read(manifest))
             self.classes: int = content["classes"]
-            self.source: dict[str, Any] = content["source"]
+            self.block: int = content["block"]
+            self.settings: dict[str, Any] = content["settings"]
             self.shards = {split: [Shard(**shard) for shard in shards] for split, shards in content["shards"].items()}
         except (ValueError, KeyError, TypeError) as error:
             raise GlrError(
@@ -58,33 +75,53 @@ class PreparedData:
         self._verify()
 
     def _verify(self) -> None:
+        there = storage.files(self.path)
         shards = [shard for split in self.shards.values() for shard in split]
         with_checksums = sum(shard.size for shard in shards) <= CHECKSUMS_UP_TO
         for shard in shards:
-            file = self.path / shard.file
-            if not file.is_file():
-                raise GlrError(f"{file} is missing; copy it again, or prepare the data set again")
-            if file.stat().st_size != shard.size:
-                raise GlrError(
-                    f"{file} has {file.stat().st_size:,} bytes, the manifest says {shard.size:,}; "
-                    "copy it again, or prepare the data set again"
-                )
-            if with_checksums and checksum(file) != shard.crc32c:
-                raise GlrError(f"{file} is damaged (wrong checksum); copy it again, or prepare the data set again")
+            file = self.file(shard.file)
+            found = there.get(shard.file)
+            if found is None:
+                raise GlrError(f"{file} is missing; {_AGAIN}")
+            if found.size != shard.size:
+                raise GlrError(f"{file} has {found.size:,} bytes, the manifest says {shard.size:,}; {_AGAIN}")
+            crc32c = found.crc32c or (with_checksums and storage.checksum(Path(file)))
+            if crc32c and crc32c != shard.crc32c:
+                raise GlrError(f"{file} is damaged (wrong checksum); {_AGAIN}")
+
+    def file(self, name: str) -> str:
+        """The path of one of the set's files."""
+        return storage.join(self.path, name)
 
     def images(self, split: str) -> int:
-        """The number of images of `train`, `index` or `query`."""
-        return sum(shard.records for shard in self.shards[split])
+        """The number of images of `train`, `validation`, `index` or `query`."""
+        return sum(shard.records for shard in self.shards.get(split, []))
 
     def files(self, split: str) -> list[str]:
         """The paths of a split's shards, in order."""
-        return [str(self.path / shard.file) for shard in self.shards[split]]
+        return [self.file(shard.file) for shard in self.shards[split]]
+
+    def read_block(self, shard: Shard, block: int) -> list[tuple[int, bytes]]:
+        """Read a block: (byte offset in the shard, record).
+
+        Raises:
+            GlrError: it is cut off or damaged; names the shard and the offset.
+        """
+        file, start = self.file(shard.file), shard.blocks[block]
+        end = shard.blocks[block + 1] if block + 1 < len(shard.blocks) else shard.size
+        records = tfrecord.split(storage.read(file, start, end), file, start)
+        expected = min(self.block, shard.records - block * self.block)
+        if len(records) != expected:
+            raise GlrError(
+                f"{file} has {len(records)} records from byte {start} on, the manifest says {expected}; {_AGAIN}"
+            )
+        return records
 
     @cached_property
     def index_classes(self) -> dict[str, str]:
         """The class of each index image, by id."""
-        with (self.path / "index.csv").open(newline="") as file:
-            return {row["id"]: row["landmark_id"] for row in csv.DictReader(file)}
+        text = io.StringIO(storage.read(self.file("index.csv")).decode(), newline="")
+        return {row["id"]: row["landmark_id"] for row in csv.DictReader(text)}
 
     @property
     def digest(self) -> str:
@@ -92,14 +129,15 @@ class PreparedData:
         text = json.dumps({split: [asdict(shard) for shard in shards] for split, shards in self.shards.items()})
         return google_crc32c.Checksum(text.encode()).hexdigest().decode()
 
-    def check_source(self, source: dict[str, Any]) -> None:
-        """Refuse a run that asks for another source than this set was made from.
+    def check_settings(self, settings: dict[str, Any]) -> None:
+        """Refuse a run that asks for another data set than this: settings as in `settings`; null is not compared.
 
-        A setting that is null in the run's config is not compared.
+        Raises:
+            GlrError: names the first difference.
         """
-        for key, value in source.items():
-            if value is not None and self.source.get(key) != value:
+        for key, value in settings.items():
+            if value is not None and self.settings.get(key) != value:
                 raise GlrError(
-                    f"{self.path} was prepared with data.source.{key}={self.source.get(key)}, this run says {value}; "
+                    f"{self.path} was prepared with data.{key}={self.settings.get(key)}, this run says {value}; "
                     "give data.path another folder, or delete this one"
                 )

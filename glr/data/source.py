@@ -5,34 +5,28 @@ import json
 import os
 import random
 import sys
+import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import cycle
+from contextlib import contextmanager
+from itertools import cycle, groupby
+from operator import itemgetter
 from pathlib import Path
+from typing import Protocol
 
+from glr import storage
+from glr.data.catalog import Catalog, Photo
 from glr.data.demo import generation
 from glr.errors import GlrError
 
-SPLITS = ("train", "index", "query")
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff"}
 
 
-@dataclass(frozen=True)
-class Photo:
-    """One image: its id, its file, and its class by the source's own name (None: unknown)."""
+class Source(Protocol):
+    """What can be prepared."""
 
-    id: str
-    path: Path
-    landmark: str | None
-
-
-@dataclass(frozen=True)
-class Listing:
-    """All that a source holds: the photos of each split, and the solutions as CSV rows (id, answers, Usage)."""
-
-    photos: dict[str, list[Photo]]
-    retrieval: list[tuple[str, str, str]]
-    recognition: list[tuple[str, str, str]]
+    def fill(self, catalog: Catalog) -> None:
+        """Put the photos of the splits train, index and query, and the solutions, into a catalogue."""
+        ...
 
 
 class CsvSource:
@@ -58,46 +52,58 @@ class CsvSource:
     ):
         if path is None:
             raise GlrError("data.source.path: give the folder that holds the CSVs and the images")
-        self.path = Path(path)
+        self.path = path
         self.files = {
             "train": (train_csv, train_images),
             "index": (index_csv, index_images),
             "query": (query_csv, query_images),
         }
-        self.solutions = (retrieval_solution, recognition_solution)
+        self.solutions = {"retrieval": retrieval_solution, "recognition": recognition_solution}
 
-    def listing(self) -> Listing:
+    def fill(self, catalog: Catalog) -> None:
         """Read the CSVs and find every image that they name.
 
         Raises:
             GlrError: a CSV, a column or an image is missing, or an id stands twice.
         """
-        photos = {split: self._photos(*files) for split, files in self.files.items()}
-        retrieval, recognition = (_solution(self.path / name) for name in self.solutions)
-        return Listing(photos, retrieval, recognition)
+        for split, files in self.files.items():
+            catalog.add(split, self._photos(*files))
+        for task, name in self.solutions.items():
+            catalog.answer(task, _solution(storage.join(self.path, name)))
 
-    def _photos(self, csv_name: str, images: str) -> list[Photo]:
-        file, folder = self.path / csv_name, self.path / images
-        photos: dict[str, Photo] = {}
-        missing: list[tuple[int, str]] = []
+    def _photos(self, csv_name: str, images: str) -> Iterator[Photo]:
+        file, folder = storage.join(self.path, csv_name), storage.join(self.path, images)
+        find = _Finder(folder)
+        missing, first, count = 0, "", 0
         for line, row in _rows(file):
+            where = f"{file}, line {line}"
             for image_id in row["images"].split() if "images" in row else [row.get("id", "")]:
                 if not image_id:
-                    raise GlrError(f"{file}, line {line}: no id; the columns id,landmark_id or landmark_id,images")
-                if image_id in photos:
-                    raise GlrError(f"{file}, line {line}: the id {image_id} stands there twice")
-                path = next((p for p in _places(folder, image_id) if p.is_file()), None)
-                if path is None:
-                    missing.append((line, image_id))
-                else:
-                    photos[image_id] = Photo(image_id, path, row.get("landmark_id") or None)
+                    raise GlrError(f"{where}: no id; the columns id,landmark_id or landmark_id,images")
+                count += 1
+                if (path := find(image_id)) is not None:
+                    yield Photo(image_id, path, row.get("landmark_id") or None, where)
+                    continue
+                missing += 1
+                first = first or f"{where}: no image {' or '.join(_places(folder, image_id))}"
         if missing:
-            line, image_id = missing[0]
-            raise GlrError(
-                f"{file}, line {line}: no image {_places(folder, image_id)[0]} or {_places(folder, image_id)[1]} "
-                f"({len(missing)} of {len(missing) + len(photos)} images are missing)"
-            )
-        return list(photos.values())
+            raise GlrError(f"{first} ({missing} of {count} images are missing)")
+
+
+class _Finder:
+    """Finds images by id: on a disk by looking, in a bucket by the layout that the first one has."""
+
+    def __init__(self, folder: str):
+        self._folder = folder
+        self._layout: int | None = None
+
+    def __call__(self, image_id: str) -> str | None:
+        places = _places(self._folder, image_id)
+        if not storage.is_bucket(self._folder):
+            return next((place for place in places if os.path.isfile(place)), None)  # noqa: PTH113 (millions of times)
+        if self._layout is None:
+            self._layout = next((number for number, place in enumerate(places) if storage.exists(place)), None)
+        return None if self._layout is None else places[self._layout]
 
 
 class DemoSource(CsvSource):
@@ -140,21 +146,21 @@ class DemoSource(CsvSource):
             "photo_size": photo_size,
         }
 
-    def listing(self) -> Listing:
+    def fill(self, catalog: Catalog) -> None:
         """Draw the photos unless they are there, and list them.
 
         Raises:
             GlrError: the folder holds photos drawn with other settings, or other files.
         """
-        made = self.path / generation.SETTINGS
+        made = Path(self.path) / generation.SETTINGS
         if not made.is_file():
-            generation.generate(self.path, **self.settings, workers=os.cpu_count() or 1)
+            generation.generate(Path(self.path), **self.settings, workers=os.cpu_count() or 1)
         elif json.loads(made.read_text()) != self.settings:
             raise GlrError(
                 f"{self.path} holds demo photos drawn with other settings ({made}); "
                 "give data.source.path another folder, or delete this one"
             )
-        return super().listing()
+        super().fill(catalog)
 
 
 class FolderSource:
@@ -170,77 +176,95 @@ class FolderSource:
         for name, share in (("retrieval_classes", retrieval_classes), ("query_images", query_images)):
             if not 0 < share < 1:
                 raise ValueError(f"{name}={share}: a share between 0 and 1")
-        self.path = Path(path)
+        self.path = path
         self.retrieval_classes = retrieval_classes
         self.query_images = query_images
         self.seed = seed
 
-    def listing(self) -> Listing:
+    def fill(self, catalog: Catalog) -> None:
         """Find the images and draw the splits.
 
         Raises:
             GlrError: no such folder, or too few classes or images to split.
         """
-        if not self.path.is_dir():
-            raise GlrError(f"data.source.path={self.path}: no such folder")
-        classes = {}
-        for folder in sorted(p for p in self.path.iterdir() if p.is_dir()):
-            files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
-            if files:
-                classes[_unspaced(folder.name)] = files
+        names = [name for name, files in self._classes() if files]
         draw = random.Random(self.seed)
-        retrieval_names = draw.sample(list(classes), round(len(classes) * self.retrieval_classes))
-        if not retrieval_names or len(retrieval_names) > len(classes) - 2:
+        retrieval = set(draw.sample(names, round(len(names) * self.retrieval_classes)))
+        if not retrieval or len(retrieval) > len(names) - 2:
             raise GlrError(
-                f"{self.path}: {len(classes)} class folders with images; at least 2 to train on and one for retrieval "
+                f"{self.path}: {len(names)} class folders with images; at least 2 to train on and one for retrieval "
                 f"are needed (data.source.retrieval_classes={self.retrieval_classes})"
             )
-        photos: dict[str, list[Photo]] = {split: [] for split in SPLITS}
-        retrieval, recognition = [], []
         usages = cycle(("Public", "Private"))
-        for name, files in classes.items():
-            members = [Photo(_unspaced(f.relative_to(self.path).as_posix()), f, name) for f in files]
-            if name not in retrieval_names:
-                photos["train"] += members
+        for name, files in self._classes():
+            folder = storage.join(self.path, name)
+            landmark = _unspaced(name)
+            members = [Photo(f"{landmark}/{_unspaced(f)}", storage.join(folder, f), landmark, folder) for f in files]
+            if name not in retrieval:
+                catalog.add("train", members)
                 continue
             if len(members) < 2:
-                raise GlrError(f"{self.path / name}: a retrieval class needs 2 images, an index image and a query")
+                raise GlrError(f"{folder}: a retrieval class needs 2 images, an index image and a query")
             draw.shuffle(members)
             count = min(max(1, round(len(members) * self.query_images)), len(members) - 1)
             queries, index = members[:count], members[count:]
-            photos["index"] += index
-            photos["query"] += [Photo(photo.id, photo.path, None) for photo in queries]
+            catalog.add("index", index)
+            catalog.add("query", queries)
             relevant = " ".join(photo.id for photo in index)
-            for photo in queries:
-                usage = next(usages)
-                retrieval.append((photo.id, relevant, usage))
-                recognition.append((photo.id, name, usage))
-        return Listing(photos, retrieval, recognition)
+            usage = [next(usages) for _ in queries]
+            catalog.answer("retrieval", ((p.id, relevant, u) for p, u in zip(queries, usage, strict=True)))
+            catalog.answer("recognition", ((p.id, landmark, u) for p, u in zip(queries, usage, strict=True)))
+
+    def _classes(self) -> Iterator[tuple[str, list[str]]]:
+        """Yield each class folder and the images below it, both in the order of their names."""
+        if storage.is_bucket(self.path):
+            below = sorted(name.split("/", 1) for name in storage.files(self.path) if "/" in name)
+            for folder, names in groupby(below, key=itemgetter(0)):
+                yield folder, [name for _, name in names if _is_image(name)]
+            return
+        if not Path(self.path).is_dir():
+            raise GlrError(f"data.source.path={self.path}: no such folder")
+        for folder in sorted(p for p in Path(self.path).iterdir() if p.is_dir()):
+            files = sorted(p for p in folder.rglob("*") if _is_image(p.name))
+            yield folder.name, [file.relative_to(folder).as_posix() for file in files]
+
+
+def _is_image(name: str) -> bool:
+    return Path(name).suffix.lower() in IMAGE_SUFFIXES
 
 
 def _unspaced(name: str) -> str:
     return "_".join(name.split())
 
 
-def _places(folder: Path, image_id: str) -> tuple[Path, Path]:
+def _places(folder: str, image_id: str) -> tuple[str, str]:
     name = f"{image_id}.jpg"
-    return folder.joinpath(*image_id[:3], name), folder / name
+    return storage.join(folder, *image_id[:3], name), storage.join(folder, name)
 
 
-def _rows(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
+def _rows(file: str) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield (line number, row) of a CSV with a header."""
-    if not file.is_file():
+    if not storage.exists(file):
         raise GlrError(f"{file}: no such file; data.source names the CSVs it expects")
     csv.field_size_limit(sys.maxsize)  # a class of the cleaned set can have thousands of images in one field
-    with file.open(newline="") as opened:
+    with _local(file) as path, path.open(newline="", encoding="utf-8-sig") as opened:
         yield from enumerate(csv.DictReader(opened, restval=""), start=2)
 
 
-def _solution(file: Path) -> list[tuple[str, str, str]]:
-    rows = []
+@contextmanager
+def _local(file: str) -> Iterator[Path]:
+    """A file on disk, downloaded for the time being where it is in a bucket."""
+    if not storage.is_bucket(file):
+        yield Path(file)
+        return
+    with tempfile.TemporaryDirectory(prefix="glr-") as folder:
+        storage.download([(file, Path(folder) / "file")])
+        yield Path(folder) / "file"
+
+
+def _solution(file: str) -> Iterator[tuple[str, str, str]]:
     for line, row in _rows(file):
         answers = row.get("images", row.get("landmarks"))
         if answers is None or "id" not in row or "Usage" not in row:
             raise GlrError(f"{file}, line {line}: the columns id,images,Usage or id,landmarks,Usage are needed")
-        rows.append((row["id"], answers, row["Usage"]))
-    return rows
+        yield row["id"], answers, row["Usage"]

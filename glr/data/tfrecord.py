@@ -6,7 +6,7 @@ serialised `tf.train.Example`. Importing TensorFlow takes longer than writing a 
 
 import struct
 from collections.abc import Iterator
-from pathlib import Path
+from typing import Any, NamedTuple
 
 import google_crc32c
 
@@ -42,28 +42,105 @@ def framed(record: bytes) -> bytes:
     return length + _masked_crc(length) + record + _masked_crc(record)
 
 
-def read(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Yield (byte offset, record) of a TFRecord file.
+def split(data: bytes, file: str, start: int = 0) -> list[tuple[int, bytes]]:
+    """Take the records out of a stretch of a TFRecord file.
+
+    Args:
+        data: the stretch, of whole records.
+        file: its name, for messages.
+        start: where in the file it begins, bytes.
+
+    Returns:
+        (byte offset in the file, record).
 
     Raises:
-        GlrError: the file is cut off or a checksum does not hold; names the file and the record's offset.
+        GlrError: the stretch is cut off or a checksum does not hold; names the file and the record's offset.
     """
-    with path.open("rb") as file:
-        offset = 0
-        while header := file.read(12):
-            where = f"{path}: the record at byte {offset}"
-            if len(header) < 12:
-                raise GlrError(f"{where} is cut off; copy or prepare this shard again")
-            if header[8:] != _masked_crc(header[:8]):
-                raise GlrError(f"{where} is damaged (its length's checksum is wrong); copy or prepare this shard again")
-            (length,) = struct.unpack("<Q", header[:8])
-            record, checksum = file.read(length), file.read(4)
-            if len(checksum) < 4:
-                raise GlrError(f"{where} is cut off; copy or prepare this shard again")
-            if checksum != _masked_crc(record):
-                raise GlrError(f"{where} is damaged (its checksum is wrong); copy or prepare this shard again")
-            yield offset, record
-            offset += 16 + length
+    records, at = [], 0
+    while at < len(data):
+        where = f"{file}: the record at byte {start + at}"
+        header = data[at : at + 12]
+        if len(header) < 12:
+            raise GlrError(f"{where} is cut off; copy or prepare this shard again")
+        if header[8:] != _masked_crc(header[:8]):
+            raise GlrError(f"{where} is damaged (its length's checksum is wrong); copy or prepare this shard again")
+        end = at + 12 + int.from_bytes(header[:8], "little")
+        record, checksum = data[at + 12 : end], data[end : end + 4]
+        if len(checksum) < 4:
+            raise GlrError(f"{where} is cut off; copy or prepare this shard again")
+        if checksum != _masked_crc(record):
+            raise GlrError(f"{where} is damaged (its checksum is wrong); copy or prepare this shard again")
+        records.append((start + at, record))
+        at = end + 4
+    return records
+
+
+_WANTED = (b"image/id", b"image/class/label", b"image/encoded")
+
+
+class Image(NamedTuple):
+    """What training and evaluation need of a record."""
+
+    id: str
+    label: int
+    encoded: memoryview
+
+
+def parse(record: bytes) -> Image:
+    """Read a serialised `tf.train.Example` in DELF's schema, whoever wrote it.
+
+    Raises:
+        ValueError: it is none, or a feature is missing.
+    """
+    found: dict[bytes, Any] = {}
+    try:
+        for _, features in _fields(memoryview(record)):
+            for _, entry in _fields(features):
+                key, value = (content for _, content in _fields(entry))
+                # A feature holds a list (of bytes, or of numbers); wanted is the list's first value.
+                if (name := bytes(key)) in _WANTED:
+                    _, values = next(_fields(value))
+                    found[name] = next(_fields(values))[1]
+        if missing := [name.decode() for name in _WANTED if name not in found]:
+            raise ValueError(f"it has no {', '.join(missing)}")
+        name, label, encoded = (found[name] for name in _WANTED)
+        return Image(str(name, "utf-8"), _signed(label), encoded)
+    except (IndexError, TypeError, StopIteration, UnicodeDecodeError) as error:
+        raise ValueError("it is no tf.train.Example with an image") from error
+
+
+def _fields(message: memoryview) -> Iterator[tuple[int, Any]]:
+    """Yield (number, content) of a message's fields: a view of bytes, or an integer."""
+    at, end = 0, len(message)
+    while at < end:
+        tag, at = _number(message, at)
+        content, at = _number(message, at)
+        if tag & 7 == 2:
+            content, at = message[at : at + content], at + content
+        elif tag & 7:
+            raise TypeError(f"unexpected wire type {tag & 7}")
+        yield tag >> 3, content
+
+
+def _number(message: memoryview, at: int) -> tuple[int, int]:
+    value = message[at]
+    at += 1
+    if value < 128:
+        return value, at
+    value, shift = value & 127, 7
+    while True:
+        byte = message[at]
+        at += 1
+        value |= (byte & 127) << shift
+        if byte < 128:
+            return value, at
+        shift += 7
+
+
+def _signed(number: Any) -> int:
+    # A list of integers is packed (bytes) or one by one, as its writer chose.
+    value = number if isinstance(number, int) else _number(number, 0)[0]
+    return value - 2**64 if value >= 2**63 else value
 
 
 def _masked_crc(data: bytes) -> bytes:

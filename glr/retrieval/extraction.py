@@ -1,11 +1,13 @@
 """Extraction: images to descriptors, in batches of one fixed size."""
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
+
+Name = TypeVar("Name")
 
 
 class Extractor:
@@ -24,26 +26,26 @@ class Extractor:
         self._compiled = tf.function(lambda parts: strategy.gather(strategy.run(describe, (parts,)), axis=0))
 
     def __call__(
-        self, batches: Iterable[tuple[list[str], np.ndarray]], images: int, name: str
-    ) -> tuple[list[str], np.ndarray]:
+        self, batches: Iterable[tuple[list[Name], np.ndarray]], images: int, name: str
+    ) -> tuple[list[Name], np.ndarray]:
         """Describe every image.
 
         Args:
-            batches: (ids, images uint8 [B, S, S, 3]), B at most `batch_size`.
+            batches: (what names each image, images uint8 [B, S, S, 3]), B at most `batch_size`.
             images: how many there are, for the progress bar.
             name: the progress bar's.
 
         Returns:
-            The ids, and descriptors float32 [N, D] in the same order.
+            The names, and descriptors float32 [N, D] in the same order.
         """
-        all_ids: list[str] = []
+        names: list[Name] = []
         blocks: list[np.ndarray] = []
         with tqdm(total=images, unit=" images", desc=name, leave=False, disable=None) as bar:
-            for ids, pixels in batches:
-                blocks.append(self._describe(pixels)[: len(ids)])
-                all_ids += ids
-                bar.update(len(ids))
-        return all_ids, np.concatenate(blocks)
+            for some, pixels in batches:
+                blocks.append(self._describe(pixels)[: len(some)])
+                names += some
+                bar.update(len(some))
+        return names, np.concatenate(blocks)
 
     def _describe(self, pixels: np.ndarray) -> np.ndarray:
         # Every call has the same shape: a smaller batch is filled up with black images.

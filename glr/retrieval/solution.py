@@ -1,10 +1,12 @@
 """Solutions of a retrieval task: what is right for each query, and in which split it counts."""
 
 import csv
+import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from glr import storage
 from glr.errors import GlrError
 
 SPLITS = ("Public", "Private")
@@ -34,19 +36,18 @@ def read_solution(source: str | Path | Iterable[str]) -> Solution:
     Several values are separated by blanks; empty or `None` stands for none.
 
     Args:
-        source: a path, or an open text file (any lines; its `name`, where it has one, stands in messages).
+        source: a path, local or gs://, or an open text file (any lines; its `name`, if it has one, stands in messages).
 
     Raises:
         GlrError: the file or a column is missing, the file is no text, an id is empty or stands twice, a Usage
             is unknown, or Public or Private has nothing to score.
     """
-    if isinstance(source, str | Path):
-        if not Path(source).is_file():
-            raise GlrError(f"{source}: no such file; it should be a solution CSV")
-        with Path(source).open(newline="", encoding="utf-8-sig") as lines:
-            return read_solution(lines)
-    name = getattr(source, "name", "solution")
+    name = str(source) if isinstance(source, str | Path) else getattr(source, "name", "solution")
     try:
+        if isinstance(source, str | Path):
+            if not storage.exists(source):
+                raise GlrError(f"{source}: no such file; it should be a solution CSV")
+            source = io.StringIO(storage.read(source).decode("utf-8-sig"), newline="")
         return _parse(source, name)
     except (csv.Error, UnicodeDecodeError) as error:
         raise GlrError(f"{name}: cannot be read as a CSV ({error})") from error

@@ -11,13 +11,14 @@ import tensorflow as tf
 from omegaconf import DictConfig
 
 from glr.config.component import build
-from glr.data.pipeline import explain, train_batches
+from glr.data.pipeline import TrainPipeline
 from glr.data.prepared import PreparedData
 from glr.errors import GlrError
 from glr.evaluator import Evaluator
 from glr.model import RetrievalModel
 from glr.retrieval.extraction import Extractor
 from glr.tracking.run import Run
+from glr.training.feed import Feed
 from glr.training.loop import epochs
 from glr.training.plot import plot_schedule
 from glr.training.step import TrainStep
@@ -46,17 +47,20 @@ def train(config: DictConfig, data: PreparedData, run: Run, weights: Path | None
     replicas = strategy.num_replicas_in_sync
     if batch_size % replicas:
         raise GlrError(f"train.batch_size={batch_size} is the global batch; give a multiple of the {replicas} replicas")
-    batches = train_batches(
+    validation = "validation" in data.shards
+    if config.data.train_on_validation and not validation:
+        raise GlrError(f"data.train_on_validation=true, but {data.path} was prepared without data.validation_share")
+    pipeline = TrainPipeline(
         data,
         build(config.augment),
+        splits=("train", "validation") if config.data.train_on_validation else ("train",),
         image_size=config.data.image_size,
         batch_size=batch_size,
-        epochs=last,
         seed=config.seed,
         shuffle_buffer=config.data.shuffle_buffer,
         parallelism=config.data.parallelism,
     )
-    steps_per_epoch = data.images("train") // batch_size
+    steps_per_epoch = pipeline.steps_per_epoch
     total_steps = last * steps_per_epoch
     schedule = build(config.schedule, steps_per_epoch=steps_per_epoch, total_steps=total_steps)
     with strategy.scope():
@@ -73,13 +77,14 @@ def train(config: DictConfig, data: PreparedData, run: Run, weights: Path | None
         image_size=config.data.image_size,
         parallelism=config.data.parallelism,
         neighbors=config.evaluate.gap.neighbors,
+        head=model.head if validation and not config.data.train_on_validation else None,
     )
     trainable = sum(int(np.prod(weight.shape)) for weight in model.trainable_variables)
     run.tags({"device": _device(strategy), "replicas": replicas})
     run.params({"parameters": model.count_params(), "trainable_parameters": trainable, "classes": data.classes})
-    run.params({"train_images": data.images("train"), "steps_per_epoch": steps_per_epoch})
+    run.params({"train_images": pipeline.images, "steps_per_epoch": steps_per_epoch})
     print(
-        f"{data.images('train'):,} train images of {data.classes:,} classes, {data.images('index'):,} index images, "
+        f"{pipeline.images:,} train images of {data.classes:,} classes, {data.images('index'):,} index images, "
         f"{data.images('query'):,} queries\n"
         f"{model.count_params():,} parameters, {trainable:,} of them trained, on {_device(strategy)}\n"
         f"{last} epochs of {steps_per_epoch} steps of {batch_size} images"
@@ -96,33 +101,28 @@ def train(config: DictConfig, data: PreparedData, run: Run, weights: Path | None
             scores["untrained"] = evaluator()
             run.metrics({f"untrained/{name}": value for name, value in scores["untrained"].items()}, 0)
             print(f"untrained: {_shown(scores['untrained'], score)}")
-        iterator = iter(strategy.experimental_distribute_dataset(batches))
-        try:
-            for epoch, metrics in enumerate(
-                epochs(step, iterator, first=1, last=last, steps_per_epoch=steps_per_epoch), start=1
-            ):
-                line = (
-                    f"epoch {epoch}/{last}: loss {metrics['loss']:.4f}, accuracy {metrics['accuracy']:.4f}, "
-                    f"{metrics['images_per_second']:.0f} images/s"
-                )
-                every = config.evaluate.every
-                if epoch == last or (every is not None and epoch % every == 0):
-                    if epoch == last and config.optimizer.get("use_ema"):
-                        optimizer.finalize_variable_values(model.trainable_variables)
-                    scores["trained"] = evaluator()
-                    metrics |= scores["trained"]
-                    metrics |= {
-                        f"{usage}_score": scores["trained"][f"{usage}/{score}"] for usage in ("public", "private")
-                    }
-                    line += f"; {_shown(scores['trained'], score)}"
-                    if metrics["public_score"] > best:
-                        best = metrics["public_score"]
-                        metrics |= {"best_epoch": epoch, "best_public_score": best}
-                        model.save_weights(folder / "best.weights.h5")
-                run.metrics(metrics, epoch)
-                print(line)
-        except tf.errors.OpError as error:
-            raise explain(data, "train", error) from error
+        feed = Feed(pipeline, strategy, 0, total_steps)
+        for epoch, metrics in enumerate(
+            epochs(step, feed, first=1, last=last, steps_per_epoch=steps_per_epoch), start=1
+        ):
+            line = (
+                f"epoch {epoch}/{last}: loss {metrics['loss']:.4f}, accuracy {metrics['accuracy']:.4f}, "
+                f"{metrics['images_per_second']:.0f} images/s"
+            )
+            every = config.evaluate.every
+            if epoch == last or (every is not None and epoch % every == 0):
+                if epoch == last and config.optimizer.get("use_ema"):
+                    optimizer.finalize_variable_values(model.trainable_variables)
+                scores["trained"] = evaluator()
+                metrics |= scores["trained"]
+                metrics |= {f"{usage}_score": scores["trained"][f"{usage}/{score}"] for usage in ("public", "private")}
+                line += f"; {_shown(scores['trained'], score)}"
+                if metrics["public_score"] > best:
+                    best = metrics["public_score"]
+                    metrics |= {"best_epoch": epoch, "best_public_score": best}
+                    model.save_weights(folder / "best.weights.h5")
+            run.metrics(metrics, epoch)
+            print(line)
         model.save_weights(folder / "last.weights.h5")
         run.file(folder / "best.weights.h5", "weights")
         run.file(folder / "last.weights.h5", "weights")

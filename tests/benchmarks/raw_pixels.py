@@ -31,7 +31,7 @@ def main(path: str) -> None:
 
 def grey_pictures(data: PreparedData, split: str) -> tuple[list[str], np.ndarray]:
     batches = list(image_batches(data, split, image_size=SIDE, batch_size=256, parallelism=2))
-    ids = [image_id for names, _ in batches for image_id in names]
+    ids = [image_id for names, _ in batches for image_id, _ in names]
     return ids, np.concatenate([images for _, images in batches]).astype(np.float32).mean(-1).reshape(len(ids), -1)
 
 
@@ -46,8 +46,8 @@ def scored(data: PreparedData, described: dict[str, tuple[list[str], np.ndarray]
         index,
         query_ids,
         queries,
-        read_solution(data.path / "retrieval_solution.csv"),
-        read_solution(data.path / "recognition_solution.csv"),
+        read_solution(data.file("retrieval_solution.csv")),
+        read_solution(data.file("recognition_solution.csv")),
     )
 
 

@@ -1,43 +1,57 @@
-"""Prepared sets: what goes in comes out, checked; and nothing half-written whatever goes wrong."""
+"""Prepared sets: what goes in comes out, checked; what is interrupted continues, and nothing is half-written."""
 
 import csv
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import PIL.Image
 import pytest
 import tensorflow as tf
 
-from glr.data.preparation import jpeg, prepare
+from glr.data import preparation
+from glr.data.catalog import Catalog, Photo
+from glr.data.preparation import prepare
 from glr.data.prepared import PreparedData
-from glr.data.source import Listing, Photo
 from glr.errors import GlrError
-from tests.conftest import folder_source, no_file_beyond
+from tests.conftest import ROOT, folder_source, no_file_beyond
 
 
+@dataclass
 class Listed:
-    """A source that holds what it is given."""
+    """A source that holds what it is given: (id, class) of each split's photos, which lie in `folder`."""
 
-    def __init__(self, listing: Listing):
-        self._listing = listing
+    folder: Path
+    photos: dict[str, list[tuple[str, str | None]]]
+    retrieval: list[tuple[str, str, str]] = field(default_factory=list)
+    recognition: list[tuple[str, str, str]] = field(default_factory=list)
 
-    def listing(self) -> Listing:
-        return self._listing
-
-
-def listing_of(folder: Path, **photos: list[tuple[str, str | None]]) -> Listing:
-    paths = {split: [Photo(i, folder / f"{i}.jpg", name) for i, name in items] for split, items in photos.items()}
-    return Listing(paths, [("q", "i", "Public"), ("r", "i", "Private")], [("q", "5", "Public"), ("r", "5", "Private")])
+    def fill(self, catalog: Catalog) -> None:
+        for split, photos in self.photos.items():
+            catalog.add(split, (Photo(i, str(self.folder / f"{i}.jpg"), name, "list") for i, name in photos))
+        catalog.answer("retrieval", self.retrieval)
+        catalog.answer("recognition", self.recognition)
 
 
 @pytest.fixture
-def few(tmp_path: Path) -> Listing:
+def few(tmp_path: Path) -> Listed:
     for name in "abciqr":
         PIL.Image.fromarray(np.full((8, 9, 3), ord(name), np.uint8)).save(tmp_path / f"{name}.jpg")
-    return listing_of(
-        tmp_path, train=[("a", "20"), ("b", "3"), ("c", "20")], index=[("i", "5")], query=[("q", None), ("r", None)]
-    )
+    photos = {
+        "train": [("a", "20"), ("b", "3"), ("c", "20")],
+        "index": [("i", "5")],
+        "query": [("q", None), ("r", None)],
+    }
+    retrieval = [("q", "i", "Public"), ("r", "i", "Private")]
+    return Listed(tmp_path, photos, retrieval, [("q", "5", "Public"), ("r", "5", "Private")])
 
 
 def records(data: PreparedData, split: str) -> dict[str, tuple[bytes, int]]:
@@ -53,7 +67,7 @@ def records(data: PreparedData, split: str) -> dict[str, tuple[bytes, int]]:
 def test_everything_arrives(small_data: PreparedData, class_folders: Path):
     assert small_data.classes == 9
     assert {split: small_data.images(split) for split in small_data.shards} == {"train": 72, "index": 18, "query": 6}
-    with (small_data.path / "relabeling.csv").open() as file:
+    with Path(small_data.file("relabeling.csv")).open() as file:
         names = {int(row["new_label"]): row["old_label"] for row in csv.DictReader(file)}
     assert sorted(names) == list(range(9))
     train = records(small_data, "train")
@@ -77,31 +91,51 @@ def test_shards_are_named_with_their_counts_and_mixed(small_data: PreparedData):
         assert len(set(labels)) >= 6  # not one class behind the other
 
 
-def test_numeric_classes_are_numbered_in_their_order(few: Listing, tmp_path: Path):
-    data = prepare(Listed(few), tmp_path / "out", settings={})
-    assert (data.path / "relabeling.csv").read_text() == "new_label,old_label\n0,3\n1,20\n"
+def test_numeric_classes_are_numbered_in_their_order(few: Listed, tmp_path: Path):
+    data = prepare(few, tmp_path / "out", settings={})
+    assert Path(data.file("relabeling.csv")).read_text() == "new_label,old_label\n0,3\n1,20\n"
     assert {i: label for i, (_, label) in records(data, "train").items()} == {"a": 1, "b": 0, "c": 1}
+
+
+def contents(folder: str | Path) -> dict[str, bytes]:
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in Path(folder).rglob("*") if p.is_file()}
 
 
 def test_workers_and_repetition_write_the_same_bytes(class_folders: Path, small_data: PreparedData, tmp_path: Path):
     settings = {"path": str(class_folders), "seed": 3}
     again = prepare(folder_source(class_folders), tmp_path / "out", settings=settings, shard_images=25, workers=2)
-    files = sorted(p.name for p in small_data.path.iterdir())
-    assert files == sorted(p.name for p in again.path.iterdir())
-    assert all((again.path / name).read_bytes() == (small_data.path / name).read_bytes() for name in files)
+    assert contents(again.path) == contents(small_data.path)
+    assert not list(tmp_path.glob("*.partial"))
 
 
-@pytest.mark.parametrize("mode", ["L", "P", "CMYK", "RGBA", "1"])
-def test_what_is_no_rgb_jpeg_is_converted(tmp_path: Path, mode: str):
-    file = tmp_path / "image.jpg"
-    image = PIL.Image.fromarray(np.full((20, 10, 3), 200, np.uint8)).convert(mode)
-    image.save(file, "JPEG" if mode in {"L", "CMYK"} else "PNG")
-    encoded, height, width = jpeg(file)
-    assert (height, width) == (20, 10)
-    decoded = tf.io.decode_jpeg(encoded).numpy()
-    assert decoded.shape == (20, 10, 3)
-    # One bit per pixel is dithered: half-tones come back as black and white.
-    assert decoded.mean() == pytest.approx(200, abs=25 if mode == "1" else 4)
+def test_blocks_begin_where_the_manifest_says(class_folders: Path, tmp_path: Path):
+    data = prepare(folder_source(class_folders), tmp_path / "out", settings={})
+    (shard,) = data.shards["train"]
+    assert (shard.records, len(shard.blocks), shard.blocks[0]) == (72, 2, 0)
+    raw = [r.numpy() for r in tf.data.TFRecordDataset(data.files("train"))]
+    assert [record for block in (0, 1) for _, record in data.read_block(shard, block)] == raw
+
+
+def test_a_validation_split_has_the_same_classes(class_folders: Path, tmp_path: Path):
+    data = prepare(folder_source(class_folders), tmp_path / "out", settings={}, validation_share=0.25, shard_images=10)
+    train, validation = records(data, "train"), records(data, "validation")
+    assert not set(train) & set(validation)
+    assert {label for _, label in validation.values()} == {label for _, label in train.values()} == set(range(9))
+    assert (len(train), len(validation)) == (54, 18)  # 6 and 2 of each class's 8
+    assert data.settings["validation_share"] == 0.25
+
+
+def test_conversions_are_listed_and_large_images_shrunk(few: Listed, tmp_path: Path):
+    PIL.Image.new("L", (30, 20)).save(tmp_path / "a.jpg")
+    PIL.Image.new("RGB", (40, 20)).save(tmp_path / "b.jpg")
+    data = prepare(few, tmp_path / "out", settings={}, max_side=32)
+    with Path(data.file("image_report.csv")).open() as file:
+        rows = {row["id"]: (row["what"], row["reason"]) for row in csv.DictReader(file)}
+    assert rows == {"a": ("converted", "Gray JPEG"), "b": ("converted", "40 x 20 pixels")}
+    train = records(data, "train")
+    assert tf.io.decode_jpeg(train["b"][0]).shape == (16, 32, 3)
+    assert tf.io.decode_jpeg(train["a"][0]).shape == (20, 30, 3)
+    assert train["c"][0] == (tmp_path / "c.jpg").read_bytes()
 
 
 def broken(kind: str, file: Path) -> None:
@@ -110,70 +144,203 @@ def broken(kind: str, file: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["empty", "cut off", "text"])
-def test_a_bad_image_is_named_and_nothing_written(few: Listing, tmp_path: Path, kind: str):
+def test_bad_images_are_refused_together_and_the_rest_is_kept(few: Listed, tmp_path: Path, kind: str):
+    good = (tmp_path / "b.jpg").read_bytes()
+    whole = contents(prepare(few, tmp_path / "whole", settings={}, shard_images=1).path)
     broken(kind, tmp_path / "b.jpg")
-    before = sorted(tmp_path.iterdir())
-    with pytest.raises(GlrError, match=r"b\.jpg cannot be decoded .*on_bad_image=skip"):
-        prepare(Listed(few), tmp_path / "out", settings={})
-    assert sorted(tmp_path.iterdir()) == before
+    broken(kind, tmp_path / "i.jpg")
+    with pytest.raises(GlrError, match=r"i\.jpg: it .* \(2 images are bad, see .*on_bad_image=skip"):
+        prepare(few, tmp_path / "out", settings={}, shard_images=1)
+    assert not (tmp_path / "out").exists()
+    with (tmp_path / "out.partial/image_report.csv").open() as file:
+        assert [(row["id"], row["what"]) for row in csv.DictReader(file)] == [("i", "skipped"), ("b", "skipped")]
+    kept = {p: p.stat().st_mtime_ns for p in (tmp_path / "out.partial").glob("*-1.tfrec")}
+    assert len(kept) == 4
+    for name, content in (("b", good), ("i", (tmp_path / "c.jpg").read_bytes())):
+        (tmp_path / f"{name}.jpg").write_bytes(content)
+    (tmp_path / "i.jpg").write_bytes(good)
+    PIL.Image.fromarray(np.full((8, 9, 3), ord("i"), np.uint8)).save(tmp_path / "i.jpg")
+    data = prepare(few, tmp_path / "out", settings={}, shard_images=1)
+    assert contents(data.path) == whole
+    assert all((Path(data.path) / p.name).stat().st_mtime_ns == written for p, written in kept.items())
 
 
-def test_a_bad_image_is_skipped_and_listed_on_request(few: Listing, tmp_path: Path):
+def test_a_bad_image_is_skipped_and_listed_on_request(few: Listed, tmp_path: Path):
     broken("cut off", tmp_path / "c.jpg")
     broken("text", tmp_path / "r.jpg")
     few.retrieval[0] = ("q", "i", "Private")
     few.recognition[0] = ("q", "5", "Private")
     with pytest.raises(GlrError, match="no Public query"):  # its only Public query is the bad one now
-        prepare(Listed(few), tmp_path / "out", settings={}, skip_bad=True)
+        prepare(few, tmp_path / "out", settings={}, skip_bad=True)
     (tmp_path / "r.jpg").write_bytes((tmp_path / "q.jpg").read_bytes())
     few.retrieval[1] = ("r", "i", "Public")
     few.recognition[1] = ("r", "5", "Public")
-    data = prepare(Listed(few), tmp_path / "out", settings={}, skip_bad=True)
+    data = prepare(few, tmp_path / "out", settings={}, skip_bad=True)
     assert set(records(data, "train")) == {"a", "b"}
     assert data.shards["train"][0].file.endswith("-2.tfrec")
-    with (data.path / "bad_images.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    assert [row["id"] for row in rows] == ["c"]
-    assert "c.jpg" in rows[0]["file"]
+    with Path(data.file("image_report.csv")).open() as file:
+        (row,) = csv.DictReader(file)
+    assert (row["id"], row["file"], row["what"]) == ("c", str(tmp_path / "c.jpg"), "skipped")
+    assert "cannot be decoded" in row["reason"]
+
+
+def test_a_quick_check_lets_damage_inside_pass(few: Listed, tmp_path: Path):
+    noise = np.random.default_rng(0).integers(0, 256, (100, 100, 3)).astype(np.uint8)
+    PIL.Image.fromarray(noise).save(tmp_path / "a.jpg")
+    content = bytearray((tmp_path / "a.jpg").read_bytes())
+    content[3000:3002] = b"\xff\xc4"
+    (tmp_path / "a.jpg").write_bytes(content)
+    with pytest.raises(GlrError, match=r"a\.jpg: it cannot be decoded"):
+        prepare(few, tmp_path / "one", settings={})
+    assert records(prepare(few, tmp_path / "two", settings={}, check=False), "train")["a"][0] == bytes(content)
 
 
 @pytest.mark.parametrize("split", ["train", "index", "query"])
-def test_an_empty_split(few: Listing, tmp_path: Path, split: str):
+def test_an_empty_split(few: Listed, tmp_path: Path, split: str):
     few.photos[split].clear()
     with pytest.raises(GlrError, match=f"the {split} split of .* is empty"):
-        prepare(Listed(few), tmp_path / "out", settings={"path": "here"})
+        prepare(few, tmp_path / "out", settings={"path": "here"})
     assert not (tmp_path / "out").exists()
 
 
-def test_solutions_that_name_unknown_images(few: Listing, tmp_path: Path):
+def test_solutions_that_name_unknown_images(few: Listed, tmp_path: Path):
     few.retrieval[0] = ("q", "i nowhere", "Public")
     with pytest.raises(GlrError, match="a solution names the index image nowhere"):
-        prepare(Listed(few), tmp_path / "out", settings={})
+        prepare(few, tmp_path / "out", settings={})
     few.retrieval[0] = ("nobody", "i", "Public")
     with pytest.raises(GlrError, match="a solution names the query image nobody"):
-        prepare(Listed(few), tmp_path / "out", settings={})
+        prepare(few, tmp_path / "out", settings={})
 
 
-def test_a_train_image_without_class(few: Listing, tmp_path: Path):
-    few.photos["train"][1] = Photo("b", tmp_path / "b.jpg", None)
-    with pytest.raises(GlrError, match="the train image b has no class"):
-        prepare(Listed(few), tmp_path / "out", settings={})
-
-
-def test_what_exists_is_not_overwritten(few: Listing, tmp_path: Path):
+def test_what_exists_is_not_overwritten(few: Listed, tmp_path: Path):
     (tmp_path / "out").mkdir()
     with pytest.raises(GlrError, match="out exists already"):
-        prepare(Listed(few), tmp_path / "out", settings={})
+        prepare(few, tmp_path / "out", settings={})
 
 
-def test_a_full_disk_leaves_nothing(few: Listing, tmp_path: Path):
-    with no_file_beyond(1000), pytest.raises(GlrError, match="out: File too large; nothing was written"):
-        prepare(Listed(few), tmp_path / "out", settings={})
-    assert not [p for p in tmp_path.iterdir() if "out" in p.name]
+def test_a_full_disk_leaves_no_set_and_is_continued(few: Listed, tmp_path: Path):
+    with no_file_beyond(1000), pytest.raises(GlrError, match=r"out\.partial: File too large; what is done is kept"):
+        prepare(few, tmp_path / "out", settings={})
+    assert not (tmp_path / "out").exists()
+    whole = contents(prepare(few, tmp_path / "whole", settings={}).path)
+    assert contents(prepare(few, tmp_path / "out", settings={}).path) == whole
+    assert not (tmp_path / "out.partial").exists()
 
 
-def test_damage_is_noticed_on_opening(few: Listing, tmp_path: Path):
-    data = prepare(Listed(few), tmp_path / "out", settings={})
+def test_two_at_once_do_not_mix(few: Listed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    plain = preparation._write_solutions
+
+    def meanwhile(*arguments: Any) -> None:
+        with pytest.raises(GlrError, match=r"out\.partial is being written by another process"):
+            prepare(few, tmp_path / "out", settings={})
+        plain(*arguments)
+
+    monkeypatch.setattr(preparation, "_write_solutions", meanwhile)
+    prepare(few, tmp_path / "out", settings={})
+
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from glr.data.preparation import prepare
+from tests.conftest import folder_source
+if __name__ == "__main__":
+    source, target, workers = sys.argv[1:]
+    prepare(folder_source(Path(source)), target, settings={}, shard_images=40, workers=int(workers))
+"""
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """40 classes of 40 images that take a while to check."""
+    folder = tmp_path_factory.mktemp("many")
+    noise = np.random.default_rng(0).integers(0, 256, (300, 300, 3)).astype(np.uint8)
+    PIL.Image.fromarray(noise).save(folder / "image.jpg")
+    content = (folder / "image.jpg").read_bytes()
+    (folder / "image.jpg").unlink()
+    for number in range(40):
+        (folder / f"{number:02d}").mkdir()
+        for image in range(40):
+            (folder / f"{number:02d}/{image}.jpg").write_bytes(content)
+    return folder
+
+
+def started(many: Path, target: Path, workers: int) -> subprocess.Popen:
+    command = [sys.executable, "-c", PROGRAM, str(many), str(target), str(workers)]
+    return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, start_new_session=True)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    for _ in range(600):
+        if condition():
+            return
+        time.sleep(0.05)
+    pytest.fail("it never came to that")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
+def test_killed_half_way_it_continues_and_gives_the_same_bytes(many: Path, tmp_path: Path, workers: int):
+    reference = started(many, tmp_path / "reference", 2)
+    assert reference.wait(120) == 0, reference.stderr.read()
+    partial = tmp_path / "out.partial"
+    process = started(many, tmp_path / "out", workers)
+    until(lambda: len(list(partial.glob("*.done.json"))) >= 8)
+    process.send_signal(signal.SIGKILL)  # the parent alone: its workers must find out
+    process.wait()
+    until(lambda: not any(alive(pid) for pid in members(process.pid)))
+    kept = {p: p.stat().st_mtime_ns for p in partial.glob("*.tfrec") if (partial / done_of(p)).exists()}
+    assert 8 <= len(kept) < 40
+    assert not (tmp_path / "out").exists()
+    again = started(many, tmp_path / "out", workers)
+    assert again.wait(120) == 0, again.stderr.read()
+    assert contents(tmp_path / "out") == contents(tmp_path / "reference")
+    assert all((tmp_path / "out" / p.name).stat().st_mtime_ns == written for p, written in kept.items())
+    assert not partial.exists()
+
+
+def done_of(shard: Path) -> str:
+    return f"{shard.name.rpartition('-')[0]}.done.json"
+
+
+def members(session: int) -> list[int]:
+    """The processes of a session that was started here."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                if os.getsid(int(entry.name)) == session:
+                    found.append(int(entry.name))
+            except ProcessLookupError:
+                continue
+    return found
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_other_settings_do_not_take_over_what_is_there(few: Listed, tmp_path: Path):
+    few.photos["query"].append(("missing", None))
+    for size in (8, 7):
+        with pytest.raises(GlrError, match="in no solution"):
+            prepare(few, tmp_path / "out", settings={}, max_side=size)
+    few.photos["query"].pop()
+    broken("empty", tmp_path / "q.jpg")
+    with pytest.raises(GlrError, match="1 image is bad"):
+        prepare(few, tmp_path / "out", settings={}, max_side=8)
+    PIL.Image.fromarray(np.full((8, 9, 3), 7, np.uint8)).save(tmp_path / "q.jpg")
+    data = prepare(few, tmp_path / "out", settings={}, shard_images=2)
+    assert records(data, "train")["a"][0] == (tmp_path / "a.jpg").read_bytes()  # not shrunk
+    files = {shard.file for shards in data.shards.values() for shard in shards}
+    assert {p.name for p in Path(data.path).glob("*.tfrec")} == files
+
+
+def test_damage_is_noticed_on_opening(few: Listed, tmp_path: Path):
+    data = prepare(few, tmp_path / "out", settings={})
     file = Path(data.files("train")[0])
     whole = file.read_bytes()
     file.write_bytes(whole[:-5])
@@ -185,7 +352,7 @@ def test_damage_is_noticed_on_opening(few: Listing, tmp_path: Path):
     file.unlink()
     with pytest.raises(GlrError, match=r"train-00000-of-00001-3\.tfrec is missing"):
         PreparedData(data.path)
-    (data.path / "manifest.json").write_text("{}")
+    Path(data.file("manifest.json")).write_text("{}")
     with pytest.raises(GlrError, match=r"manifest\.json cannot be read"):
         PreparedData(data.path)
     with pytest.raises(GlrError, match="holds no prepared data set"):
@@ -193,12 +360,16 @@ def test_damage_is_noticed_on_opening(few: Listing, tmp_path: Path):
 
 
 def test_another_source_is_refused(small_data: PreparedData):
-    small_data.check_source({"seed": 3, "path": None})
+    small_data.check_settings({"source.seed": 3, "source.path": None, "max_side": None})
     with pytest.raises(GlrError, match=r"was prepared with data\.source\.seed=3, this run says 4"):
-        small_data.check_source({"seed": 4})
+        small_data.check_settings({"source.seed": 4})
+    with pytest.raises(GlrError, match=r"was prepared with data\.max_side=None, this run says 512"):
+        small_data.check_settings({"max_side": 512})
 
 
 def test_the_manifest_is_plain_json(small_data: PreparedData):
-    manifest = json.loads((small_data.path / "manifest.json").read_text())
-    assert manifest["classes"] == 9
-    assert manifest["source"]["seed"] == 3
+    manifest = json.loads(Path(small_data.file("manifest.json")).read_text())
+    assert (manifest["classes"], manifest["block"]) == (9, 64)
+    assert manifest["images"] == {"train": 72, "index": 18, "query": 6}
+    assert manifest["settings"]["source.seed"] == 3
+    assert manifest["settings"]["seed"] == 0

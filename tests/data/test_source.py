@@ -8,7 +8,7 @@ import pytest
 
 from glr.data.source import CsvSource, FolderSource
 from glr.errors import GlrError
-from tests.conftest import folder_source
+from tests.conftest import content, folder_source
 
 
 def write(file: Path, *rows: str) -> None:
@@ -37,65 +37,63 @@ def csv_source(path: Path | None, **changes: str) -> CsvSource:
 
 
 def test_gldv2_layout_flat_or_in_folders(gldv2: Path):
-    listing = csv_source(gldv2).listing()
-    assert [(p.id, p.landmark) for p in listing.photos["train"]] == [("abc1", "7"), ("abd2", "30"), ("abe3", "7")]
-    assert listing.photos["train"][0].path == gldv2 / "train/a/b/c/abc1.jpg"
-    assert listing.photos["train"][1].path == gldv2 / "train/abd2.jpg"
-    assert [(p.id, p.landmark) for p in listing.photos["query"]] == [("q1xx", None)]
-    assert listing.retrieval == [("q1xx", "i1xx", "Public")]
-    assert listing.recognition == [("q1xx", "5", "Public")]
+    found = content(csv_source(gldv2))
+    assert [(i, name) for i, _, name in found["train"]] == [("abc1", "7"), ("abd2", "30"), ("abe3", "7")]
+    files = [file for _, file, _ in found["train"]]
+    assert files == [str(gldv2 / name) for name in ("train/a/b/c/abc1.jpg", "train/abd2.jpg", "train/a/b/e/abe3.jpg")]
+    assert found["query"] == [("q1xx", str(gldv2 / "test/q1xx.jpg"), "")]
+    assert found["retrieval"] == [("q1xx", "i1xx", "Public")]
+    assert found["recognition"] == [("q1xx", "5", "Public")]
 
 
 def test_the_cleaned_train_csv_has_a_class_a_row(gldv2: Path):
-    plain = csv_source(gldv2).listing().photos["train"]
+    plain = content(csv_source(gldv2))["train"]
     write(gldv2 / "clean.csv", "landmark_id,images", "7,abc1 abe3", "30,abd2")
-    clean = csv_source(gldv2, train_csv="clean.csv").listing().photos["train"]
-    assert sorted(clean, key=lambda p: p.id) == sorted(plain, key=lambda p: p.id)
+    assert content(csv_source(gldv2, train_csv="clean.csv"))["train"] == plain
 
 
 def test_a_missing_image_names_the_line_and_the_file(gldv2: Path):
     (gldv2 / "train/abd2.jpg").unlink()
     with pytest.raises(GlrError, match=r"train\.csv, line 3: no image .*train/a/b/d/abd2\.jpg or .*\(1 of 3 images"):
-        csv_source(gldv2).listing()
+        content(csv_source(gldv2))
 
 
 def test_an_id_twice(gldv2: Path):
     write(gldv2 / "test.csv", "id", "q1xx", "q1xx")
     with pytest.raises(GlrError, match=r"test\.csv, line 3: the id q1xx stands there twice"):
-        csv_source(gldv2).listing()
+        content(csv_source(gldv2))
 
 
 def test_a_missing_csv_column_or_solution(gldv2: Path):
     write(gldv2 / "test.csv", "name", "q1xx")
     with pytest.raises(GlrError, match=r"test\.csv, line 2: no id"):
-        csv_source(gldv2).listing()
+        content(csv_source(gldv2))
     write(gldv2 / "test.csv", "id", "q1xx")
     (gldv2 / "recognition.csv").unlink()
     with pytest.raises(GlrError, match=r"recognition\.csv: no such file"):
-        csv_source(gldv2).listing()
+        content(csv_source(gldv2))
     with pytest.raises(GlrError, match=r"data\.source\.path: give the folder"):
         csv_source(None)
 
 
 def test_class_folders_hold_whole_classes_out(class_folders: Path):
-    listing = folder_source(class_folders).listing()
-    trained = {p.landmark for p in listing.photos["train"]}
-    held_out = {p.landmark for p in listing.photos["index"]}
+    found = content(folder_source(class_folders))
+    trained, held_out = ({name for _, _, name in found[split]} for split in ("train", "index"))
     assert (len(trained), len(held_out)) == (9, 3)
     assert not trained & held_out
-    assert [len(listing.photos[s]) for s in ("train", "index", "query")] == [72, 18, 6]
-    queries = {p.id for p in listing.photos["query"]}
-    index = {p.id: p.landmark for p in listing.photos["index"]}
-    assert queries == {row[0] for row in listing.retrieval} == {row[0] for row in listing.recognition}
+    assert [len(found[split]) for split in ("train", "validation", "index", "query")] == [72, 0, 18, 6]
+    queries = {image_id for image_id, _, _ in found["query"]}
+    index = {image_id: name for image_id, _, name in found["index"]}
+    assert queries == {row[0] for row in found["retrieval"]} == {row[0] for row in found["recognition"]}
     assert not queries & set(index)
     for (query, images, usage), (same, landmark, same_usage) in zip(
-        listing.retrieval, listing.recognition, strict=True
+        found["retrieval"], found["recognition"], strict=True
     ):
         assert (query, usage) == (same, same_usage)
         assert set(images.split()) == {i for i, name in index.items() if name == landmark}
         assert query.startswith(f"{landmark}/")
-    assert [row[2] for row in listing.retrieval].count("Public") == 3
-    assert folder_source(class_folders).listing() == listing
+    assert [row[2] for row in found["retrieval"]].count("Public") == 3
+    assert content(folder_source(class_folders)) == found
 
 
 def test_class_folders_with_blanks_and_other_formats(tmp_path: Path):
@@ -104,18 +102,19 @@ def test_class_folders_with_blanks_and_other_formats(tmp_path: Path):
         file.parent.mkdir(exist_ok=True)
         file.write_bytes(b"x")
     source = FolderSource(path=str(tmp_path), retrieval_classes=0.34, query_images=0.5, seed=0)
-    photos = [p for split in source.listing().photos.values() for p in split]
-    assert {p.id for p in photos if "Old" in p.id} == {"Old_Town/a_b.png", "Old_Town/c.webp"}
+    photos = {i: file for split in ("train", "index", "query") for i, file, _ in content(source)[split]}
+    assert {i for i in photos if "Old" in i} == {"Old_Town/a_b.png", "Old_Town/c.webp"}
+    assert photos["Old_Town/a_b.png"] == str(tmp_path / "Old Town/a b.png")
     assert len(photos) == 6
 
 
 def test_too_few_classes(tmp_path: Path):
     with pytest.raises(GlrError, match="no such folder"):
-        folder_source(tmp_path / "nowhere").listing()
+        content(folder_source(tmp_path / "nowhere"))
     (tmp_path / "one").mkdir()
     (tmp_path / "one/1.jpg").write_bytes(b"x")
     with pytest.raises(GlrError, match="1 class folders with images; at least 2 to train on and one for retrieval"):
-        folder_source(tmp_path).listing()
+        content(folder_source(tmp_path))
     with pytest.raises(ValueError, match=r"query_images=1\.5: a share between 0 and 1"):
         FolderSource(path="x", retrieval_classes=0.5, query_images=1.5, seed=0)
 
@@ -124,4 +123,4 @@ def test_csv_reader_counts_lines_from_the_header(gldv2: Path):
     with (gldv2 / "index.csv").open("a", newline="") as file:
         csv.writer(file).writerow(["", "8"])
     with pytest.raises(GlrError, match=r"index\.csv, line 4: no id"):
-        csv_source(gldv2).listing()
+        content(csv_source(gldv2))

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-from glr.data.tfrecord import example, framed, read
+from glr.data.tfrecord import example, framed, parse, split
 from glr.errors import GlrError
 
 
@@ -35,24 +35,56 @@ def test_reads_what_tensorflow_writes(tmp_path: Path):
     with tf.io.TFRecordWriter(str(file)) as writer:
         for record in records():
             writer.write(record)
-    assert [record for _, record in read(file)] == records()
+    found = split(file.read_bytes(), "a.tfrec")
+    assert [record for _, record in found] == records()
+    at = found[2][0]
+    assert split(file.read_bytes()[at:], "a.tfrec", at) == found[2:]
+
+
+def features(**values: bytes | int) -> bytes:
+    named = {"image/encoded": b"jpeg", "image/id": "ü".encode(), "image/class/label": 5} | values
+    example = tf.train.Example()
+    for name, value in named.items():
+        if isinstance(value, int):
+            example.features.feature[name].int64_list.value.append(value)
+        elif value:
+            example.features.feature[name].bytes_list.value.append(value)
+    return example.SerializeToString()
+
+
+@pytest.mark.parametrize("label", [0, 1, 127, 128, 203_093, 2**40, -1, -(2**63)])
+def test_parses_what_anyone_writes(label: int):
+    for record in (features(**{"image/class/label": label}), example(b"jpeg", 3, 4, "ü", label)):
+        image = parse(record)
+        assert (image.id, image.label, bytes(image.encoded)) == ("ü", label, b"jpeg")
+    more = features(**{"other": b"x" * 300, "image/encoded": bytes(70_000), "number": 3})
+    assert bytes(parse(more).encoded) == bytes(70_000)
+
+
+@pytest.mark.parametrize("name", ["image/id", "image/encoded"])
+def test_a_missing_feature_is_named(name: str):
+    with pytest.raises(ValueError, match=f"it has no {name}"):
+        parse(features(**{name: b""}))
+
+
+@pytest.mark.parametrize("record", [b"text, not an example", b"\x0a\xff", bytes(20), b"\xff" * 9])
+def test_what_is_no_example_is_refused(record: bytes):
+    with pytest.raises(ValueError, match=r"no tf\.train\.Example|it has no image/id"):
+        parse(record)
 
 
 @pytest.mark.parametrize("kept", [-1, 20, 5])
-def test_a_cut_off_file_names_the_record(tmp_path: Path, kept: int):
-    file = tmp_path / "a.tfrec"
+def test_a_cut_off_file_names_the_record(kept: int):
     first = framed(records()[0])
     whole = first + framed(records()[1])
-    file.write_bytes(whole[:kept] if kept < 0 else whole[: len(first) + kept])
-    with pytest.raises(GlrError, match=rf"a\.tfrec: the record at byte {len(first)} is cut off"):
-        list(read(file))
+    cut = whole[:kept] if kept < 0 else whole[: len(first) + kept]
+    with pytest.raises(GlrError, match=rf"a\.tfrec: the record at byte {1000 + len(first)} is cut off"):
+        split(cut, "a.tfrec", 1000)
 
 
 @pytest.mark.parametrize(("position", "what"), [(3, "its length's checksum"), (40, "its checksum")])
-def test_a_flipped_bit_names_the_record(tmp_path: Path, position: int, what: str):
-    file = tmp_path / "a.tfrec"
+def test_a_flipped_bit_names_the_record(position: int, what: str):
     damaged = bytearray(framed(records()[2]))
     damaged[position] ^= 4
-    file.write_bytes(damaged)
     with pytest.raises(GlrError, match=rf"the record at byte 0 is damaged \({what} is wrong\)"):
-        list(read(file))
+        split(bytes(damaged), "a.tfrec")

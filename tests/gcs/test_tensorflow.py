@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from glr import storage
-from glr.data.tfrecord import framed, read
+from glr.data.tfrecord import framed, split
 from tests.gcs.emulator import Fault
 from tests.gcs.fixture import Gcs
 
@@ -63,7 +63,7 @@ def test_tensorflow_reads_and_writes_the_same_files(gcs: Gcs, gcs_folder: str, t
         "up.tfrec", "down.tfrec", "checkpoints", "model.keras", "saved_model"
     }  # fmt: skip
     storage.download([(f"{gcs_folder}/down.tfrec", tmp_path / "down.tfrec")])
-    assert [record for _, record in read(tmp_path / "down.tfrec")] == records
+    assert [record for _, record in split((tmp_path / "down.tfrec").read_bytes(), "down")] == records
     assert storage.read(f"{gcs_folder}/down.tfrec") == storage.read(f"{gcs_folder}/up.tfrec")
     files = storage.files(gcs_folder)
     assert [name for name in files if name.startswith("checkpoints/") and name.endswith(".index")] == [

@@ -12,7 +12,7 @@ from glr.data.demo.generation import generate
 from glr.data.source import DemoSource
 from glr.errors import GlrError
 from glr.retrieval.metrics import mean_average_precision
-from tests.conftest import no_file_beyond
+from tests.conftest import content, no_file_beyond
 
 SETTINGS: dict[str, Any] = {
     **{"seed": 5, "train_landmarks": 3, "photos_per_landmark": 4, "retrieval_landmarks": 12, "distractor_landmarks": 2},
@@ -94,12 +94,12 @@ def source(path: Path, **changes: Any) -> DemoSource:
 
 
 def test_drawn_once_and_only_with_the_same_settings(tmp_path: Path):
-    first = source(tmp_path / "photos").listing()
+    first = content(source(tmp_path / "photos"))
     times = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.jpg")}
-    assert source(tmp_path / "photos").listing() == first
+    assert content(source(tmp_path / "photos")) == first
     assert times == {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.jpg")}
     with pytest.raises(GlrError, match=r"holds demo photos drawn with other settings .*delete this one"):
-        source(tmp_path / "photos", seed=6).listing()
+        content(source(tmp_path / "photos", seed=6))
 
 
 def test_what_lies_there_is_not_touched_and_a_full_disk_leaves_nothing(tmp_path: Path):

@@ -1,0 +1,155 @@
+"""A catalogue of what is to be prepared, kept on disk: memory does not grow with the number of images."""
+
+import hashlib
+import sqlite3
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from glr.errors import GlrError
+
+SPLITS = ("train", "validation", "index", "query")
+TASKS = {"retrieval": "images", "recognition": "landmarks"}
+
+
+@dataclass(frozen=True)
+class Photo:
+    """One image: its id, its file, its class by the source's own name (None: unknown), and where that stands."""
+
+    id: str
+    path: str
+    landmark: str | None
+    where: str
+
+
+class Catalog:
+    """Photos by split, with their classes' numbers, their order and the solutions of the retrieval task.
+
+    It lies in a temporary SQLite file, of which 16 MiB are held in memory.
+
+    Args:
+        seed: of the order of the train images and of the choice of those for validation.
+    """
+
+    def __init__(self, seed: int = 0):
+        self._seed = str(seed).encode()
+        self._database = sqlite3.connect("", isolation_level=None)
+        self._database.create_function("draw", 1, lambda name: self._draw(name) / 2**63, deterministic=True)
+        self._database.executescript(
+            """
+            PRAGMA cache_size = -16384; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA temp_store = FILE;
+            CREATE TABLE photo (
+                number INTEGER PRIMARY KEY, split, id, path, landmark, draw INTEGER, UNIQUE (id, split)
+            );
+            CREATE TABLE answer (number INTEGER PRIMARY KEY, task, id, answers, usage);
+            CREATE TABLE class (landmark PRIMARY KEY, label INTEGER);
+            BEGIN;
+            """
+        )
+
+    def add(self, split: str, photos: Iterable[Photo]) -> None:
+        """Take photos in.
+
+        Raises:
+            GlrError: an id stands twice in a split, or a train image has no class.
+        """
+        insert = "INSERT INTO photo (split, id, path, landmark, draw) VALUES (?, ?, ?, ?, ?)"
+        for photo in photos:
+            if split == "train" and not photo.landmark:
+                raise GlrError(f"{photo.where}: the train image {photo.id} has no class (landmark_id)")
+            try:
+                row = (split, photo.id, photo.path, photo.landmark, self._draw(photo.id))
+                self._database.execute(insert, row)
+            except sqlite3.IntegrityError as error:
+                raise GlrError(f"{photo.where}: the id {photo.id} stands there twice") from error
+
+    def answer(self, task: str, rows: Iterable[tuple[str, str, str]]) -> None:
+        """Take in the solution of the task `retrieval` or `recognition`: (query, answers, Usage)."""
+        insert = "INSERT INTO answer (task, id, answers, usage) VALUES (?, ?, ?, ?)"
+        self._database.executemany(insert, ((task, *row) for row in rows))
+
+    def close(self) -> None:
+        """Delete it."""
+        self._database.close()
+
+    def number_classes(self) -> int:
+        """Number the train classes from 0 in the order of their names (of their values, if all are numbers)."""
+        names = [
+            name for (name,) in self._database.execute("SELECT DISTINCT landmark FROM photo WHERE split = 'train'")
+        ]
+        names.sort(key=int if all(name.isdecimal() for name in names) else None)
+        self._database.executemany("INSERT INTO class VALUES (?, ?)", ((name, n) for n, name in enumerate(names)))
+        return len(names)
+
+    def split_validation(self, share: float) -> None:
+        """Move a share of each class's train images to the split `validation`; one stays at least.
+
+        What is not a whole number of images is rounded up or down at random, so that the share of all comes out right.
+        """
+        self._database.execute(
+            """
+            UPDATE photo SET split = 'validation' WHERE number IN (
+                SELECT number FROM (
+                    SELECT number, landmark,
+                        ROW_NUMBER() OVER (PARTITION BY landmark ORDER BY draw, id) AS place,
+                        COUNT(*) OVER (PARTITION BY landmark) AS images
+                    FROM photo WHERE split = 'train'
+                ) WHERE place <= MIN(CAST(images * ? + draw(landmark) AS INTEGER), images - 1)
+            )
+            """,
+            (share,),
+        )
+
+    def count(self, split: str) -> int:
+        """The number of photos of a split."""
+        return self._database.execute("SELECT COUNT(*) FROM photo WHERE split = ?", (split,)).fetchone()[0]
+
+    def photos(self, split: str) -> Iterator[tuple[str, str, int]]:
+        """(id, file, label) of a split: train images shuffled, all others as they came and with -1 for a label."""
+        shuffled = split in ("train", "validation")
+        return self._database.cursor().execute(
+            f"""
+            SELECT id, path, {"label" if shuffled else "-1"} FROM photo LEFT JOIN class USING (landmark)
+            WHERE split = ? ORDER BY {"draw, id" if shuffled else "number"}
+            """,
+            (split,),
+        )
+
+    def classes(self) -> Iterator[tuple[int, str]]:
+        """(label, class) in the order of labels."""
+        return self._database.cursor().execute("SELECT label, landmark FROM class ORDER BY label")
+
+    def landmarks(self, split: str) -> Iterator[tuple[str, str]]:
+        """(id, class) of a split as it came; the class is empty where it is unknown."""
+        rows = "SELECT id, COALESCE(landmark, '') FROM photo WHERE split = ? ORDER BY number"
+        return self._database.cursor().execute(rows, (split,))
+
+    def answers(self, task: str) -> Iterator[tuple[str, str, str]]:
+        """The solution of a task, as it came."""
+        rows = "SELECT id, answers, usage FROM answer WHERE task = ? ORDER BY number"
+        return self._database.cursor().execute(rows, (task,))
+
+    def check_solutions(self) -> None:
+        """Refuse solutions that name unknown images, or leave a query out.
+
+        Raises:
+            GlrError: names the first such image.
+        """
+        one = self._database.execute(
+            "SELECT id FROM photo WHERE split = 'query' AND id NOT IN (SELECT id FROM answer) ORDER BY number LIMIT 1"
+        ).fetchone()
+        if one:
+            raise GlrError(f"the query image {one[0]} is in no solution; the solutions must name every query")
+        for task in TASKS:
+            for query, answers, _ in self.answers(task):
+                self._must_have("query", query)
+                for image_id in answers.split() if task == "retrieval" else ():
+                    if image_id != "None":
+                        self._must_have("index", image_id)
+
+    def _must_have(self, split: str, image_id: str) -> None:
+        if not self._database.execute("SELECT 1 FROM photo WHERE id = ? AND split = ?", (image_id, split)).fetchone():
+            raise GlrError(f"a solution names the {split} image {image_id}, which is not among the {split} images")
+
+    def _draw(self, name: str) -> int:
+        # A number that follows from the seed and the name: the order is the same whatever else is in the catalogue.
+        return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8, key=self._seed).digest(), "big") >> 1
