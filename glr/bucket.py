@@ -1,7 +1,7 @@
 """Objects in Google Cloud Storage, by path (`gs://BUCKET/NAME`): the parts that `glr.storage` is made of.
 
-The one module that talks to Google Cloud Storage; its library is imported when it is first used, since that takes
-seconds. What is written carries the generation that it replaces as its precondition, so any request can be sent again;
+The one module that talks to Google Cloud Storage; its library is imported when it is first used, for runs that need no
+bucket. What is written carries the generation that it replaces as its precondition, so any request can be sent again;
 each is, for two minutes, while the service is busy or out of reach.
 """
 
