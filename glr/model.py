@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-_SCALES = {
+SCALES = {
     # (offset, scale): (pixel - offset) / scale
     "zero_one": ([0.0] * 3, [255.0] * 3),
     "minus_one_one": ([127.5] * 3, [127.5] * 3),
@@ -13,7 +13,7 @@ _SCALES = {
 
 def normalise(images: tf.Tensor, normalization: str) -> tf.Tensor:
     """Scale uint8 images [B, S, S, 3] to float32: `zero_one`, `minus_one_one` or `imagenet` (its mean and spread)."""
-    offset, scale = _SCALES[normalization]
+    offset, scale = SCALES[normalization]
     return (tf.cast(images, tf.float32) - tf.constant(offset)) / tf.constant(scale)
 
 

@@ -5,6 +5,7 @@ import io
 import os
 import re
 import secrets
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -173,6 +174,22 @@ def download(
         begun = re.fullmatch(r"(.+)\.\d+\.part", part.name)
         if begun and part.with_name(begun[1]) in targets:
             part.unlink(missing_ok=True)  # of a generation that has been replaced since
+
+
+@contextmanager
+def on_disk(path: str | Path) -> Iterator[Path]:
+    """A file as one on this machine's disk: itself, or a copy for the time being of one in a bucket.
+
+    Raises:
+        GlrError: it could not be downloaded.
+    """
+    if not is_bucket(path):
+        yield Path(path)
+        return
+    with tempfile.TemporaryDirectory(prefix="glr-") as folder:
+        copy = Path(folder, str(path).rsplit("/", 1)[-1])
+        download([(str(path), copy)])
+        yield copy
 
 
 class _StoppedError(Exception):

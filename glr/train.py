@@ -1,11 +1,14 @@
 """`python -m glr.train`: the main job. Compose a run, train it, score it, log it."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
+from glr import storage
 from glr.config.command import command
+from glr.errors import GlrError
 
 
 @command("train")
@@ -29,16 +32,20 @@ def main(config: DictConfig) -> None:
         opened.tags(environment() | {"overrides": " ".join(HydraConfig.get().overrides.task)})
         opened.tags({"init_from_run": source} if source else {})
         opened.dataset(config.data.label, data.digest, config.data.path, "training", {"images": data.images("train")})
-        scores = train(config, data, opened, weights)
+        with nullcontext() if weights is None else storage.on_disk(weights) as file:
+            scores = train(config, data, opened, file)
     print(_table(scores))
     print(f"\nrun {name} in study {config.study} ({opened.id})")
     print(f"compare runs: {opened.pages}")
 
 
-def _initial_weights(config: DictConfig) -> tuple[Path | None, str | None]:
-    """The file that `init_from` stands for, and the id of the run that left it."""
-    if config.init_from is None or Path(config.init_from).is_file():
-        return config.init_from and Path(config.init_from), None
+def _initial_weights(config: DictConfig) -> tuple[str | Path | None, str | None]:
+    """The file, local or gs://, that `init_from` stands for, and the id of the run that left it."""
+    given = config.init_from
+    if given is None or storage.exists(given):
+        return given, None
+    if storage.is_bucket(given):
+        raise GlrError(f"init_from={given}: there is no such file")
     from glr.tracking.history import weights
     from glr.tracking.store import connect
 

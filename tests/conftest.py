@@ -55,7 +55,7 @@ def class_folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def folder_source(path: Path) -> FolderSource:
+def folder_source(path: Path | str) -> FolderSource:
     """A quarter of the classes for retrieval, a quarter of their images as queries."""
     return FolderSource(path=str(path), retrieval_classes=0.25, query_images=0.25, seed=3)
 

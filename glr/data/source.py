@@ -5,9 +5,7 @@ import json
 import os
 import random
 import sys
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import cycle, groupby
 from operator import itemgetter
 from pathlib import Path
@@ -247,19 +245,8 @@ def _rows(file: str) -> Iterator[tuple[int, dict[str, str]]]:
     if not storage.exists(file):
         raise GlrError(f"{file}: no such file; data.source names the CSVs it expects")
     csv.field_size_limit(sys.maxsize)  # a class of the cleaned set can have thousands of images in one field
-    with _local(file) as path, path.open(newline="", encoding="utf-8-sig") as opened:
+    with storage.on_disk(file) as path, path.open(newline="", encoding="utf-8-sig") as opened:
         yield from enumerate(csv.DictReader(opened, restval=""), start=2)
-
-
-@contextmanager
-def _local(file: str) -> Iterator[Path]:
-    """A file on disk, downloaded for the time being where it is in a bucket."""
-    if not storage.is_bucket(file):
-        yield Path(file)
-        return
-    with tempfile.TemporaryDirectory(prefix="glr-") as folder:
-        storage.download([(file, Path(folder) / "file")])
-        yield Path(folder) / "file"
 
 
 def _solution(file: str) -> Iterator[tuple[str, str, str]]:

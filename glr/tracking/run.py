@@ -16,7 +16,6 @@ from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
-from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from omegaconf import DictConfig, OmegaConf
 
@@ -80,8 +79,8 @@ class Run:
         """
         try:
             self._client.log_artifact(self.id, str(path), folder)
-        except (OSError, MlflowException) as error:
-            with suppress(OSError, MlflowException):
+        except Exception as error:  # each kind of artifact store has errors of its own
+            with suppress(Exception):
                 get_artifact_repository(self.artifacts).delete_artifacts(f"{folder or '.'}/{path.name}")
             reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
             raise GlrError(f"{path.name} could not be stored with the run in {self.artifacts}: {reason}") from error

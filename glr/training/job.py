@@ -20,7 +20,7 @@ from glr.retrieval.extraction import Extractor
 from glr.tracking.run import Run
 from glr.training.feed import Feed
 from glr.training.loop import epochs
-from glr.training.plot import plot_schedule
+from glr.training.plot import plot_augmentation, plot_schedule
 from glr.training.step import TrainStep
 
 
@@ -50,9 +50,10 @@ def train(config: DictConfig, data: PreparedData, run: Run, weights: Path | None
     validation = "validation" in data.shards
     if config.data.train_on_validation and not validation:
         raise GlrError(f"data.train_on_validation=true, but {data.path} was prepared without data.validation_share")
+    augment = build(config.augment)
     pipeline = TrainPipeline(
         data,
-        build(config.augment),
+        augment,
         splits=("train", "validation") if config.data.train_on_validation else ("train",),
         image_size=config.data.image_size,
         batch_size=batch_size,
@@ -97,6 +98,15 @@ def train(config: DictConfig, data: PreparedData, run: Run, weights: Path | None
         folder = Path(temporary)
         plot_schedule(schedule, steps_per_epoch, last, folder / "schedule.png")
         run.file(folder / "schedule.png")
+        plot_augmentation(
+            data,
+            augment,
+            image_size=config.data.image_size,
+            normalization=config.data.normalization.value,
+            seed=config.seed,
+            file=folder / "augmentation.png",
+        )
+        run.file(folder / "augmentation.png")
         if config.evaluate.untrained:
             scores["untrained"] = evaluator()
             run.metrics({f"untrained/{name}": value for name, value in scores["untrained"].items()}, 0)

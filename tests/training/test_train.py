@@ -9,7 +9,9 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from glr import storage
 from tests.config.test_command import glr
+from tests.gcs.fixture import Gcs
 
 SMALL = [
     *["backbone=small_cnn", "backbone.width=8", "augment=none", "model.embedding_size=16"],
@@ -73,6 +75,33 @@ def test_everything_that_a_run_promises_is_in_mlflow(trained: tuple[Path, str], 
     for name in ("best", "last"):
         with h5py.File(files / f"weights/{name}.weights.h5") as weights:
             assert len(weights) > 0
+
+
+@pytest.mark.slow
+def test_everything_may_lie_in_a_bucket(class_folders: Path, gcs: Gcs, gcs_folder: str, tmp_path: Path):
+    settings = [f"data.source.path={class_folders}", f"data.path={gcs_folder}/set", "data.validation_share=0.25"]
+    settings += [f"tracking.artifacts={gcs_folder}/artifacts", "study=bucket", "train.epochs=1"]
+    done = glr(*SMALL, *settings, cwd=tmp_path, **gcs.environment)
+    assert done.returncode == 0, done.stderr
+    (record,) = runs(tmp_path, "bucket")
+    assert (record.data.params["train_images"], record.data.params["data.path"]) == ("54", f"{gcs_folder}/set")
+    assert 0 <= record.data.metrics["validation/accuracy"] <= 1
+    prefix = f"{record.info.run_id}/artifacts"
+    stored = storage.files(f"{gcs_folder}/artifacts")
+    names = {"config.yaml", "schedule.png", "augmentation.png", "weights/last.weights.h5", "descriptors/index_ids.txt"}
+    assert {f"{prefix}/{name}" for name in names} <= set(stored)
+    weights = f"{gcs_folder}/artifacts/{prefix}/weights/last.weights.h5"
+    settings += [f"init_from={weights}", f"data.cache_dir={tmp_path}/cache", "data.train_on_validation=true"]
+    done = glr(*SMALL, *settings, "name=then", cwd=tmp_path, **gcs.environment)
+    assert done.returncode == 0, done.stderr
+    (then,) = (run for run in runs(tmp_path, "bucket") if run.info.run_name == "then")
+    assert then.data.params["train_images"] == "72"
+    assert "validation/accuracy" not in then.data.metrics
+    for name in ("public/map_at_100", "private/gap"):
+        assert then.data.metrics[f"untrained/{name}"] == pytest.approx(record.data.metrics[name])
+    assert list((tmp_path / "cache").glob("*/train-*.tfrec"))
+    done = glr(*SMALL, *settings, f"init_from={gcs_folder}/none", cwd=tmp_path, **gcs.environment)
+    assert done.stderr == f"error: init_from={gcs_folder}/none: there is no such file\n"
 
 
 @pytest.mark.slow
