@@ -21,6 +21,9 @@ def main(config: DictConfig) -> None:
     )
     counts = ", ".join(f"{data.images(split):,} {split}" for split in data.shards)
     print(f"{data.path}: {counts} images; {data.classes:,} train classes; every shard verified")
+    if data.report:
+        report = " and ".join(f"{count:,} images were {what}" for what, count in data.report.items())
+        print(f"{report}; see {data.file('image_report.csv')}")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import shutil
 import signal
 import tempfile
 import threading
+from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -129,6 +130,7 @@ def prepare(
             for shard in _write(tasks, folder, workers, sum(catalog.count(split) for split in splits)):
                 shards[shard.file.split("-")[0]].append(shard)
             _write_csv(folder, _REPORT, ("id", "file", "what", "reason"), _reports(folder))
+            not_passed = Counter(what for _, _, what, _ in _reports(folder))
             skipped = {row[0]: row for row in _reports(folder) if row[2] == "skipped"}
             _check_images(shards, list(skipped.values()), skip_bad, folder)
             _write_csv(folder, "relabeling.csv", ("new_label", "old_label"), catalog.classes())
@@ -145,6 +147,7 @@ def prepare(
                     "seed": seed,
                     **{f"source.{key}": value for key, value in settings.items()},
                 },
+                "report": not_passed,
                 "images": {split: sum(shard.records for shard in shards[split]) for split in splits},
                 "shards": {split: [asdict(shard) for shard in shards[split]] for split in splits},
             }

@@ -51,6 +51,7 @@ class PreparedData:
         classes: how many the train images have.
         block: records in a block.
         settings: how the set was prepared, by name; those of the source by `source.<name>`.
+        report: how many images were `converted`, and how many `skipped`; image_report.csv names them.
         shards: of each split.
 
     Raises:
@@ -67,6 +68,7 @@ class PreparedData:
             self.classes: int = content["classes"]
             self.block: int = content["block"]
             self.settings: dict[str, Any] = content["settings"]
+            self.report: dict[str, int] = content["report"]
             self.shards = {split: [Shard(**shard) for shard in shards] for split, shards in content["shards"].items()}
         except (ValueError, KeyError, TypeError) as error:
             raise GlrError(

@@ -132,6 +132,7 @@ def test_conversions_are_listed_and_large_images_shrunk(few: Listed, tmp_path: P
     with Path(data.file("image_report.csv")).open() as file:
         rows = {row["id"]: (row["what"], row["reason"]) for row in csv.DictReader(file)}
     assert rows == {"a": ("converted", "Gray JPEG"), "b": ("converted", "40 x 20 pixels")}
+    assert data.report == {"converted": 2}
     train = records(data, "train")
     assert tf.io.decode_jpeg(train["b"][0]).shape == (16, 32, 3)
     assert tf.io.decode_jpeg(train["a"][0]).shape == (20, 30, 3)
