@@ -56,20 +56,20 @@ def split(data: bytes, file: str, start: int = 0) -> list[tuple[int, bytes]]:
     Raises:
         GlrError: the stretch is cut off or a checksum does not hold; names the file and the record's offset.
     """
-    records, at = [], 0
+    records: list[tuple[int, bytes]] = []
+    at = 0
     while at < len(data):
-        where = f"{file}: the record at byte {start + at}"
+        where, again = f"{file}: the record at byte {start + at}", "copy or prepare this shard again"
         header = data[at : at + 12]
-        if len(header) < 12:
-            raise GlrError(f"{where} is cut off; copy or prepare this shard again")
-        if header[8:] != _masked_crc(header[:8]):
-            raise GlrError(f"{where} is damaged (its length's checksum is wrong); copy or prepare this shard again")
+        if len(header) == 12 and header[8:] != _masked_crc(header[:8]):
+            raise GlrError(f"{where} is damaged (its length's checksum is wrong); {again}")
         end = at + 12 + int.from_bytes(header[:8], "little")
         record, checksum = data[at + 12 : end], data[end : end + 4]
-        if len(checksum) < 4:
-            raise GlrError(f"{where} is cut off; copy or prepare this shard again")
+        if len(header) < 12 or len(checksum) < 4:
+            before = f" (behind image {_id(records[-1][1])})" if records else ""
+            raise GlrError(f"{where}{before} is cut off; {again}")
         if checksum != _masked_crc(record):
-            raise GlrError(f"{where} is damaged (its checksum is wrong); copy or prepare this shard again")
+            raise GlrError(f"{where} (image {_id(record)}) is damaged (its checksum is wrong); {again}")
         records.append((start + at, record))
         at = end + 4
     return records
@@ -107,6 +107,14 @@ def parse(record: bytes) -> Image:
         return Image(str(name, "utf-8"), _signed(label), encoded)
     except (IndexError, TypeError, StopIteration, UnicodeDecodeError) as error:
         raise ValueError("it is no tf.train.Example with an image") from error
+
+
+def _id(record: bytes) -> str:
+    """The id in a record, as far as it can be read."""
+    try:
+        return parse(record).id
+    except ValueError:
+        return "unknown"
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, Any]]:
