@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from glr.data.pipeline import image_batches
+from glr.data.pictures import StoredPictures, batches
 from glr.data.prepared import PreparedData
 from glr.retrieval.evaluation import evaluate
 from glr.retrieval.extraction import Extractor
@@ -93,11 +93,11 @@ class Evaluator:
         return [image_id for image_id, _ in names], descriptors
 
     def _extract(self, split: str) -> tuple[list[tuple[str, int]], np.ndarray]:
-        batches = image_batches(
-            self._data,
-            split,
+        pictures = StoredPictures(self._data, split)
+        found = batches(
+            pictures,
             image_size=self._image_size,
             batch_size=self._extractor.batch_size,
             parallelism=self._parallelism,
         )
-        return self._extractor(batches, self._data.images(split), f"describe {split}")
+        return self._extractor(found, len(pictures), f"describe {split}")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from glr.data.pipeline import image_batches
+from glr.data.pictures import StoredPictures, batches
 from glr.data.preparation import prepare
 from glr.data.prepared import PreparedData
 from glr.evaluator import Evaluator
@@ -34,7 +34,7 @@ def test_validation_accuracy_is_that_of_the_nearest_class(data: PreparedData):
     head = NormSoftmax(num_classes=data.classes, scale=10.0)
     head.build((None, 62))
     kernel = np.random.default_rng(0).normal(0, 1, (62, data.classes))
-    images = list(image_batches(data, "validation", image_size=12, batch_size=7, parallelism=1))
+    images = list(batches(StoredPictures(data, "validation"), image_size=12, batch_size=7, parallelism=1))
     labels = np.array([label for names, _ in images for _, label in names])
     descriptors = np.concatenate([described(pixels).numpy() for _, pixels in images])
     kernel[:, :5] = np.stack([descriptors[labels == label].mean(0) for label in range(5)], 1)

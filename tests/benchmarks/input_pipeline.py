@@ -22,7 +22,8 @@ import numpy as np
 import simplejpeg
 
 from glr.augment import Study
-from glr.data.pipeline import TrainPipeline, image_batches
+from glr.data.pictures import StoredPictures, batches
+from glr.data.pipeline import TrainPipeline
 from glr.data.preparation import prepare
 from glr.data.prepared import PreparedData
 from glr.data.source import FolderSource
@@ -256,7 +257,7 @@ def stall(data: PreparedData) -> None:
         ended = time.perf_counter()
         print(f"{name:<24}{ended - began:>10.2f}{ended - last:>34.3f}")
     began = time.perf_counter()
-    for _ in image_batches(data, "train", image_size=SIZE, batch_size=BATCH, parallelism=2):
+    for _ in batches(StoredPictures(data, "train"), image_size=SIZE, batch_size=BATCH, parallelism=2):
         last = time.perf_counter()
     print(f"{'reading all images':<24}{last - began:>10.2f}{time.perf_counter() - last:>34.3f}")
 

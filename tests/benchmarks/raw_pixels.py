@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 
-from glr.data.pipeline import image_batches
+from glr.data.pictures import StoredPictures, batches
 from glr.data.prepared import PreparedData
 from glr.retrieval.evaluation import evaluate
 from glr.retrieval.solution import read_solution
@@ -30,7 +30,7 @@ def main(path: str) -> None:
 
 
 def grey_pictures(data: PreparedData, split: str) -> tuple[list[str], np.ndarray]:
-    batches = list(image_batches(data, split, image_size=SIDE, batch_size=256, parallelism=2))
+    batches = list(batches(StoredPictures(data, split), image_size=SIDE, batch_size=256, parallelism=2))
     ids = [image_id for names, _ in batches for image_id, _ in names]
     return ids, np.concatenate([images for _, images in batches]).astype(np.float32).mean(-1).reshape(len(ids), -1)
 

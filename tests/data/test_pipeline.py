@@ -13,7 +13,7 @@ import tensorflow as tf
 from glr.augment import Study, Unchanged
 from glr.data import pipeline
 from glr.data.geometry import letterbox
-from glr.data.pipeline import Batch, TrainPipeline, image_batches
+from glr.data.pipeline import Batch, TrainPipeline
 from glr.data.preparation import prepare
 from glr.data.prepared import PreparedData
 from glr.data.tfrecord import example, framed
@@ -133,18 +133,6 @@ def test_a_last_incomplete_batch_is_dropped(small_data: PreparedData):
     assert made(small_data).steps_per_epoch == 7  # 72 // 10
     with pytest.raises(GlrError, match=r"train\.batch_size=100, but .* has only 72 train images"):
         made(small_data, batch_size=100)
-
-
-def test_image_batches_keep_the_stored_order_and_the_rest(blocks: PreparedData):
-    for split in ("index", "train"):
-        originals = stored(blocks, split)
-        taken = list(image_batches(blocks, split, image_size=24, batch_size=7, parallelism=2))
-        sizes = [len(names) for names, _ in taken]
-        assert sizes == [7] * (len(originals) // 7) + [len(originals) % 7] * (len(originals) % 7 > 0)
-        names = [name for some, _ in taken for name in some]
-        assert names == [(image_id, label) for image_id, _, label in originals]
-        images = np.concatenate([images for _, images in taken])
-        np.testing.assert_array_equal(images, np.stack([image for _, image, _ in originals]))
 
 
 def test_whoever_goes_away_leaves_no_thread_behind(blocks: PreparedData):

@@ -7,7 +7,7 @@ import PIL.Image
 import pytest
 
 from glr.augment import Study, Unchanged
-from glr.data.pipeline import image_batches
+from glr.data.pictures import StoredPictures, batches
 from glr.data.prepared import PreparedData
 from glr.training.plot import plot_augmentation, plot_schedule
 
@@ -23,7 +23,7 @@ def sheet(data: PreparedData, augment: object, file: Path, normalization: str = 
 
 
 def test_the_first_column_is_the_images_as_they_are(small_data: PreparedData, tmp_path: Path):
-    _, stored = next(image_batches(small_data, "train", image_size=40, batch_size=8, parallelism=1))
+    _, stored = next(batches(StoredPictures(small_data, "train"), image_size=40, batch_size=8, parallelism=1))
     drawn = sheet(small_data, Unchanged(), tmp_path / "a.png")
     np.testing.assert_array_equal(drawn[:, 0], stored)
     assert np.abs(drawn - drawn[:, :1]).mean() < 2  # nothing is changed

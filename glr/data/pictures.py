@@ -1,0 +1,150 @@
+"""Images to be described: those of a prepared set's split, or files; decoded in batches by threads, in a fixed order."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import simplejpeg
+
+from glr import storage
+from glr.data.geometry import FAST_DCT, letterbox
+from glr.data.order import Order
+from glr.data.photo import jpeg
+from glr.data.prepared import PreparedData
+from glr.data.reading import Reader
+from glr.data.threads import READERS, ahead, frames, spread, threads
+from glr.errors import GlrError
+
+
+class Picture(NamedTuple):
+    """An image: its id, its class (-1: none), and its pixels uint8 [H, W, 3]."""
+
+    id: str
+    label: int
+    pixels: np.ndarray
+
+
+class Pictures(Protocol):
+    """Images in a fixed order."""
+
+    def __len__(self) -> int: ...
+
+    def reader(self, readers: ThreadPoolExecutor, window: int) -> Callable[[int, int], Sequence[Any]]:
+        """From (first, count) to so many context managers that yield a `Picture`; `readers` read meanwhile.
+
+        Args:
+            readers: threads.
+            window: pictures that are wanted together.
+        """
+        ...
+
+
+class StoredPictures:
+    """The images of a split of a prepared set, in their stored order."""
+
+    def __init__(self, data: PreparedData, split: str):
+        self._data = data
+        self._shards = data.shards[split]
+
+    def __len__(self) -> int:
+        return sum(shard.records for shard in self._shards)
+
+    def reader(self, readers: ThreadPoolExecutor, window: int) -> Callable[[int, int], Sequence[Any]]:
+        """See `Pictures`; a damaged record is named by its shard, offset and image."""
+        order = Order([shard.records for shard in self._shards], block=self._data.block, window=window, seed=None)
+        reader = Reader(self._data, self._shards, order, readers, repeat=False)
+
+        @contextmanager
+        def picture(record: Any) -> Iterator[Picture]:
+            with record.image() as image:
+                yield Picture(image.id, image.label, simplejpeg.decode_jpeg(image.encoded, fastdct=FAST_DCT))
+
+        return lambda first, count: [picture(record) for record in reader.records(0, first, count)]
+
+
+class File(NamedTuple):
+    """An image file, local or gs://, and the part of it that counts: left, top, right, bottom in pixels; None: all."""
+
+    id: str
+    path: str
+    box: tuple[float, float, float, float] | None = None
+
+
+class FilePictures:
+    """Image files of any format, turned upright; those that are no RGB JPEG go through one, as `prepare` does it."""
+
+    def __init__(self, files: Sequence[File]):
+        self._files = files
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def reader(self, readers: ThreadPoolExecutor, window: int) -> Callable[[int, int], Sequence[Any]]:  # noqa: ARG002
+        """See `Pictures`; a file that cannot be used is named."""
+
+        def begin(first: int, count: int) -> Sequence[Any]:
+            return [
+                self._picture(file, readers.submit(storage.read, file.path)) for file in self._files[first:][:count]
+            ]
+
+        return begin
+
+    @contextmanager
+    def _picture(self, file: File, content: Future[bytes]) -> Iterator[Picture]:
+        try:
+            pixels = simplejpeg.decode_jpeg(jpeg(content.result(), check=False).encoded, fastdct=FAST_DCT)
+            if file.box is not None:
+                left, top, right, bottom = (max(round(side), 0) for side in file.box)
+                pixels = pixels[top:bottom, left:right]
+                if not pixels.size:
+                    raise ValueError(f"its box {file.box} holds none of its pixels")
+        except (GlrError, ValueError) as error:
+            raise GlrError(f"{file.path}: {error}") from error
+        yield Picture(file.id, -1, pixels)
+
+
+def batches(
+    pictures: Pictures, *, image_size: int | None, batch_size: int, parallelism: int, first: int = 0
+) -> Iterator[tuple[list[tuple[str, int]], Any]]:
+    """Decode all images from the `first` on; the last batch may be smaller.
+
+    Args:
+        pictures: the images.
+        image_size: S, pixels, of the square that they are letterboxed into; None leaves them as they are.
+        batch_size: images at once.
+        parallelism: threads that decode.
+        first: images left out at the beginning, which are not read.
+
+    Yields:
+        (id, label) of each image, and the images uint8 [B, S, S, 3], or as a list of [H, W, 3].
+
+    Raises:
+        GlrError: an image cannot be decoded; names it.
+    """
+    with threads(parallelism) as workers, threads(READERS) as readers:
+        read = pictures.reader(readers, batch_size)
+
+        def begin(start: int) -> Callable[[], tuple[list[tuple[str, int]], Any]]:
+            wanted = read(start, min(batch_size, len(pictures) - start))
+            names = [("", -1)] * len(wanted)
+            images: Any = [None] * len(wanted) if image_size is None else frames(len(wanted), image_size)
+
+            def fill(row: int) -> None:
+                with wanted[row] as picture:
+                    if image_size is None:
+                        images[row] = picture.pixels
+                    else:
+                        letterbox(picture.pixels, images[row])
+                names[row] = picture.id, picture.label
+
+            return spread(workers, fill, len(wanted), (names, images))
+
+        yield from ahead(begin, range(first, len(pictures), batch_size))
+
+
+def picture(pictures: Pictures, position: int) -> Picture:
+    """One image, by its position."""
+    with threads(1) as readers, pictures.reader(readers, 1)(position, 1)[0] as found:
+        return found

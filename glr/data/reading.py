@@ -1,0 +1,80 @@
+"""Records of a prepared set in a given order, read in large blocks before they are needed."""
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from glr.data.order import Order
+from glr.data.prepared import PreparedData, Shard
+from glr.data.tfrecord import Image, parse
+from glr.errors import GlrError
+
+
+class Record(NamedTuple):
+    """A record that is being read, with the block it lies in."""
+
+    file: str
+    block: Future[list[tuple[int, bytes]]]
+    number: int
+
+    @contextmanager
+    def image(self) -> Iterator[Image]:
+        """The image, once it is read; a ValueError meanwhile becomes a GlrError that names the record."""
+        offset, record = self.block.result()[self.number]
+        name = ""
+        try:
+            image = parse(record)
+            name = f" (image {image.id})"
+            yield image
+        except ValueError as error:
+            where = f"{self.file}: the record at byte {offset}{name}"
+            raise GlrError(f"{where} cannot be used: {error}; prepare this data set again") from error
+
+
+class Reader:
+    """Reads the blocks of a window as it begins, and those of the next one meanwhile.
+
+    Args:
+        data: the prepared set.
+        shards: those of its shards that are read.
+        order: of their images.
+        readers: threads.
+        repeat: whether another epoch follows the first.
+    """
+
+    def __init__(
+        self, data: PreparedData, shards: list[Shard], order: Order, readers: ThreadPoolExecutor, *, repeat: bool
+    ):
+        self._data = data
+        self._shards = shards
+        self._order = order
+        self._readers = readers
+        self._repeat = repeat
+        self._open: dict[tuple[int, int], list[Record]] = {}
+
+    def records(self, epoch: int, position: int, count: int) -> list[Record]:
+        """The records of `count` positions of an epoch."""
+        found: list[Record] = []
+        while len(found) < count:
+            window = self._order.window_of(epoch, position + len(found))
+            first = position + len(found) - self._order.start(epoch, window)
+            found += self._window(epoch, window)[first : first + count - len(found)]
+        return found
+
+    def _window(self, epoch: int, window: int) -> list[Record]:
+        following = (epoch, window + 1) if window + 1 < self._order.windows(epoch) else (epoch + 1, 0)
+        for key in ((epoch, window), following):
+            if key not in self._open and (self._repeat or key[0] == epoch):
+                self._open[key] = self._begin(*key)
+        for past in [key for key in self._open if key < (epoch, window)]:
+            del self._open[past]
+        return self._open[epoch, window]
+
+    def _begin(self, epoch: int, window: int) -> list[Record]:
+        blocks = {
+            (shard, block): self._readers.submit(self._data.read_block, self._shards[shard], block)
+            for shard, block in self._order.blocks(epoch, window)
+        }
+        files = [self._data.file(shard.file) for shard in self._shards]
+        return [Record(files[shard], blocks[shard, block], n) for shard, block, n in self._order.window(epoch, window)]

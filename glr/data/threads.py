@@ -1,0 +1,60 @@
+"""Batches filled by threads, some of them ahead of the one that is awaited."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TypeVar
+
+import numpy as np
+
+from glr.data.geometry import aligned
+
+READERS = 8  # blocks or files read at once: from a bucket each waits for the network
+_AHEAD = 2  # batches under way beyond the one that is awaited
+_ROWS = 8  # images that a thread takes at once
+
+Result = TypeVar("Result")
+
+
+def frames(count: int, size: int) -> np.ndarray:
+    """Memory for uint8 [count, size, size, 3], placed so that TensorFlow takes it without copying."""
+    return aligned(count * size * size * 3, 0, 64).reshape(count, size, size, 3)
+
+
+@contextmanager
+def threads(count: int) -> Iterator[ThreadPoolExecutor]:
+    """Threads that are told to stop, not waited for, when their user goes away."""
+    pool = ThreadPoolExecutor(count)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def spread(workers: ThreadPoolExecutor, fill: Callable[[int], None], rows: int, result: Result) -> Callable[[], Result]:
+    """Have threads fill all rows of a result; what is returned waits for it."""
+
+    def some(first: int) -> None:
+        for row in range(first, min(first + _ROWS, rows)):
+            fill(row)
+
+    parts = [workers.submit(some, first) for first in range(0, rows, _ROWS)]
+
+    def filled() -> Result:
+        for part in parts:
+            part.result()
+        return result
+
+    return filled
+
+
+def ahead(begin: Callable[[int], Callable[[], Result]], steps: Iterable[int]) -> Iterator[Result]:
+    """Yield the results of all steps, each begun some steps before it is awaited."""
+    under_way: deque[Callable[[], Result]] = deque()
+    for step in steps:
+        under_way.append(begin(step))
+        if len(under_way) > _AHEAD:
+            yield under_way.popleft()()
+    while under_way:
+        yield under_way.popleft()()
