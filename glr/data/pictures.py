@@ -1,4 +1,4 @@
-"""Images to be described: those of a prepared set's split, or files; decoded in batches by threads, in a fixed order."""
+"""Images to be described: of a prepared set's split, or files; decoded by threads, in batches of a fixed order."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -85,9 +85,8 @@ class FilePictures:
         """See `Pictures`; a file that cannot be used is named."""
 
         def begin(first: int, count: int) -> Sequence[Any]:
-            return [
-                self._picture(file, readers.submit(storage.read, file.path)) for file in self._files[first:][:count]
-            ]
+            some = self._files[first : first + count]
+            return [self._picture(file, readers.submit(storage.read, file.path)) for file in some]
 
         return begin
 

@@ -13,7 +13,7 @@ from glr.errors import GlrError
 _ROWS = 1024
 # Rows of the index whose best product stands for all of them when the k best are sought.
 _CHUNK = 32
-# Below some 200 rows libraries sum products in another order: a query's scores would depend on how many others there are.
+# Below some 200 rows libraries sum in another order: a query's scores would depend on how many others there are.
 _FEWEST = 256
 
 

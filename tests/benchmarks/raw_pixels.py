@@ -30,9 +30,9 @@ def main(path: str) -> None:
 
 
 def grey_pictures(data: PreparedData, split: str) -> tuple[list[str], np.ndarray]:
-    batches = list(batches(StoredPictures(data, split), image_size=SIDE, batch_size=256, parallelism=2))
-    ids = [image_id for names, _ in batches for image_id, _ in names]
-    return ids, np.concatenate([images for _, images in batches]).astype(np.float32).mean(-1).reshape(len(ids), -1)
+    taken = list(batches(StoredPictures(data, split), image_size=SIDE, batch_size=256, parallelism=2))
+    ids = [image_id for names, _ in taken for image_id, _ in names]
+    return ids, np.concatenate([images for _, images in taken]).astype(np.float32).mean(-1).reshape(len(ids), -1)
 
 
 def scored(data: PreparedData, described: dict[str, tuple[list[str], np.ndarray]]) -> dict[str, float]:

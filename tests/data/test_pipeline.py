@@ -11,7 +11,7 @@ import simplejpeg
 import tensorflow as tf
 
 from glr.augment import Study, Unchanged
-from glr.data import pipeline
+from glr.data import reading
 from glr.data.geometry import letterbox
 from glr.data.pipeline import Batch, TrainPipeline
 from glr.data.preparation import prepare
@@ -92,7 +92,7 @@ def test_resumed_at_any_step_it_goes_on_as_if_never_stopped(blocks: PreparedData
 def test_what_is_skipped_is_neither_read_nor_decoded(blocks: PreparedData, monkeypatch: pytest.MonkeyPatch):
     read, decoded = [], []
     monkeypatch.setattr(PreparedData, "read_block", counted(PreparedData.read_block, read))
-    monkeypatch.setattr(pipeline, "parse", counted(pipeline.parse, decoded))
+    monkeypatch.setattr(reading, "parse", counted(reading.parse, decoded))
     one = made(blocks)
     first = 4 * one.steps_per_epoch + one.steps_per_epoch - 1
     list(one.batches(first, first + 1))
