@@ -1,18 +1,17 @@
-"""Score a model on a prepared data set: describe index and queries, find neighbours, compute the metrics."""
+"""Score a model on a prepared data set while it trains: describe index and queries, and its validation images."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from glr import evaluation_set
 from glr.data.pictures import StoredPictures, batches
 from glr.data.prepared import PreparedData
-from glr.retrieval.evaluation import evaluate
-from glr.retrieval.extraction import Extractor
-from glr.retrieval.solution import read_solution
-
-_BLOCK = 256  # images compared with all classes at once
+from glr.retrieval.evaluation import Ranking, evaluate
+from glr.retrieval.extraction import Extractor, extract
 
 
 class Evaluator:
@@ -21,9 +20,10 @@ class Evaluator:
     Args:
         data: with index and query images and their solutions, which are read at once.
         extractor: describes images.
-        image_size: pixels.
         parallelism: images decoded at once.
         neighbors: nearest images that classify a query.
+        memory: of the search, GB.
+        dtype: float32 or float16, of the descriptors.
         head: knows the train classes; scores the split `validation`, which is not trained on. None: no such split.
     """
 
@@ -32,72 +32,50 @@ class Evaluator:
         data: PreparedData,
         extractor: Extractor,
         *,
-        image_size: int,
         parallelism: int,
         neighbors: int,
+        memory: float,
+        dtype: str,
         head: Any = None,
     ):
+        self.set = evaluation_set.prepared(data, neighbors=neighbors)
         self._data = data
         self._extractor = extractor
-        self._image_size = image_size
         self._parallelism = parallelism
-        self._neighbors = neighbors
+        self._memory = memory
+        self._dtype = dtype
         self._head = head
-        self._retrieval = read_solution(data.file("retrieval_solution.csv"))
-        self._recognition = read_solution(data.file("recognition_solution.csv"))
-        self.described: dict[str, tuple[list[str], np.ndarray]] = {}
+        self.ranking: Ranking | None = None
 
-    def __call__(self) -> dict[str, float]:
+    def __call__(self, folder: Path) -> dict[str, float]:
         """Evaluate the model as it is now: `public/map_at_100`, `private/gap`, ..., `validation/accuracy`.
 
-        The ids and descriptors of both splits stay in `described` until the next call.
-        """
-        self.described = {split: self._describe(split) for split in ("index", "query")}
-        index_ids, index = self.described["index"]
-        query_ids, queries = self.described["query"]
-        classes = self._data.index_classes
-        validation = {} if self._head is None else {"validation/accuracy": self._accuracy()}
-        return validation | evaluate(
-            index_ids,
-            [classes[image_id] for image_id in index_ids],
-            index,
-            query_ids,
-            queries,
-            self._retrieval,
-            self._recognition,
-            neighbors=self._neighbors,
-        )
+        The ranking that it gives stays in `ranking` until the next call.
 
-    def save(self, folder: Path) -> list[Path]:
-        """Write the last call's descriptors: `<split>_descriptors.npy` float32 [N, D] and `<split>_ids.txt`."""
-        files = []
-        for split, (ids, values) in self.described.items():
-            files += [folder / f"{split}_descriptors.npy", folder / f"{split}_ids.txt"]
-            np.save(files[-2], values)
-            files[-1].write_text("".join(f"{image_id}\n" for image_id in ids))
-        return files
+        Args:
+            folder: is emptied, and then holds the descriptors, `<split>_descriptors.npy` [N, D] and `<split>_ids.txt`,
+                and what is right.
+        """
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        index, query = (
+            extract(self._extractor, pictures, folder, name, parallelism=self._parallelism, dtype=self._dtype)
+            for name, pictures in (("index", self.set.index), ("query", self.set.query))
+        )
+        self.set.task.save(folder)
+        scores, self.ranking = evaluate(self.set.task, index, query, memory=self._memory)
+        return scores if self._head is None else {"validation/accuracy": self._accuracy()} | scores
 
     def _accuracy(self) -> float:
         """The share of the validation images whose nearest class is their own."""
-        names, descriptors = self._extract("validation")
-        labels = np.array([label for _, label in names], np.int32)
-        right = 0
-        for start in range(0, len(labels), _BLOCK):
-            cosines = self._head.cosines(descriptors[start : start + _BLOCK])
-            nearest = tf.argmax(cosines, axis=1, output_type=tf.int32).numpy()
-            right += int((nearest == labels[start : start + _BLOCK]).sum())
-        return right / len(labels)
-
-    def _describe(self, split: str) -> tuple[list[str], np.ndarray]:
-        names, descriptors = self._extract(split)
-        return [image_id for image_id, _ in names], descriptors
-
-    def _extract(self, split: str) -> tuple[list[tuple[str, int]], np.ndarray]:
-        pictures = StoredPictures(self._data, split)
         found = batches(
-            pictures,
-            image_size=self._image_size,
+            StoredPictures(self._data, "validation"),
+            image_size=self._extractor.image_size,
             batch_size=self._extractor.batch_size,
             parallelism=self._parallelism,
         )
-        return self._extractor(found, len(pictures), f"describe {split}")
+        right = 0
+        for names, descriptors in self._extractor.describe(found):
+            nearest = tf.argmax(self._head.cosines(descriptors), axis=1, output_type=tf.int32).numpy()
+            right += int((nearest == np.array([label for _, label in names], np.int32)).sum())
+        return right / self._data.images("validation")

@@ -21,16 +21,24 @@ def data(class_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> Prepa
     return prepare(folder_source(class_folders), target, settings={}, validation_share=0.4)
 
 
+class Pixels:
+    image_size = 12
+
+    @staticmethod
+    def describe(images: tf.Tensor) -> tf.Tensor:
+        return described(images)
+
+
 def evaluator(data: PreparedData, head: NormSoftmax | None) -> Evaluator:
-    extractor = Extractor(described, tf.distribute.OneDeviceStrategy("/cpu:0"), 10)
-    return Evaluator(data, extractor, image_size=12, parallelism=2, neighbors=1, head=head)
+    extractor = Extractor(Pixels(), tf.distribute.OneDeviceStrategy("/cpu:0"), 10)
+    return Evaluator(data, extractor, parallelism=2, neighbors=1, memory=1.0, dtype="float32", head=head)
 
 
 def described(images: tf.Tensor) -> tf.Tensor:
     return tf.math.l2_normalize(tf.reshape(tf.cast(images, tf.float32), [-1, 12 * 12 * 3])[:, ::7] - 100, axis=1)
 
 
-def test_validation_accuracy_is_that_of_the_nearest_class(data: PreparedData):
+def test_validation_accuracy_is_that_of_the_nearest_class(data: PreparedData, tmp_path: Path):
     head = NormSoftmax(num_classes=data.classes, scale=10.0)
     head.build((None, 62))
     kernel = np.random.default_rng(0).normal(0, 1, (62, data.classes))
@@ -42,7 +50,7 @@ def test_validation_accuracy_is_that_of_the_nearest_class(data: PreparedData):
     cosines = descriptors @ (kernel / np.linalg.norm(kernel, axis=0))
     expected = (cosines.argmax(1) == labels).mean()
     assert 0.3 < expected < 0.9
-    scores = evaluator(data, head)()
+    scores = evaluator(data, head)(tmp_path / "one")
     assert scores["validation/accuracy"] == pytest.approx(expected)
     assert "public/gap" in scores
-    assert "validation/accuracy" not in evaluator(data, None)()
+    assert "validation/accuracy" not in evaluator(data, None)(tmp_path / "one")

@@ -37,6 +37,13 @@ class Score(Enum):
     top1_accuracy = "top1_accuracy"
 
 
+class StoredType(Enum):
+    """What descriptors are stored as."""
+
+    float32 = "float32"
+    float16 = "float16"
+
+
 class OnBadImage(Enum):
     """What `prepare` does with an image that cannot be decoded."""
 
@@ -143,6 +150,8 @@ class Evaluation:
     score: Score = Score.gap
     gap: Gap = field(default_factory=Gap)
     keep_descriptors: bool = True
+    descriptors: StoredType = StoredType.float32
+    memory: float = MISSING
 
 
 @dataclass
@@ -241,6 +250,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "evaluate.every": (1, inf),
     "evaluate.batch_size": (1, inf),
     "evaluate.gap.neighbors": (1, inf),
+    "evaluate.memory": (0.01, inf),
     "workers": (1, inf),
     "shard_images": (1, inf),
     "compare.decimals": (0, inf),

@@ -9,11 +9,8 @@ recognition_solution.csv    id,landmarks,Usage
 image_report.csv            id,file,what,reason of the images that were converted or skipped
 """
 
-import csv
-import io
 import json
 from dataclasses import asdict, dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -118,12 +115,6 @@ class PreparedData:
                 f"{file} has {len(records)} records from byte {start} on, the manifest says {expected}; {_AGAIN}"
             )
         return records
-
-    @cached_property
-    def index_classes(self) -> dict[str, str]:
-        """The class of each index image, by id."""
-        text = io.StringIO(storage.read(self.file("index.csv")).decode(), newline="")
-        return {row["id"]: row["landmark_id"] for row in csv.DictReader(text)}
 
     @property
     def digest(self) -> str:

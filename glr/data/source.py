@@ -218,16 +218,17 @@ class FolderSource:
         if storage.is_bucket(self.path):
             below = sorted(name.split("/", 1) for name in storage.files(self.path) if "/" in name)
             for folder, names in groupby(below, key=itemgetter(0)):
-                yield folder, [name for _, name in names if _is_image(name)]
+                yield folder, [name for _, name in names if is_image(name)]
             return
         if not Path(self.path).is_dir():
             raise GlrError(f"data.source.path={self.path}: no such folder")
         for folder in sorted(p for p in Path(self.path).iterdir() if p.is_dir()):
-            files = sorted(p for p in folder.rglob("*") if _is_image(p.name))
+            files = sorted(p for p in folder.rglob("*") if is_image(p.name))
             yield folder.name, [file.relative_to(folder).as_posix() for file in files]
 
 
-def _is_image(name: str) -> bool:
+def is_image(name: str) -> bool:
+    """Whether a file's name ends as that of an image."""
     return Path(name).suffix.lower() in IMAGE_SUFFIXES
 
 

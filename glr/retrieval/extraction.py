@@ -1,59 +1,120 @@
-"""Extraction: images to descriptors, in batches of one fixed size."""
+"""Extraction: images to descriptors, in batches of one fixed size, to files that an interrupted run continues."""
 
-from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
+from glr.data.pictures import Pictures, batches
+from glr.errors import GlrError
+from glr.retrieval import descriptors
+from glr.retrieval.descriptors import Descriptors, Writer
+
 Name = TypeVar("Name")
+
+
+class Describer(Protocol):
+    """A model that describes images.
+
+    Attributes:
+        image_size: S, of the square images it takes; None: images of any size.
+        batch_size: images at once.
+    """
+
+    image_size: int | None
+    batch_size: int
+
+    def describe(self, found: Iterable[tuple[list[Name], Any]]) -> Iterator[tuple[list[Name], np.ndarray]]:
+        """From (what names each image, images) to (the names, descriptors float32 [b, D])."""
+        ...
 
 
 class Extractor:
     """Describes images over all replicas; compiled once, at its first batch.
 
     Args:
-        describe: from uint8 images [b, S, S, 3] to float32 [b, D], run on each replica.
+        model: has `describe`, from uint8 images [b, S, S, 3] to float32 [b, D], run on each replica, and `image_size`.
         strategy: where to compute.
         batch_size: images per call at most; rounded up to a multiple of the number of replicas.
     """
 
-    def __init__(self, describe: Callable[[Any], Any], strategy: tf.distribute.Strategy, batch_size: int):
+    def __init__(self, model: Any, strategy: tf.distribute.Strategy, batch_size: int):
         self._strategy = strategy
         self._share = -(-batch_size // strategy.num_replicas_in_sync)
         self.batch_size = self._share * strategy.num_replicas_in_sync
-        self._compiled = tf.function(lambda parts: strategy.gather(strategy.run(describe, (parts,)), axis=0))
+        self.image_size: int | None = model.image_size
+        self._compiled = tf.function(lambda parts: strategy.gather(strategy.run(model.describe, (parts,)), axis=0))
 
-    def __call__(
-        self, batches: Iterable[tuple[list[Name], np.ndarray]], images: int, name: str
-    ) -> tuple[list[Name], np.ndarray]:
-        """Describe every image.
+    def describe(self, found: Iterable[tuple[list[Name], np.ndarray]]) -> Iterator[tuple[list[Name], np.ndarray]]:
+        """Describe batches of uint8 images [b, S, S, 3], b at most `batch_size`.
 
-        Args:
-            batches: (what names each image, images uint8 [B, S, S, 3]), B at most `batch_size`.
-            images: how many there are, for the progress bar.
-            name: the progress bar's.
-
-        Returns:
-            The names, and descriptors float32 [N, D] in the same order.
+        A batch is fetched when the next one is under way, so that the device does not wait for the host.
         """
-        names: list[Name] = []
-        blocks: list[np.ndarray] = []
-        with tqdm(total=images, unit=" images", desc=name, leave=False, disable=None) as bar:
-            for some, pixels in batches:
-                blocks.append(self._describe(pixels)[: len(some)])
-                names += some
-                bar.update(len(some))
-        return names, np.concatenate(blocks)
+        before: tuple[list[Name], Any] | None = None
+        for names, pixels in found:
+            now = names, self._begin(pixels)
+            if before is not None:
+                yield self._fetched(*before)
+            before = now
+        if before is not None:
+            yield self._fetched(*before)
 
-    def _describe(self, pixels: np.ndarray) -> np.ndarray:
-        # Every call has the same shape: a smaller batch is filled up with black images.
-        full = np.zeros((self.batch_size, *pixels.shape[1:]), np.uint8)
-        full[: len(pixels)] = pixels
+    def _begin(self, pixels: np.ndarray) -> Any:
+        if len(pixels) < self.batch_size:  # every call has the same shape: a smaller batch is filled up with black
+            pixels = np.pad(pixels, ((0, self.batch_size - len(pixels)), *[(0, 0)] * (pixels.ndim - 1)))
 
         def part(context: Any) -> tf.Tensor:
             start = context.replica_id_in_sync_group * self._share
-            return tf.constant(full[start : start + self._share])
+            return tf.constant(pixels[start : start + self._share])
 
-        return self._compiled(self._strategy.experimental_distribute_values_from_function(part)).numpy()
+        return self._compiled(self._strategy.experimental_distribute_values_from_function(part))
+
+    @staticmethod
+    def _fetched(names: list[Name], described: Any) -> tuple[list[Name], np.ndarray]:
+        return names, described.numpy()[: len(names)]
+
+
+def extract(
+    describer: Describer, pictures: Pictures, folder: Path, name: str, *, parallelism: int, dtype: str = "float32"
+) -> Descriptors:
+    """Describe all images into files: `<name>_descriptors.npy` [N, D] and `<name>_ids.txt`.
+
+    What is there already is taken as it is, what was interrupted is continued: a folder belongs to one model and one
+    way of describing one set.
+
+    Args:
+        describer: the model.
+        pictures: the N images.
+        folder: must exist.
+        name: of the files and of the progress bar.
+        parallelism: threads that decode.
+        dtype: float32 or float16, of what is stored.
+
+    Returns:
+        Ids and memory-mapped descriptors, in the order of the pictures.
+
+    Raises:
+        GlrError: there are no images, or one cannot be decoded.
+    """
+    if not len(pictures):
+        raise GlrError(f"there are no {name} images to describe")
+    if all(file.is_file() for file in descriptors.files(folder, name)):
+        return descriptors.load(folder, name)
+    writer = Writer(folder, name, len(pictures), dtype)
+    found = batches(
+        pictures,
+        image_size=describer.image_size,
+        batch_size=describer.batch_size,
+        parallelism=parallelism,
+        first=writer.done,
+    )
+    with tqdm(
+        total=len(pictures), initial=writer.done, unit=" images", desc=f"describe {name}", leave=False, disable=None
+    ) as bar:
+        for names, values in describer.describe(found):
+            writer.append([image_id for image_id, _ in names], values)
+            bar.update(len(names))
+    return writer.close()

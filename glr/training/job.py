@@ -74,10 +74,11 @@ def train(config: DictConfig, data: PreparedData, run: Run, weights: Path | None
     step = TrainStep(model, optimizer, schedule, build(config.regularization), strategy, batch_size)
     evaluator = Evaluator(
         data,
-        Extractor(model.describe, strategy, config.evaluate.batch_size),
-        image_size=config.data.image_size,
+        Extractor(model, strategy, config.evaluate.batch_size),
         parallelism=config.data.parallelism,
         neighbors=config.evaluate.gap.neighbors,
+        memory=config.evaluate.memory,
+        dtype=config.evaluate.descriptors.value,
         head=model.head if validation and not config.data.train_on_validation else None,
     )
     trainable = sum(int(np.prod(weight.shape)) for weight in model.trainable_variables)
@@ -85,8 +86,8 @@ def train(config: DictConfig, data: PreparedData, run: Run, weights: Path | None
     run.params({"parameters": model.count_params(), "trainable_parameters": trainable, "classes": data.classes})
     run.params({"train_images": pipeline.images, "steps_per_epoch": steps_per_epoch})
     print(
-        f"{pipeline.images:,} train images of {data.classes:,} classes, {data.images('index'):,} index images, "
-        f"{data.images('query'):,} queries\n"
+        f"{pipeline.images:,} train images of {data.classes:,} classes, {len(evaluator.set.index):,} index images, "
+        f"{len(evaluator.set.query):,} queries\n"
         f"{model.count_params():,} parameters, {trainable:,} of them trained, on {_device(strategy)}\n"
         f"{last} epochs of {steps_per_epoch} steps of {batch_size} images"
     )
@@ -96,6 +97,7 @@ def train(config: DictConfig, data: PreparedData, run: Run, weights: Path | None
     best = -1.0
     with tempfile.TemporaryDirectory(prefix="glr-") as temporary:
         folder = Path(temporary)
+        descriptors = folder / "descriptors"
         plot_schedule(schedule, steps_per_epoch, last, folder / "schedule.png")
         run.file(folder / "schedule.png")
         plot_augmentation(
@@ -108,7 +110,7 @@ def train(config: DictConfig, data: PreparedData, run: Run, weights: Path | None
         )
         run.file(folder / "augmentation.png")
         if config.evaluate.untrained:
-            scores["untrained"] = evaluator()
+            scores["untrained"] = evaluator(descriptors)
             run.metrics({f"untrained/{name}": value for name, value in scores["untrained"].items()}, 0)
             print(f"untrained: {_shown(scores['untrained'], score)}")
         feed = Feed(pipeline, strategy, 0, total_steps)
@@ -123,7 +125,7 @@ def train(config: DictConfig, data: PreparedData, run: Run, weights: Path | None
             if epoch == last or (every is not None and epoch % every == 0):
                 if epoch == last and config.optimizer.get("use_ema"):
                     optimizer.finalize_variable_values(model.trainable_variables)
-                scores["trained"] = evaluator()
+                scores["trained"] = evaluator(descriptors)
                 metrics |= scores["trained"]
                 metrics |= {f"{usage}_score": scores["trained"][f"{usage}/{score}"] for usage in ("public", "private")}
                 line += f"; {_shown(scores['trained'], score)}"
@@ -137,7 +139,7 @@ def train(config: DictConfig, data: PreparedData, run: Run, weights: Path | None
         run.file(folder / "best.weights.h5", "weights")
         run.file(folder / "last.weights.h5", "weights")
         if config.evaluate.keep_descriptors:
-            for file in evaluator.save(folder):
+            for file in sorted(descriptors.iterdir()):
                 run.file(file, "descriptors")
             run.tags({"descriptors": f"{run.artifacts}/descriptors"})
     return scores

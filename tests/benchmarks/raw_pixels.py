@@ -9,8 +9,9 @@ import numpy as np
 
 from glr.data.pictures import StoredPictures, batches
 from glr.data.prepared import PreparedData
+from glr.evaluation_set import prepared
+from glr.retrieval.descriptors import Descriptors
 from glr.retrieval.evaluation import evaluate
-from glr.retrieval.solution import read_solution
 
 SIDE = 28
 
@@ -39,16 +40,8 @@ def scored(data: PreparedData, described: dict[str, tuple[list[str], np.ndarray]
     unit = {
         split: (ids, grey / np.linalg.norm(grey, axis=1, keepdims=True)) for split, (ids, grey) in described.items()
     }
-    (index_ids, index), (query_ids, queries) = unit["index"], unit["query"]
-    return evaluate(
-        index_ids,
-        [data.index_classes[image_id] for image_id in index_ids],
-        index,
-        query_ids,
-        queries,
-        read_solution(data.file("retrieval_solution.csv")),
-        read_solution(data.file("recognition_solution.csv")),
-    )
+    index, query = (Descriptors(*unit[split]) for split in ("index", "query"))
+    return evaluate(prepared(data, neighbors=1).task, index, query)[0]
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from glr.data.catalog import Catalog, Photo
 from glr.data.preparation import prepare
 from glr.data.prepared import PreparedData
 from glr.errors import GlrError
+from glr.retrieval.landmarks import read_index_classes
 from tests.conftest import ROOT, folder_source, no_file_beyond
 
 
@@ -76,8 +77,9 @@ def test_everything_arrives(small_data: PreparedData, class_folders: Path):
         assert encoded == (class_folders / image_id).read_bytes()  # byte for byte
         assert image_id.startswith(f"{names[label]}/")
     assert {label for _, label in records(small_data, "query").values()} == {-1}
-    assert set(small_data.index_classes) == set(records(small_data, "index"))
-    assert all(image_id.startswith(f"{name}/") for image_id, name in small_data.index_classes.items())
+    classes = read_index_classes(small_data.file("index.csv"))
+    assert set(classes) == set(records(small_data, "index"))
+    assert all(image_id.startswith(f"{name}/") for image_id, name in classes.items())
 
 
 def test_shards_are_named_with_their_counts_and_mixed(small_data: PreparedData):

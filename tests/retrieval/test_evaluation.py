@@ -1,13 +1,16 @@
 """Descriptors to scores: an example worked by hand, random ones against a slow reference, and every refusal."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from glr.errors import GlrError
-from glr.retrieval.evaluation import classify, evaluate
+from glr.retrieval.descriptors import Descriptors
+from glr.retrieval.evaluation import Ranking, evaluate
+from glr.retrieval.landmarks import LandmarkTask, classify, read_index_classes
 from glr.retrieval.metrics import recognition_metrics, retrieval_metrics
 from glr.retrieval.solution import Solution
 
@@ -39,8 +42,15 @@ def example() -> dict[str, Any]:
     }
 
 
+def scored(given: dict[str, Any], **options: Any) -> dict[str, float]:
+    classes = dict(zip(given["index_ids"], given["index_classes"], strict=False))
+    task = LandmarkTask(given["retrieval"], given["recognition"], classes, **options)
+    index = Descriptors(given["index_ids"], given["index_descriptors"])
+    return evaluate(task, index, Descriptors(given["query_ids"], given["query_descriptors"]))[0]
+
+
 def test_an_example_by_hand():
-    result = evaluate(**example())
+    result = scored(example())
     ranked = [
         "map_at_100",
         "mp_at_10",
@@ -64,9 +74,9 @@ def test_an_example_by_hand():
 
 
 def test_one_solution_gives_its_metrics_alone():
-    both = evaluate(**example())
-    retrieval = evaluate(**example() | {"recognition": None})
-    recognition = evaluate(**example() | {"retrieval": None})
+    both = scored(example())
+    retrieval = scored(example() | {"recognition": None})
+    recognition = scored(example() | {"retrieval": None})
     assert len(retrieval) == 14
     assert retrieval | recognition == both
 
@@ -74,17 +84,18 @@ def test_one_solution_gives_its_metrics_alone():
 def test_k_neighbors_vote_with_their_similarities():
     scores = np.array([[0.9, 0.5, 0.45], [0.75, 0.5, 0.25], [0.5, -0.25, -0.25]])
     positions = np.array([[0, 1, 2], [0, 1, 2], [1, 2, 0]])
-    predictions = classify(["p", "q", "r"], scores, positions, ["x", "y", "y"])
+    ranking = Ranking(["a", "b", "c"], ["p", "q", "r"], scores, positions)
+    classes = {"a": "x", "b": "y", "c": "y"}
     # 0.9 against 0.5 + 0.45; 0.75 twice, and x is nearer; 0.5 - 0.25 against -0.25.
-    assert predictions == {"p": ("y", pytest.approx(0.95)), "q": ("x", 0.75), "r": ("y", 0.25)}
-    assert classify(["p"], scores[:1, :1], positions[:1, :1], ["x", "y", "y"]) == {"p": ("x", 0.9)}
+    assert classify(ranking, classes, 3) == {"p": ("y", pytest.approx(0.95)), "q": ("x", 0.75), "r": ("y", 0.25)}
+    assert classify(ranking, classes, 1) == {"p": ("x", 0.9), "q": ("x", 0.75), "r": ("y", 0.5)}
 
 
 def test_neighbors_reach_the_score():
     given = example() | {"index_classes": ["x", "y", "y", "z"], "index_descriptors": directions(0, 25, 50, 115)}
     given["recognition"] = solution("urii", q1="x", q2="y", q3="", q4="")
     # From q2 at 95°: z at 20° (0.94), y at 45° and 70° (0.71 + 0.34).
-    assert [evaluate(**given, neighbors=n)["private/gap"] for n in (1, 2, 3)] == [0, 0, 1]
+    assert [scored(given, neighbors=n)["private/gap"] for n in (1, 2, 3, 9)] == [0, 0, 1, 1]
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -104,22 +115,62 @@ def test_against_a_slow_reference(seed: int):
         near = order[:5]
         totals = {c: sum(index[n] @ descriptor for n in near if classes[n] == c) for c in (classes[n] for n in near)}
         predictions[query] = max(totals.items(), key=lambda item: item[1])
-    result = evaluate(
-        index_ids, classes, index, query_ids, queries, Solution(relevant, usage), Solution(shown, usage), neighbors=5
+    task = LandmarkTask(
+        Solution(relevant, usage),
+        Solution(shown, usage),
+        dict(zip(index_ids, classes, strict=True)),
+        neighbors=5,
     )
+    result, ranking = evaluate(task, Descriptors(index_ids, index), Descriptors(query_ids, queries), memory=0.001)
+    assert ranking.positions.shape == (40, 100)
     for split in ("Public", "Private"):
         of_split = [query for query in query_ids if usage[query] == split]
         expected = retrieval_metrics({q: relevant[q] for q in of_split}, rankings)
         expected |= recognition_metrics({q: shown[q] for q in of_split}, predictions)
         actual = {name: result[f"{split.lower()}/{name}"] for name in expected}
-        assert actual == pytest.approx(expected, abs=1e-9)
-    shallow = evaluate(
-        index_ids, classes, index, query_ids, queries, Solution(relevant, usage), Solution(shown, usage), k=3
+        assert actual == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_reranking_gets_as_many_neighbours_as_it_wants():
+    class Backwards:
+        depth = 4
+
+        def __call__(self, queries: Any, index: Any, scores: Any, positions: Any) -> Any:  # noqa: ARG002
+            assert positions.shape == (4, 4)
+            return -scores[:, ::-1], positions[:, ::-1]
+
+    given = example()
+    task = LandmarkTask(None, given["recognition"], dict(zip("abcd", "xxyx", strict=True)))
+    index = Descriptors(given["index_ids"], given["index_descriptors"])
+    query = Descriptors(given["query_ids"], given["query_descriptors"])
+    scores, ranking = evaluate(task, index, query, rerank=Backwards())
+    np.testing.assert_array_equal(ranking.positions[0], [3, 2, 1, 0])
+    assert scores["public/top1_accuracy"] == 1  # q1's last is d, of x
+
+
+def test_what_is_right_can_be_stored(tmp_path: Path):
+    given = example()
+    task = LandmarkTask(given["retrieval"], given["recognition"], dict(zip("abcd", "xxyx", strict=True)))
+    task.save(tmp_path)
+    again = LandmarkTask.load(tmp_path)
+    assert (again.retrieval, again.recognition, again.index_classes) == (
+        task.retrieval,
+        task.recognition,
+        task.index_classes,
     )
-    # A k below 10 shortens mAP's and the positions' rankings, not those that metrics of a fixed rank look at.
-    assert "public/map_at_3" in shallow
-    assert shallow["public/mean_position"] <= 4
-    assert shallow["public/mp_at_10"] == result["public/mp_at_10"]
+    (tmp_path / "recognition_solution.csv").unlink()
+    assert LandmarkTask.load(tmp_path).recognition is None
+    (tmp_path / "retrieval_solution.csv").unlink()
+    with pytest.raises(GlrError, match="neither a retrieval nor a recognition solution"):
+        LandmarkTask.load(tmp_path)
+
+
+def test_index_classes(tmp_path: Path):
+    with pytest.raises(GlrError, match=r"no such file; it should say each index image's landmark \(id,landmark_id\)"):
+        read_index_classes(tmp_path / "index.csv")
+    (tmp_path / "index.csv").write_text("id,class\na,1\n")
+    with pytest.raises(GlrError, match=r"index\.csv, line 1: the columns id,landmark_id are needed"):
+        read_index_classes(tmp_path / "index.csv")
 
 
 def changed(given: dict[str, Any], name: str, **more: str) -> dict[str, Any]:
@@ -157,11 +208,11 @@ def changed(given: dict[str, Any], name: str, **more: str) -> dict[str, Any]:
         ),
         (
             example() | {"index_classes": ["x", "x"]},
-            "index ids, classes and descriptors differ in number: 4, 2 and 4",
+            "index images without a landmark to classify queries by: 2, the first of them c",
         ),
         (
             example() | {"query_ids": ["q1"]},
-            "query ids and descriptors differ in number: 1 and 4",
+            "query ids and descriptors differ: 1 and 4",
         ),
         (
             example() | {"query_descriptors": np.eye(4, 3)},
@@ -171,5 +222,5 @@ def changed(given: dict[str, Any], name: str, **more: str) -> dict[str, Any]:
 )
 def test_what_does_not_fit_together(given: dict[str, Any], message: str):
     with pytest.raises(GlrError) as error:
-        evaluate(**given)
+        scored(given)
     assert str(error.value) == message

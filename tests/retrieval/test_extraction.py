@@ -1,0 +1,105 @@
+"""Extraction gives each image its own descriptor, in order, whatever the batches and however often it is killed."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from glr.data.pictures import StoredPictures, batches
+from glr.data.prepared import PreparedData
+from glr.errors import GlrError
+from glr.retrieval.extraction import Extractor, extract
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from tests.retrieval.test_extraction import extractor
+from glr.data.pictures import StoredPictures
+from glr.data.prepared import PreparedData
+from glr.retrieval import descriptors
+from glr.retrieval.extraction import extract
+append = descriptors.Writer.append
+def dying(writer, ids, values):
+    append(writer, ids, values)
+    if writer.done >= int(sys.argv[3]):
+        os.kill(os.getpid(), signal.SIGKILL)
+descriptors.Writer.append = dying
+extract(extractor(), StoredPictures(PreparedData(sys.argv[1]), "train"), Path(sys.argv[2]), "train", parallelism=2)
+"""
+
+
+class Means:
+    """Describes an image by the mean colours of its quarters."""
+
+    image_size = 12
+
+    @staticmethod
+    def describe(images: tf.Tensor) -> tf.Tensor:
+        quarters = tf.reshape(tf.cast(images, tf.float32), [-1, 2, 6, 2, 6, 3])
+        return tf.reshape(tf.reduce_mean(quarters, [2, 4]), [-1, 12])
+
+
+def extractor(batch_size: int = 10, strategy: tf.distribute.Strategy | None = None) -> Extractor:
+    return Extractor(Means(), strategy or tf.distribute.OneDeviceStrategy("/cpu:0"), batch_size)
+
+
+def expected(data: PreparedData) -> tuple[list[str], np.ndarray]:
+    ((names, images),) = batches(StoredPictures(data, "train"), image_size=12, batch_size=99, parallelism=1)
+    quarters = images.astype(np.float64).reshape(-1, 2, 6, 2, 6, 3).mean((2, 4)).reshape(-1, 12)
+    return [image_id for image_id, _ in names], quarters
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 72, 100])
+def test_each_image_has_its_own_descriptor(small_data: PreparedData, tmp_path: Path, batch_size: int):
+    ids, values = expected(small_data)
+    found = extract(extractor(batch_size), StoredPictures(small_data, "train"), tmp_path, "train", parallelism=2)
+    assert found.ids == ids
+    np.testing.assert_allclose(found.values, values, rtol=1e-5)
+
+
+def test_over_two_replicas_and_as_float16(small_data: PreparedData, tmp_path: Path):
+    strategy = tf.distribute.MirroredStrategy([device.name for device in tf.config.list_logical_devices("CPU")[:2]])
+    over = extractor(7, strategy)
+    assert over.batch_size % strategy.num_replicas_in_sync == 0
+    pictures = StoredPictures(small_data, "train")
+    found = extract(over, pictures, tmp_path, "train", parallelism=2, dtype="float16")
+    assert found.values.dtype == np.float16
+    np.testing.assert_allclose(found.values, expected(small_data)[1], rtol=1e-3)
+
+
+@pytest.mark.slow
+def test_killed_twice_it_gives_the_same(small_data: PreparedData, tmp_path: Path):
+    for after in ("20", "50"):
+        call = [sys.executable, "-c", KILLED, str(small_data.path), str(tmp_path), after]
+        assert subprocess.run(call, check=False, stderr=subprocess.DEVNULL).returncode == -signal.SIGKILL
+    described = []
+    over = extractor()
+    describe = over.describe
+
+    def counted(found):
+        for names, values in describe(found):
+            described.extend(names)
+            yield names, values
+
+    over.describe = counted
+    found = extract(over, StoredPictures(small_data, "train"), tmp_path, "train", parallelism=2)
+    ids, values = expected(small_data)
+    assert found.ids == ids
+    np.testing.assert_allclose(found.values, values, rtol=1e-5)
+    assert len(described) == 72 - 50
+    again = extract(over, StoredPictures(small_data, "train"), tmp_path, "train", parallelism=2)
+    np.testing.assert_array_equal(again.values, found.values)
+    assert len(described) == 72 - 50  # what is there is not described again
+
+
+def test_nothing_to_describe(tmp_path: Path):
+    class Nothing:
+        def __len__(self) -> int:
+            return 0
+
+    with pytest.raises(GlrError, match="there are no index images to describe"):
+        extract(extractor(), Nothing(), tmp_path, "index", parallelism=1)
