@@ -22,6 +22,7 @@ def main(config: DictConfig) -> None:
     from glr.startup import import_tensorflow
 
     import_tensorflow()
+    from glr.retrieval.table import table
     from glr.tracking.run import environment, run
     from glr.training.job import train
 
@@ -34,7 +35,7 @@ def main(config: DictConfig) -> None:
         opened.dataset(config.data.label, data.digest, config.data.path, "training", {"images": data.images("train")})
         with nullcontext() if weights is None else storage.on_disk(weights) as file:
             scores = train(config, data, opened, file)
-    print(_table(scores))
+    print(table(scores))
     print(f"\nrun {name} in study {config.study} ({opened.id})")
     print(f"compare runs: {opened.pages}")
 
@@ -52,18 +53,6 @@ def _initial_weights(config: DictConfig) -> tuple[str | Path | None, str | None]
     run, file = weights(connect(config.tracking.uri), config.init_from, config.study)
     print(f"starting from the weights of run {run.name} ({run.id})")
     return file, run.id
-
-
-def _table(scores: dict[str, dict[str, float]]) -> str:
-    """The scores as a text table: a line per metric, a column per split and state of training."""
-    names = [name.removeprefix("public/") for name in scores["trained"] if name.startswith("public/")]
-    columns = [(usage, state) for usage in ("public", "private") for state in scores]
-    lines = ["", " " * 18 + "".join(f"{usage.capitalize():>12}" for usage, _ in columns)]
-    lines.append(" " * 18 + "".join(f"{state:>12}" for _, state in columns))
-    for name in names:
-        values = [scores[state][f"{usage}/{name}"] for usage, state in columns]
-        lines += [f"{name:<18}" + "".join(f"{value:>12.4f}" for value in values)]
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import tensorflow as tf
 from glr.config.check import composed
 from glr.config.component import build
 from glr.config.shorthand import CONF, choices
-from glr.training.job import build_model
+from glr.trained import build_model
 from glr.training.step import TrainStep
 
 EXPERIMENTS = choices("experiment")
@@ -33,7 +33,7 @@ def test_takes_a_step(name: str, monkeypatch: pytest.MonkeyPatch):
     schedule = build(config.schedule, steps_per_epoch=2, total_steps=2 * config.train.epochs)
     strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
     with strategy.scope():
-        model = build_model(config, 5)
+        model = build_model(config, 5, config.data.image_size)
         optimizer = build(config.optimizer, learning_rate=schedule)
     step = TrainStep(model, optimizer, schedule, build(config.regularization), strategy, 2)
     monkeypatch.setattr(step, "_compiled", step._distributed)  # eager: tracing 18 networks takes minutes

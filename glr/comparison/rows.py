@@ -93,12 +93,15 @@ def ensembles(runs: Iterable[PastRun], singles: Iterable[Row], score: str | None
     Raises:
         GlrError: no run has the metric.
     """
-    by_id = {row.run.id: row.index for row in singles}
+    by_id: dict[str, str] = {row.run.id: str(row.index) for row in singles}
+    by_id |= {row.continuation.run.id: f"{row.index}, fine-tuned" for row in singles if row.continuation is not None}
     runs = [run for run in runs if run.kind == "ensemble" and run.status == "FINISHED"]
     _check_known(runs, score, ())
     rows = []
     for index, run in _numbered(runs):
-        members = [str(by_id.get(member, member)) for member in json.loads(run.params["members"])]
+        ids = [str(member) for member in json.loads(run.params["members"])]
+        names = json.loads(run.params.get("names", "[]")) or ids  # a member may be a run of another study
+        members = [by_id.get(member, name) for member, name in zip(ids, names, strict=True)]
         public, private = (_score(run, usage, score) for usage in ("public", "private"))
         model = {"members": "+".join(f"({member})" for member in members)}
         rows.append(Row(run, index, model, public=public, private=private))

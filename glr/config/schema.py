@@ -44,6 +44,20 @@ class StoredType(Enum):
     float16 = "float16"
 
 
+class Weights(Enum):
+    """Those that a run stored: of its last epoch, or of the one that was best on Public."""
+
+    last = "last"
+    best = "best"
+
+
+class Search(Enum):
+    """How the best ensemble is sought."""
+
+    greedy = "greedy"
+    exhaustive = "exhaustive"
+
+
 class OnBadImage(Enum):
     """What `prepare` does with an image that cannot be decoded."""
 
@@ -181,6 +195,66 @@ class Train:
 
 
 @dataclass
+class Evaluate:
+    """conf/evaluate.yaml."""
+
+    strategy: Any = MISSING
+    tta: Any = MISSING
+    whitening: Any = MISSING
+    database_augmentation: Any = MISSING
+    query_expansion: Any = MISSING
+    reranking: Any = MISSING
+    tracking: Tracking = MISSING
+    run: str | None = None
+    weights: Weights = Weights.last
+    model: str | None = None
+    study: str = MISSING
+    prepared: str | None = None
+    index: str | None = None
+    queries: str | None = None
+    retrieval_solution: str | None = None
+    recognition_solution: str | None = None
+    index_classes: str | None = None
+    revisited: str | None = None
+    images: str | None = None
+    neighbors: int = MISSING
+    batch_size: int = MISSING
+    parallelism: int = MISSING
+    memory: float = MISSING
+    descriptors: StoredType = StoredType.float32
+    cache: str = MISSING
+    keep_descriptors: bool = False
+    gallery: int = MISSING
+
+
+@dataclass
+class EnsembleSearch:
+    """Which ensembles are tried."""
+
+    search: Search | None = None
+    max_members: int = MISSING
+    max_dimension: int | None = None
+    weights: list[float] = field(default_factory=list)
+    depth: int | None = None
+
+
+@dataclass
+class Ensemble:
+    """conf/ensemble.yaml."""
+
+    tracking: Tracking = MISSING
+    members: list[Any] = field(default_factory=list)
+    weights: list[float] | None = None
+    study: str = MISSING
+    index: int | None = None
+    name: str | None = None
+    score: Score = Score.gap
+    neighbors: int = MISSING
+    memory: float = MISSING
+    ensemble: EnsembleSearch = field(default_factory=EnsembleSearch)
+
+
+@dataclass
 class Prepare:
     """conf/prepare.yaml."""
 
@@ -252,6 +326,14 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "evaluate.gap.neighbors": (1, inf),
     "evaluate.memory": (0.01, inf),
     "workers": (1, inf),
+    "neighbors": (1, inf),
+    "batch_size": (1, inf),
+    "parallelism": (1, inf),
+    "memory": (0.01, inf),
+    "gallery": (0, inf),
+    "ensemble.max_members": (1, inf),
+    "ensemble.max_dimension": (1, inf),
+    "ensemble.depth": (1, inf),
     "shard_images": (1, inf),
     "compare.decimals": (0, inf),
 }
@@ -261,6 +343,8 @@ def register() -> None:
     """Make the schemas known to Hydra."""
     store = ConfigStore.instance()
     store.store(name="train_schema", node=Train)
+    store.store(name="evaluate_schema", node=Evaluate)
+    store.store(name="ensemble_schema", node=Ensemble)
     store.store(name="prepare_schema", node=Prepare)
     store.store(name="record_schema", node=Record)
     store.store(name="compare_schema", node=Compare)

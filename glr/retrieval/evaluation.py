@@ -1,6 +1,7 @@
 """Evaluation: from the descriptors of index and queries to the scores of a task."""
 
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -40,6 +41,10 @@ class Task(Protocol):
 
     def score(self, ranking: Ranking) -> dict[str, float]:
         """The metrics by name."""
+        ...
+
+    def relevant(self, query_id: str) -> AbstractSet[str]:
+        """The index images that are right for a query; none where there is nothing to find."""
         ...
 
     def save(self, folder: Path) -> None:

@@ -3,6 +3,8 @@
 import csv
 import io
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -74,9 +76,9 @@ class LandmarkTask:
         """The neighbours that its metrics look at."""
         return min(max(K if self.retrieval else 0, self.neighbors if self.recognition else 0), index)
 
-    def score(self, ranking: Ranking) -> dict[str, float]:
+    def score(self, ranking: Ranking, splits: Sequence[str] = SPLITS) -> dict[str, float]:
         """Every metric of `glr.retrieval.metrics` by split: `public/map_at_100`, `private/gap`, ..."""
-        metrics: dict[str, dict[str, float]] = {split: {} for split in SPLITS}
+        metrics: dict[str, dict[str, float]] = {split: {} for split in splits}
         if self.retrieval:
             names = np.array(ranking.index_ids, object)
             rankings = {
@@ -84,13 +86,29 @@ class LandmarkTask:
                 for query, row in zip(ranking.query_ids, ranking.positions, strict=True)
                 if self.retrieval.relevant.get(query)
             }
-            for split in SPLITS:
+            for split in splits:
                 metrics[split] |= retrieval_metrics(self.retrieval.split(split), rankings, K)
         if self.recognition:
             predictions = classify(ranking, self.index_classes, self.neighbors)
-            for split in SPLITS:
+            for split in splits:
                 metrics[split] |= recognition_metrics(self.recognition.split(split), predictions)
         return {f"{split.lower()}/{name}": value for split, values in metrics.items() for name, value in values.items()}
+
+    def relevant(self, query_id: str) -> AbstractSet[str]:
+        """A query's relevant index images, or without a retrieval solution those of its landmarks."""
+        if self.retrieval:
+            return self.retrieval.relevant.get(query_id, frozenset())
+        assert self.recognition
+        return frozenset().union(
+            *(self._members[name] for name in self.recognition.relevant[query_id] & self._members.keys())
+        )
+
+    @cached_property
+    def _members(self) -> dict[str, set[str]]:
+        members: dict[str, set[str]] = {}
+        for image_id, landmark in self.index_classes.items():
+            members.setdefault(landmark, set()).add(image_id)
+        return members
 
     def save(self, folder: Path) -> None:
         """Write the solutions and the index images' landmarks as CSVs, to score stored descriptors by."""

@@ -55,7 +55,7 @@ def top_k(queries: np.ndarray, index: np.ndarray, k: int, *, memory: float = 2.0
         for begin in range(0, len(index), size):
             # The last block ends with the index and shows some rows once more; those below `begin` do not count.
             start = max(min(begin, len(index) - size), 0)
-            block = _tensor(_rows(index, start, size))
+            block = tensor(_rows(index, start, size))
             span = tf.constant([start, begin, len(index)], tf.int64)
             for first in range(0, len(queries), rows - 1):
                 part = slice(first, first + rows - 1)
@@ -122,7 +122,7 @@ def _check(values: np.ndarray, start: int, name: str) -> None:
         raise GlrError(f"row {row} of the {name} descriptors holds NaN or infinity; the model that gave it diverged")
 
 
-def _tensor(values: np.ndarray) -> Any:
+def tensor(values: np.ndarray) -> Any:
     """A tensor on the array's own memory where that is possible: copying takes a tenth of the matrix product's time."""
     if values.flags.c_contiguous and values.flags.writeable and values.ctypes.data % 64 == 0:
         return tf.experimental.dlpack.from_dlpack(values.__dlpack__())

@@ -16,7 +16,7 @@ from mlflow.exceptions import MlflowException
 from glr.errors import GlrError
 from glr.tracking.run import recorded
 
-LAST_WEIGHTS = "weights/last.weights.h5"  # of a run's artifacts
+WEIGHTS = "weights/{}.weights.h5"  # of a run's artifacts: last or best
 _PAGE = 1000
 
 
@@ -35,7 +35,7 @@ class PastRun:
 
     @property
     def kind(self) -> str | None:
-        """train, ensemble or sweep; None: not one of glr's."""
+        """train, ensemble, evaluation or sweep; None: not one of glr's."""
         return self.tags.get("kind")
 
 
@@ -113,9 +113,24 @@ def weights(client: MlflowClient, name: str, study: str) -> tuple[PastRun, Path]
             raise GlrError(f"init_from={name}: neither a file, nor a run's id, nor a finished run of study {study}")
         run = finished[-1]
     try:
-        return run, Path(client.download_artifacts(run.id, LAST_WEIGHTS))
+        return run, stored(client, run, WEIGHTS.format("last"))
+    except GlrError as error:
+        raise GlrError(f"init_from={name}: {error}") from error
+
+
+def stored(client: MlflowClient, run: PastRun, name: str) -> Path:
+    """A file or folder that a run has stored: itself where it lies on this machine, else a copy.
+
+    Raises:
+        GlrError: the run has none of this name, or it cannot be fetched.
+    """
+    try:
+        found = Path(client.download_artifacts(run.id, name))
+        if found.exists():
+            return found
     except (MlflowException, OSError) as error:
-        raise GlrError(f"init_from={name}: run {run.id} ({run.status.lower()}) has no {LAST_WEIGHTS}") from error
+        raise GlrError(f"run {run.name} ({run.id}, {run.status.lower()}) has no {name}") from error
+    raise GlrError(f"run {run.name} ({run.id}, {run.status.lower()}) has no {name}")
 
 
 def _with_id(client: MlflowClient, text: str) -> PastRun | None:
@@ -130,7 +145,8 @@ def _with_id(client: MlflowClient, text: str) -> PastRun | None:
 
 def _named(client: MlflowClient, name: str, studies: Iterable[str]) -> list[PastRun]:
     quoted = name.replace("'", "\\'")
-    return [run for run in runs_of(client, studies, f"attributes.run_name = '{quoted}'") if run.kind != "sweep"]
+    found = runs_of(client, studies, f"attributes.run_name = '{quoted}'")
+    return [run for run in found if run.kind not in ("sweep", "evaluation")]
 
 
 def _past(run: Run, study: str) -> PastRun:

@@ -96,7 +96,9 @@ class Run:
 
 
 @contextmanager
-def run(uri: str, study: str, name: str, artifacts: str | None) -> Iterator[Run]:
+def run(
+    uri: str, study: str, name: str, artifacts: str | None, *, kind: str = "train", parent: str | None = None
+) -> Iterator[Run]:
     """Open a run, below the sweep's parent if there is one, and close it as it ended.
 
     An exception marks it FAILED (Ctrl-C: KILLED), with the reason in the tag `failure` and, in the tag `diverged`,
@@ -107,11 +109,13 @@ def run(uri: str, study: str, name: str, artifacts: str | None) -> Iterator[Run]
         study: the MLflow experiment.
         name: the run's name.
         artifacts: where a new experiment puts its files; None leaves it to the server.
+        kind: train, ensemble or evaluation.
+        parent: the id of the run that it belongs to; None: the sweep's, if there is one.
     """
     client = connect(uri)
-    tags = {"mlflow.user": getpass.getuser(), "mlflow.source.name": f"python -m {_module()}", "kind": "train"}
+    tags = {"mlflow.user": getpass.getuser(), "mlflow.source.name": f"python -m {_module()}", "kind": kind}
     tags["mlflow.source.type"] = "LOCAL"
-    if parent := os.environ.get(PARENT_VARIABLE):
+    if parent := parent or os.environ.get(PARENT_VARIABLE):
         tags["mlflow.parentRunId"] = parent
     record = client.create_run(experiment(client, study, artifacts), tags=tags, run_name=name)
     opened = Run(client, record.info.run_id)

@@ -15,9 +15,9 @@ from glr.data.pipeline import TrainPipeline
 from glr.data.prepared import PreparedData
 from glr.errors import GlrError
 from glr.evaluator import Evaluator
-from glr.model import RetrievalModel
 from glr.retrieval.extraction import Extractor
 from glr.tracking.run import Run
+from glr.trained import build_model, load_weights
 from glr.training.feed import Feed
 from glr.training.loop import epochs
 from glr.training.plot import plot_augmentation, plot_schedule
@@ -41,7 +41,6 @@ def train(config: DictConfig, data: PreparedData, run: Run, weights: Path | None
     """
     # Keras draws the seeds of weights and dropout from Python's generator; the input pipeline has seeds of its own.
     random.seed(config.seed)
-    keras.mixed_precision.set_global_policy(config.train.precision.value)
     strategy = build(config.strategy)
     batch_size, last = config.train.batch_size, config.train.epochs
     replicas = strategy.num_replicas_in_sync
@@ -65,9 +64,12 @@ def train(config: DictConfig, data: PreparedData, run: Run, weights: Path | None
     total_steps = last * steps_per_epoch
     schedule = build(config.schedule, steps_per_epoch=steps_per_epoch, total_steps=total_steps)
     with strategy.scope():
-        model = build_model(config, data.classes)
+        model = build_model(config, data.classes, config.data.image_size)
         if weights is not None:
-            _load(model, weights)
+            try:
+                load_weights(model, weights)
+            except GlrError as error:
+                raise GlrError(f"init_from: {error}") from error
         optimizer = build(config.optimizer, learning_rate=schedule)
         if config.train.precision.value == "mixed_float16":
             optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
@@ -143,26 +145,6 @@ def train(config: DictConfig, data: PreparedData, run: Run, weights: Path | None
                 run.file(file, "descriptors")
             run.tags({"descriptors": f"{run.artifacts}/descriptors"})
     return scores
-
-
-def build_model(config: DictConfig, classes: int) -> RetrievalModel:
-    """The model that a config describes, with a head for so many classes."""
-    return RetrievalModel(
-        build(config.backbone, image_size=config.data.image_size),
-        build(config.pooling),
-        build(config.head, num_classes=classes),
-        embedding_size=config.model.embedding_size,
-        batchnorm_momentum=config.model.batchnorm_momentum,
-        normalization=config.data.normalization.value,
-    )
-
-
-def _load(model: RetrievalModel, weights: Path) -> None:
-    try:
-        model.load_weights(weights)
-    except (ValueError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise GlrError(f"init_from: {weights} does not hold weights of this model ({reason})") from error
 
 
 def _device(strategy: tf.distribute.Strategy) -> str:

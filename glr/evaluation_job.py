@@ -1,0 +1,148 @@
+"""An evaluation job: what is evaluated on which set, described, post-processed, scored and recorded."""
+
+import fcntl
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from glr import evaluation_set, saved_model, storage
+from glr.config.component import build
+from glr.data.opening import open_data
+from glr.data.prepared import PreparedData
+from glr.errors import GlrError
+from glr.evaluation_set import EvaluationSet
+from glr.postprocess.chain import PostProcess
+from glr.retrieval.extraction import Describer, Extractor, extract
+from glr.saved_model import SavedModel
+from glr.tracking.history import WEIGHTS, find, stored
+from glr.tracking.run import Run
+from glr.tracking.store import connect
+from glr.trained import load_model, read_config
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is evaluated.
+
+    Attributes:
+        name: for people.
+        study: where its scores are filed.
+        run_id: the run that they belong to; None: a SavedModel's.
+        describer: the model.
+        fingerprint: tells its descriptors from all others.
+        data: opens the data set that it was trained on; None: a SavedModel's.
+    """
+
+    name: str
+    study: str
+    run_id: str | None
+    describer: Describer
+    fingerprint: list[Any]
+    data: Callable[[], PreparedData] | None
+
+
+def run_subject(config: DictConfig) -> Subject:
+    """The model of a past run.
+
+    Raises:
+        GlrError: there is no such run, or it stored no weights.
+    """
+    client = connect(config.tracking.uri)
+    run = find(client, config.run)
+    if "classes" not in run.params:
+        raise GlrError(f"run={config.run}: it trained no model that could be evaluated (it is of kind {run.kind})")
+    weights = stored(client, run, WEIGHTS.format(config.weights.value))
+    settings = read_config(stored(client, run, "config.yaml"))
+    views = build(config.tta)
+    strategy = build(config.strategy)
+    with strategy.scope():
+        model = load_model(settings, int(run.params["classes"]), weights, any_size=views.any_size)
+    viewed = views.of(model, settings.data.image_size)
+    return Subject(
+        run.name,
+        run.study,
+        run.id,
+        Extractor(viewed, strategy, config.batch_size),
+        [run.id, storage.checksum(weights), views.scales, views.flip],
+        lambda: open_data(settings.data, prepare=settings.data.prepare_when_missing),
+    )
+
+
+def saved_model_subject(config: DictConfig, stack: ExitStack) -> Subject:
+    """A SavedModel; what it needs on disk goes with the stack.
+
+    Raises:
+        GlrError: there is none, or it has another signature.
+    """
+    folder = stack.enter_context(saved_model.on_disk(config.model))
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    fingerprint = [[file.relative_to(folder).as_posix(), storage.checksum(file)] for file in files]
+    name = Path(config.model.rstrip("/")).name
+    return Subject(name, config.study, None, SavedModel(folder), fingerprint, None)
+
+
+def opened_set(config: DictConfig, subject: Subject) -> EvaluationSet:
+    """The set that a config asks for.
+
+    Raises:
+        GlrError: it is missing or damaged.
+    """
+    if config.index is not None:
+        return evaluation_set.folder_pair(
+            config.index,
+            config.queries,
+            retrieval_solution=config.retrieval_solution,
+            recognition_solution=config.recognition_solution,
+            index_classes=config.index_classes,
+            neighbors=config.neighbors,
+        )
+    if config.revisited is not None:
+        return evaluation_set.revisited(config.revisited, config.images)
+    if config.prepared is not None:
+        return evaluation_set.prepared(PreparedData(config.prepared), neighbors=config.neighbors)
+    assert subject.data
+    return evaluation_set.prepared(subject.data(), neighbors=config.neighbors)
+
+
+def evaluate(config: DictConfig, subject: Subject, found: EvaluationSet, run: Run) -> dict[str, float]:
+    """Describe, post-process, rank and score; record the scores, the gallery and the plots.
+
+    Returns:
+        The task's metrics.
+
+    Raises:
+        GlrError: an image cannot be decoded, or images and solutions do not fit together.
+    """
+    chain = PostProcess(build(config.whitening), build(config.database_augmentation), build(config.query_expansion))
+    rerank = build(config.reranking)
+
+    def described(pictures: Any, name: str, digest: str) -> Any:
+        key = [*subject.fingerprint, subject.describer.image_size, digest, name, config.descriptors.value]
+        with _folder(Path(config.cache), key) as folder:
+            return extract(
+                subject.describer,
+                pictures,
+                folder,
+                name,
+                parallelism=config.parallelism,
+                dtype=config.descriptors.value,
+            )
+
+    index, query = described(found.index, "index", found.digest), described(found.query, "query", found.digest)
+    ...
+
+
+@contextmanager
+def _folder(root: Path, key: list[Any]) -> Iterator[Path]:
+    """The folder of what has this key, held against other processes."""
+    folder = root / hashlib.blake2b(json.dumps(key).encode(), digest_size=10).hexdigest()
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield folder

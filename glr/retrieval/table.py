@@ -1,0 +1,23 @@
+"""Scores as a table of text."""
+
+from collections.abc import Mapping
+
+
+def table(states: Mapping[str, Mapping[str, float]]) -> str:
+    """A line per metric, a column per part of the task (public and private; easy, medium and hard) and state.
+
+    Args:
+        states: by name ("untrained", "trained"; "" for the only one), the metrics as `<part>/<metric>`. Others, and
+            parts that only some states have, are left out.
+    """
+    last = list(states.values())[-1]
+    parts = list(dict.fromkeys(name.split("/")[0] for name in last if "/" in name and name != "validation/accuracy"))
+    names = list(dict.fromkeys(name.partition("/")[2] for name in last if name.split("/")[0] in parts))
+    columns = [(part, state) for part in parts for state in states]
+    lines = ["", " " * 18 + "".join(f"{part.capitalize():>12}" for part, _ in columns)]
+    if any(states):
+        lines.append(" " * 18 + "".join(f"{state:>12}" for _, state in columns))
+    for name in names:
+        values = [states[state][f"{part}/{name}"] for part, state in columns]
+        lines.append(f"{name:<18}" + "".join(f"{value:>12.4f}" for value in values))
+    return "\n".join(lines)

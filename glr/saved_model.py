@@ -1,0 +1,104 @@
+"""SavedModels that describe images, whoever wrote them: a folder, or a zip of one as it is submitted."""
+
+import tempfile
+import zipfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeVar
+
+import numpy as np
+import tensorflow as tf
+
+from glr import storage
+from glr.errors import GlrError
+
+SIGNATURE = "serving_default"
+INPUT = "input_image"
+OUTPUT = "global_descriptor"
+
+Name = TypeVar("Name")
+
+
+class SavedModel:
+    """Describes images of any size, one at a time, by the signature that the Google Landmark tasks ask for.
+
+    `serving_default` takes one uint8 image [H, W, 3] and gives `global_descriptor`, a float vector.
+
+    Args:
+        path: the folder that holds saved_model.pb.
+
+    Raises:
+        GlrError: it is no SavedModel, or has another signature.
+    """
+
+    image_size: int | None = None
+    batch_size: int = 16  # images that are decoded together
+
+    def __init__(self, path: Path):
+        if not (path / "saved_model.pb").is_file():
+            raise GlrError(f"{path} holds no saved_model.pb, so it is no SavedModel")
+        try:
+            self._model: Any = tf.saved_model.load(str(path))
+        except (OSError, ValueError, tf.errors.OpError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise GlrError(f"{path} cannot be loaded as a SavedModel ({reason})") from error
+        self._call = self._model.signatures.get(SIGNATURE)
+        if self._call is None:
+            there = ", ".join(self._model.signatures) or "none"
+            raise GlrError(f"{path} has no signature {SIGNATURE}; there is {there}")
+        inputs = self._call.structured_input_signature[1]
+        fits = [i.dtype == tf.uint8 and i.shape.is_compatible_with((None, None, 3)) for i in inputs.values()]
+        if fits != [True] or OUTPUT not in self._call.structured_outputs:
+            takes = ", ".join(f"{name} {i.dtype.name} {i.shape}" for name, i in inputs.items())
+            raise GlrError(
+                f"{path}: {SIGNATURE} takes {takes} and gives {', '.join(self._call.structured_outputs)}; "
+                f"one uint8 image [height, width, 3] and {OUTPUT} were expected"
+            )
+        self._input = next(iter(inputs))
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        """The descriptor float32 [D] of an image uint8 [H, W, 3], of length 1."""
+        vector = np.ravel(self._call(**{self._input: tf.constant(image)})[OUTPUT].numpy()).astype(np.float32)
+        return vector / max(float(np.linalg.norm(vector)), np.finfo(np.float32).tiny)
+
+    def describe(self, found: Iterable[tuple[list[Name], Any]]) -> Iterator[tuple[list[Name], np.ndarray]]:
+        """Describe batches of images uint8 [H, W, 3]: descriptors float32 [b, D], of length 1."""
+        for names, images in found:
+            yield names, np.stack([self(image) for image in images])
+
+
+@contextmanager
+def on_disk(path: str) -> Iterator[Path]:
+    """A SavedModel's folder: the one given, or for the time being a copy of one in a bucket or in a zip.
+
+    Raises:
+        GlrError: there is none, or the zip holds paths outside of itself.
+    """
+    if not storage.is_bucket(path) and not path.endswith(".zip"):
+        if not Path(path).is_dir():
+            raise GlrError(f"model={path}: no such folder; give a SavedModel's folder, or a .zip of one")
+        yield Path(path)
+        return
+    with tempfile.TemporaryDirectory(prefix="glr-") as temporary:
+        folder = Path(temporary)
+        if path.endswith(".zip"):
+            with storage.on_disk(path) as file:
+                _unzip(path, file, folder)
+        else:
+            files = storage.files(path)
+            storage.download([(storage.join(path, name), folder / name) for name in files])
+        yield folder
+
+
+def _unzip(path: str, file: Path, folder: Path) -> None:
+    if not file.is_file():
+        raise GlrError(f"model={path}: no such file")
+    try:
+        with zipfile.ZipFile(file) as archive:
+            for name in archive.namelist():
+                if name.startswith("/") or "\\" in name or ".." in PurePosixPath(name).parts:
+                    raise GlrError(f"{path} holds {name}, a path outside of the zip; it is not unpacked")
+            archive.extractall(folder)
+    except (zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+        raise GlrError(f"{path} cannot be unpacked ({error})") from error
