@@ -12,12 +12,13 @@ from glr.retrieval.metrics import recognition_metrics, retrieval_metrics
 from glr.retrieval.solution import Solution
 
 
-def solution(usage: str, **relevant: str) -> Solution:
+def solution(task: str, usage: str, **relevant: str) -> Solution:
     """`usage` holds a letter per query: u Public, r Private, i Ignored."""
     names = {"u": "Public", "r": "Private", "i": "Ignored"}
     return Solution(
         {query: frozenset(values.split()) for query, values in relevant.items()},
         {query: names[letter] for query, letter in zip(relevant, usage, strict=True)},
+        task,
     )
 
 
@@ -34,8 +35,8 @@ def example() -> dict[str, Any]:
         "index_descriptors": directions(0, 20, 50, 90),
         "query_ids": ["q1", "q2", "q3", "q4"],
         "query_descriptors": directions(-5, 95, 60, 11),
-        "retrieval": solution("urir", q1="a c", q2="b", q3="a", q4=""),
-        "recognition": solution("uriu", q1="x", q2="y x", q3="x", q4=""),
+        "retrieval": solution("retrieval", "urir", q1="a c", q2="b", q3="a", q4=""),
+        "recognition": solution("recognition", "uriu", q1="x", q2="y x", q3="x", q4=""),
     }
 
 
@@ -82,7 +83,7 @@ def test_k_neighbors_vote_with_their_similarities():
 
 def test_neighbors_reach_the_score():
     given = example() | {"index_classes": ["x", "y", "y", "z"], "index_descriptors": directions(0, 25, 50, 115)}
-    given["recognition"] = solution("urii", q1="x", q2="y", q3="", q4="")
+    given["recognition"] = solution("recognition", "urii", q1="x", q2="y", q3="", q4="")
     # From q2 at 95°: z at 20° (0.94), y at 45° and 70° (0.71 + 0.34).
     assert [evaluate(**given, neighbors=n)["private/gap"] for n in (1, 2, 3)] == [0, 0, 1]
 
@@ -104,18 +105,15 @@ def test_against_a_slow_reference(seed: int):
         near = order[:5]
         totals = {c: sum(index[n] @ descriptor for n in near if classes[n] == c) for c in (classes[n] for n in near)}
         predictions[query] = max(totals.items(), key=lambda item: item[1])
-    result = evaluate(
-        index_ids, classes, index, query_ids, queries, Solution(relevant, usage), Solution(shown, usage), neighbors=5
-    )
+    solutions = Solution(relevant, usage, "retrieval"), Solution(shown, usage, "recognition")
+    result = evaluate(index_ids, classes, index, query_ids, queries, *solutions, neighbors=5)
     for split in ("Public", "Private"):
         of_split = [query for query in query_ids if usage[query] == split]
         expected = retrieval_metrics({q: relevant[q] for q in of_split}, rankings)
         expected |= recognition_metrics({q: shown[q] for q in of_split}, predictions)
         actual = {name: result[f"{split.lower()}/{name}"] for name in expected}
         assert actual == pytest.approx(expected, abs=1e-9)
-    shallow = evaluate(
-        index_ids, classes, index, query_ids, queries, Solution(relevant, usage), Solution(shown, usage), k=3
-    )
+    shallow = evaluate(index_ids, classes, index, query_ids, queries, *solutions, k=3)
     # A k below 10 shortens mAP's and the positions' rankings, not those that metrics of a fixed rank look at.
     assert "public/map_at_3" in shallow
     assert shallow["public/mean_position"] <= 4
