@@ -58,7 +58,7 @@ def _table(values: dict[str, dict[str, float]]) -> str:
     """The scores as a text table: a line per metric, a column per split."""
     lines = ["", " " * 18 + "".join(f"{split:>12}" for split in SPLITS)]
     for name in values[SPLITS[0]]:
-        lines.append(f"{name:<18}" + "".join(f"{values[split][name]:>12.4f}" for split in SPLITS))
+        lines += [f"{name:<18}" + "".join(f"{values[split][name]:>12.4f}" for split in SPLITS)]
     return "\n".join(lines)
 
 
