@@ -152,13 +152,15 @@ def test_the_solution_as_predictions_scores_full_marks(command):
             "task=ranking: expected one of retrieval, recognition",
         ),
         (
-            "predictions=rankings.csv solution=retrieval.csv output=classes.csv/scores.json",
-            "classes.csv/scores.json: Not a directory; make room or correct the path, then try again",
+            "predictions=rankings.csv solution=retrieval.csv output=results",
+            "results: Is a directory; make room or correct the path, then try again",
         ),
     ],
 )
 def test_mistakes(command, folder: Path, line: str, sentence: str):
     Path("strange.csv").write_text("id,images\nq1,a\nq7,b\nq8,\n")
     Path("ignored.csv").write_text("id,images,Usage\nq1,a,Ignored\n")
+    Path("results").mkdir()
     assert command(*line.split()) == f"error: {sentence}"
-    assert not (folder / "scores.json").exists()
+    assert not list(folder.glob("*.json*"))
+    assert not list(folder.glob("*.part"))
