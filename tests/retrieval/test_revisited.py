@@ -276,6 +276,7 @@ def test_every_truncation_is_noticed(tmp_path: Path):
             read_ground_truth(file)
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of escapes in damaged strings
 def test_any_damage_is_a_sentence_or_passes(tmp_path: Path):
     rng, file = np.random.default_rng(0), tmp_path / "gnd.pkl"
     data = np.frombuffer(pickle.dumps(content(np.array), 2), np.uint8)
