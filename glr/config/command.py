@@ -70,7 +70,7 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callab
                 sys.argv[1:] = flags + overrides  # Hydra takes overrides on one side of its flags only
                 hydra.main(config_path=str(CONF), config_name=config_name, version_base="1.3")(job)()
                 if failure:
-                    raise failure[0]
+                    raise failure.pop()
             except KeyboardInterrupt:
                 print("interrupted", file=sys.stderr)
                 sys.exit(130)

@@ -72,6 +72,13 @@ class CheckImages(Enum):
     header = "header"
 
 
+class Task(Enum):
+    """What a query is answered with: a ranking of index images, or its landmark."""
+
+    retrieval = "retrieval"
+    recognition = "recognition"
+
+
 class Part(Enum):
     """The parts of a run that tables print, and that a row can highlight."""
 
@@ -278,6 +285,16 @@ class Record:
 
 
 @dataclass
+class Scoring:
+    """conf/score.yaml."""
+
+    predictions: str = MISSING
+    solution: str = MISSING
+    task: Task | None = None
+    output: str | None = None
+
+
+@dataclass
 class Comparison:
     """What the tables show."""
 
@@ -347,4 +364,5 @@ def register() -> None:
     store.store(name="ensemble_schema", node=Ensemble)
     store.store(name="prepare_schema", node=Prepare)
     store.store(name="record_schema", node=Record)
+    store.store(name="score_schema", node=Scoring)
     store.store(name="compare_schema", node=Compare)

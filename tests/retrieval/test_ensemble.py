@@ -45,7 +45,7 @@ def task() -> LandmarkTask:
     relevant = {f"q{n}": frozenset(f"i{i}" for i in range(n % CLASSES, INDEX, CLASSES)) for n in range(QUERIES)}
     shown = {f"q{n}": frozenset([str(n % CLASSES)] if n % 5 else []) for n in range(QUERIES)}
     classes = {f"i{n}": str(n % CLASSES) for n in range(INDEX)}
-    return LandmarkTask(Solution("retrieval", relevant, usage), Solution("recognition", shown, usage), classes)
+    return LandmarkTask(Solution(relevant, usage, "retrieval"), Solution(shown, usage, "recognition"), classes)
 
 
 def scored(members: list[Member], weights: list[float], task: LandmarkTask, folder: Path) -> dict[str, float]:
@@ -58,7 +58,9 @@ def test_inner_products_of_the_joint_descriptors_are_weighted_means_of_cosines(m
     weights = [2.0, 0.5, 1.0]
     index = joined([member.index for member in members[1:4]], weights, tmp_path / "index.npy").values
     query = joined([member.query for member in members[1:4]], weights, tmp_path / "query.npy").values
-    cosines = [normalised(m.query.values.astype(float)) @ normalised(m.index.values.astype(float)).T for m in members[1:4]]
+    cosines = [
+        normalised(m.query.values.astype(float)) @ normalised(m.index.values.astype(float)).T for m in members[1:4]
+    ]
     expected = sum(w * c for w, c in zip(weights, cosines, strict=True)) / 3.5
     assert index.shape == (INDEX, 12 + 6 + 16)
     np.testing.assert_allclose(query @ index.T, expected, atol=1e-6)
@@ -143,7 +145,7 @@ def test_limits_and_mistakes(members: list[Member], task: LandmarkTask):
         search(members, task, "gap", limits=Limits(3, 5), **settings)
     with pytest.raises(GlrError, match="a search takes at most 20 members, these are 25; leave the worst out"):
         search(members * 5, task, "gap", limits=Limits(3, None), **settings)
-    with pytest.raises(GlrError, match="would try more than 100,000 combinations; lower ensemble.max_members"):
+    with pytest.raises(GlrError, match=r"would try more than 100,000 combinations; lower ensemble\.max_members"):
         search(members * 4, task, "gap", limits=Limits(20, None), **settings | {"method": "exhaustive"})
     only = LandmarkTask(task.retrieval, None, {})
     with pytest.raises(GlrError, match="score=gap: the members were evaluated without the solution that it needs"):
@@ -165,7 +167,7 @@ def test_descriptors_that_are_no_numbers(members: list[Member], bad: float, tmp_
     values = members[0].index.values.copy()
     values[17] = bad
     broken = Descriptors(members[0].index.ids, values)
-    with pytest.raises(GlrError, match="^row 17 of a member's descriptors is zero or holds NaN; the model"):
+    with pytest.raises(GlrError, match=r"^row 17 of a member's descriptors is zero or holds NaN; the model"):
         joined([broken], [1.0], tmp_path / "x.npy")
-    with pytest.raises(GlrError, match="^row 17 of a member's descriptors is zero or holds NaN; the model"):
+    with pytest.raises(GlrError, match=r"^row 17 of a member's descriptors is zero or holds NaN; the model"):
         Candidates([Member(broken, members[0].query)], np.arange(3), depth=5, memory=1.0)

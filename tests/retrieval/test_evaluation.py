@@ -15,12 +15,13 @@ from glr.retrieval.metrics import recognition_metrics, retrieval_metrics
 from glr.retrieval.solution import Solution
 
 
-def solution(usage: str, **relevant: str) -> Solution:
+def solution(usage: str, task: str = "retrieval", **relevant: str) -> Solution:
     """`usage` holds a letter per query: u Public, r Private, i Ignored."""
     names = {"u": "Public", "r": "Private", "i": "Ignored"}
     return Solution(
         {query: frozenset(values.split()) for query, values in relevant.items()},
         {query: names[letter] for query, letter in zip(relevant, usage, strict=True)},
+        task,
     )
 
 
@@ -38,7 +39,7 @@ def example() -> dict[str, Any]:
         "query_ids": ["q1", "q2", "q3", "q4"],
         "query_descriptors": directions(-5, 95, 60, 11),
         "retrieval": solution("urir", q1="a c", q2="b", q3="a", q4=""),
-        "recognition": solution("uriu", q1="x", q2="y x", q3="x", q4=""),
+        "recognition": solution("uriu", "recognition", q1="x", q2="y x", q3="x", q4=""),
     }
 
 
@@ -93,7 +94,7 @@ def test_k_neighbors_vote_with_their_similarities():
 
 def test_neighbors_reach_the_score():
     given = example() | {"index_classes": ["x", "y", "y", "z"], "index_descriptors": directions(0, 25, 50, 115)}
-    given["recognition"] = solution("urii", q1="x", q2="y", q3="", q4="")
+    given["recognition"] = solution("urii", "recognition", q1="x", q2="y", q3="", q4="")
     # From q2 at 95°: z at 20° (0.94), y at 45° and 70° (0.71 + 0.34).
     assert [scored(given, neighbors=n)["private/gap"] for n in (1, 2, 3, 9)] == [0, 0, 1, 1]
 
@@ -116,8 +117,8 @@ def test_against_a_slow_reference(seed: int):
         totals = {c: sum(index[n] @ descriptor for n in near if classes[n] == c) for c in (classes[n] for n in near)}
         predictions[query] = max(totals.items(), key=lambda item: item[1])
     task = LandmarkTask(
-        Solution(relevant, usage),
-        Solution(shown, usage),
+        Solution(relevant, usage, "retrieval"),
+        Solution(shown, usage, "recognition"),
         dict(zip(index_ids, classes, strict=True)),
         neighbors=5,
     )

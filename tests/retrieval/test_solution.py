@@ -17,6 +17,7 @@ def test_retrieval(tmp_path: Path):
     assert solution == Solution(
         relevant={"q1": frozenset("ab"), "q2": frozenset("c"), "q3": frozenset(), "q4": frozenset()},
         usage={"q1": "Public", "q2": "Private", "q3": "Ignored", "q4": "Public"},
+        task="retrieval",
     )
     assert solution.split("Public") == {"q1": {"a", "b"}, "q4": frozenset()}
     assert solution.split("Private") == {"q2": {"c"}}
@@ -26,7 +27,9 @@ def test_retrieval(tmp_path: Path):
 
 def test_recognition_from_an_open_file_keeps_landmarks_as_text():
     lines = io.StringIO("Usage,landmarks,id,more\nPublic,007 7,t1,x\n\nPrivate,7,t2,y\n")
-    assert read_solution(lines).relevant == {"t1": frozenset({"007", "7"}), "t2": frozenset({"7"})}
+    solution = read_solution(lines)
+    assert solution.relevant == {"t1": frozenset({"007", "7"}), "t2": frozenset({"7"})}
+    assert solution.task == "recognition"
 
 
 def test_files_as_spreadsheets_and_large_classes_make_them(tmp_path: Path):
@@ -48,6 +51,10 @@ def test_files_as_spreadsheets_and_large_classes_make_them(tmp_path: Path):
         ("id,images,Usage\nq1,a\n", "line 2: Usage is ''; expected Public, Private, Ignored"),
         ("id,images,Usage\n\nq1,a,Public\nq1,b,Private\n", "line 4: the id q1 stands there twice"),
         ("id,images,Usage\n,a,Public\n", "line 2: the id is empty"),
+        (
+            "id,images,Usage\nq1,a,Public\nq2,b,c,Private\n",
+            "line 3: 4 fields below 3 columns; several values are separated by blanks",
+        ),
         ("id,images,Usage\n", "no queries below the header"),
         (
             "id,images,Usage\nq1,a,Public\nq2,None,Private\n",

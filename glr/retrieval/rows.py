@@ -1,0 +1,79 @@
+"""Rows of solutions and predictions: CSVs of ids and what belongs to each; mistakes are named by file and line."""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from glr import storage
+from glr.errors import GlrError
+
+# The column that says what belongs to a query, by the task.
+COLUMNS = {"retrieval": "images", "recognition": "landmarks"}
+# The csv module refuses fields over 128 KiB, which one query with 7,000 relevant images has.
+_LONGEST_FIELD = 2**30
+
+
+class Rows:
+    """The rows of one file: iterating gives (place for messages, id, its text, the further columns' texts), once.
+
+    Args:
+        source: a path, local or gs://, or an open text file (any lines; its `name`, if it has one, stands in messages).
+        what: what the file should be: solution or predictions.
+        tasks: those that it may belong to; the first whose column is there is the file's `task`.
+        further: columns that are needed besides.
+
+    Raises:
+        GlrError: the file or a column is missing, or the file is no text; while iterating also an id that is empty or
+            stands twice, a row with more fields than columns, or no row at all.
+    """
+
+    def __init__(
+        self,
+        source: str | Path | Iterable[str],
+        what: str,
+        tasks: Sequence[str] = tuple(COLUMNS),
+        further: Sequence[str] = (),
+    ):
+        self.name = str(source) if isinstance(source, str | Path) else getattr(source, "name", what)
+        self._rows = self._read(source, what)
+        self._header = next(self._rows, (0, []))[1]
+        task = next((task for task in tasks if COLUMNS[task] in self._header), None)
+        if task is None or not {"id", *further} <= set(self._header):
+            wanted = " or ".join(",".join(["id", COLUMNS[task], *further]) for task in tasks)
+            raise GlrError(f"{self.name}, line 1: the columns {wanted} are needed")
+        self.task = task
+        self._wanted = [self._header.index(column) for column in ("id", COLUMNS[task], *further)]
+
+    def __iter__(self) -> Iterator[tuple[str, str, str, list[str]]]:
+        seen, columns = set(), len(self._header)
+        for line, row in self._rows:
+            where = f"{self.name}, line {line}"
+            if len(row) > columns:
+                raise GlrError(
+                    f"{where}: {len(row)} fields below {columns} columns; several values are separated by blanks"
+                )
+            row += [""] * (columns - len(row))
+            query, value, *further = [row[column] for column in self._wanted]
+            if not query:
+                raise GlrError(f"{where}: the id is empty")
+            if query in seen:
+                raise GlrError(f"{where}: the id {query} stands there twice")
+            seen.add(query)
+            yield where, query, value, further
+        if not seen:
+            raise GlrError(f"{self.name}: no queries below the header")
+
+    def _read(self, source: str | Path | Iterable[str], what: str) -> Iterator[tuple[int, list[str]]]:
+        """Every row that is not blank, with the number of its last line."""
+        csv.field_size_limit(_LONGEST_FIELD)
+        try:
+            if isinstance(source, str | Path):
+                if not storage.exists(source):
+                    raise GlrError(f"{source}: no such file; it should be a {what} CSV")
+                # Not a StringIO, which takes four bytes a character.
+                source = io.TextIOWrapper(io.BytesIO(storage.read(source)), "utf-8-sig", newline="")
+            reader = csv.reader(source)
+            yield from ((reader.line_num, row) for row in reader if row)
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise GlrError(f"{self.name}: cannot be read as a CSV ({error})") from error
