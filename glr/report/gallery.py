@@ -52,10 +52,8 @@ class Entry:
         """What is worth reading beside the images, a short line each."""
         shown = len(self.results)
         first = next((rank for rank, found in enumerate(self.results, start=1) if found.relevant), self.first_right)
-        if first:
-            place = f"first right at rank {first}"
-        else:
-            place = f"none right in the top {shown}" if shown else "no results"
+        missed = f"none right in the top {shown}" if shown else "no results"
+        place = f"first right at rank {first}" if first else missed
         if self.relevant is None:
             return [place]
         return [f"{self.relevant:,} relevant image{'' if self.relevant == 1 else 's'}", place]

@@ -98,10 +98,7 @@ def plot_score_distribution(
         GlrError: there are neither.
     """
     scores = {"right": np.asarray(right, float), "wrong": np.asarray(wrong, float)}
-    every = np.concatenate(list(scores.values()))
-    if not every.size:
-        raise GlrError("there are no results whose scores could be drawn")
-    bins = score_bins(every)
+    bins = score_bins([values for values in scores.values() if values.size])
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
     looks = {"right": (css(RIGHT), "-"), "wrong": (css(WRONG), "--")}
@@ -119,13 +116,21 @@ def plot_score_distribution(
     _finish(figure, file)
 
 
-def score_bins(scores: np.ndarray) -> np.ndarray:
-    """Edges of bins for scores: more of them for more scores (Rice's rule, 2 n^(1/3)), also around a single value."""
-    low, high = float(scores.min()), float(scores.max())
+def score_bins(groups: Sequence[np.ndarray]) -> list[float]:
+    """Edges of the bins that some groups of scores share, also where they hold a single value.
+
+    There are more for more scores, by Rice's rule (2 n^(1/3)) for the smallest group, within 20..80.
+
+    Raises:
+        GlrError: there are no groups.
+    """
+    if not groups:
+        raise GlrError("there are no results whose scores could be drawn")
+    low, high = float(min(map(np.min, groups))), float(max(map(np.max, groups)))
     if high - low < _NARROWEST:
         low, high = low - 0.05, high + 0.05
-    count = int(np.clip(np.ceil(2 * np.cbrt(scores.size)), 11, 80))
-    return np.linspace(low, high, count + 1)
+    count = int(np.clip(np.ceil(2 * np.cbrt(min(map(len, groups)))), 20, 80))
+    return np.linspace(low, high, count + 1).tolist()
 
 
 def _finish(figure: Figure, file: Path) -> None:

@@ -1,5 +1,6 @@
 """A gallery as a PNG: a row for each query, its results framed and marked right or wrong."""
 
+import re
 from functools import cache
 from itertools import groupby
 from pathlib import Path
@@ -76,8 +77,9 @@ def _row(sheet: Image.Image, pen: ImageDraw.ImageDraw, y: int, entry: Entry) -> 
     for fact in entry.facts:
         pen.text((_MARGIN, at), fact, _FAINT, small, "la")
         at += 16
-    sheet.paste(_cell(entry.image, CELL), (_QUERY, y))
-    pen.text((_QUERY + CELL // 2, y + CELL + 6), "query", _FAINT, small, "ma")
+    pen.rectangle((_QUERY, y, _QUERY + CELL - 1, y + CELL - 1), _RULE)
+    sheet.paste(_cell(entry.image, CELL - 2), (_QUERY + 1, y + 1))
+    pen.text((_QUERY + CELL // 2, y + CELL + 18), "query", _FAINT, small, "ms")
     x = FIRST_RESULT - _GAP // 2
     pen.line((x, y, x, y + CELL), _RULE, 1)
     for rank, result in enumerate(entry.results, start=1):
@@ -91,8 +93,9 @@ def _result(sheet: Image.Image, pen: ImageDraw.ImageDraw, x: int, y: int, rank: 
     # In the corner, over the frame and a little of the image, within the cell.
     badge = _badge(result.relevant, _BADGE)
     sheet.paste(badge, (x + CELL - _BADGE, y + CELL - _BADGE), badge)
-    pen.text((x + 1, y + CELL + 5), f"{rank}", _FAINT, _font(12), "la")
-    pen.text((x + CELL - 1, y + CELL + 4), f"{result.score:.3f}", _INK, _font(13), "ra")
+    middle, below = x + CELL // 2, y + CELL + 18
+    pen.text((middle - 15, below), f"{rank}", _FAINT, _font(12), "rs")
+    pen.text((middle - 8, below), f"{result.score:.3f}", _INK, _font(13), "ls")
 
 
 def _cell(image: np.ndarray, size: int) -> Image.Image:
@@ -144,9 +147,13 @@ def _without_middle(text: str, kept: int) -> str:
 
 
 def _broken(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
+    """Lines of text, ended after a sign that parts an id's words where there is one."""
     lines = [""]
-    for sign in text:
-        if lines[-1] and font.getlength(lines[-1] + sign) > width:
+    for part in re.findall(r"[^/_.\- ]*[/_.\- ]+|[^/_.\- ]+", text):
+        if lines[-1] and font.getlength(lines[-1] + part.rstrip()) > width:
             lines.append("")
-        lines[-1] += sign
+        for sign in part:
+            if lines[-1] and font.getlength(lines[-1] + sign.strip()) > width:
+                lines.append("")
+            lines[-1] += sign
     return lines
