@@ -27,16 +27,16 @@ body { margin: 0 auto; max-width: 1640px; padding: 2rem clamp(1rem, 2.5vw, 2.5re
 h1 { margin: 0; font-size: 1.6rem; line-height: 1.25; overflow-wrap: anywhere; text-wrap: balance; }
 h2 { margin: 2.25rem 0 .75rem; font-size: 1.15rem; }
 .legend { margin: .5rem 0 0; color: var(--faint); }
-.legend .mark { margin: 0 .3rem 0 .9rem; }
-.query { display: grid; grid-template-columns: 10rem minmax(0, 1fr); gap: 1.5rem; padding: 1rem; margin-bottom: .75rem;
+.legend .mark { margin: 0 .3rem 0 .9rem; vertical-align: middle; }
+.query { display: grid; grid-template-columns: 16.5rem minmax(0, 1fr); gap: 1.25rem; padding: 1rem; margin-bottom: .75rem;
   background: var(--panel); border: 1px solid var(--rule); border-radius: 10px; }
 figure, ol { margin: 0; padding: 0; }
 img { display: block; width: 100%; height: auto; aspect-ratio: 1; object-fit: contain; background: var(--cell); }
+.asked { display: grid; grid-template-columns: 6.25rem minmax(0, 1fr); gap: .8rem; align-content: start; }
 .asked img { border-radius: 6px; }
-.asked figcaption { margin-top: .5rem; }
-h3 { margin: 0; font-size: .95rem; overflow-wrap: anywhere; }
-.asked p { margin: .15rem 0 0; color: var(--faint); font-size: .85rem; }
-.asked .ap { color: var(--ink); font-size: 1.15rem; }
+h3 { margin: 0; font-size: .85rem; line-height: 1.3; overflow-wrap: anywhere; }
+.asked p { margin: .15rem 0 0; color: var(--faint); font-size: .8rem; line-height: 1.35; }
+.asked .ap { color: var(--ink); font-size: 1.1rem; }
 abbr { text-decoration: none; }
 .results { display: grid; grid-template-columns: repeat(10, minmax(0, 1fr)); gap: .75rem .6rem; list-style: none;
   align-content: start; }
@@ -51,10 +51,10 @@ abbr { text-decoration: none; }
 .results figcaption { margin-top: .3rem; font-size: .82rem; line-height: 1.35; font-variant-numeric: tabular-nums; }
 .rank { margin-right: .5em; }
 .rank, .id { color: var(--faint); }
-.id { display: block; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; font-size: .75rem; }
+.id { display: block; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; font-size: .7rem; }
 @media (max-width: 72rem) { .results { grid-template-columns: repeat(5, minmax(0, 1fr)); } }
-@media (max-width: 44rem) { .query { grid-template-columns: minmax(0, 1fr); } .asked { display: grid; gap: 1rem;
-  grid-template-columns: 7rem minmax(0, 1fr); } .results { grid-template-columns: repeat(3, minmax(0, 1fr)); } }
+@media (max-width: 44rem) { .query { grid-template-columns: minmax(0, 1fr); }
+  .results { grid-template-columns: repeat(3, minmax(0, 1fr)); } }
 @media print { body { max-width: none; padding: 0; } .query { break-inside: avoid; } }
 """.replace("RIGHT", css(RIGHT)).replace("WRONG", css(WRONG))
 

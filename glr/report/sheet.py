@@ -9,7 +9,6 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from glr.data.geometry import Placement
 from glr.report.gallery import Entry, Result, check_entries
 from glr.report.palette import RIGHT, WRONG
 
@@ -100,11 +99,12 @@ def _result(sheet: Image.Image, pen: ImageDraw.ImageDraw, x: int, y: int, rank: 
 
 def _cell(image: np.ndarray, size: int) -> Image.Image:
     """An image fitted into a square, with neutral bands where it is not square itself."""
-    placed = Placement(image.shape[0], image.shape[1], size)
-    smaller = max(image.shape[:2]) > size
-    method = Image.Resampling.LANCZOS if smaller else Image.Resampling.BICUBIC
+    height, width = image.shape[:2]
+    scale = size / max(height, width)
+    high, wide = max(round(height * scale), 1), max(round(width * scale), 1)
+    method = Image.Resampling.LANCZOS if scale < 1 else Image.Resampling.BICUBIC
     cell = Image.new("RGB", (size, size), _CELL)
-    cell.paste(Image.fromarray(image).resize((placed.wide, placed.high), method), (placed.left, placed.top))
+    cell.paste(Image.fromarray(image).resize((wide, high), method), ((size - wide) // 2, (size - high) // 2))
     return cell
 
 
@@ -137,7 +137,7 @@ def _lines(text: str, font: ImageFont.FreeTypeFont, width: int, most: int) -> li
     kept = min(len(text), 200)
     lines = _broken(_without_middle(text, kept), font, width)
     while len(lines) > most and kept > 1:
-        kept -= 1
+        kept -= 1 + kept // 20
         lines = _broken(_without_middle(text, kept), font, width)
     return lines[:most]
 
