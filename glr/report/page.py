@@ -28,8 +28,8 @@ h1 { margin: 0; font-size: 1.6rem; line-height: 1.25; overflow-wrap: anywhere; t
 h2 { margin: 2.25rem 0 .75rem; font-size: 1.15rem; }
 .legend { margin: .5rem 0 0; color: var(--faint); }
 .legend .mark { margin: 0 .3rem 0 .9rem; vertical-align: middle; }
-.query { display: grid; grid-template-columns: 16.5rem minmax(0, 1fr); gap: 1.25rem; padding: 1rem; margin-bottom: .75rem;
-  background: var(--panel); border: 1px solid var(--rule); border-radius: 10px; }
+.query { display: grid; grid-template-columns: 16.5rem minmax(0, 1fr); gap: 1.25rem; padding: 1rem;
+  margin-bottom: .75rem; background: var(--panel); border: 1px solid var(--rule); border-radius: 10px; }
 figure, ol { margin: 0; padding: 0; }
 img { display: block; width: 100%; height: auto; aspect-ratio: 1; object-fit: contain; background: var(--cell); }
 .asked { display: grid; grid-template-columns: 6.25rem minmax(0, 1fr); gap: .8rem; align-content: start; }

@@ -112,14 +112,16 @@ def plot_score_distribution(
         axes.hist(values, bins, density=True, histtype="stepfilled", color=colour, alpha=0.25)
         axes.hist(values, bins, density=True, histtype="step", color=colour, linestyle=style, linewidth=1.5)
         axes.axvline(middle, color=colour, linestyle=style, linewidth=2, label=label)
-    axes.set(xlabel="similarity", ylabel="density", xlim=(bins[0], bins[-1]))
+    beside = (bins[-1] - bins[0]) / 50  # so that a median at the end is seen whole
+    axes.set(xlabel="similarity", ylabel="density", xlim=(bins[0] - beside, bins[-1] + beside))
     _finish(figure, file)
 
 
 def score_bins(groups: Sequence[np.ndarray]) -> list[float]:
     """Edges of the bins that some groups of scores share, also where they hold a single value.
 
-    There are more for more scores, by Rice's rule (2 n^(1/3)) for the smallest group, within 20..80.
+    There are more for more scores, by Rice's rule (2 n^(1/3)) for the smallest group, within 20..80, and always an
+    odd number, so that a single value stands in the middle of one.
 
     Raises:
         GlrError: there are no groups.
@@ -130,7 +132,7 @@ def score_bins(groups: Sequence[np.ndarray]) -> list[float]:
     if high - low < _NARROWEST:
         low, high = low - 0.05, high + 0.05
     count = int(np.clip(np.ceil(2 * np.cbrt(min(map(len, groups)))), 20, 80))
-    return np.linspace(low, high, count + 1).tolist()
+    return np.linspace(low, high, (count | 1) + 1).tolist()
 
 
 def _finish(figure: Figure, file: Path) -> None:
