@@ -1,0 +1,100 @@
+"""A gallery: the queries of a run that say most about it, with what was found for them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from glr.errors import GlrError
+
+
+@dataclass(frozen=True)
+class Result:
+    """An index image that was found.
+
+    Attributes:
+        image_id: its id.
+        score: its similarity to the query.
+        relevant: whether it is right.
+        image: uint8 RGB [H, W, 3].
+    """
+
+    image_id: str
+    score: float
+    relevant: bool
+    image: np.ndarray
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A query and what was found for it.
+
+    Attributes:
+        group: worst, median or best.
+        query_id: its id.
+        average_precision: its AP, in 0..1.
+        image: uint8 RGB [H, W, 3].
+        results: best first.
+        relevant: index images that are right, found or not; None where that is not known.
+        first_right: the rank, from 1, of the first right image, if it is known to stand below the results.
+    """
+
+    group: str
+    query_id: str
+    average_precision: float
+    image: np.ndarray
+    results: list[Result]
+    relevant: int | None = None
+    first_right: int | None = None
+
+    @property
+    def facts(self) -> list[str]:
+        """What is worth reading beside the images, a short line each."""
+        shown = len(self.results)
+        first = next((rank for rank, found in enumerate(self.results, start=1) if found.relevant), self.first_right)
+        missed = f"none right in the top {shown}" if shown else "no results"
+        place = f"first right at rank {first}" if first else missed
+        if self.relevant is None:
+            return [place]
+        return [f"{self.relevant:,} relevant image{'' if self.relevant == 1 else 's'}", place]
+
+
+def choose(precisions: Mapping[str, float], each: int) -> list[tuple[str, str]]:
+    """The queries with the worst AP, those around the median, and those with the best.
+
+    Of equal queries the one whose id comes first is taken first. No query is taken twice: of fewer than 3 * `each`, all
+    are, a third for each group.
+
+    Args:
+        precisions: AP by query.
+        each: queries in a group.
+
+    Returns:
+        (group, query): the worst, from the worst on; the median, ascending; the best, from the best on.
+
+    Raises:
+        GlrError: there are no queries.
+
+    >>> choose({"a": 0.1, "b": 0.9, "c": 0.5, "d": 0.4, "e": 0.6}, each=1)
+    [('worst', 'a'), ('median', 'c'), ('best', 'b')]
+    """
+    if not precisions:
+        raise GlrError("no query has a relevant image, so there is no gallery to draw")
+    sizes = [min(each, (len(precisions) + more) // 3) for more in (2, 0, 1)]
+    ascending = sorted(precisions, key=lambda query: (precisions[query], query))
+    worst, others = ascending[: sizes[0]], ascending[sizes[0] :]
+    best = sorted(others, key=lambda query: (-precisions[query], query))[: sizes[2]]
+    between = [query for query in others if query not in set(best)]
+    first = (len(between) - sizes[1]) // 2
+    groups = {"worst": worst, "median": between[first : first + sizes[1]], "best": best}
+    return [(group, query) for group, queries in groups.items() for query in queries]
+
+
+def check_entries(entries: list[Entry]) -> None:
+    """Refuse to draw nothing.
+
+    Raises:
+        GlrError: there are no entries.
+    """
+    if not entries:
+        raise GlrError("there are no queries to draw in the gallery")

@@ -1,0 +1,13 @@
+"""The colours of right and wrong, RGB: unlike in lightness too, and never the only sign of it."""
+
+RIGHT = (31, 157, 85)
+WRONG = (200, 30, 45)
+
+
+def css(colour: tuple[int, int, int]) -> str:
+    """As CSS and Matplotlib write it.
+
+    >>> css((255, 0, 16))
+    '#ff0010'
+    """
+    return "#{:02x}{:02x}{:02x}".format(*colour)

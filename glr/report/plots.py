@@ -1,0 +1,143 @@
+"""Curves that say how a run retrieves: precision against recall, and how well scores tell right from wrong."""
+
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from glr.errors import GlrError
+from glr.report.palette import RIGHT, WRONG, css
+from glr.retrieval.metrics import Answers, Rankings, mean_average_precision
+
+_LEVELS = 100  # recall is looked at in steps of 1 %
+_NARROWEST = 1e-3  # a range of scores; what is narrower is drawn as one value
+
+
+def interpolated_precision(solution: Answers, rankings: Rankings, k: int = 100) -> np.ndarray:
+    """Precision at the recall levels 0, 0.01, ..., 1: the mean over the queries with a relevant image.
+
+    A query's interpolated precision at recall r is the highest precision at any recall r' ≥ r; 0 where its first k
+    results do not reach r. Recall is the share of all relevant images, also of more than k. A repeated image counts
+    once.
+
+    Source: Manning, Raghavan & Schütze, Introduction to Information Retrieval, 2008, section 8.4, there at 11 levels.
+
+    Returns:
+        [101], falling; 0 at levels that no query reaches.
+
+    Raises:
+        GlrError: no query has a relevant image.
+
+    >>> interpolated_precision({"q": {"a", "b"}}, {"q": ["a", "x", "b"]})[[0, 50, 51, 100]].round(3).tolist()
+    [1.0, 1.0, 0.667, 0.667]
+    """
+    total, queries = np.zeros(_LEVELS + 1), 0
+    for query, relevant in solution.items():
+        if not relevant:
+            continue
+        queries += 1
+        first: dict[object, int] = {}
+        for rank, image in enumerate(islice(rankings.get(query, ()), k), start=1):
+            if image in relevant:
+                first.setdefault(image, rank)
+        precisions = np.arange(1, len(first) + 1) / np.array(list(first.values()))
+        highest = np.maximum.accumulate(precisions[::-1])[::-1]
+        # In whole numbers: the hits that it takes to reach a level.
+        needed = np.maximum(-(-np.arange(_LEVELS + 1) * len(relevant) // _LEVELS), 1)
+        reached = needed <= len(first)
+        total[reached] += highest[needed[reached] - 1]
+    if not queries:
+        raise GlrError("no query has a relevant image, so there is no precision and recall to draw")
+    return total / queries
+
+
+def plot_precision_recall(solutions: Mapping[str, Answers], rankings: Rankings, file: Path, *, k: int = 100) -> None:
+    """Draw precision against recall as a PNG, as `interpolated_precision` defines it, with mAP@k in the legend.
+
+    A curve ends at the recall that no query reaches beyond with its first k results.
+
+    Args:
+        solutions: by split, the relevant images of its queries; a curve each.
+        rankings: by query, the images found, best first.
+        file: to write.
+        k: ranks that count.
+
+    Raises:
+        GlrError: a split has no query with a relevant image, or there are no splits.
+    """
+    if not solutions:
+        raise GlrError("there is no split whose precision and recall could be drawn")
+    figure = Figure(figsize=(7, 5), layout="constrained")
+    axes = figure.subplots()
+    levels = np.linspace(0, 1, _LEVELS + 1)
+    for number, (split, solution) in enumerate(solutions.items()):
+        precision = interpolated_precision(solution, rankings, k)
+        shown = max(np.count_nonzero(precision), 1)
+        label = f"{split}: mAP@{k} {mean_average_precision(solution, rankings, k):.3f}"
+        # The lines differ in style too, and where one ends is a dot.
+        style = ("-", "--", ":", "-.")[number % 4]
+        (line,) = axes.plot(levels[:shown], precision[:shown], style, linewidth=2, label=label)
+        axes.plot(levels[shown - 1], precision[shown - 1], "o", color=line.get_color(), markersize=5, clip_on=False)
+    axes.set(xlabel="recall", ylabel="interpolated precision", xlim=(0, 1), ylim=(0, 1.02))
+    _finish(figure, file)
+
+
+def plot_score_distribution(
+    right: Sequence[float] | np.ndarray, wrong: Sequence[float] | np.ndarray, file: Path
+) -> None:
+    """Draw histograms of the scores of right and of wrong results as a PNG, each of area 1, with their medians.
+
+    Args:
+        right: similarities of right results; may be empty.
+        wrong: of wrong ones; may be empty.
+        file: to write.
+
+    Raises:
+        GlrError: there are neither.
+    """
+    scores = {"right": np.asarray(right, float), "wrong": np.asarray(wrong, float)}
+    bins = score_bins([values for values in scores.values() if values.size])
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    looks = {"right": (css(RIGHT), "-"), "wrong": (css(WRONG), "--")}
+    for name, values in scores.items():
+        colour, style = looks[name]
+        if not values.size:
+            axes.plot([], [], style, color=colour, label=f"{name}: none")
+            continue
+        middle = float(np.median(values))
+        label = f"{name}: {values.size:,}, median {middle:.3f}"
+        axes.hist(values, bins, density=True, histtype="stepfilled", color=colour, alpha=0.25)
+        axes.hist(values, bins, density=True, histtype="step", color=colour, linestyle=style, linewidth=1.5)
+        axes.axvline(middle, color=colour, linestyle=style, linewidth=2, label=label)
+    beside = (bins[-1] - bins[0]) / 50  # so that a median at the end is seen whole
+    axes.set(xlabel="similarity", ylabel="density", xlim=(bins[0] - beside, bins[-1] + beside))
+    _finish(figure, file)
+
+
+def score_bins(groups: Sequence[np.ndarray]) -> list[float]:
+    """Edges of the bins that some groups of scores share, also where they hold a single value.
+
+    There are more for more scores, by Rice's rule (2 n^(1/3)) for the smallest group, within 20..80, and always an
+    odd number, so that a single value stands in the middle of one.
+
+    Raises:
+        GlrError: there are no groups.
+    """
+    if not groups:
+        raise GlrError("there are no results whose scores could be drawn")
+    low, high = float(min(map(np.min, groups))), float(max(map(np.max, groups)))
+    if high - low < _NARROWEST:
+        low, high = low - 0.05, high + 0.05
+    count = int(np.clip(np.ceil(2 * np.cbrt(min(map(len, groups)))), 20, 80))
+    return np.linspace(low, high, (count | 1) + 1).tolist()
+
+
+def _finish(figure: Figure, file: Path) -> None:
+    axes = figure.axes[0]
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
+    figure.savefig(file, dpi=120)
