@@ -67,8 +67,8 @@ def _check(config: DictConfig) -> None:
         raise GlrError("index and queries need retrieval_solution=FILE, recognition_solution=FILE or both")
     if config.model is not None and (config.tta.flip or list(config.tta.scales) != [1.0]):
         raise GlrError("tta: a SavedModel decides itself how it looks at an image; this works on runs")
-    if config.model is not None and config.weights.value != "last":
-        raise GlrError("weights=best: a SavedModel has one set of weights; this works on runs")
+    if config.model is not None and config.checkpoint.value != "last":
+        raise GlrError("checkpoint=best: a SavedModel has one set of weights; this works on runs")
 
 
 if __name__ == "__main__":

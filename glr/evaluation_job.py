@@ -3,22 +3,29 @@
 import fcntl
 import hashlib
 import json
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from omegaconf import DictConfig
 
 from glr import evaluation_set, saved_model, storage
 from glr.config.component import build
 from glr.data.opening import open_data
+from glr.data.pictures import FirstPictures, Pictures, StoredPictures
 from glr.data.prepared import PreparedData
 from glr.errors import GlrError
 from glr.evaluation_set import EvaluationSet
-from glr.postprocess.chain import PostProcess
+from glr.postprocess.chain import postprocessed
+from glr.report.report import report
+from glr.retrieval.descriptors import Descriptors, save
+from glr.retrieval.evaluation import evaluate as score
 from glr.retrieval.extraction import Describer, Extractor, extract
+from glr.retrieval.landmarks import LandmarkTask
 from glr.saved_model import SavedModel
 from glr.tracking.history import WEIGHTS, find, stored
 from glr.tracking.run import Run
@@ -57,7 +64,7 @@ def run_subject(config: DictConfig) -> Subject:
     run = find(client, config.run)
     if "classes" not in run.params:
         raise GlrError(f"run={config.run}: it trained no model that could be evaluated (it is of kind {run.kind})")
-    weights = stored(client, run, WEIGHTS.format(config.weights.value))
+    weights = stored(client, run, WEIGHTS.format(config.checkpoint.value))
     settings = read_config(stored(client, run, "config.yaml"))
     views = build(config.tta)
     strategy = build(config.strategy)
@@ -119,27 +126,55 @@ def evaluate(config: DictConfig, subject: Subject, found: EvaluationSet, run: Ru
     Raises:
         GlrError: an image cannot be decoded, or images and solutions do not fit together.
     """
-    chain = PostProcess(build(config.whitening), build(config.database_augmentation), build(config.query_expansion))
-    rerank = build(config.reranking)
+    if config.keep_descriptors and not isinstance(found.task, LandmarkTask):
+        raise GlrError("keep_descriptors: ensembles are scored by solution CSVs, which this set does not have")
 
-    def described(pictures: Any, name: str, digest: str) -> Any:
-        key = [*subject.fingerprint, subject.describer.image_size, digest, name, config.descriptors.value]
-        with _folder(Path(config.cache), key) as folder:
-            return extract(
-                subject.describer,
-                pictures,
-                folder,
-                name,
-                parallelism=config.parallelism,
-                dtype=config.descriptors.value,
-            )
+    def described(pictures: Pictures, name: str, digest: str) -> Descriptors:
+        dtype = config.descriptors.value
+        key = [subject.fingerprint, subject.describer.image_size, digest, name, len(pictures), dtype]
+        with _held(Path(config.cache), key) as folder:
+            return extract(subject.describer, pictures, folder, name, parallelism=config.parallelism, dtype=dtype)
 
-    index, query = described(found.index, "index", found.digest), described(found.query, "query", found.digest)
-    ...
+    def train(images: int | None) -> np.ndarray:
+        data = subject.data() if subject.data else PreparedData(config.prepared) if config.prepared else None
+        if data is None:
+            raise GlrError("whitening is learned on a train set: a SavedModel has none, give prepared=FOLDER")
+        return described(FirstPictures(StoredPictures(data, "train"), images), "train", data.digest).values
+
+    with tempfile.TemporaryDirectory(prefix="glr-") as temporary:
+        folder = Path(temporary)
+        index, query = postprocessed(
+            described(found.index, "index", found.digest),
+            described(found.query, "query", found.digest),
+            whitening=build(config.whitening),
+            database_augmentation=build(config.database_augmentation),
+            query_expansion=build(config.query_expansion),
+            train=train,
+            folder=folder,
+            memory=config.memory,
+        )
+        scores, ranking = score(found.task, index, query, memory=config.memory, rerank=build(config.reranking))
+        run.params({"dimension": index.values.shape[1]})
+        run.metrics(scores, 0)
+        if config.gallery:
+            title = f"{subject.name} on {found.path}"
+            pictures = found.index, found.query
+            for file in report(found.task, ranking, *pictures, title=title, each=config.gallery, folder=folder):
+                run.file(file)
+        if config.keep_descriptors and isinstance(found.task, LandmarkTask):
+            kept = folder / "descriptors"
+            kept.mkdir()
+            for name, values in (("index", index), ("query", query)):
+                save(kept, name, values)
+            found.task.save(kept)
+            for file in sorted(kept.iterdir()):
+                run.file(file, "descriptors")
+            run.tags({"descriptors": f"{run.artifacts}/descriptors"})
+    return scores
 
 
 @contextmanager
-def _folder(root: Path, key: list[Any]) -> Iterator[Path]:
+def _held(root: Path, key: list[Any]) -> Iterator[Path]:
     """The folder of what has this key, held against other processes."""
     folder = root / hashlib.blake2b(json.dumps(key).encode(), digest_size=10).hexdigest()
     folder.mkdir(parents=True, exist_ok=True)

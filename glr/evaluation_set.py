@@ -1,8 +1,8 @@
 """Sets that models are evaluated on: prepared ones, pairs of folders, and revisited Oxford and Paris."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import google_crc32c
 
@@ -12,7 +12,8 @@ from glr.data.prepared import PreparedData
 from glr.data.source import is_image
 from glr.errors import GlrError
 from glr.retrieval.evaluation import Task
-from glr.retrieval.landmarks import LandmarkTask, read_index_classes
+from glr.retrieval.landmarks import LandmarkTask, read_index_classes, refuse
+from glr.retrieval.revisited import RevisitedTask, read_ground_truth
 from glr.retrieval.solution import read_solution
 
 
@@ -85,6 +86,27 @@ def folder_pair(
     return EvaluationSet(f"{index}, {queries}", _digest([*files["index"], *files["queries"]]), found, queried, task)
 
 
+def revisited(ground_truth: str, images: str) -> EvaluationSet:
+    """Revisited Oxford or Paris: queries are parts of images, as their protocol has it.
+
+    Args:
+        ground_truth: gnd_roxford5k.pkl or gnd_rparis6k.pkl.
+        images: the folder of `<name>.jpg`.
+
+    Raises:
+        GlrError: the ground truth is missing or damaged, or an image is missing.
+    """
+    truth = read_ground_truth(ground_truth)
+    there = storage.files(images)
+    refuse(
+        (f"{name}.jpg" for name in [*truth.index, *(q.name for q in truth.queries)]), there, f"{images} lacks images"
+    )
+    index = [File(name, storage.join(images, f"{name}.jpg")) for name in truth.index]
+    queries = [File(query.name, storage.join(images, f"{query.name}.jpg"), query.box) for query in truth.queries]
+    pictures = FilePictures(index), FilePictures(queries)
+    return EvaluationSet(images, _digest([*index, *queries]), *pictures, RevisitedTask(truth))
+
+
 def _files(name: str, folder: str) -> list[File]:
     """The images below a folder, by id."""
     found: dict[str, File] = {}
@@ -99,5 +121,8 @@ def _files(name: str, folder: str) -> list[File]:
     return [found[image_id] for image_id in sorted(found)]
 
 
-def _digest(files: Iterable[File]) -> str:
-    return google_crc32c.Checksum("\n".join(map(str, files)).encode()).hexdigest().decode()
+def _digest(files: Sequence[File]) -> str:
+    """A fingerprint of files by name, place, part and, on this machine, time of change."""
+    times = ("" if storage.is_bucket(file.path) else str(Path(file.path).stat().st_mtime_ns) for file in files)
+    text = "\n".join(f"{file} {time}" for file, time in zip(files, times, strict=True))
+    return google_crc32c.Checksum(text.encode()).hexdigest().decode()

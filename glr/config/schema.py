@@ -44,8 +44,8 @@ class StoredType(Enum):
     float16 = "float16"
 
 
-class Weights(Enum):
-    """Those that a run stored: of its last epoch, or of the one that was best on Public."""
+class Checkpoint(Enum):
+    """The weights that a run stored: of its last epoch, or of the one that was best on Public."""
 
     last = "last"
     best = "best"
@@ -213,7 +213,7 @@ class Evaluate:
     reranking: Any = MISSING
     tracking: Tracking = MISSING
     run: str | None = None
-    weights: Weights = Weights.last
+    checkpoint: Checkpoint = Checkpoint.last
     model: str | None = None
     study: str = MISSING
     prepared: str | None = None
@@ -259,6 +259,42 @@ class Ensemble:
     neighbors: int = MISSING
     memory: float = MISSING
     ensemble: EnsembleSearch = field(default_factory=EnsembleSearch)
+
+
+@dataclass
+class Limits:
+    """What an export may be; null: anything."""
+
+    dimension: int | None = None
+    megabytes: float | None = None
+
+
+@dataclass
+class Card:
+    """What a model card has to say and no run knows."""
+
+    licence: str | None = None
+    data_licence: str | None = None
+    authors: str | None = None
+    contact: str | None = None
+    intended_use: str | None = None
+
+
+@dataclass
+class Export:
+    """conf/export.yaml."""
+
+    tracking: Tracking = MISSING
+    run: str | None = None
+    members: list[Any] = field(default_factory=list)
+    weights: list[float] | None = None
+    study: str = MISSING
+    checkpoint: Checkpoint = Checkpoint.last
+    output: str | None = None
+    verify: int = MISSING
+    tolerance: float = MISSING
+    limits: Limits = field(default_factory=Limits)
+    card: Card = field(default_factory=Card)
 
 
 @dataclass
@@ -348,6 +384,10 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "parallelism": (1, inf),
     "memory": (0.01, inf),
     "gallery": (0, inf),
+    "verify": (0, inf),
+    "tolerance": (0, inf),
+    "limits.dimension": (1, inf),
+    "limits.megabytes": (0, inf),
     "ensemble.max_members": (1, inf),
     "ensemble.max_dimension": (1, inf),
     "ensemble.depth": (1, inf),
@@ -362,6 +402,7 @@ def register() -> None:
     store.store(name="train_schema", node=Train)
     store.store(name="evaluate_schema", node=Evaluate)
     store.store(name="ensemble_schema", node=Ensemble)
+    store.store(name="export_schema", node=Export)
     store.store(name="prepare_schema", node=Prepare)
     store.store(name="record_schema", node=Record)
     store.store(name="score_schema", node=Scoring)

@@ -64,6 +64,17 @@ class StoredPictures:
         return lambda first, count: [picture(record) for record in reader.records(0, first, count)]
 
 
+class FirstPictures:
+    """The first so many of other pictures (None: all)."""
+
+    def __init__(self, pictures: Pictures, count: int | None):
+        self._count = len(pictures) if count is None else min(count, len(pictures))
+        self.reader = pictures.reader
+
+    def __len__(self) -> int:
+        return self._count
+
+
 class File(NamedTuple):
     """An image file, local or gs://, and the part of it that counts: left, top, right, bottom in pixels; None: all."""
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
-from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -43,17 +42,13 @@ class Task(Protocol):
         """The metrics by name."""
         ...
 
-    def relevant(self, query_id: str) -> AbstractSet[str]:
-        """The index images that are right for a query; none where there is nothing to find."""
-        ...
-
-    def save(self, folder: Path) -> None:
-        """Write what is right, so that stored descriptors can be scored again."""
+    def answers(self) -> dict[str, dict[str, AbstractSet[str]]]:
+        """By part of the task that is scored apart: the right index images of each of its queries."""
         ...
 
 
-# From queries [Q, D], index [N, D], scores [Q, k] and positions [Q, k] to other scores and positions.
-Rerank = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+# From queries [Q, D], index [N, D], scores [Q, k], positions [Q, k] and GB to other scores and positions.
+Rerank = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray, float], tuple[np.ndarray, np.ndarray]]
 
 
 def evaluate(
@@ -81,6 +76,6 @@ def evaluate(
     k = max(task.ranks(len(index.ids)), getattr(rerank, "depth", 0))
     scores, positions = top_k(query.values, index.values, k, memory=memory)
     if rerank is not None:
-        scores, positions = rerank(query.values, index.values, scores, positions)
+        scores, positions = rerank(query.values, index.values, scores, positions, memory)
     ranking = Ranking(index.ids, query.ids, scores, positions)
     return task.score(ranking), ranking

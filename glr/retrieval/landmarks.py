@@ -4,7 +4,6 @@ import csv
 import io
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -94,21 +93,21 @@ class LandmarkTask:
                 metrics[split] |= recognition_metrics(self.recognition.split(split), predictions)
         return {f"{split.lower()}/{name}": value for split, values in metrics.items() for name, value in values.items()}
 
-    def relevant(self, query_id: str) -> AbstractSet[str]:
-        """A query's relevant index images, or without a retrieval solution those of its landmarks."""
+    def answers(self) -> dict[str, dict[str, AbstractSet[str]]]:
+        """By split, the relevant index images of each query; without a retrieval solution those of its landmarks."""
         if self.retrieval:
-            return self.retrieval.relevant.get(query_id, frozenset())
+            return {split: dict(self.retrieval.split(split)) for split in SPLITS}
         assert self.recognition
-        return frozenset().union(
-            *(self._members[name] for name in self.recognition.relevant[query_id] & self._members.keys())
-        )
-
-    @cached_property
-    def _members(self) -> dict[str, set[str]]:
         members: dict[str, set[str]] = {}
         for image_id, landmark in self.index_classes.items():
             members.setdefault(landmark, set()).add(image_id)
-        return members
+        return {
+            split: {
+                query: frozenset().union(*(members.get(landmark, ()) for landmark in shown))
+                for query, shown in self.recognition.split(split).items()
+            }
+            for split in SPLITS
+        }
 
     def save(self, folder: Path) -> None:
         """Write the solutions and the index images' landmarks as CSVs, to score stored descriptors by."""

@@ -5,6 +5,7 @@ arXiv:1803.11285, section 4.1; what the paper leaves open (trapezoids, mP@k) is 
 """
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 
 from glr import storage
 from glr.errors import GlrError
+from glr.retrieval.evaluation import Ranking
 from glr.retrieval.plain_pickle import numbers, read_pickle
 
 # By level: the labels whose images are relevant, and those whose images are taken out of the ranking.
@@ -84,6 +86,34 @@ def read_ground_truth(path: str | Path) -> GroundTruth:
         _query(name, entry, len(index), f"{path}, query {name}") for name, entry in zip(names, entries, strict=True)
     ]
     return GroundTruth(index, queries)
+
+
+class RevisitedTask:
+    """Retrieval by the protocol of revisited Oxford and Paris, scored at three levels."""
+
+    def __init__(self, ground_truth: GroundTruth):
+        self._ground_truth = ground_truth
+
+    def check(self, index_ids: Sequence[str], query_ids: Sequence[str]) -> None:
+        """Raise GlrError unless the images are those of the ground truth, in its order."""
+        if list(index_ids) != self._ground_truth.index or list(query_ids) != [
+            q.name for q in self._ground_truth.queries
+        ]:
+            raise GlrError("the described images are not those of the ground truth, in its order")
+
+    def ranks(self, index: int) -> int:
+        """The protocol ranks the whole index."""
+        return index
+
+    def score(self, ranking: Ranking) -> dict[str, float]:
+        """`easy/map`, `medium/mp_at_10`, ...: see `revisited_metrics`."""
+        return revisited_metrics(self._ground_truth, ranking.positions)
+
+    def answers(self) -> dict[str, dict[str, AbstractSet[str]]]:
+        """Those of the level medium: everything but junk."""
+        names = self._ground_truth.index
+        wanted = LEVELS["medium"][0]
+        return {"Medium": {q.name: {names[n] for n in q.labelled(wanted)} for q in self._ground_truth.queries}}
 
 
 def revisited_metrics(ground_truth: GroundTruth, positions: np.ndarray) -> dict[str, float]:

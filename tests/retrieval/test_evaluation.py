@@ -136,7 +136,7 @@ def test_a_reranking_gets_as_many_neighbours_as_it_wants():
     class Backwards:
         depth = 4
 
-        def __call__(self, queries: Any, index: Any, scores: Any, positions: Any) -> Any:  # noqa: ARG002
+        def __call__(self, queries: Any, index: Any, scores: Any, positions: Any, memory: float) -> Any:  # noqa: ARG002
             assert positions.shape == (4, 4)
             return -scores[:, ::-1], positions[:, ::-1]
 

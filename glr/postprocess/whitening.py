@@ -1,0 +1,109 @@
+"""PCA whitening: descriptors turned and scaled so that the train set's have no directions in common.
+
+Source: Jégou and Chum, Negative evidences and co-occurrences in image retrieval: the benefit of PCA and whitening, ECCV
+2012, section 4.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from glr.errors import GlrError
+
+_ROWS = 65_536  # of a matrix at once
+
+
+@dataclass(frozen=True)
+class Projection:
+    """From descriptors [n, D] to (x - mean) axes, float32 [n, d], each of length 1.
+
+    Attributes:
+        mean: float32 [D].
+        axes: float32 [D, d].
+    """
+
+    mean: np.ndarray
+    axes: np.ndarray
+
+    @property
+    def dimension(self) -> int:
+        """d."""
+        return self.axes.shape[1]
+
+    def __call__(self, descriptors: np.ndarray) -> np.ndarray:
+        """Project descriptors."""
+        projected = (descriptors.astype(np.float32) - self.mean) @ self.axes
+        lengths = np.linalg.norm(projected, axis=1, keepdims=True)
+        return projected / np.maximum(lengths, np.finfo(np.float32).tiny)
+
+
+class Unwhitened:
+    """Descriptors as they are."""
+
+    images = 0
+
+    def learn(self, train: Callable[[int], np.ndarray]) -> Projection | None:  # noqa: ARG002
+        """Nothing to learn."""
+        return None
+
+
+class PCA:
+    """PCA whitening.
+
+    Args:
+        dimension: of the result, the strongest directions; None: all.
+        epsilon: added to each direction's variance, relative to the largest: weak directions are not blown up.
+        images: of the train set that it is learned on, the first so many (their order is random); None: all.
+
+    Raises:
+        ValueError: a setting is out of its range.
+    """
+
+    def __init__(self, *, dimension: int | None, epsilon: float, images: int | None):
+        if dimension is not None and dimension < 1:
+            raise ValueError(f"dimension={dimension}: expected at least 1, or null")
+        if epsilon < 0:
+            raise ValueError(f"epsilon={epsilon}: expected at least 0")
+        if images is not None and images < 2:
+            raise ValueError(f"images={images}: expected at least 2, or null")
+        self.dimension = dimension
+        self.epsilon = epsilon
+        self.images = images
+
+    def learn(self, train: Callable[[int | None], np.ndarray]) -> Projection:
+        """Learn the projection.
+
+        Args:
+            train: from a number of images (None: all) to their descriptors [n, D]; may be memory-mapped.
+
+        Raises:
+            GlrError: more dimensions are wanted than the descriptors or their number give.
+        """
+        descriptors = train(self.images)
+        count, size = descriptors.shape
+        dimension = size if self.dimension is None else self.dimension
+        if dimension > min(size, count - 1):
+            raise GlrError(
+                f"whitening.dimension={dimension}: {count} train descriptors of {size} dimensions give "
+                f"{min(size, count - 1)} at most"
+            )
+        total, products = np.zeros(size), np.zeros((size, size))
+        for part in _parts(descriptors):
+            total += part.sum(0)
+        mean = total / count
+        for part in _parts(descriptors):
+            centred = part - mean
+            products += centred.T @ centred
+        variances, directions = np.linalg.eigh(products / count)
+        variances, directions = variances[::-1][:dimension], directions[:, ::-1][:, :dimension]
+        # Which way a direction points is arbitrary: its largest part shall be positive.
+        largest = np.abs(directions).argmax(0)
+        directions = directions * np.sign(directions[largest, np.arange(dimension)])
+        scales = 1 / np.sqrt(np.maximum(variances, 0) + self.epsilon * variances[0])
+        return Projection(mean.astype(np.float32), (directions * scales).astype(np.float32))
+
+
+def _parts(descriptors: np.ndarray) -> Iterator[np.ndarray]:
+    for start in range(0, len(descriptors), _ROWS):
+        yield descriptors[start : start + _ROWS].astype(np.float64)

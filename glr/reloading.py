@@ -1,0 +1,22 @@
+"""Run a SavedModel on some images in a process of its own: `python reloading.py FOLDER IMAGES.npz OUT.npy`.
+
+It imports nothing of glr, as whoever scores a submission has none of it.
+"""
+
+import sys
+
+import numpy as np
+import tensorflow as tf
+
+
+def main(folder: str, images: str, out: str) -> None:
+    """Write a descriptor for each image of an npz file."""
+    model = tf.saved_model.load(folder)
+    describe = model.signatures["serving_default"]  # pyright: ignore[reportIndexIssue]
+    with np.load(images) as arrays:
+        found = [describe(input_image=tf.constant(arrays[name]))["global_descriptor"].numpy() for name in arrays]
+    np.save(out, np.stack(found))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,66 @@
+"""What a run's retrieval looks like: a gallery, precision against recall, the scores of right and wrong results."""
+
+from pathlib import Path
+
+import numpy as np
+
+from glr.data.pictures import Pictures, picture
+from glr.report.gallery import Entry, Result, choose
+from glr.report.page import page
+from glr.report.plots import plot_precision_recall, plot_score_distribution
+from glr.report.sheet import draw
+from glr.retrieval.evaluation import Ranking, Task
+from glr.retrieval.metrics import average_precision
+
+_RESULTS = 10
+
+
+def report(
+    task: Task, ranking: Ranking, index: Pictures, query: Pictures, *, title: str, each: int, folder: Path
+) -> list[Path]:
+    """Write `gallery.png`, `gallery.html`, `precision_recall.png` and `scores.png`.
+
+    Args:
+        task: knows what is right.
+        ranking: of its queries.
+        index, query: the images, in the order that the ranking's positions count in.
+        title: of the gallery.
+        each: worst, median and best queries to show, of each so many.
+        folder: must exist.
+
+    Returns:
+        The files.
+
+    Raises:
+        GlrError: no query has a relevant image.
+    """
+    names = np.array(ranking.index_ids, object)
+    answers = task.answers()
+    relevant = {name: found for part in answers.values() for name, found in part.items() if found}
+    rows = {name: row for row, name in enumerate(ranking.query_ids) if name in relevant}
+    rankings = {name: names[ranking.positions[row]].tolist() for name, row in rows.items()}
+    precisions = {name: average_precision(relevant[name], found) for name, found in rankings.items()}
+
+    def entry(group: str, name: str) -> Entry:
+        row, found = rows[name], rankings[name]
+        results = [
+            Result(image_id, float(score), image_id in relevant[name], picture(index, int(position)).pixels)
+            for image_id, score, position in zip(
+                found[:_RESULTS], ranking.scores[row], ranking.positions[row], strict=False
+            )
+        ]
+        first = next((rank for rank, image_id in enumerate(found, start=1) if image_id in relevant[name]), None)
+        pixels = picture(query, row).pixels
+        return Entry(group, name, precisions[name], pixels, results, len(relevant[name]), first)
+
+    entries = [entry(*chosen) for chosen in choose(precisions, each)]
+    right, wrong = ([], [])
+    for name, row in rows.items():
+        for image_id, score in zip(rankings[name][:_RESULTS], ranking.scores[row], strict=False):
+            (right if image_id in relevant[name] else wrong).append(float(score))
+    files = [folder / name for name in ("gallery.png", "gallery.html", "precision_recall.png", "scores.png")]
+    draw(entries, title, files[0])
+    page(entries, title, files[1])
+    plot_precision_recall(answers, rankings, files[2])
+    plot_score_distribution(np.array(right), np.array(wrong), files[3])
+    return files
