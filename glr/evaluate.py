@@ -58,7 +58,7 @@ def _check(config: DictConfig) -> None:
         )
     if not given and config.model is not None:
         raise GlrError(
-            "model has no data of its own: give prepared=FOLDER, index= and queries=, or revisited= and images="
+            "model has no data of its own: give prepared=, or index= and queries=, or revisited= and images="
         )
     solutions = [key for key in ("retrieval_solution", "recognition_solution", "index_classes") if config[key]]
     if solutions and given != ["index", "queries"]:

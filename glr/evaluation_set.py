@@ -98,9 +98,8 @@ def revisited(ground_truth: str, images: str) -> EvaluationSet:
     """
     truth = read_ground_truth(ground_truth)
     there = storage.files(images)
-    refuse(
-        (f"{name}.jpg" for name in [*truth.index, *(q.name for q in truth.queries)]), there, f"{images} lacks images"
-    )
+    names = [*truth.index, *(query.name for query in truth.queries)]
+    refuse((f"{name}.jpg" for name in names), there, f"images of {ground_truth} that are not in {images}")
     index = [File(name, storage.join(images, f"{name}.jpg")) for name in truth.index]
     queries = [File(query.name, storage.join(images, f"{query.name}.jpg"), query.box) for query in truth.queries]
     pictures = FilePictures(index), FilePictures(queries)

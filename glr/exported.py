@@ -55,6 +55,26 @@ def letterboxed(images: Any, size: int) -> Any:
     ratio = tf.maximum(height, width) / size
     high, wide = (tf.maximum(tf.cast(side / ratio, tf.int32), 1) for side in (height, width))
     top, left = (tf.cast((size - side / ratio) / 2, tf.int32) for side in (height, width))
-    resized = tf.cast(tf.round(tf.image.resize(tf.cast(images, tf.float32), tf.stack([high, wide]))), tf.uint8)
+    resized = tf.cast(images, tf.float32)
+    for axis, target in ((2, wide), (1, high)):
+        resized = _resized(resized, axis, target)
+    resized = tf.cast(tf.round(resized), tf.uint8)
     bands = [[0, 0], [top, size - high - top], [left, size - wide - left], [0, 0]]
     return tf.ensure_shape(tf.pad(resized, bands), [None, size, size, 3])
+
+
+def _resized(images: Any, axis: int, target: Any) -> Any:
+    """Bilinear along one axis of [B, H, W, 3], with places in double precision, as OpenCV has them.$
+
+    `tf.image.resize` has them in single precision, so that a thousandth of the pixels would be another by one.
+    """
+    size = tf.shape(images)[axis]
+    scale = tf.cast(size, tf.float64) / tf.cast(target, tf.float64)
+    places = (tf.range(tf.cast(target, tf.float64), dtype=tf.float64) + 0.5) * scale - 0.5
+    firsts = tf.floor(places)
+    inside = (firsts >= 0) & (firsts < tf.cast(size - 1, tf.float64))
+    shares = tf.cast(tf.where(inside, places - firsts, 0.0), tf.float32)
+    firsts = tf.clip_by_value(tf.cast(firsts, tf.int32), 0, size - 1)
+    shares = tf.reshape(shares, [-1, 1] if axis == 2 else [-1, 1, 1])
+    one, other = (tf.gather(images, tf.minimum(firsts + more, size - 1), axis=axis) for more in (0, 1))
+    return one * (1 - shares) + other * shares

@@ -1,15 +1,19 @@
 """Small data that the tests share, made once a session."""
 
+import importlib
+import io
 import os
 import resource
 import signal
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
 import numpy as np
 import PIL.Image
 import pytest
+from hydra.core.global_hydra import GlobalHydra
 
 from glr.config.command import setup
 from glr.data.catalog import SPLITS, TASKS, Catalog
@@ -39,6 +43,49 @@ def no_file_beyond(size: int) -> Iterator[None]:
 @pytest.fixture(scope="session", autouse=True)
 def _resolvers():
     setup()
+
+
+def here(name: str, *arguments: str, cwd: Path) -> str:
+    """Run `python -m glr.<name>` in this process and the folder `cwd`: what it prints, or its last sentence."""
+    main = importlib.import_module(f"glr.{name}").main
+    GlobalHydra.instance().clear()
+    printed = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed):
+        patch.chdir(cwd)
+        patch.setattr(sys, "argv", [name, *arguments])
+        try:
+            main()
+        except SystemExit as ended:
+            return str(ended.code)
+    return printed.getvalue()
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the runs `one` and `two` of the study `pair`, of 16 and 24 dimensions and pixels.
+
+    Their images, 12 classes of 8, are patterns that hardly stand out of the noise: no score is perfect.
+    """
+    folder = tmp_path_factory.mktemp("trained")
+    images = folder / "images"
+    for number in range(12):
+        pattern = np.random.default_rng(number).normal(128, 25, (4, 4, 3)).repeat(8, 0).repeat(10, 1)[:30]
+        (images / f"class{number:02d}").mkdir(parents=True)
+        for image in range(8):
+            noise = np.random.default_rng([number, image]).normal(0, 60, (30, 40, 3))
+            pixels = np.clip(pattern + noise, 0, 255).astype(np.uint8)
+            PIL.Image.fromarray(pixels).save(images / f"class{number:02d}" / f"{image}.jpg", quality=92)
+    for name, size, head in (("one", 16, "adacos_semi"), ("two", 24, "arcface")):
+        printed = here(
+            "train",
+            *[f"name={name}", "study=pair", "backbone=small_cnn", "backbone.width=8", f"head={head}"],
+            *["data=folder", f"data.source.path={images}", "data.source.retrieval_classes=0.5"],
+            *["data.source.query_images=0.25", f"data.image_size={size}", f"model.embedding_size={size}"],
+            *["model.batchnorm_momentum=0.5", "train.batch_size=12", "train.epochs=2", "optimizer.learning_rate=0.01"],
+            cwd=folder,
+        )
+        assert f"run {name} in study pair" in printed
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -1,14 +1,14 @@
 """`python -m glr.score` as users run it: hand-made files with scores that can be reckoned by hand."""
 
 import json
-import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
-from hydra.core.global_hydra import GlobalHydra
 
-from glr import score, storage
+from glr import storage
 from tests.config.test_command import glr
+from tests.conftest import here
 
 RETRIEVAL = "id,images,Usage\nq1,a b,Public\nq2,c,Public\nq3,,Public\nq4,d,Private\nq5,e,Ignored\n"
 RANKINGS = "id,images\nq1,a x b\nq2,\nq3,x\nq4,x d\n"
@@ -48,20 +48,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def command(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+def command(folder: Path):
     """Run `python -m glr.score` in this process and `folder`: what it prints, or the sentence with which it ends."""
-    assert Path.cwd() == folder
-
-    def run(*arguments: str) -> str:
-        monkeypatch.setattr(sys, "argv", ["score", *arguments])
-        GlobalHydra.instance().clear()
-        try:
-            score.main()
-        except SystemExit as ended:
-            return str(ended.code)
-        return capsys.readouterr().out
-
-    return run
+    return partial(here, "score", cwd=folder)
 
 
 def test_a_process_of_its_own_imports_neither_tensorflow_nor_mlflow(folder: Path):

@@ -96,7 +96,8 @@ def check(config: DictConfig, required: bool = True) -> None:
         component.check(key, node, RUNTIME_ARGUMENTS.get(group, set()), defaults)
     for key, (lowest, highest) in BOUNDS.items():
         value = OmegaConf.select(settings, key)
-        if value is not None and not lowest <= value <= highest:
+        # A number in one command may be a text in another: index is a row there, a folder here.
+        if isinstance(value, int | float) and not lowest <= value <= highest:
             expected = f"at least {lowest}" if highest == inf else f"{lowest} to {highest}"
             raise GlrError(f"{key}={value}: expected {expected}")
     missing = sorted(OmegaConf.missing_keys(settings))

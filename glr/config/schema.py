@@ -173,6 +173,7 @@ class Evaluation:
     keep_descriptors: bool = True
     descriptors: StoredType = StoredType.float32
     memory: float = MISSING
+    gallery: int = MISSING
 
 
 @dataclass
@@ -378,6 +379,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "evaluate.batch_size": (1, inf),
     "evaluate.gap.neighbors": (1, inf),
     "evaluate.memory": (0.01, inf),
+    "evaluate.gallery": (0, inf),
     "workers": (1, inf),
     "neighbors": (1, inf),
     "batch_size": (1, inf),

@@ -52,7 +52,7 @@ Rerank = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray, float], tuple
 
 
 def evaluate(
-    task: Task, index: Descriptors, query: Descriptors, *, memory: float = 2.0, rerank: Rerank | None = None
+    task: Task, index: Descriptors, query: Descriptors, *, memory: float = 1.5, rerank: Rerank | None = None
 ) -> tuple[dict[str, float], Ranking]:
     """Find each query's nearest index images, and score them.
 

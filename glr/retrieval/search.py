@@ -17,7 +17,7 @@ _CHUNK = 32
 _FEWEST = 256
 
 
-def top_k(queries: np.ndarray, index: np.ndarray, k: int, *, memory: float = 2.0) -> tuple[np.ndarray, np.ndarray]:
+def top_k(queries: np.ndarray, index: np.ndarray, k: int, *, memory: float = 1.5) -> tuple[np.ndarray, np.ndarray]:
     """The k rows of the index with the largest inner products with each query.
 
     Computed in float32; equal scores are ordered by position, whatever the blocks. The index is read once, from start
@@ -88,7 +88,7 @@ def _merge(queries: Any, index: Any, span: Any, scores: Any, positions: Any) -> 
     Returns:
         Whether the block is finite, scores, positions.
     """
-    products = tf.matmul(queries, tf.cast(index, tf.float32), transpose_b=True)
+    products = tf.matmul(tf.cast(queries, tf.float32), tf.cast(index, tf.float32), transpose_b=True)
     count, size = products.shape
     finite = tf.reduce_all(tf.math.is_finite(products[-1]))
     chunks = tf.reshape(products, [count, size // _CHUNK, _CHUNK])

@@ -15,6 +15,7 @@ from glr.data.pipeline import TrainPipeline
 from glr.data.prepared import PreparedData
 from glr.errors import GlrError
 from glr.evaluator import Evaluator
+from glr.report.report import report
 from glr.retrieval.extraction import Extractor
 from glr.tracking.run import Run
 from glr.trained import build_model, load_weights
@@ -140,6 +141,18 @@ def train(config: DictConfig, data: PreparedData, run: Run, weights: Path | None
         model.save_weights(folder / "last.weights.h5")
         run.file(folder / "best.weights.h5", "weights")
         run.file(folder / "last.weights.h5", "weights")
+        if config.evaluate.gallery and evaluator.ranking is not None:
+            found, title = evaluator.set, f"{config.backbone.label}, {config.head.label} on {config.data.label}"
+            for file in report(
+                found.task,
+                evaluator.ranking,
+                found.index,
+                found.query,
+                title=title,
+                each=config.evaluate.gallery,
+                folder=folder,
+            ):
+                run.file(file)
         if config.evaluate.keep_descriptors:
             for file in sorted(descriptors.iterdir()):
                 run.file(file, "descriptors")

@@ -100,6 +100,9 @@ def test_memory_mapped_and_other_float_types(tmp_path: Path):
     np.save(tmp_path / "queries.npy", queries.astype(np.float64))
     mapped = [np.load(tmp_path / f"{name}.npy", mmap_mode="r") for name in ("queries", "index")]
     np.testing.assert_array_equal(top_k(*mapped, 9, memory=1e-9)[1], reference(queries, index, 9)[1])
+    half = queries.astype(np.float16)
+    np.testing.assert_array_equal(top_k(half, mapped[1], 9)[1], reference(queries, index, 9)[1])
+    np.testing.assert_array_equal(top_k(half, index, 9)[1], reference(queries, index, 9)[1])
 
 
 def test_one_trace_serves_every_block_and_every_call():

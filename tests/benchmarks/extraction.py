@@ -1,0 +1,72 @@
+"""Extraction beside the bare model: images per second on images that are decoded already.
+
+python tests/benchmarks/extraction.py [backbone]
+"""
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from glr.config.check import composed
+from glr.config.command import setup
+from glr.data import pictures
+from glr.retrieval import extraction
+from glr.retrieval.extraction import Extractor, extract
+from glr.trained import build_model
+
+SIZE, BATCH, BATCHES = 224, 32, 12
+
+
+class Decoded:
+    """Images in memory."""
+
+    def __len__(self) -> int:
+        return BATCH * BATCHES - 5  # the last batch is not full
+
+    def reader(self, readers: ThreadPoolExecutor, window: int) -> Callable[[int, int], Sequence[Any]]:
+        raise NotImplementedError
+
+
+def decoded_batches(*_: Any, **__: Any) -> Iterator[tuple[list[tuple[str, int]], np.ndarray]]:
+    """Batches of the same random images, in the place of `glr.data.pictures.batches`."""
+    images = np.random.default_rng(0).integers(0, 256, (BATCH, SIZE, SIZE, 3), np.uint8)
+    for number in range(BATCHES):
+        count = min(BATCH, len(Decoded()) - number * BATCH)
+        yield [(f"{number}-{row}", -1) for row in range(count)], images[:count]
+
+
+def main(backbone: str) -> None:
+    """Both ways in turn, three times; the best of each."""
+    setup()
+    config, _ = composed("train", [f"backbone={backbone}", "backbone.weights=null", f"data.image_size={SIZE}"])
+    model = build_model(config, 10, SIZE)
+    extractor = Extractor(model, tf.distribute.get_strategy(), BATCH)
+    describe = tf.function(model.describe)
+    images = tf.constant(next(decoded_batches())[1])
+    describe(images)
+    extraction.batches = decoded_batches  # pyright: ignore[reportAttributeAccessIssue]
+    bare, whole = [], []
+    for _ in range(4):
+        began = time.perf_counter()
+        for _ in range(BATCHES):
+            describe(images).numpy()
+        bare.append(BATCH * BATCHES / (time.perf_counter() - began))
+        with tempfile.TemporaryDirectory() as folder, nullcontext():
+            began = time.perf_counter()
+            extract(extractor, Decoded(), Path(folder), "index", parallelism=1)
+            whole.append(len(Decoded()) / (time.perf_counter() - began))
+    print(f"{backbone} at {SIZE} px: bare model {max(bare):.1f} images/s, extraction {max(whole[1:]):.1f}", end=" ")
+    print(f"({max(whole[1:]) / max(bare):.1%})")
+
+
+if __name__ == "__main__":
+    assert pictures.batches is extraction.batches
+    main(*(sys.argv[1:] or ["mobilenet_v3_small"]))

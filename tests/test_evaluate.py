@@ -1,0 +1,252 @@
+"""`python -m glr.evaluate` as users run it: a run, a SavedModel, every kind of set, and every refusal."""
+
+import csv
+import pickle
+import shutil
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from glr.data.prepared import PreparedData
+from glr.data.tfrecord import parse
+from glr.retrieval.descriptors import load
+from glr.retrieval.extraction import Extractor
+from glr.retrieval.revisited import read_ground_truth, revisited_metrics
+from tests.conftest import here
+
+
+def evaluate(folder: Path, *arguments: str) -> str:
+    return here("evaluate", *arguments, cwd=folder)
+
+
+def runs(folder: Path, study: str = "pair") -> list[Run]:
+    """The newest first."""
+    client = MlflowClient(f"sqlite:///{folder}/mlruns/mlflow.db")
+    return list(client.search_runs([client.get_experiment_by_name(study).experiment_id]))
+
+
+def named(folder: Path, name: str) -> Run:
+    (run,) = [run for run in runs(folder) if run.info.run_name == name]
+    return run
+
+
+def scores(run: Run) -> dict[str, float]:
+    return {name: value for name, value in run.data.metrics.items() if name.startswith(("public/", "private/"))}
+
+
+def test_a_run_scores_on_its_own_data_what_it_scored_in_training(trained: Path):
+    printed = evaluate(trained, "run=two", "gallery=1")
+    assert printed.startswith("two: 36 index images, 12 queries of data/folder\n")
+    newest, run = runs(trained)[0], named(trained, "two")
+    assert f"evaluation {newest.info.run_id} of two in study pair" in printed
+    assert newest.data.tags["mlflow.parentRunId"] == run.info.run_id
+    assert (newest.data.tags["kind"], newest.info.status) == ("evaluation", "FINISHED")
+    assert scores(newest) == pytest.approx(scores(run))
+    assert len(scores(newest)) == 18
+    assert newest.data.params["tta.flip"] == "False"
+    assert newest.data.params["dimension"] == "24"
+    (used,) = newest.inputs.dataset_inputs
+    assert used.dataset.digest == PreparedData(trained / "data/folder").digest
+    files = trained / "mlruns/artifacts" / newest.info.run_id / "artifacts"
+    names = {"gallery.png", "gallery.html", "precision_recall.png", "scores.png", "config.yaml"}
+    assert {file.name for file in files.iterdir()} == names
+    assert (files / "gallery.html").read_text().count("data:image/") >= 3 * 11
+    # In the tables an evaluation is no row.
+    table = here("compare", "study=pair", "output=-", "format=csv", cwd=trained)
+    assert len(table.splitlines()) == 3
+
+
+def test_what_is_described_is_not_described_again(trained: Path, monkeypatch: pytest.MonkeyPatch):
+    plain = evaluate(trained, "run=one", "gallery=0")
+    assert "map_at_100" in plain
+    monkeypatch.setattr(Extractor, "describe", lambda *_: pytest.fail("it was described already"))
+    for choice in ("query_expansion=alpha", "database_augmentation=alpha", "reranking=k_reciprocal"):
+        assert "map_at_100" in evaluate(trained, "run=one", "gallery=0", choice)
+        newest = runs(trained)[0]
+        assert newest.data.params[choice.split("=")[0]] == choice.split("=")[1]
+        assert scores(newest) != scores(named(trained, "one"))
+
+
+@pytest.mark.parametrize(
+    "choice", ["tta=flip", "tta=multi_scale", "whitening=pca", "checkpoint=best", "descriptors=float16"]
+)
+def test_choices_of_describing(trained: Path, choice: str):
+    more = ["whitening.dimension=8"] if choice.startswith("whitening") else []
+    evaluate(trained, "run=two", "gallery=0", choice, *more)
+    newest = runs(trained)[0]
+    assert newest.info.status == "FINISHED"
+    assert newest.data.params["dimension"] == ("8" if more else "24")
+    assert 0 < newest.data.metrics["private/map_at_100"] <= 1
+
+
+def test_an_evaluations_descriptors_can_be_kept_for_ensembles(trained: Path):
+    evaluate(trained, "run=one", "gallery=0", "tta=flip", "keep_descriptors=true")
+    newest = runs(trained)[0]
+    printed = here("ensemble", "study=pair", f"members=[{newest.info.run_id},two]", cwd=trained)
+    assert "ensemble evaluate one + two of 40 dimensions" in printed
+
+
+@pytest.fixture(scope="module")
+def pair(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, dict[str, bytes]]]:
+    """The run's own index and queries as folders of JPEGs, with solution CSVs that name them."""
+    data, folder = PreparedData(trained / "data/folder"), tmp_path_factory.mktemp("pair")
+    images: dict[str, dict[str, bytes]] = {}
+    for split, name in (("index", "index"), ("query", "queries")):
+        records = [record for shard in data.shards[split] for _, record in data.read_block(shard, 0)]
+        parsed = [parse(record) for record in records]
+        images[name] = {Path(image.id.replace("/", "_")).stem: bytes(image.encoded) for image in parsed}
+        for number, (image_id, content) in enumerate(images[name].items()):
+            place = folder / name / ("below" if number % 2 else "") / f"{image_id}.jpg"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(content)
+    for file in ("retrieval_solution.csv", "recognition_solution.csv", "index.csv"):
+        text = (trained / "data/folder" / file).read_text()
+        names = [line.replace("/", "_").replace(".jpg", "") for line in text.splitlines()]
+        (folder / file).write_text("\n".join(names) + "\n")
+    return folder, images
+
+
+def of_pair(folder: Path) -> list[str]:
+    settings = [f"index={folder}/index", f"queries={folder}/queries", f"index_classes={folder}/index.csv"]
+    return settings + [f"{task}_solution={folder}/{task}_solution.csv" for task in ("retrieval", "recognition")]
+
+
+def test_folders_score_as_the_prepared_set_of_the_same_images(trained: Path, pair: tuple[Path, dict]):
+    evaluate(trained, "run=two", *of_pair(pair[0]))
+    assert scores(runs(trained)[0]) == pytest.approx(scores(named(trained, "two")))
+    evaluate(trained, "run=two", "gallery=0", *of_pair(pair[0])[:2], of_pair(pair[0])[3])
+    assert not any("gap" in name for name in runs(trained)[0].data.metrics)
+
+
+def test_revisited(trained: Path, pair: tuple[Path, dict], tmp_path: Path):
+    images = pair[1]
+    for content in images.values():
+        for name, encoded in content.items():
+            (tmp_path / f"{name}.jpg").write_bytes(encoded)
+    index, queries = sorted(images["index"]), sorted(images["queries"])
+    gnd = []
+    for query in queries:
+        same = [n for n, name in enumerate(index) if name.split("_")[0] == query.split("_")[0]]
+        gnd.append({"bbx": [2.0, 1.0, 38.0, 29.0], "easy": same[:2], "hard": same[2:5], "junk": same[5:]})
+    truth = tmp_path / "gnd_roxford5k.pkl"
+    truth.write_bytes(pickle.dumps({"imlist": index, "qimlist": queries, "gnd": gnd}, protocol=2))
+    cache = tmp_path / "cache"
+    printed = evaluate(trained, "run=two", f"revisited={truth}", f"images={tmp_path}", f"cache={cache}")
+    assert "Easy      Medium        Hard" in printed
+    found, queried = (load(next(cache.glob(f"*/{name}_ids.txt")).parent, name) for name in ("index", "query"))
+    assert (found.ids, queried.ids) == (index, queries)
+    positions = np.argsort(-(queried.values @ found.values.T), axis=1, kind="stable")
+    expected = revisited_metrics(read_ground_truth(truth), positions)
+    metrics = runs(trained)[0].data.metrics
+    assert {name: metrics[name] for name in expected} == pytest.approx(expected)
+    (tmp_path / f"{index[3]}.jpg").unlink()
+    again = evaluate(trained, "run=two", f"revisited={truth}", f"images={tmp_path}")
+    assert f"are not in {tmp_path}: 1, the first of them {index[3]}.jpg" in again
+
+
+@pytest.fixture(scope="module")
+def exported(trained: Path) -> Path:
+    here("export", "run=two", "output=exports/two", "verify=0", cwd=trained)
+    return trained / "exports/two"
+
+
+@pytest.mark.parametrize("name", ["saved_model", "submission.zip"])
+def test_a_saved_model_scores_what_its_run_scored(trained: Path, exported: Path, name: str):
+    evaluate(trained, f"model={exported / name}", "prepared=data/folder", "gallery=0", "study=foreign")
+    newest = runs(trained, "foreign")[0]
+    assert newest.info.run_name == f"evaluate {name}"
+    assert "mlflow.parentRunId" not in newest.data.tags
+    assert scores(newest) == pytest.approx(scores(named(trained, "two")), abs=1e-6)
+
+
+SENTENCES = [
+    ("", "give run=NAME (or its id), or model=FOLDER of a SavedModel: one of them"),
+    ("run=one model=x", "give run=NAME (or its id), or model=FOLDER of a SavedModel: one of them"),
+    ("run=three", "there is no run with the id or the name three"),
+    ("model=x", "model has no data of its own: give prepared=, or index= and queries=, or revisited= and images="),
+    ("run=one index=x", "index: give prepared=FOLDER, or index=FOLDER queries=FOLDER, or revisited=FILE images=FOLDER"),
+    ("run=one index=x queries=y", "index and queries need retrieval_solution=FILE, recognition_solution=FILE or both"),
+    ("run=one index_classes=x", "index_classes: these belong to index=FOLDER queries=FOLDER"),
+    ("run=one prepared=nowhere", "nowhere holds no prepared data set; make it with python -m glr.prepare data=..."),
+    (
+        "model=nowhere prepared=data/folder",
+        "model=nowhere: no such folder; give a SavedModel's folder, or a .zip of one",
+    ),
+    ("model=data prepared=data/folder", "data holds no saved_model.pb, so it is no SavedModel"),
+    ("model=x prepared=data/folder tta=flip", "tta: a SavedModel decides itself how it looks at an image"),
+    ("model=x prepared=data/folder checkpoint=best", "checkpoint=best: a SavedModel has one set of weights"),
+    ("run=one tta=flipp", "tta=flipp: there is no such choice; did you mean tta=flip?"),
+    ("run=one neighbors=0", "neighbors=0: expected at least 1"),
+    ("run=one reranking=k_reciprocal reranking.k2=50", "reranking: k2=50: expected at most k1 + 1, 21"),
+    ("run=one whitening=pca whitening.dimension=17", "whitening.dimension=17: 48 train descriptors of 16 dimensions"),
+]
+
+
+@pytest.mark.parametrize(("line", "sentence"), SENTENCES, ids=[line or "nothing" for line, _ in SENTENCES])
+def test_mistakes_get_one_sentence(trained: Path, line: str, sentence: str):
+    before = [run.info.run_id for run in runs(trained) if run.info.status == "FINISHED"]
+    printed = evaluate(trained, *line.split(), "gallery=0")
+    assert printed.startswith("error: ")
+    assert sentence in printed
+    assert "\n" not in printed
+    assert [run.info.run_id for run in runs(trained) if run.info.status == "FINISHED"] == before
+
+
+def test_sets_that_do_not_fit(trained: Path, pair: tuple[Path, dict], tmp_path: Path):
+    shutil.copytree(pair[0], tmp_path / "pair")
+    folder, settings = tmp_path / "pair", of_pair(tmp_path / "pair")
+    solution = folder / "retrieval_solution.csv"
+    rows = list(csv.reader(solution.open()))
+    solution.write_text("".join(",".join(row) + "\n" for row in [*rows, ["unknown", rows[1][1], "Public"]]))
+    sentence = "queries of the retrieval solution that were not described: 1, the first of them unknown"
+    assert sentence in evaluate(trained, "run=one", *settings)
+    solution.write_text("".join(",".join(row) + "\n" for row in [*rows[:-1], [rows[-1][0], "nothing", "Public"]]))
+    sentence = "relevant images of the retrieval solution that are not in the index: 1, the first of them nothing"
+    assert sentence in evaluate(trained, "run=one", *settings)
+    retrieval_only = [settings[0], settings[1], settings[3]]
+    solution.write_text("".join(",".join(row) + "\n" for row in rows[:-1]))
+    sentence = f"queries that no solution names, so that they cannot be scored: 1, the first of them {rows[-1][0]}"
+    assert sentence in evaluate(trained, "run=one", *retrieval_only)
+    twice = next((folder / "index").glob("*.jpg"))
+    (folder / "index/other").mkdir()
+    shutil.copy(twice, folder / "index/other")
+    assert f"two images have the id {twice.stem}" in evaluate(trained, "run=one", *settings)
+    shutil.rmtree(folder / "index")
+    (folder / "index").mkdir()
+    assert f"index={folder}/index: no images there" in evaluate(trained, "run=one", *settings)
+
+
+def test_an_image_that_is_broken_is_named(trained: Path, pair: tuple[Path, dict], tmp_path: Path):
+    shutil.copytree(pair[0], tmp_path / "pair")
+    broken = next((tmp_path / "pair/index").glob("*.jpg"))
+    broken.write_bytes(broken.read_bytes()[:200])
+    assert f"error: {broken}: " in evaluate(trained, "run=one", *of_pair(tmp_path / "pair"))
+
+
+def test_a_saved_model_with_another_signature(trained: Path, tmp_path: Path):
+    module = tf.Module()
+    module.double = tf.function(lambda x: {"y": 2 * x}, [tf.TensorSpec([None], tf.float32, "x")])
+    tf.saved_model.save(module, str(tmp_path / "other"), signatures={"serving_default": module.double})
+    printed = evaluate(trained, f"model={tmp_path}/other", "prepared=data/folder")
+    assert "serving_default takes x float32 (None,) and gives y; one uint8 image [height, width, 3] and" in printed
+    tf.saved_model.save(module, str(tmp_path / "none"), signatures={"twice": module.double})
+    printed = evaluate(trained, f"model={tmp_path}/none", "prepared=data/folder")
+    assert "has no signature serving_default; there is twice" in printed
+
+
+def test_a_zip_that_escapes_its_folder(trained: Path, tmp_path: Path):
+    for name in ("../escaped.txt", "/tmp/escaped.txt", "a/../../escaped.txt"):
+        with zipfile.ZipFile(tmp_path / "bad.zip", "w") as archive:
+            archive.writestr("saved_model.pb", b"")
+            archive.writestr(name, b"gotcha")
+        printed = evaluate(trained, f"model={tmp_path}/bad.zip", "prepared=data/folder")
+        assert printed == f"error: {tmp_path}/bad.zip holds {name}, a path outside of the zip; it is not unpacked"
+    assert not list(tmp_path.rglob("escaped.txt"))
+    (tmp_path / "bad.zip").write_bytes(b"no zip")
+    printed = evaluate(trained, f"model={tmp_path}/bad.zip", "prepared=data/folder")
+    assert "bad.zip cannot be unpacked (File is not a zip file)" in printed
