@@ -64,7 +64,7 @@ def letterboxed(images: Any, size: int) -> Any:
 
 
 def _resized(images: Any, axis: int, target: Any) -> Any:
-    """Bilinear along one axis of [B, H, W, 3], with places in double precision, as OpenCV has them.$
+    """Bilinear along one axis of [B, H, W, 3], with places in double precision, as OpenCV has them.
 
     `tf.image.resize` has them in single precision, so that a thousandth of the pixels would be another by one.
     """
