@@ -27,8 +27,8 @@ def main(config: DictConfig) -> None:
     from glr.startup import import_tensorflow
 
     import_tensorflow()
-    from glr.ensemble_search import Limits, search
-    from glr.members import described, named
+    from glr.ensembling.members import described, named
+    from glr.ensembling.search import Limits, search
     from glr.retrieval.ensemble import joined
     from glr.retrieval.evaluation import evaluate
     from glr.retrieval.table import table

@@ -19,7 +19,7 @@ def main(config: DictConfig) -> None:
     from glr.startup import import_tensorflow
 
     import_tensorflow()
-    from glr.evaluation_job import evaluate, opened_set, run_subject, saved_model_subject
+    from glr.evaluation.job import evaluate, opened_set, run_subject, saved_model_subject
     from glr.retrieval.table import table
     from glr.tracking.run import environment, run
 

@@ -19,8 +19,8 @@ def main(config: DictConfig) -> None:
     from glr.startup import import_tensorflow
 
     import_tensorflow()
-    from glr.export_job import export
-    from glr.members import named
+    from glr.ensembling.members import named
+    from glr.exporting.job import export
     from glr.tracking.store import connect
 
     client = connect(config.tracking.uri)

@@ -13,7 +13,9 @@ from glr.config import component
 from glr.config.check import CONF, check
 from glr.config.schema import RUNTIME_ARGUMENTS
 
+EVALUATION = ["database_augmentation", "query_expansion", "reranking", "tta", "whitening"]
 GROUPS = ["augment", "backbone", "data", "head", "optimizer", "pooling", "regularization", "schedule", "strategy"]
+GROUPS += EVALUATION
 COMPONENTS = [p for group in GROUPS for p in sorted((CONF / group).glob("*.yaml"))]
 ALL = sorted(p for p in CONF.glob("*/*.yaml") if p.parent.name not in {"experiment", "preset"})
 # Arguments of Keras's constructors that are no hyperparameters.
@@ -30,7 +32,8 @@ def composed(path: Path):
     overrides = [f"{group}={path.stem}"]
     overrides += ["tracking.uri=http://localhost:1"] if path.stem == "server" else []
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        return compose("train", overrides, return_hydra_config=True)
+        command = "evaluate" if group in EVALUATION else "train"
+        return compose(command, overrides, return_hydra_config=True)
 
 
 @pytest.mark.parametrize("path", ALL, ids=identity)

@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -98,7 +99,7 @@ def test_mistakes_get_one_sentence(trained: Path, line: str, sentence: str):
 
 
 @pytest.fixture
-def copied(trained: Path, tmp_path: Path) -> Path:
+def copied(trained: Path, tmp_path: Path) -> Iterator[Path]:
     """The runs once more, whose files may be spoilt: the store still points to the originals, so they are put back."""
     spare = tmp_path / "spare"
     shutil.copytree(descriptors_of(trained, "two"), spare)

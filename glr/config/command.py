@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from glr.config.check import check_command_line, launchable
 from glr.config.schema import register
-from glr.config.shorthand import CONF
+from glr.config.shorthand import CONF, SWEEPS, choices
 from glr.errors import GlrError
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
@@ -29,8 +29,15 @@ def setup() -> None:
     """Register schemas and resolvers; needed once before any config is composed."""
     register()
     OmegaConf.register_new_resolver("decimal", decimal, replace=True)
+    # For --help: the choices of the groups that a command has. Hydra would list those of all commands.
+    OmegaConf.register_new_resolver("choices", lambda *groups: "\n".join(map(_listed, groups)), replace=True)
     # What a label says in the place of a null: ${or:${.scale},C-1}.
     OmegaConf.register_new_resolver("or", lambda value, instead: instead if value is None else value, replace=True)
+
+
+def _listed(group: str) -> str:
+    names = sorted(file.stem for file in SWEEPS.glob("*.yaml")) if group == "sweep" else choices(group)
+    return f"{group}: {', '.join(names)}"
 
 
 def command(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callable[[], None]]:

@@ -14,7 +14,7 @@ from glr.config.component import build
 from glr.data.pipeline import TrainPipeline
 from glr.data.prepared import PreparedData
 from glr.errors import GlrError
-from glr.evaluator import Evaluator
+from glr.evaluation.evaluator import Evaluator
 from glr.report.report import report
 from glr.retrieval.extraction import Extractor
 from glr.tracking.run import Run

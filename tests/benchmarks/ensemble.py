@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from glr.ensemble_search import Limits, search
+from glr.ensembling.search import Limits, search
 from glr.retrieval.descriptors import Descriptors, load, save
 from glr.retrieval.ensemble import Member
 from glr.retrieval.landmarks import LandmarkTask

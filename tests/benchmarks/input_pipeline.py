@@ -204,7 +204,7 @@ def stall(data: PreparedData) -> None:
     import tensorflow as tf
 
     from glr.backbone import SmallCNN
-    from glr.evaluator import Evaluator
+    from glr.evaluation.evaluator import Evaluator
     from glr.head.norm_softmax import NormSoftmax
     from glr.model import RetrievalModel
     from glr.pooling import GeM

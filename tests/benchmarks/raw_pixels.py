@@ -9,7 +9,7 @@ import numpy as np
 
 from glr.data.pictures import StoredPictures, batches
 from glr.data.prepared import PreparedData
-from glr.evaluation_set import prepared
+from glr.evaluation.sets import prepared
 from glr.retrieval.descriptors import Descriptors
 from glr.retrieval.evaluation import evaluate
 

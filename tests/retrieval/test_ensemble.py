@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from glr.ensemble_search import Limits, search
+from glr.ensembling.search import Limits, search
 from glr.errors import GlrError
 from glr.retrieval.descriptors import Descriptors
 from glr.retrieval.ensemble import Candidates, Member, check_members, combinations, joined

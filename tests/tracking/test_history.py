@@ -82,5 +82,5 @@ def test_weights_of_a_run_or_of_the_newest_with_a_name(store):
     for name, study in (("first", "two"), ("first", "three"), ("diverged", "one")):
         with pytest.raises(GlrError, match=f"init_from={name}: neither a file, nor a run's id, nor a finished run"):
             weights(client, name, study)
-    with pytest.raises(GlrError, match=r"\(failed\) has no weights/last\.weights\.h5"):
+    with pytest.raises(GlrError, match=r"failed\) has no weights/last\.weights\.h5"):
         weights(client, ids["diverged"], "one")

@@ -9,7 +9,7 @@ import tensorflow as tf
 from glr.data.pictures import StoredPictures, batches
 from glr.data.preparation import prepare
 from glr.data.prepared import PreparedData
-from glr.evaluator import Evaluator
+from glr.evaluation.evaluator import Evaluator
 from glr.head.norm_softmax import NormSoftmax
 from glr.retrieval.extraction import Extractor
 from tests.conftest import folder_source

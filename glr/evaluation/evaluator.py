@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from glr import evaluation_set
 from glr.data.pictures import StoredPictures, batches
 from glr.data.prepared import PreparedData
+from glr.evaluation import sets
 from glr.retrieval.evaluation import Ranking, evaluate
 from glr.retrieval.extraction import Extractor, extract
 
@@ -38,7 +38,7 @@ class Evaluator:
         dtype: str,
         head: Any = None,
     ):
-        self.set = evaluation_set.prepared(data, neighbors=neighbors)
+        self.set = sets.prepared(data, neighbors=neighbors)
         self._data = data
         self._extractor = extractor
         self._parallelism = parallelism

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from glr.data.geometry import letterbox
-from glr.exported import letterboxed
+from glr.exporting.model import letterboxed
 
 SIZES = [(30, 40, 24), (600, 800, 441), (768, 1024, 441), (37, 101, 64), (101, 37, 64), (20, 20, 441), (441, 441, 441)]
 SIZES += [(1, 50, 32), (1000, 3, 64), (333, 500, 224), (97, 97, 96), (1, 1, 16), (5, 3000, 100)]

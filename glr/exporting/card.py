@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from glr.tracking.history import PastRun
 
 if TYPE_CHECKING:
-    from glr.export_job import Export
+    from glr.exporting.job import Export
 
 _NOT_GIVEN = "not given"
 

@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 from omegaconf import DictConfig
 
-from glr import evaluation_set, saved_model, storage
+from glr import saved_model, storage
 from glr.config.component import build
 from glr.data.opening import open_data
 from glr.data.pictures import FirstPictures, Pictures, StoredPictures
 from glr.data.prepared import PreparedData
 from glr.errors import GlrError
-from glr.evaluation_set import EvaluationSet
+from glr.evaluation import sets
+from glr.evaluation.sets import EvaluationSet
 from glr.postprocess.chain import postprocessed
 from glr.report.report import report
 from glr.retrieval.descriptors import Descriptors, save
@@ -101,7 +102,7 @@ def opened_set(config: DictConfig, subject: Subject) -> EvaluationSet:
         GlrError: it is missing or damaged.
     """
     if config.index is not None:
-        return evaluation_set.folder_pair(
+        return sets.folder_pair(
             config.index,
             config.queries,
             retrieval_solution=config.retrieval_solution,
@@ -110,11 +111,11 @@ def opened_set(config: DictConfig, subject: Subject) -> EvaluationSet:
             neighbors=config.neighbors,
         )
     if config.revisited is not None:
-        return evaluation_set.revisited(config.revisited, config.images)
+        return sets.revisited(config.revisited, config.images)
     if config.prepared is not None:
-        return evaluation_set.prepared(PreparedData(config.prepared), neighbors=config.neighbors)
+        return sets.prepared(PreparedData(config.prepared), neighbors=config.neighbors)
     assert subject.data
-    return evaluation_set.prepared(subject.data(), neighbors=config.neighbors)
+    return sets.prepared(subject.data(), neighbors=config.neighbors)
 
 
 def evaluate(config: DictConfig, subject: Subject, found: EvaluationSet, run: Run) -> dict[str, float]:

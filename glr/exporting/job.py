@@ -13,13 +13,14 @@ import tensorflow as tf
 from mlflow import MlflowClient
 from omegaconf import DictConfig
 
-from glr import reloading, storage
+from glr import storage
 from glr.data.opening import open_data
 from glr.data.pictures import StoredPictures, batches
 from glr.errors import GlrError
-from glr.exported import Exported
+from glr.exporting import reloading
+from glr.exporting.card import model_card
+from glr.exporting.model import Exported
 from glr.model import RetrievalModel
-from glr.model_card import model_card
 from glr.retrieval import descriptors
 from glr.tracking.history import WEIGHTS, PastRun, stored
 from glr.trained import load_model, read_config

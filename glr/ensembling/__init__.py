@@ -1,0 +1,1 @@
+"""Ensembles: members from past runs, and the best of them."""

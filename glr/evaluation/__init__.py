@@ -1,0 +1,1 @@
+"""Evaluation: what is scored on which images, while it trains and afterwards."""

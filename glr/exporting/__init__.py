@@ -1,0 +1,1 @@
+"""Exports: models as SavedModels that need nothing of glr."""
