@@ -82,6 +82,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
             *["data=folder", f"data.source.path={images}", "data.source.retrieval_classes=0.5"],
             *["data.source.query_images=0.25", f"data.image_size={size}", f"model.embedding_size={size}"],
             *["model.batchnorm_momentum=0.5", "train.batch_size=12", "train.epochs=2", "optimizer.learning_rate=0.01"],
+            f"evaluate.gap.neighbors={3 if name == 'two' else 1}",
             cwd=folder,
         )
         assert f"run {name} in study pair" in printed

@@ -158,7 +158,7 @@ def exported(trained: Path) -> Path:
 @pytest.mark.parametrize("name", ["saved_model", "submission.zip"])
 def test_a_saved_model_scores_what_its_run_scored(trained: Path, exported: Path, name: str, tmp_path: Path):
     settings = [f"model={exported / name}", "prepared=data/folder", "gallery=0", "study=foreign", f"cache={tmp_path}"]
-    evaluate(trained, *settings)
+    evaluate(trained, *settings, "neighbors=3")
     newest, run = runs(trained, "foreign")[0], named(trained, "two")
     assert newest.info.run_name == f"evaluate {name}"
     assert "mlflow.parentRunId" not in newest.data.tags

@@ -225,7 +225,7 @@ class Evaluate:
     index_classes: str | None = None
     revisited: str | None = None
     images: str | None = None
-    neighbors: int = MISSING
+    neighbors: int | None = None
     batch_size: int = MISSING
     parallelism: int = MISSING
     memory: float = MISSING

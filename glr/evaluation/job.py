@@ -44,6 +44,7 @@ class Subject:
         run_id: the run that they belong to; None: a SavedModel's.
         describer: the model.
         fingerprint: tells its descriptors from all others.
+        neighbors: index images that classified a query in its own evaluations.
         data: opens the data set that it was trained on; None: a SavedModel's.
     """
 
@@ -52,6 +53,7 @@ class Subject:
     run_id: str | None
     describer: Describer
     fingerprint: list[Any]
+    neighbors: int
     data: Callable[[], PreparedData] | None
 
 
@@ -78,6 +80,7 @@ def run_subject(config: DictConfig) -> Subject:
         run.id,
         Extractor(viewed, strategy, config.batch_size),
         [run.id, storage.checksum(weights), views.scales, views.flip],
+        settings.evaluate.gap.neighbors,
         lambda: open_data(settings.data, prepare=settings.data.prepare_when_missing),
     )
 
@@ -92,7 +95,7 @@ def saved_model_subject(config: DictConfig, stack: ExitStack) -> Subject:
     files = sorted(file for file in folder.rglob("*") if file.is_file())
     fingerprint = [[file.relative_to(folder).as_posix(), storage.checksum(file)] for file in files]
     name = Path(config.model.rstrip("/")).name
-    return Subject(name, config.study, None, SavedModel(folder), fingerprint, None)
+    return Subject(name, config.study, None, SavedModel(folder), fingerprint, 1, None)
 
 
 def opened_set(config: DictConfig, subject: Subject) -> EvaluationSet:
@@ -101,6 +104,7 @@ def opened_set(config: DictConfig, subject: Subject) -> EvaluationSet:
     Raises:
         GlrError: it is missing or damaged.
     """
+    neighbors = subject.neighbors if config.neighbors is None else config.neighbors
     if config.index is not None:
         return sets.folder_pair(
             config.index,
@@ -108,14 +112,14 @@ def opened_set(config: DictConfig, subject: Subject) -> EvaluationSet:
             retrieval_solution=config.retrieval_solution,
             recognition_solution=config.recognition_solution,
             index_classes=config.index_classes,
-            neighbors=config.neighbors,
+            neighbors=neighbors,
         )
     if config.revisited is not None:
         return sets.revisited(config.revisited, config.images)
     if config.prepared is not None:
-        return sets.prepared(PreparedData(config.prepared), neighbors=config.neighbors)
+        return sets.prepared(PreparedData(config.prepared), neighbors=neighbors)
     assert subject.data
-    return sets.prepared(subject.data(), neighbors=config.neighbors)
+    return sets.prepared(subject.data(), neighbors=neighbors)
 
 
 def evaluate(config: DictConfig, subject: Subject, found: EvaluationSet, run: Run) -> dict[str, float]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from glr.data.geometry import ROUNDING
 from glr.model import RetrievalModel
 from glr.saved_model import INPUT, OUTPUT, SIGNATURE
 
@@ -58,7 +59,7 @@ def letterboxed(images: Any, size: int) -> Any:
     resized = tf.cast(images, tf.float32)
     for axis, target in ((2, wide), (1, high)):
         resized = _resized(resized, axis, target)
-    resized = tf.cast(tf.round(resized), tf.uint8)
+    resized = tf.cast(resized + ROUNDING, tf.uint8)
     bands = [[0, 0], [top, size - high - top], [left, size - wide - left], [0, 0]]
     return tf.ensure_shape(tf.pad(resized, bands), [None, size, size, 3])
 

@@ -6,7 +6,7 @@ import simplejpeg
 import tensorflow as tf
 
 from glr.augment import Study
-from glr.data.geometry import Warp, letterbox
+from glr.data.geometry import ROUNDING, Warp, letterbox
 from glr.data.randomness import uniforms
 
 IDENTITY = np.eye(3)
@@ -36,7 +36,8 @@ def warp(encoded: bytes, geometry: np.ndarray, size: int) -> np.ndarray:
 
 
 def letterboxed(image: np.ndarray, size: int) -> np.ndarray:
-    return tf.round(tf.image.resize_with_pad(image, size, size)).numpy().astype(int)
+    # What lies half-way is rounded up, and a little below it, too.
+    return tf.floor(tf.image.resize_with_pad(image, size, size) + ROUNDING).numpy().astype(int)
 
 
 SHAPES = [(64, 64), (100, 100), (60, 100), (100, 60), (96, 62), (70, 150), (48, 31), (1, 1), (601, 799)]
