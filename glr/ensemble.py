@@ -56,8 +56,9 @@ def main(config: DictConfig) -> None:
         print(f"{len(tried):,} ensembles of {len(runs)} runs tried; the best by public {score}:")
         for choice in tried[:_SHOWN]:
             print(f"  {choice.score:.5f}  {_shown([candidates[n] for n in choice.members], choice.weights)}")
-        runs, members = ([column[n] for n in tried[0].members] for column in (runs, members))
-        weights = list(tried[0].weights)
+        best = sorted(zip(tried[0].members, tried[0].weights, strict=True))  # as in the table
+        runs, members = ([column[position] for position, _ in best] for column in (runs, members))
+        weights = [weight for _, weight in best]
     names = [run.name for run in runs]
     dimension = sum(member.dimension for member in members)
     with (
