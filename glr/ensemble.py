@@ -64,7 +64,11 @@ def main(config: DictConfig) -> None:
     with (
         tempfile.TemporaryDirectory(prefix="glr-") as temporary,
         record(
-            tracking.uri, config.study, config.name or " + ".join(names), tracking.artifacts, kind="ensemble"
+            tracking.uri,
+            config.study,
+            config.name or f"ensemble {' + '.join(names)}",
+            tracking.artifacts,
+            kind="ensemble",
         ) as opened,
     ):
         folder, logged = Path(temporary), config.copy()

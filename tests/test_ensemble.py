@@ -37,6 +37,12 @@ def test_members_by_index_name_and_id_are_the_same(trained: Path):
     assert "|(1)+(2)|" in here("compare", "study=pair", "output=-", cwd=trained)
 
 
+def test_an_ensemble_of_one_does_not_take_its_members_name(trained: Path):
+    ensemble(trained, "members=[one]")
+    assert runs(trained)[0].info.run_name == "ensemble one"
+    assert "ensemble one of 16 dimensions" in ensemble(trained, "members=[one]")
+
+
 def test_weights_and_scores_follow_the_concatenated_descriptors(trained: Path):
     ensemble(trained, "members=[1,2]", "weights=[3,1]", "score=map_at_100")
     metrics = runs(trained)[0].data.metrics
