@@ -75,7 +75,8 @@ class Writer:
         self.done = self._continued()
         if not self.done:
             for file in (self._ids, self._values):
-                file.truncate(0)
+                file.seek(0)
+                file.truncate()
 
     def append(self, ids: Sequence[str], values: np.ndarray) -> None:
         """Add descriptors [n, D].

@@ -52,11 +52,22 @@ def test_what_is_not_whole_is_cut_off_and_the_rest_continued(tmp_path: Path, ids
     np.testing.assert_array_equal(stored.values, VALUES)
 
 
-@pytest.mark.parametrize(("images", "dtype"), [(24, "float32"), (23, "float16")])
+@pytest.mark.parametrize(("images", "dtype"), [(15, "float32"), (23, "float16")])
 def test_another_set_or_type_is_begun_anew(tmp_path: Path, images: int, dtype: str):
     written(tmp_path, last=16)
-    assert Writer(tmp_path, "index", images, dtype).done == 0
-    assert all(file.stat().st_size == 0 for file in tmp_path.iterdir())
+    writer = Writer(tmp_path, "index", images, dtype)
+    assert writer.done == 0
+    writer.append(IDS[:images], VALUES[:images])
+    stored = writer.close()
+    assert stored.ids == IDS[:images]
+    np.testing.assert_array_equal(stored.values, VALUES[:images].astype(dtype))
+
+
+@pytest.mark.parametrize("left", [b"", b"\x93NUM", b"some other file of more bytes than a header has"])
+def test_what_is_no_beginning_is_written_over(tmp_path: Path, left: bytes):
+    for file in files(tmp_path, "index"):
+        file.with_name(f"{file.name}.part").write_bytes(left)
+    np.testing.assert_array_equal(written(tmp_path).close().values, VALUES)
 
 
 def test_what_does_not_fit(tmp_path: Path):
