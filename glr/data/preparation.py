@@ -361,8 +361,11 @@ def _unfinished(path: str) -> Iterator[str]:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise GlrError(f"{folder} is being written by another process; wait for it") from None
+        # What a killed process was about:
         for left in folder.glob(".writing-*"):
-            shutil.rmtree(left)  # what a killed process was about
+            shutil.rmtree(left)
+        for left in folder.glob("*.part"):
+            left.unlink()
         yield str(folder)
         lock.unlink()
         folder.rename(path)
