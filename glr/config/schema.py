@@ -1,114 +1,26 @@
 """The types of every setting that is not a component's argument: a wrong key, type or choice fails at composition."""
 
 from dataclasses import dataclass, field
-from enum import Enum
 from math import inf
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
 
-
-class Normalization(Enum):
-    """How uint8 pixels become the network's input: 0..1, -1..1, or ImageNet's mean and spread."""
-
-    zero_one = "zero_one"
-    minus_one_one = "minus_one_one"
-    imagenet = "imagenet"
-
-
-class Precision(Enum):
-    """Keras's mixed-precision policies; heads and descriptors are float32 in each."""
-
-    float32 = "float32"
-    mixed_bfloat16 = "mixed_bfloat16"
-    mixed_float16 = "mixed_float16"
-
-
-class Score(Enum):
-    """The metrics that can stand for a run (higher is better)."""
-
-    gap = "gap"
-    map_at_100 = "map_at_100"
-    mp_at_10 = "mp_at_10"
-    recall_at_1 = "recall_at_1"
-    recall_at_5 = "recall_at_5"
-    recall_at_10 = "recall_at_10"
-    top1_accuracy = "top1_accuracy"
-
-
-class StoredType(Enum):
-    """What descriptors are stored as."""
-
-    float32 = "float32"
-    float16 = "float16"
-
-
-class Checkpoint(Enum):
-    """The weights that a run stored: of its last epoch, or of the one that was best on Public."""
-
-    last = "last"
-    best = "best"
-
-
-class Search(Enum):
-    """How the best ensemble is sought."""
-
-    greedy = "greedy"
-    exhaustive = "exhaustive"
-
-
-class OnBadImage(Enum):
-    """What `prepare` does with an image that cannot be decoded."""
-
-    error = "error"
-    skip = "skip"
-
-
-class CheckImages(Enum):
-    """How `prepare` makes sure that a JPEG can be decoded."""
-
-    decode = "decode"
-    header = "header"
-
-
-class Task(Enum):
-    """What a query is answered with: a ranking of index images, or its landmark."""
-
-    retrieval = "retrieval"
-    recognition = "recognition"
-
-
-class Part(Enum):
-    """The parts of a run that tables print, and that a row can highlight."""
-
-    backbone = "backbone"
-    pooling = "pooling"
-    head = "head"
-    regularization = "regularization"
-    batch_size = "batch_size"
-    epochs = "epochs"
-    normalization = "normalization"
-    image_size = "image_size"
-    embedding_size = "embedding_size"
-    optimizer = "optimizer"
-    schedule = "schedule"
-
-
-class Order(Enum):
-    """How the rows of a table are sorted."""
-
-    index = "index"
-    score = "score"
-
-
-class Format(Enum):
-    """What tables can be written as."""
-
-    markdown = "markdown"
-    csv = "csv"
-    json = "json"
-    html = "html"
+from glr.config.values import (
+    CheckImages,
+    Checkpoint,
+    Format,
+    Normalization,
+    OnBadImage,
+    Order,
+    Part,
+    Precision,
+    Score,
+    Search,
+    StoredType,
+    Task,
+)
 
 
 @dataclass
