@@ -19,6 +19,7 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunT
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from omegaconf import DictConfig, OmegaConf
 
+from glr.config.identity import flattened
 from glr.errors import DivergedError, GlrError
 from glr.tracking.store import connect, experiment, pages
 from glr.tracking.sweep import PARENT_VARIABLE
@@ -128,15 +129,6 @@ def run(
         client.set_terminated(opened.id, "KILLED" if killed else "FAILED")
         raise
     client.set_terminated(opened.id, "FINISHED")
-
-
-def flattened(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield (dotted key, value) of a nested mapping."""
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            yield from flattened(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def recorded(value: Any) -> str:

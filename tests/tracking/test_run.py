@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
+from glr.config.identity import flattened
 from glr.errors import GlrError
-from glr.tracking.run import environment, flattened, run
+from glr.tracking.run import environment, run
 from glr.tracking.store import connect, experiment
 from glr.tracking.sweep import PARENT_VARIABLE
 from tests.conftest import no_file_beyond
