@@ -68,6 +68,8 @@ def main(config: DictConfig) -> None:
             config.study,
             config.name or f"ensemble {' + '.join(names)}",
             tracking.artifacts,
+            journals=tracking.journal,
+            patience=tracking.patience,
             kind="ensemble",
         ) as opened,
     ):

@@ -34,6 +34,8 @@ def main(config: DictConfig) -> None:
                 subject.study,
                 f"evaluate {subject.name}",
                 tracking.artifacts,
+                journals=tracking.journal,
+                patience=tracking.patience,
                 kind="evaluation",
                 parent=subject.run_id,
             )

@@ -1,4 +1,4 @@
-"""Adam and AdamW whose update of a variable is one kernel: Keras's numbers, sooner traced and sooner done."""
+"""Adam and AdamW whose update of a variable is one kernel, and steps that are left out."""
 
 from typing import Any
 
@@ -40,3 +40,19 @@ class Adam(_FusedUpdate, keras.optimizers.Adam):
 
 class AdamW(_FusedUpdate, keras.optimizers.AdamW):
     """`keras.optimizers.AdamW` with the fused update; `amsgrad` has no fused kernel and takes Keras's own."""
+
+
+class SkipNonFinite(keras.optimizers.LossScaleOptimizer):
+    """Any optimizer, but where a gradient is not finite the step changes nothing: no weight, no moment, no count.
+
+    Keras's loss scaling already leaves such steps out; here the scale is 1, and stays so.
+    """
+
+    def __init__(self, inner_optimizer: keras.optimizers.Optimizer):
+        super().__init__(inner_optimizer, initial_scale=1.0)
+
+    def _stateful_handle_finite_grads(self, grads: Any, trainable_variables: Any) -> None:
+        self.inner_optimizer.apply(grads, trainable_variables=trainable_variables)
+
+    def _stateful_handle_non_finite_grads(self) -> None:
+        pass

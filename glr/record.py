@@ -1,19 +1,24 @@
-"""`python -m glr.record`: scores that came from outside, into MLflow."""
+"""`python -m glr.record`: scores that came from outside, and records that could not be sent, into MLflow."""
+
+from pathlib import Path
 
 from omegaconf import DictConfig
 
 from glr.config.command import command
 from glr.errors import GlrError
+from glr.tracking.secrets import redacted
 
 
 @command("record")
 def main(config: DictConfig) -> None:
-    """Record a published study's leaderboard, or what a leaderboard said of one run."""
+    """Record a published study's leaderboard, what one said of a run, or what runs could not send."""
     study, run, scores = config.study, config.run, [config.public, config.private]
-    whole = study is not None and run is None and scores == [None, None]
-    single = study is None and run is not None and None not in scores
-    if not (whole or single):
-        raise GlrError("give either study=NAME, or run=ID_OR_NAME with public=SCORE and private=SCORE")
+    given = [key for key in ("study", "run", "journal") if config[key] is not None]
+    if len(given) != 1 or (None in scores if run is not None else scores != [None, None]):
+        raise GlrError("give study=NAME, or run=ID_OR_NAME with public=SCORE and private=SCORE, or journal=FOLDER")
+    if config.journal is not None:
+        _send(Path(config.journal), config.tracking.uri)
+        return
     from glr.tracking.leaderboard import record_run, record_study
     from glr.tracking.store import connect
 
@@ -25,6 +30,17 @@ def main(config: DictConfig) -> None:
     elif run is not None:
         found = record_run(client, run, public=config.public, private=config.private)
         print(f"run {found.name} ({found.id}): leaderboard {config.public} public, {config.private} private")
+
+
+def _send(folder: Path, uri: str) -> None:
+    if not folder.is_dir():
+        raise GlrError(f"journal={folder}: there is no such folder; runs keep their journals in tracking.journal")
+    from glr.tracking.sender import send_left_behind
+
+    sent, left = send_left_behind(folder, uri)
+    print(f"{sent} journals of {folder} sent to {redacted(uri)}")
+    if left:
+        raise GlrError(f"{len(left)} journals could not be sent: {'; '.join(left)}")
 
 
 if __name__ == "__main__":

@@ -65,7 +65,7 @@ def read(path: str | Path, start: int = 0, end: int | None = None) -> bytes:
     raise GlrError(f"{path} changes while it is read, or arrives damaged; try again later")
 
 
-def write(path: str | Path, data: bytes, *, overwrite: bool = False) -> None:
+def write(path: str | Path, data: bytes | memoryview, *, overwrite: bool = False) -> None:
     """Write a file, with the folders above it, at once: nobody sees a part of it, and no failure leaves one.
 
     Raises:
@@ -292,7 +292,7 @@ def _is_at(file: BinaryIO, path: Path) -> bool:
         return False
 
 
-def _crc32c(data: bytes) -> str:
+def _crc32c(data: bytes | memoryview) -> str:
     return google_crc32c.Checksum(data).hexdigest().decode()
 
 

@@ -1,5 +1,6 @@
 """`python -m glr.train`: the main job. Compose a run, train it, score it, log it."""
 
+import os
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -9,11 +10,18 @@ from omegaconf import DictConfig
 from glr import storage
 from glr.config.command import command
 from glr.errors import GlrError
+from glr.tracking.sweep import PARENT_VARIABLE
+from glr.training import progress
 
 
 @command("train")
-def main(config: DictConfig) -> None:
-    """Train the model that the config describes, and print its scores."""
+def main(config: DictConfig) -> float:
+    """Train the model that the config describes, and print its scores: the public score."""
+    with progress.failures():
+        return _train(config)
+
+
+def _train(config: DictConfig) -> float:
     # Imported late: only a run that really starts pays for TensorFlow and MLflow.
     from glr.data.opening import open_data
 
@@ -23,21 +31,39 @@ def main(config: DictConfig) -> None:
 
     import_tensorflow()
     from glr.retrieval.table import table
-    from glr.tracking.run import environment, run
+    from glr.tracking.run import environment, new_journal, run
     from glr.training.job import train
+    from glr.training.resumption import claimed
 
-    choices = HydraConfig.get().runtime.choices
+    choices, tracking = HydraConfig.get().runtime.choices, config.tracking
     name = config.name or f"{choices.backbone}-{choices.head}"
-    with run(config.tracking.uri, config.study, name, config.tracking.artifacts) as opened:
+    alone = PARENT_VARIABLE not in os.environ
+    with (
+        claimed(config, data.digest, name, alone=alone, journal=new_journal()) as claim,
+        run(
+            tracking.uri,
+            config.study,
+            name,
+            tracking.artifacts,
+            journals=tracking.journal,
+            patience=tracking.patience,
+            journal=claim.journal,
+            tags={"key": claim.key},
+        ) as opened,
+    ):
         opened.config(config, choices)
         opened.tags(environment() | {"overrides": " ".join(HydraConfig.get().overrides.task)})
         opened.tags({"init_from_run": source} if source else {})
         opened.dataset(config.data.label, data.digest, config.data.path, "training", {"images": data.images("train")})
         with nullcontext() if weights is None else storage.on_disk(weights) as file:
-            scores = train(config, data, opened, file)
+            scores = train(config, data, opened, claim.folder, file)
+    claim.release()
     print(table(scores))
-    print(f"\nrun {name} in study {config.study} ({opened.id})")
+    print(f"\nrun {name} in study {config.study} ({opened.id or 'waiting to be sent'})")
     print(f"compare runs: {opened.pages}")
+    score = scores["trained"][f"public/{config.evaluate.score.value}"]
+    progress.report(score=score, run=opened.id)
+    return score
 
 
 def _initial_weights(config: DictConfig) -> tuple[str | Path | None, str | None]:

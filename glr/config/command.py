@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable
 from functools import wraps
+from typing import Any
 
 import hydra
 from hydra._internal.utils import get_args_parser
@@ -40,24 +41,25 @@ def _listed(group: str) -> str:
     return f"{group}: {', '.join(names)}"
 
 
-def command(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callable[[], None]]:
+def command(config_name: str) -> Callable[[Callable[[DictConfig], Any]], Callable[[], None]]:
     """Make a function of a config into a command with conf/<config_name>.yaml as its settings.
 
     Everything that can be wrong with the settings is found before the function runs, in every job of a sweep.
     A GlrError or a file-system error ends the command with one sentence on stderr and status 1.
     """
 
-    def decorate(task: Callable[[DictConfig], None]) -> Callable[[], None]:
+    def decorate(task: Callable[[DictConfig], Any]) -> Callable[[], None]:
         failure: list[Exception] = []
 
         @wraps(task)
-        def job(config: DictConfig) -> None:
+        def job(config: DictConfig) -> Any:
             try:
-                task(config)
+                return task(config)
             except Exception as error:
                 if HydraConfig.get().mode != RunMode.RUN:
                     raise  # a sweep's launcher must see that the job failed
                 failure.append(error)  # raised below: Hydra would write a line of its own to stderr
+                return None
 
         @wraps(task)
         def entry() -> None:

@@ -13,9 +13,11 @@ from glr.config.values import (
     Format,
     Normalization,
     OnBadImage,
+    OnNan,
     Order,
     Part,
     Precision,
+    Resume,
     Score,
     Search,
     StoredType,
@@ -47,6 +49,8 @@ class Tracking:
 
     uri: str = MISSING
     artifacts: str | None = None
+    journal: str = MISSING
+    patience: float = MISSING
 
 
 @dataclass
@@ -64,6 +68,20 @@ class Training:
     epochs: int = MISSING
     batch_size: int = MISSING
     precision: Precision = Precision.float32
+    steps_per_execution: int = MISSING
+    on_nan: OnNan = OnNan.stop
+    max_skipped_batches: int = MISSING
+
+
+@dataclass
+class Checkpointing:
+    """Where and how often a training is saved, to go on after an interruption."""
+
+    path: str = MISSING
+    minutes: float | None = None
+    steps: int | None = None
+    epochs: int | None = None
+    keep: int = MISSING
 
 
 @dataclass
@@ -111,6 +129,8 @@ class Train:
     seed: int = 0
     model: Model = field(default_factory=Model)
     train: Training = field(default_factory=Training)
+    checkpoint: Checkpointing = field(default_factory=Checkpointing)
+    resume: Resume = Resume.auto
     evaluate: Evaluation = field(default_factory=Evaluation)
 
 
@@ -229,6 +249,7 @@ class Record:
     tracking: Tracking = MISSING
     study: str | None = None
     run: str | None = None
+    journal: str | None = None
     public: float | None = None
     private: float | None = None
 
@@ -287,11 +308,18 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "model.embedding_size": (1, inf),
     "train.epochs": (1, inf),
     "train.batch_size": (1, inf),
+    "train.steps_per_execution": (1, inf),
+    "train.max_skipped_batches": (1, inf),
+    "checkpoint.minutes": (0.01, inf),
+    "checkpoint.steps": (1, inf),
+    "checkpoint.epochs": (1, inf),
+    "checkpoint.keep": (1, inf),
     "evaluate.every": (1, inf),
     "evaluate.batch_size": (1, inf),
     "evaluate.gap.neighbors": (1, inf),
     "evaluate.memory": (0.01, inf),
     "evaluate.gallery": (0, inf),
+    "tracking.patience": (0, inf),
     "workers": (1, inf),
     "neighbors": (1, inf),
     "batch_size": (1, inf),

@@ -52,6 +52,20 @@ class Search(Enum):
     exhaustive = "exhaustive"
 
 
+class OnNan(Enum):
+    """What a loss or a gradient that is not finite does to a training."""
+
+    stop = "stop"
+    skip_batch = "skip_batch"
+
+
+class Resume(Enum):
+    """What becomes of what an interrupted run of the same command has left."""
+
+    auto = "auto"
+    never = "never"
+
+
 class OnBadImage(Enum):
     """What `prepare` does with an image that cannot be decoded."""
 

@@ -31,6 +31,7 @@ from glr.saved_model import SavedModel
 from glr.tracking.history import WEIGHTS, find, stored
 from glr.tracking.run import Run
 from glr.tracking.store import connect
+from glr.tracking.writer import ARTIFACTS
 from glr.trained import load_model, read_config
 
 
@@ -174,7 +175,7 @@ def evaluate(config: DictConfig, subject: Subject, found: EvaluationSet, run: Ru
             found.task.save(kept)
             for file in sorted(kept.iterdir()):
                 run.file(file, "descriptors")
-            run.tags({"descriptors": f"{run.artifacts}/descriptors"})
+            run.tags({"descriptors": f"{ARTIFACTS}/descriptors"})
     return scores
 
 

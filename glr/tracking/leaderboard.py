@@ -15,8 +15,9 @@ from glr.config.check import composed
 from glr.config.shorthand import SWEEPS
 from glr.errors import GlrError
 from glr.tracking.history import PastRun, find, runs_of
-from glr.tracking.run import Run
+from glr.tracking.run import DirectRun
 from glr.tracking.store import experiment
+from glr.tracking.writer import Writer
 
 _RECORDED = "recorded"  # the tag that names the row a run was recorded from
 _DIGEST = "recorded.digest"
@@ -64,7 +65,7 @@ def record_study(client: MlflowClient, study: str, artifacts: str | None) -> tup
             client.delete_run(old.id)
         tags = {"kind": row.kind, "source": row.source, _RECORDED: row.name}
         created = client.create_run(target, tags=tags, run_name=row.name)
-        run = Run(client, created.info.run_id)
+        run = DirectRun(Writer(client, created.info.run_id, fresh=True))
         if settings is not None:
             run.config(*settings)
         run.params(row.params)
@@ -84,7 +85,8 @@ def record_run(client: MlflowClient, name: str, *, public: float, private: float
         GlrError: there is no such run, or there are several.
     """
     run = find(client, name)
-    Run(client, run.id).metrics({"leaderboard/public": public, "leaderboard/private": private}, 0)
+    scores = {"leaderboard/public": public, "leaderboard/private": private}
+    DirectRun(Writer(client, run.id, fresh=True)).metrics(scores, 0)  # a correction counts from now on
     return run
 
 

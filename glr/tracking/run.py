@@ -5,49 +5,116 @@ import importlib.metadata
 import json
 import os
 import platform
+import secrets
 import shlex
 import subprocess
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
-from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from omegaconf import DictConfig, OmegaConf
 
 from glr.config.identity import flattened
 from glr.errors import DivergedError, GlrError
-from glr.tracking.store import connect, experiment, pages
+from glr.tracking.journal import Entry, Journal
+from glr.tracking.secrets import redacted, without_secrets
+from glr.tracking.sender import Sender, settle
+from glr.tracking.store import connect, pages
 from glr.tracking.sweep import PARENT_VARIABLE
+from glr.tracking.writer import JOURNAL, Writer
 
 _LIBRARIES = ("tensorflow", "tensorflow-cpu", "tensorflow-tpu", "keras", "numpy", "mlflow", "hydra-core", "glr")
 
 
-class Run:
-    """An open run."""
+class Recorder(ABC):
+    """What can be recorded of a run, as journal entries; no secret is among it."""
 
-    def __init__(self, client: MlflowClient, run_id: str):
-        self._client = client
-        self.id = run_id
+    @abstractmethod
+    def record(self, entry: Entry) -> None:
+        """Record an entry."""
+
+    def params(self, values: Mapping[str, Any]) -> None:
+        """Record parameters: nested ones flattened with dots, a list as JSON, None as null."""
+        visible = without_secrets(dict(values))
+        self.record({"kind": "params", "values": {key: recorded(value) for key, value in flattened(visible)}})
+
+    def tags(self, values: Mapping[str, Any]) -> None:
+        """Record tags."""
+        self.record({"kind": "tags", "values": {key: redacted(str(value)) for key, value in values.items()}})
+
+    def metrics(self, values: Mapping[str, float], step: int) -> None:
+        """Record the metrics of a step."""
+        numbers = {key: float(value) for key, value in values.items()}
+        self.record({"kind": "metrics", "values": numbers, "step": step, "time": _now()})
+
+    def dataset(self, name: str, digest: str, path: str, context: str, profile: Mapping[str, Any]) -> None:
+        """Record a data set that the run used, `context` being training or evaluation."""
+        fields = {"name": name, "digest": digest, "path": redacted(path), "context": context}
+        self.record({"kind": "dataset", **fields, "profile": dict(profile)})
+
+
+class DirectRun(Recorder):
+    """A run that is written to MLflow at once: an import, which is done again where it was interrupted."""
+
+    def __init__(self, writer: Writer):
+        self._writer = writer
+
+    def record(self, entry: Entry) -> None:
+        """Write it."""
+        self._writer.write([entry])
+
+    def config(self, config: DictConfig, choices: Mapping[str, Any]) -> None:
+        """Record a composed config: see `Run.config`."""
+        settings, params = _settings(config, choices)
+        self._writer.client.log_text(self._writer.run_id, settings, "config.yaml")
+        self.params(params)
+
+
+class Run(Recorder):
+    """An open run: what is recorded stands in its journal at once, and in MLflow soon after."""
+
+    def __init__(self, journal: Journal, sender: Sender):
+        self._journal = journal
+        self._sender = sender
+        self.name: str = journal.entries[0]["name"]
+
+    @property
+    def id(self) -> str | None:
+        """The run's id in MLflow; None while the store has not answered."""
+        writer = self._sender.sending.writer
+        return None if writer is None else writer.run_id
 
     @property
     def pages(self) -> str:
         """What shows the run's study in a browser."""
-        return pages(self._client.tracking_uri, self._client.get_run(self.id).info.experiment_id)
+        opening, writer = self._journal.entries[0], self._sender.sending.writer
+        return opening["uri"] if writer is None else pages(opening["uri"], writer.experiment_id)
 
-    @property
-    def artifacts(self) -> str:
-        """Where the run's files lie."""
-        return str(self._client.get_run(self.id).info.artifact_uri)
+    def wait(self) -> str:
+        """Wait until MLflow knows the run: its id.
 
-    def params(self, values: Mapping[str, Any]) -> None:
-        """Record parameters: nested ones flattened with dots, a list as JSON, None as null."""
-        params = [Param(key, recorded(value)) for key, value in flattened(values)]
-        self._client.log_batch(self.id, params=params)
+        Raises:
+            GlrError: the store does not answer.
+        """
+        deadline = time.monotonic() + self._sender.patience
+        while self.id is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+        if self.id is None:
+            raise GlrError(f"tracking.uri: the run could not be created ({self._sender.sending.trouble})")
+        return self.id
+
+    def metrics_so_far(self) -> list[Entry]:
+        """All metrics recorded, for a checkpoint: with it they outlive this machine."""
+        return [entry for entry in self._journal.entries if entry["kind"] == "metrics"]
+
+    def record(self, entry: Entry) -> None:
+        """Write it to the journal."""
+        self._journal.append(entry)
+        self._sender.notify()
 
     def config(self, config: DictConfig, choices: Mapping[str, Any]) -> None:
         """Record a composed config: its choices and settings as parameters, and all of it as config.yaml.
@@ -56,79 +123,121 @@ class Run:
             config: resolved, of conf/train.yaml; where it is tracked is no hyperparameter.
             choices: group -> choice, of this config's groups and of Hydra's own.
         """
-        settings: Any = OmegaConf.to_container(config, resolve=True, enum_to_str=True)
-        self.text(OmegaConf.to_yaml(OmegaConf.create(settings)), "config.yaml")
-        del settings["tracking"]
-        chosen = {group: name for group, name in choices.items() if group in {*settings, "experiment"} and name}
-        self.params(chosen)
-        self.params(settings)
-
-    def tags(self, values: Mapping[str, Any]) -> None:
-        """Record tags."""
-        self._client.log_batch(self.id, tags=[RunTag(key, str(value)) for key, value in values.items()])
-
-    def metrics(self, values: Mapping[str, float], step: int) -> None:
-        """Record the metrics of a step in one write."""
-        now = int(time.time() * 1000)
-        self._client.log_batch(self.id, [Metric(key, float(value), now, step) for key, value in values.items()])
+        settings, params = _settings(config, choices)
+        self._keep(settings.encode(), "config.yaml", None)
+        self.params(params)
 
     def file(self, path: Path, folder: str | None = None) -> None:
-        """Store a file with the run.
+        """Store a file with the run; it may be deleted or replaced afterwards, but not written into.
 
         Raises:
-            GlrError: it could not be written; no part of it is left.
+            GlrError: there is no room for it.
         """
-        try:
-            self._client.log_artifact(self.id, str(path), folder)
-        except Exception as error:  # each kind of artifact store has errors of its own
-            with suppress(Exception):
-                get_artifact_repository(self.artifacts).delete_artifacts(f"{folder or '.'}/{path.name}")
-            reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-            raise GlrError(f"{path.name} could not be stored with the run in {self.artifacts}: {reason}") from error
+        self._keep(path, path.name, folder)
 
-    def text(self, content: str, name: str) -> None:
-        """Store a text as a file of the run."""
-        self._client.log_text(self.id, content, name)
-
-    def dataset(self, name: str, digest: str, path: str, context: str, profile: Mapping[str, Any]) -> None:
-        """Record a data set that the run used, `context` being training or evaluation."""
-        dataset = Dataset(name, digest, "local", json.dumps({"uri": path}), profile=json.dumps(profile))
-        self._client.log_inputs(self.id, [DatasetInput(dataset, [InputTag("mlflow.data.context", context)])])
+    def _keep(self, content: Path | bytes, name: str, folder: str | None) -> None:
+        place = self._journal.keep(content, name)
+        self.record({"kind": "file", "place": place, "folder": folder})
 
 
 @contextmanager
 def run(
-    uri: str, study: str, name: str, artifacts: str | None, *, kind: str = "train", parent: str | None = None
+    uri: str,
+    study: str,
+    name: str,
+    artifacts: str | None,
+    *,
+    journals: str = "mlruns/journal",
+    patience: float = 60.0,
+    kind: str = "train",
+    parent: str | None = None,
+    journal: str | None = None,
+    tags: Mapping[str, str] | None = None,
 ) -> Iterator[Run]:
     """Open a run, below the sweep's parent if there is one, and close it as it ended.
 
-    An exception marks it FAILED (Ctrl-C: KILLED), with the reason in the tag `failure` and, in the tag `diverged`,
-    whether training diverged.
+    An exception marks it FAILED (Ctrl-C and SIGTERM: KILLED), with the reason in the tag `failure` and, in the tag
+    `diverged`, whether training diverged. What could not be sent in the end is said, and waits in the journal.
 
     Args:
         uri: of the store.
         study: the MLflow experiment.
         name: the run's name.
         artifacts: where a new experiment puts its files; None leaves it to the server.
-        kind: train, ensemble or evaluation.
+        journals: the folder of the journals.
+        patience: seconds that a store out of reach is waited for in the end.
+        kind: train, ensemble, evaluation or sweep.
         parent: the id of the run that it belongs to; None: the sweep's, if there is one.
+        journal: the name of the journal of a run that is continued, or may be; None: a new one.
+        tags: more of them.
+
+    Raises:
+        GlrError: the store cannot be opened, or files could not be stored with the run.
     """
-    client = connect(uri)
-    tags = {"mlflow.user": getpass.getuser(), "mlflow.source.name": f"python -m {_module()}", "kind": kind}
-    tags["mlflow.source.type"] = "LOCAL"
-    if parent := parent or os.environ.get(PARENT_VARIABLE):
-        tags["mlflow.parentRunId"] = parent
-    record = client.create_run(experiment(client, study, artifacts), tags=tags, run_name=name)
-    opened = Run(client, record.info.run_id)
+    parent = parent or os.environ.get(PARENT_VARIABLE)
+    written = Journal(Path(journals), journal or new_journal())
+    name = redacted(name)
+    if parent is None and not written.entries:
+        try:
+            connect(uri)  # somebody is there to correct the address; a job of a sweep goes on without
+        except GlrError:
+            written.remove()
+            raise
+    mine = {"mlflow.user": getpass.getuser(), "mlflow.source.name": f"python -m {_module()}", "kind": kind}
+    mine |= {"mlflow.source.type": "LOCAL", JOURNAL: written.name, **(tags or {})}
+    if parent:
+        mine["mlflow.parentRunId"] = parent
+    if not written.entries:
+        place = {"uri": redacted(uri), "study": study, "name": name, "artifacts": artifacts}
+        written.append({"kind": "open", **place, "tags": mine, "time": _now()})
+    written.append({"kind": "continue", "values": mine})
+    sender = Sender(uri, written, patience)
+    opened = Run(written, sender)
+    sender.start()
     try:
         yield opened
     except BaseException as error:
-        reason = str(error) if isinstance(error, GlrError) else f"{type(error).__name__}: {error}"
-        opened.tags({"failure": reason[:5000], "diverged": isinstance(error, DivergedError)})
+        reason = redacted(str(error) if isinstance(error, GlrError) else f"{type(error).__name__}: {error}")
+        why = {"failure": reason[:5000], "diverged": str(isinstance(error, DivergedError))}
         killed = isinstance(error, KeyboardInterrupt | SystemExit)
-        client.set_terminated(opened.id, "KILLED" if killed else "FAILED")
+        _end(opened, sender, "KILLED" if killed else "FAILED", why)
         raise
-    client.set_terminated(opened.id, "FINISHED")
+    _end(opened, sender, "FINISHED", {})
+
+
+def new_journal() -> str:
+    """A name for a journal."""
+    return secrets.token_hex(8)
+
+
+def _end(opened: Run, sender: Sender, status: str, tags: dict[str, str]) -> None:
+    opened.record({"kind": "end", "status": status, "time": _now(), "values": tags})
+    complete = sender.finish()
+    sending, path = sender.sending, sender.sending.journal.path
+    if complete:
+        for refusal in sending.refused:
+            print(f"MLflow refused a record: {refusal}; see {path.with_suffix('.refused')}", file=sys.stderr)
+        settle(sending)
+        return
+    print(
+        f"{sending.unsent} records of run {opened.name} wait in {path} ({sending.trouble or 'the store is slow'}); "
+        f"send them with: python -m glr.record journal={path.parent}",
+        file=sys.stderr,
+    )
+    if not sender.is_alive():
+        sending.journal.close()
+
+
+def _settings(config: DictConfig, choices: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """A config as YAML, and as parameters: the choice of each group, and every setting but where it is tracked."""
+    settings: Any = without_secrets(OmegaConf.to_container(config, resolve=True, enum_to_str=True))
+    text = OmegaConf.to_yaml(OmegaConf.create(settings))
+    chosen = {group: name for group, name in choices.items() if group in {*settings, "experiment"} and name}
+    return text, chosen | {key: value for key, value in settings.items() if key != "tracking"}
+
+
+def _now() -> int:
+    return int(time.time() * 1000)
 
 
 def recorded(value: Any) -> str:

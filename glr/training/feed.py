@@ -1,8 +1,9 @@
 """From the input pipeline to the replicas: global batches cut into replica batches, and sent ahead to the devices."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from glr.data.pipeline import TrainPipeline
@@ -10,18 +11,25 @@ from glr.errors import GlrError
 
 
 class Feed:
-    """A distributed iterator over the batches of steps `first` to `last` (from 0, exclusive).
+    """An iterator over (distributed batch, steps in it) of the steps `first` to `last` (from 0, exclusive).
 
-    Each host decodes its own part of a batch only.
+    Each host decodes its own part of a batch only. With several steps per call their batches come stacked; those of an
+    epoch's end may be fewer, and what is missing of the stack has no meaning.
 
     Args:
         pipeline: makes the batches; its batch size is a multiple of the number of replicas.
         strategy: of the replicas.
         first, last: steps.
+        steps_per_call: batches in a stack; 1: plain batches.
     """
 
-    def __init__(self, pipeline: TrainPipeline, strategy: tf.distribute.Strategy, first: int, last: int):
+    def __init__(
+        self, pipeline: TrainPipeline, strategy: tf.distribute.Strategy, first: int, last: int, steps_per_call: int = 1
+    ):
         self._failure: GlrError | None = None
+        self._step, self._last = first, last
+        self._steps_per_epoch = pipeline.steps_per_epoch
+        self._steps_per_call = steps_per_call
 
         def dataset(context: tf.distribute.InputContext) -> tf.data.Dataset:
             share = pipeline.batch_size // context.num_input_pipelines
@@ -30,18 +38,22 @@ class Feed:
 
             def replica_batches() -> Iterator[Any]:
                 try:
-                    for batch in pipeline.batches(first, last, rows):
+                    batches = pipeline.batches(first, last, rows)
+                    for steps in self._calls(first):
+                        stack = [next(batches) for _ in range(steps)]
                         for start in range(0, share, part):
-                            yield tuple(array[start : start + part] for array in batch)
+                            parts = [[array[start : start + part] for array in batch] for batch in stack]
+                            yield tuple(map(self._stacked, zip(*parts, strict=True)))
                 except GlrError as error:
                     self._failure = error
                     raise
 
             size = pipeline.image_size
+            stacked = () if steps_per_call == 1 else (steps_per_call,)
             signature = (
-                tf.TensorSpec((part, size, size, 3), tf.uint8),
-                tf.TensorSpec((part,), tf.int32),
-                tf.TensorSpec((part, 3, 4), tf.float32),
+                tf.TensorSpec((*stacked, part, size, size, 3), tf.uint8),
+                tf.TensorSpec((*stacked, part), tf.int32),
+                tf.TensorSpec((*stacked, part, 3, 4), tf.float32),
             )
             options = tf.data.Options()
             # With autotune on, dropping an iterator waits for its thread, up to a minute.
@@ -54,10 +66,27 @@ class Feed:
     def __iter__(self) -> "Feed":
         return self
 
-    def __next__(self) -> Any:
+    def __next__(self) -> tuple[Any, int]:
+        if self._step >= self._last:
+            raise StopIteration
+        steps = next(self._calls(self._step))
+        self._step += steps
         try:
-            return next(self._iterator)
+            return next(self._iterator), steps
         except tf.errors.OpError:
             if self._failure is not None:
                 raise self._failure from None
             raise
+
+    def _calls(self, step: int) -> Iterator[int]:
+        """How many steps each call makes, from a step on: none reaches over the end of an epoch."""
+        while step < self._last:
+            left = self._steps_per_epoch - step % self._steps_per_epoch
+            steps = min(self._steps_per_call, left, self._last - step)
+            yield steps
+            step += steps
+
+    def _stacked(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
+        if self._steps_per_call == 1:
+            return arrays[0]
+        return np.stack([*arrays, *[arrays[-1]] * (self._steps_per_call - len(arrays))])

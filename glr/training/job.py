@@ -1,37 +1,45 @@
-"""A training job: everything built from its config, trained, scored and recorded."""
+"""A training job: trained from where it stands to its end, scored and recorded."""
 
 import os
-import random
+import sys
 import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-import keras
-import numpy as np
 import tensorflow as tf
 from omegaconf import DictConfig
 
-from glr.config.component import build
-from glr.data.pipeline import TrainPipeline
 from glr.data.prepared import PreparedData
-from glr.errors import GlrError
 from glr.evaluation.evaluator import Evaluator
 from glr.report.report import report
 from glr.retrieval.extraction import Extractor
 from glr.tracking.run import Run
-from glr.trained import build_model, load_weights
+from glr.tracking.writer import ARTIFACTS
+from glr.training import progress
+from glr.training.assembly import Assembly, assembled
+from glr.training.checkpoint import CheckpointError, Checkpoints
 from glr.training.feed import Feed
-from glr.training.loop import epochs
+from glr.training.interruption import Interruption
+from glr.training.loop import Loop
 from glr.training.plot import plot_augmentation, plot_schedule
-from glr.training.step import TrainStep
+from glr.training.state import Best, State
+
+_LONG_WAIT = 0.2  # share of an epoch's time that the device may wait for images before it is said
+_WORTH_SAYING = 5.0  # seconds of waiting
 
 
-def train(config: DictConfig, data: PreparedData, run: Run, weights: Path | None = None) -> dict[str, dict[str, float]]:
-    """Train, evaluate and record one run.
+def train(
+    config: DictConfig, data: PreparedData, run: Run, checkpoints: str, weights: Path | None = None
+) -> dict[str, dict[str, float]]:
+    """Train, evaluate and record one run, from its newest checkpoint on if there is one.
 
     Args:
         config: composed from conf/train.yaml.
         data: the prepared data set.
         run: the open MLflow run.
+        checkpoints: the folder of this run's checkpoints, local or gs://.
         weights: to start from, of a model of the same shape; None: those that the backbone's config names.
 
     Returns:
@@ -39,125 +47,260 @@ def train(config: DictConfig, data: PreparedData, run: Run, weights: Path | None
 
     Raises:
         GlrError: the data cannot be read, or training diverged.
+        KeyboardInterrupt, SystemExit: a signal ended it, and a checkpoint holds what was done.
     """
-    # Keras draws the seeds of weights and dropout from Python's generator; the input pipeline has seeds of its own.
-    random.seed(config.seed)
-    strategy = build(config.strategy)
-    batch_size, last = config.train.batch_size, config.train.epochs
-    replicas = strategy.num_replicas_in_sync
-    if batch_size % replicas:
-        raise GlrError(f"train.batch_size={batch_size} is the global batch; give a multiple of the {replicas} replicas")
-    validation = "validation" in data.shards
-    if config.data.train_on_validation and not validation:
-        raise GlrError(f"data.train_on_validation=true, but {data.path} was prepared without data.validation_share")
-    augment = build(config.augment)
-    pipeline = TrainPipeline(
-        data,
-        augment,
-        splits=("train", "validation") if config.data.train_on_validation else ("train",),
-        image_size=config.data.image_size,
-        batch_size=batch_size,
-        seed=config.seed,
-        shuffle_buffer=config.data.shuffle_buffer,
-        parallelism=config.data.parallelism,
-    )
-    steps_per_epoch = pipeline.steps_per_epoch
-    total_steps = last * steps_per_epoch
-    schedule = build(config.schedule, steps_per_epoch=steps_per_epoch, total_steps=total_steps)
-    with strategy.scope():
-        model = build_model(config, data.classes, config.data.image_size)
-        if weights is not None:
-            try:
-                load_weights(model, weights)
-            except GlrError as error:
-                raise GlrError(f"init_from: {error}") from error
-        optimizer = build(config.optimizer, learning_rate=schedule)
-        if config.train.precision.value == "mixed_float16":
-            optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-    step = TrainStep(model, optimizer, schedule, build(config.regularization), strategy, batch_size)
-    evaluator = Evaluator(
-        data,
-        Extractor(model, strategy, config.evaluate.batch_size),
-        parallelism=config.data.parallelism,
-        neighbors=config.evaluate.gap.neighbors,
-        memory=config.evaluate.memory,
-        dtype=config.evaluate.descriptors.value,
-        head=model.head if validation and not config.data.train_on_validation else None,
-    )
-    trainable = sum(int(np.prod(weight.shape)) for weight in model.trainable_variables)
-    run.tags({"device": _device(strategy), "replicas": replicas})
-    run.params({"parameters": model.count_params(), "trainable_parameters": trainable, "classes": data.classes})
-    run.params({"train_images": pipeline.images, "steps_per_epoch": steps_per_epoch})
-    print(
-        f"{pipeline.images:,} train images of {data.classes:,} classes, {len(evaluator.set.index):,} index images, "
-        f"{len(evaluator.set.query):,} queries\n"
-        f"{model.count_params():,} parameters, {trainable:,} of them trained, on {_device(strategy)}\n"
-        f"{last} epochs of {steps_per_epoch} steps of {batch_size} images"
-    )
+    with Interruption() as interruption, tempfile.TemporaryDirectory(prefix="glr-") as folder:
+        job = _Job(config, data, run, assembled(config, data, weights), checkpoints, interruption, Path(folder))
+        return job.train()
 
-    score = config.evaluate.score.value
-    scores: dict[str, dict[str, float]] = {}
-    best = -1.0
-    with tempfile.TemporaryDirectory(prefix="glr-") as temporary:
-        folder = Path(temporary)
-        descriptors = folder / "descriptors"
-        plot_schedule(schedule, steps_per_epoch, last, folder / "schedule.png")
-        run.file(folder / "schedule.png")
-        plot_augmentation(
-            data,
-            augment,
-            image_size=config.data.image_size,
-            normalization=config.data.normalization.value,
-            seed=config.seed,
-            file=folder / "augmentation.png",
+
+class _Job:
+    def __init__(
+        self,
+        config: DictConfig,
+        data: PreparedData,
+        run: Run,
+        parts: Assembly,
+        checkpoints: str,
+        interruption: Interruption,
+        folder: Path,
+    ):
+        self._config = config
+        self._data = data
+        self._run = run
+        self._parts = parts
+        self._interruption = interruption
+        self._folder = folder
+        self._descriptors = folder / "descriptors"
+        self._epochs = config.train.epochs
+        self._steps_per_epoch = parts.pipeline.steps_per_epoch
+        self._total = self._epochs * self._steps_per_epoch
+        self._checkpoints = Checkpoints(
+            checkpoints,
+            keep=config.checkpoint.keep,
+            minutes=config.checkpoint.minutes,
+            steps=config.checkpoint.steps,
+            epochs=config.checkpoint.epochs,
+            steps_per_epoch=self._steps_per_epoch,
         )
-        run.file(folder / "augmentation.png")
-        if config.evaluate.untrained:
-            scores["untrained"] = evaluator(descriptors)
-            run.metrics({f"untrained/{name}": value for name, value in scores["untrained"].items()}, 0)
-            print(f"untrained: {_shown(scores['untrained'], score)}")
-        feed = Feed(pipeline, strategy, 0, total_steps)
-        for epoch, metrics in enumerate(
-            epochs(step, feed, first=1, last=last, steps_per_epoch=steps_per_epoch), start=1
-        ):
-            line = (
-                f"epoch {epoch}/{last}: loss {metrics['loss']:.4f}, accuracy {metrics['accuracy']:.4f}, "
-                f"{metrics['images_per_second']:.0f} images/s"
+        validation = "validation" in data.shards and not config.data.train_on_validation
+        self._evaluator = Evaluator(
+            data,
+            Extractor(parts.model, parts.strategy, config.evaluate.batch_size),
+            parallelism=config.data.parallelism,
+            neighbors=config.evaluate.gap.neighbors,
+            memory=config.evaluate.memory,
+            dtype=config.evaluate.descriptors.value,
+            head=parts.model.head if validation else None,
+        )
+        self._evaluation_seconds = 0.0
+
+    def train(self) -> dict[str, dict[str, float]]:
+        self._describe()
+        found = self._checkpoints.latest(self._parts.step.variables)
+        self._state = state = found or State()
+        for entry in state.metrics:  # what another machine recorded may never have been sent
+            self._run.record(entry)
+        self._plot()
+        if found:
+            epoch, done = divmod(state.step, self._steps_per_epoch)
+            print(f"continuing after step {state.step:,} of {self._total:,} (epoch {epoch + 1}, step {done:,})")
+        elif self._config.evaluate.untrained:
+            state.scores["untrained"] = self._evaluate()
+            self._run.metrics({f"untrained/{name}": value for name, value in state.scores["untrained"].items()}, 0)
+            print(f"untrained: {self._shown(state.scores['untrained'])}")
+        feed = Feed(
+            self._parts.pipeline, self._parts.strategy, state.step, self._total, self._parts.step.steps_per_call
+        )
+        train, limit = self._config.train, self._config.train.max_skipped_batches
+        self._loop = Loop(
+            self._parts.step,
+            feed,
+            state,
+            steps_per_epoch=self._steps_per_epoch,
+            interruption=self._interruption,
+            max_skipped=limit if train.on_nan.value == "skip_batch" else 0,
+            boundary=self._boundary,
+        )
+        if state.step == self._total:
+            state.evaluated = min(state.evaluated, self._epochs - 1)  # its ranking went with the process
+        self._started, self._first = time.monotonic(), state.step
+        while state.evaluated < self._epochs:
+            self._epoch(state.evaluated + 1)
+        self._finish()
+        return state.scores
+
+    def _epoch(self, epoch: int) -> None:
+        """Train the epoch, or what is left of it, and evaluate."""
+        state = self._state
+        if state.step < epoch * self._steps_per_epoch:
+            metrics = self._loop.epoch(self._watch, f"epoch {epoch}/{self._epochs}")
+            self._run.metrics(metrics, epoch)
+            print(
+                f"epoch {epoch}/{self._epochs}: loss {metrics['loss']:.4f}, accuracy {metrics['accuracy']:.4f}, "
+                f"{metrics['images_per_second']:.0f} images/s",
+                end="",
+                flush=True,
             )
-            every = config.evaluate.every
-            if epoch == last or (every is not None and epoch % every == 0):
-                if epoch == last and config.optimizer.get("use_ema"):
-                    optimizer.finalize_variable_values(model.trainable_variables)
-                scores["trained"] = evaluator(descriptors)
-                metrics |= scores["trained"]
-                metrics |= {f"{usage}_score": scores["trained"][f"{usage}/{score}"] for usage in ("public", "private")}
-                line += f"; {_shown(scores['trained'], score)}"
-                if metrics["public_score"] > best:
-                    best = metrics["public_score"]
-                    metrics |= {"best_epoch": epoch, "best_public_score": best}
-                    model.save_weights(folder / "best.weights.h5")
-            run.metrics(metrics, epoch)
-            print(line)
-        model.save_weights(folder / "last.weights.h5")
-        run.file(folder / "best.weights.h5", "weights")
-        run.file(folder / "last.weights.h5", "weights")
-        if config.evaluate.gallery and evaluator.ranking is not None:
-            found, title = evaluator.set, f"{config.backbone.label}, {config.head.label} on {config.data.label}"
-            for file in report(
-                found.task,
-                evaluator.ranking,
-                found.index,
-                found.query,
-                title=title,
-                each=config.evaluate.gallery,
-                folder=folder,
-            ):
-                run.file(file)
-        if config.evaluate.keep_descriptors:
-            for file in sorted(descriptors.iterdir()):
-                run.file(file, "descriptors")
-            run.tags({"descriptors": f"{run.artifacts}/descriptors"})
-    return scores
+            self._warn_of_waiting(metrics)
+        every = self._config.evaluate.every
+        if epoch == self._epochs or (every is not None and epoch % every == 0):
+            if epoch == self._epochs and self._config.optimizer.get("use_ema"):
+                self._parts.step.optimizer.finalize_variable_values(self._parts.model.trainable_variables)
+            with self._saved_if_interrupted():
+                scores = self._evaluate()
+            self._judge(scores, epoch)
+            print(f"; {self._shown(scores)}")
+        else:
+            print()
+        state.evaluated = epoch
+        if epoch < self._epochs:
+            state.sums = type(state.sums)()
+            self._boundary()
+
+    def _judge(self, scores: dict[str, float], epoch: int) -> None:
+        """Record an evaluation; where it is the best, keep a checkpoint of it."""
+        state, score = self._state, self._config.evaluate.score.value
+        state.scores["trained"] = scores
+        metrics = scores | {f"{usage}_score": scores[f"{usage}/{score}"] for usage in ("public", "private")}
+        best = metrics["public_score"]
+        if state.best is None or best > state.best.score:
+            state.best = Best(best, epoch, state.step)
+            metrics |= {"best_epoch": epoch, "best_public_score": best}
+        self._run.metrics(metrics, epoch)
+        if state.best.step == state.step and epoch < self._epochs:
+            state.evaluated = epoch
+            state.sums = type(state.sums)()
+            self._save()
+        progress.report(epoch=epoch, epochs=self._epochs, score=best)
+
+    def _finish(self) -> None:
+        """Store weights, gallery and descriptors with the run."""
+        config, run = self._config, self._run
+        with self._saved_if_interrupted():
+            self._parts.model.save_weights(self._folder / "last.weights.h5")
+            run.file(self._folder / "last.weights.h5", "weights")
+            self._store_best()
+            found = self._evaluator.set
+            if config.evaluate.gallery and self._evaluator.ranking is not None:
+                for file in report(
+                    found.task,
+                    self._evaluator.ranking,
+                    found.index,
+                    found.query,
+                    title=f"{config.backbone.label}, {config.head.label} on {config.data.label}",
+                    each=config.evaluate.gallery,
+                    folder=self._folder,
+                ):
+                    run.file(file)
+            if config.evaluate.keep_descriptors:
+                for file in sorted(self._descriptors.iterdir()):
+                    run.file(file, "descriptors")
+                run.tags({"descriptors": f"{ARTIFACTS}/descriptors"})
+        self._checkpoints.wait()
+
+    def _store_best(self) -> None:
+        """Store the weights of the best epoch, from its checkpoint."""
+        model, best, file = self._parts.model, self._state.best, self._folder / "best.weights.h5"
+        assert best
+        with (
+            self._interruption.deferred()
+        ):  # a checkpoint in between would hold weights of one step and moments of another
+            try:
+                if best.step != self._state.step:
+                    self._checkpoints.weights_of(best.step, model.variables)
+                model.save_weights(file)
+                self._run.file(file, "weights")
+            except CheckpointError as error:
+                print(f"the best weights (epoch {best.epoch}) are not stored: {error}", file=sys.stderr)
+            model.load_weights(self._folder / "last.weights.h5")
+        self._interruption.obey()
+
+    def _boundary(self) -> None:
+        """Between two steps: save if it is time, or if a signal wants the process to end."""
+        if self._interruption.pending:
+            self._loop.read()
+            self._save()
+            self._stop()
+        if self._checkpoints.due(self._state):
+            self._loop.read()
+            self._save()
+
+    @contextmanager
+    def _saved_if_interrupted(self) -> Iterator[None]:
+        """Around what changes no weight: a signal ends it at once."""
+        try:
+            yield
+        except (KeyboardInterrupt, SystemExit):
+            self._save()
+            self._stop()
+
+    def _save(self) -> None:
+        self._state.metrics = self._run.metrics_so_far()
+        self._checkpoints.save(self._state, self._parts.step.variables)
+
+    def _stop(self) -> None:
+        if self._checkpoints.wait():
+            print(f"\nstopped after step {self._state.step:,}, saved; the same command continues", file=sys.stderr)
+        self._interruption.obey()
+
+    def _evaluate(self) -> dict[str, float]:
+        started = time.monotonic()
+        scores = self._evaluator(self._descriptors)
+        self._evaluation_seconds = time.monotonic() - started
+        return scores
+
+    def _watch(self) -> None:
+        """Tell a launcher how far it is."""
+        state, every = self._state, self._config.evaluate.every or self._epochs
+        epoch = (state.step - 1) // self._steps_per_epoch + 1
+        per_step = (time.monotonic() - self._started) / max(state.step - self._first, 1)
+        evaluations = -(-(self._epochs - epoch + 1) // every)
+        left = (self._total - state.step) * per_step + evaluations * self._evaluation_seconds
+        progress.report(epoch=epoch, epochs=self._epochs, seconds_left=left)
+
+    def _warn_of_waiting(self, metrics: dict[str, float]) -> None:
+        if metrics["data_wait_share"] > _LONG_WAIT and metrics["data_wait_share"] * metrics["seconds"] > _WORTH_SAYING:
+            print(
+                f"\nthe device waited for images {metrics['data_wait_share']:.0%} of the time: it computes "
+                f"{metrics['compute_images_per_second']:.0f} images/s, the input pipeline brought "
+                f"{metrics['images_per_second']:.0f}; data.parallelism={self._config.data.parallelism} "
+                f"on {os.cpu_count()} cores",
+                end="",
+                file=sys.stderr,
+            )
+
+    def _describe(self) -> None:
+        """Record and print what is trained on what."""
+        parts, data, run = self._parts, self._data, self._run
+        images, total = parts.pipeline.images, parts.model.count_params()
+        run.tags({"device": _device(parts.strategy), "replicas": parts.strategy.num_replicas_in_sync})
+        run.params({"parameters": total, "trainable_parameters": parts.trainable, "classes": data.classes})
+        run.params({"train_images": images, "steps_per_epoch": self._steps_per_epoch})
+        found = self._evaluator.set
+        print(
+            f"{images:,} train images of {data.classes:,} classes, {len(found.index):,} index images, "
+            f"{len(found.query):,} queries\n"
+            f"{total:,} parameters, {parts.trainable:,} of them trained, on {_device(parts.strategy)}\n"
+            f"{self._epochs} epochs of {self._steps_per_epoch} steps of {self._config.train.batch_size} images"
+        )
+
+    def _plot(self) -> None:
+        plot_schedule(self._parts.schedule, self._steps_per_epoch, self._epochs, self._folder / "schedule.png")
+        self._run.file(self._folder / "schedule.png")
+        plot_augmentation(
+            self._data,
+            self._parts.augment,
+            image_size=self._config.data.image_size,
+            normalization=self._config.data.normalization.value,
+            seed=self._config.seed,
+            file=self._folder / "augmentation.png",
+        )
+        self._run.file(self._folder / "augmentation.png")
+
+    def _shown(self, scores: dict[str, float]) -> str:
+        score = self._config.evaluate.score.value
+        return ", ".join(f"{usage} {score} {scores[f'{usage}/{score}']:.4f}" for usage in ("public", "private"))
 
 
 def _device(strategy: tf.distribute.Strategy) -> str:
@@ -167,7 +310,3 @@ def _device(strategy: tf.distribute.Strategy) -> str:
     ]
     count = strategy.num_replicas_in_sync
     return f"{count} x {names[0] if names and names[0] else kind}" if kind != "CPU" else f"CPU ({os.cpu_count()} cores)"
-
-
-def _shown(scores: dict[str, float], score: str) -> str:
-    return ", ".join(f"{usage} {score} {scores[f'{usage}/{score}']:.4f}" for usage in ("public", "private"))

@@ -1,74 +1,173 @@
-"""The training loop: epochs of steps with a progress bar, and what was measured in each."""
+"""The training loop: the steps of an epoch with a progress bar, what they measured, and what stops them."""
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
+import tensorflow as tf
 from tqdm import tqdm
 
 from glr.errors import DivergedError
-from glr.training.step import TrainStep
+from glr.training.interruption import Interruption
+from glr.training.state import EpochSums, State
+from glr.training.step import TrainStep, outcomes
 
 _SECONDS_BETWEEN_READINGS = 2.0
 _LARGEST_WEIGHT = 1e4  # weights begin below 1; cosines stay finite however large these grow, so that no loss tells
 
 
-def epochs(step: TrainStep, batches: Any, *, first: int, last: int, steps_per_epoch: int) -> Iterator[dict[str, float]]:
-    """Train epochs `first` to `last` (from 1, inclusive), yielding each one's metrics when it is done.
+class Loop:
+    """Trains from wherever a state stands.
 
     Args:
         step: takes a batch and updates the weights.
-        batches: a distributed iterator that holds all the epochs' batches.
-        first, last: epochs to train.
+        batches: an iterator over (batch, steps in it), from the state's step on.
+        state: is brought up to date.
         steps_per_epoch: batches in each.
-
-    Yields:
-        loss, penalty, accuracy (means over the epoch), learning_rate and head_scale (at its last step),
-        images_per_second and seconds.
-
-    Raises:
-        DivergedError: the loss is not finite, or the head's weights have exploded.
+        interruption: signals wait while a step is made.
+        max_skipped: batches that may be left out because their gradients are not finite; more stop the run.
+        boundary: called between two calls of the step, with the state up to date if it asks for that by `read`.
     """
-    for epoch in range(first, last + 1):
-        step.reset()
-        started, read = time.monotonic(), -math.inf  # the first step is read, so that a hopeless run ends at once
+
+    def __init__(
+        self,
+        step: TrainStep,
+        batches: Any,
+        state: State,
+        *,
+        steps_per_epoch: int,
+        interruption: Interruption,
+        max_skipped: int = 0,
+        boundary: Callable[[], None] = lambda: None,
+    ):
+        self.step = step
+        self._batches = batches
+        self._state = state
+        self._steps_per_epoch = steps_per_epoch
+        self._interruption = interruption
+        self._max_skipped = max_skipped
+        self._boundary = boundary
+        self._pending: list[tuple[tf.Tensor, int]] = []
+        self._began = False
+
+    def epoch(self, watch: Callable[[], None] = lambda: None, label: str = "") -> dict[str, float]:
+        """Train the rest of the epoch that the state stands in.
+
+        Args:
+            watch: is called now and then, with the state up to date.
+            label: of the progress bar.
+
+        Returns:
+            loss, penalty, accuracy (means over the epoch), learning_rate and head_scale (at its last step),
+            images_per_second, seconds, data_wait_share (of the seconds, waiting for images), compute_images_per_second
+            (while not waiting) and skipped_batches.
+
+        Raises:
+            DivergedError: a loss is not finite, too many batches were skipped, or the head's weights have exploded.
+            KeyboardInterrupt, SystemExit: a signal asked for it.
+        """
+        state, per_epoch = self._state, self._steps_per_epoch
+        end = (state.step // per_epoch + 1) * per_epoch
+        done = per_epoch - (end - state.step)
+        clock, read = time.monotonic(), -math.inf  # the first step is read, so that a hopeless run ends at once
         with tqdm(
-            total=steps_per_epoch * step.batch_size,
+            total=per_epoch * self.step.batch_size,
+            initial=done * self.step.batch_size,
             unit=" images",
-            desc=f"epoch {epoch}/{last}",
+            desc=label,
             leave=False,
             disable=None,
         ) as bar:
-            for number in range(steps_per_epoch):
-                step(batches)
-                bar.update(step.batch_size)
-                # Reading a value waits for the device, so that the bar's figures are few and its rate is true.
-                if (now := time.monotonic()) - read > _SECONDS_BETWEEN_READINGS or number == steps_per_epoch - 1:
-                    read = now
-                    means = step.means()
-                    bar.set_postfix(loss=f"{means['loss']:.3f}", accuracy=f"{means['accuracy']:.3f}")
-                    if (symptom := _diverged(means["loss"], step.largest_head_weight())) is not None:
-                        at = (epoch - 1) * steps_per_epoch + number + 1
-                        raise DivergedError(
-                            f"{symptom} at or shortly before step {at} (epoch {epoch}, learning rate "
-                            f"{step.learning_rate():g}); lower optimizer.learning_rate, "
-                            "or set optimizer.global_clipnorm"
-                        )
-        seconds = time.monotonic() - started
-        yield {
-            **step.means(),
-            "learning_rate": step.learning_rate(),
-            "head_scale": float(step.model.head.scale.value.read_value()),
-            "images_per_second": steps_per_epoch * step.batch_size / seconds,
-            "seconds": seconds,
+            while state.step < end:
+                # Until a first step is done there is nothing to lose, and compiling it may take minutes.
+                with self._interruption.deferred() if self._began else nullcontext():
+                    waiting = time.monotonic()
+                    batch, steps = next(self._batches)
+                    if self._began:  # the first batch starts the pipeline
+                        state.sums.waited += time.monotonic() - waiting
+                    self._pending.append((self.step(batch, steps), steps))
+                    state.step += steps
+                    self._began = True
+                    bar.update(steps * self.step.batch_size)
+                    state.sums.seconds += (now := time.monotonic()) - clock
+                    clock = now
+                    # Reading a value waits for the device, so that the bar's figures are few and its rate is true.
+                    if now - read > _SECONDS_BETWEEN_READINGS or state.step == end:
+                        read = now
+                        self.read()
+                        self._check_weights()
+                        loss, accuracy = (_mean(state.sums, total) for total in (state.sums.loss, state.sums.accuracy))
+                        bar.set_postfix(loss=f"{loss:.3f}", accuracy=f"{accuracy:.3f}")
+                        watch()
+                        state.sums.seconds += (now := time.monotonic()) - clock
+                        clock = now
+                self._boundary()
+                clock = time.monotonic()  # checkpoints are not training
+        return self._metrics()
+
+    def read(self) -> None:
+        """Bring the sums up to date with all steps done.
+
+        Raises:
+            DivergedError: a loss is not finite, or too many batches were skipped.
+        """
+        found = outcomes(self._pending)
+        self._pending.clear()
+        sums, first = self._state.sums, self._state.step - len(found)
+        for number, one in enumerate(found, start=first + 1):
+            finite = math.isfinite(one.loss)
+            if not finite and not self._max_skipped:
+                raise DivergedError(f"the loss became {one.loss} at step {number}{self._advice(number)}")
+            if one.skipped or not finite:
+                sums.skipped += 1
+                self._state.skipped += 1
+                if self._state.skipped > self._max_skipped:
+                    raise DivergedError(
+                        f"{self._state.skipped} batches had no finite gradient, the last at step {number}: more than "
+                        f"train.max_skipped_batches={self._max_skipped}{self._advice(number)}"
+                    )
+                continue
+            sums.loss += one.loss
+            sums.penalty += one.penalty
+            sums.accuracy += one.accuracy
+            sums.steps += 1
+
+    def _check_weights(self) -> None:
+        largest = self.step.largest_head_weight()
+        if not largest <= _LARGEST_WEIGHT:
+            at = self._state.step
+            raise DivergedError(
+                f"the head's weights exploded (the largest is {largest:.3g}) at or shortly before step {at}"
+                f"{self._advice(at)}"
+            )
+
+    def _advice(self, step: int) -> str:
+        epoch = (step - 1) // self._steps_per_epoch + 1
+        rate = float(self.step.schedule(step - 1))
+        return (
+            f" (epoch {epoch}, learning rate {rate:g}); lower optimizer.learning_rate, or set optimizer.global_clipnorm"
+        )
+
+    def _metrics(self) -> dict[str, float]:
+        sums, images = self._state.sums, self._steps_per_epoch * self.step.batch_size
+        computing = max(sums.seconds - sums.waited, 1e-9)
+        metrics = {
+            "loss": _mean(sums, sums.loss),
+            "penalty": _mean(sums, sums.penalty),
+            "accuracy": _mean(sums, sums.accuracy),
+            "learning_rate": self.step.learning_rate(),
+            "head_scale": float(self.step.model.head.scale.value.read_value()),
+            "images_per_second": images / sums.seconds,
+            "seconds": sums.seconds,
+            "data_wait_share": sums.waited / sums.seconds,
+            "compute_images_per_second": images / computing,
         }
+        if self._max_skipped:
+            metrics["skipped_batches"] = sums.skipped
+        return metrics
 
 
-def _diverged(loss: float, largest_weight: float) -> str | None:
-    """What shows that training diverged, if it did."""
-    if not math.isfinite(loss):
-        return f"the loss became {loss}"
-    if not largest_weight <= _LARGEST_WEIGHT:
-        return f"the head's weights exploded (the largest is {largest_weight:.3g})"
-    return None
+def _mean(sums: EpochSums, total: float) -> float:
+    return total / max(sums.steps, 1)

@@ -1,12 +1,23 @@
 """The train step: one global batch through the model, over however many replicas, to new weights."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from glr.model import RetrievalModel
+from glr.optimizer import SkipNonFinite
+
+
+class Outcome(NamedTuple):
+    """What a step measured over the global batch: loss (with the penalty), penalty, accuracy; 1 if it was left out."""
+
+    loss: float
+    penalty: float
+    accuracy: float
+    skipped: float
 
 
 class TrainStep:
@@ -22,6 +33,9 @@ class TrainStep:
         regularization: has `penalty(network, head)`, added to the loss.
         strategy: whose scope the model and the optimizer were made in.
         batch_size: images per step over all replicas.
+        skip_non_finite: leave the weights as they are where a gradient is not finite.
+        steps_per_call: steps that the device makes before the host has a say; batches come stacked where there are
+            several.
     """
 
     def __init__(
@@ -32,67 +46,105 @@ class TrainStep:
         regularization: Any,
         strategy: tf.distribute.Strategy,
         batch_size: int,
+        *,
+        skip_non_finite: bool = False,
+        steps_per_call: int = 1,
     ):
         self.model = model
-        self.optimizer = optimizer
         self.schedule = schedule
         self.regularization = regularization
         self.strategy = strategy
         self.batch_size = batch_size
+        self.steps_per_call = steps_per_call
         with strategy.scope():
-            optimizer.build(model.trainable_variables)
-            self._totals = {
-                name: tf.Variable(
-                    tf.zeros(()),
-                    trainable=False,
-                    name=name,
-                    synchronization=tf.VariableSynchronization.ON_READ,
-                    aggregation=tf.VariableAggregation.SUM,
-                )
-                for name in ("loss", "penalty", "accuracy")
-            }
-        self._steps = 0
-        self._compiled = tf.function(self._distributed)
+            # A loss-scaling optimizer skips such steps by itself.
+            scaling = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+            self.optimizer = SkipNonFinite(optimizer) if skip_non_finite and not scaling else optimizer
+            self.optimizer.build(model.trainable_variables)
+        # Gradients are summed over the replicas in the step, once and before anything looks at them: Keras's optimizers
+        # would clip, and test for infinities, what each replica has for itself.
+        self._inner._all_reduce_sum_gradients = lambda pairs: pairs
+        # What a skipped step must not touch beside the weights: running means and scales that follow the training.
+        self._followers = [v for v in model.non_trainable_variables if "float" in v.dtype] if skip_non_finite else []
+        self._compiled = tf.function(self._one if steps_per_call == 1 else self._several)
 
-    def __call__(self, batches: Any) -> None:
-        """Take the next batch of a distributed iterator and make a step."""
-        self._compiled(next(batches))
-        self._steps += 1
+    def __call__(self, batch: Any, steps: int = 1) -> tf.Tensor:
+        """Make a step, or `steps` of them with as many stacked batches.
 
-    def means(self) -> dict[str, float]:
-        """Mean loss (with the penalty), penalty and training accuracy over the steps since the last `reset`."""
-        return {name: float(total.read_value()) / max(self._steps, 1) for name, total in self._totals.items()}
+        Returns:
+            float32 [4], or [steps_per_call, 4] of which the first `steps` count: the numbers of `Outcome`, still on the
+            device.
+        """
+        return self._compiled(batch) if self.steps_per_call == 1 else self._compiled(batch, tf.constant(steps))
+
+    @property
+    def variables(self) -> list[keras.Variable]:
+        """All that a step changes: weights, running means, scales, random seeds, and the optimizer's."""
+        return [*self.model.variables, *self.optimizer.variables]
 
     def learning_rate(self) -> float:
         """The rate of the last step."""
-        optimizer = getattr(self.optimizer, "inner_optimizer", self.optimizer)
-        return float(self.schedule(max(int(optimizer._iterations.value.read_value()) - 1, 0)))
+        return float(self.schedule(max(int(self._inner._iterations.value.read_value()) - 1, 0)))
 
     def largest_head_weight(self) -> float:
         """The largest absolute value among the head's weights; not a number where one of them is none."""
         weights = [weight.value.read_value() for weight in self.model.head.trainable_variables]
         return max((float(tf.reduce_max(tf.abs(weight))) for weight in weights), default=0.0)
 
-    def reset(self) -> None:
-        """Begin new means."""
-        self._steps = 0
-        for total in self._totals.values():
-            total.assign(0.0)
+    @property
+    def _inner(self) -> Any:
+        return getattr(self.optimizer, "inner_optimizer", self.optimizer)
 
-    def _distributed(self, batch: Any) -> None:
-        self.strategy.run(self._replica_step, batch)
+    def _one(self, batch: Any) -> tf.Tensor:
+        measured = self.strategy.run(self._replica_step, batch)
+        return self.strategy.reduce(tf.distribute.ReduceOp.SUM, measured, axis=None)
 
-    def _replica_step(self, images: tf.Tensor, labels: tf.Tensor, colours: tf.Tensor) -> None:
+    def _several(self, batches: Any, steps: tf.Tensor) -> tf.Tensor:
+        measured = tf.TensorArray(tf.float32, self.steps_per_call, element_shape=(4,))
+        for number in tf.range(steps):
+            one = self.strategy.run(self._replica_step_of, (number, *batches))
+            measured = measured.write(number, self.strategy.reduce(tf.distribute.ReduceOp.SUM, one, axis=None))
+        return measured.stack()
+
+    def _replica_step_of(
+        self, number: tf.Tensor, images: tf.Tensor, labels: tf.Tensor, colours: tf.Tensor
+    ) -> tf.Tensor:
+        return self._replica_step(images[number], labels[number], colours[number])
+
+    def _replica_step(self, images: tf.Tensor, labels: tf.Tensor, colours: tf.Tensor) -> tf.Tensor:
         weights = self.model.trainable_variables
+        before = [tf.identity(follower.value) for follower in self._followers]
         with tf.GradientTape() as tape:
             losses, correct = self.model.losses_of(images, labels, colours)
             penalty = self.regularization.penalty(self.model.network, self.model.head)
             penalty /= self.strategy.num_replicas_in_sync
             loss = tf.reduce_sum(losses) / self.batch_size + penalty
-            scaled = self.optimizer.scale_loss(loss)
-        variables = [weight.value for weight in weights]  # pyright: ignore[reportOptionalMemberAccess]
-        gradients = tape.gradient(scaled, variables)
+            scaled: Any = self.optimizer.scale_loss(loss)
+        variables: Any = [weight.value for weight in weights]
+        gradients = self._summed(tape.gradient(scaled, variables))
+        skipped = tf.zeros(())
+        if self._followers:
+            finite: Any = self.optimizer.check_finite(gradients)
+            # Loss scaling leaves steps out in the ordinary course of things.
+            if isinstance(self.optimizer, SkipNonFinite):
+                skipped = tf.where(finite, 0.0, 1.0) / self.strategy.num_replicas_in_sync
+            for follower, old in zip(self._followers, before, strict=True):
+                follower.assign(tf.where(finite, follower.value, old))
         self.optimizer.apply(gradients, weights)
         accuracy = tf.reduce_sum(tf.cast(correct, tf.float32)) / self.batch_size
-        for name, value in (("loss", loss), ("penalty", penalty), ("accuracy", accuracy)):
-            self._totals[name].assign_add(value)
+        return tf.stack([loss, penalty, accuracy, skipped])
+
+    def _summed(self, gradients: Any) -> list[Any]:
+        """The gradients of the global batch; a weight that the loss does not depend on has none."""
+        there = [gradient for gradient in gradients if gradient is not None]
+        context: Any = tf.distribute.get_replica_context()
+        if self.strategy.num_replicas_in_sync > 1:
+            there = context.all_reduce(tf.distribute.ReduceOp.SUM, there)
+        rest = iter(there)
+        return [None if gradient is None else next(rest) for gradient in gradients]
+
+
+def outcomes(measured: Sequence[tuple[tf.Tensor, int]]) -> list[Outcome]:
+    """What the steps of some calls measured, brought from the device: of each call its result and number of steps."""
+    rows = [np.reshape(result.numpy(), (-1, 4))[:steps] for result, steps in measured]
+    return [Outcome(*row.tolist()) for part in rows for row in part]

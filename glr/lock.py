@@ -1,0 +1,30 @@
+"""Locks between processes: a file that one process holds; the lock goes with the process, however it ends."""
+
+import fcntl
+import os
+from pathlib import Path
+
+
+def acquire(path: Path, *, wait: bool) -> int:
+    """Open a file, made if need be, to read and append, and lock it; closing the descriptor unlocks it.
+
+    The file may be deleted by whoever holds it: those who waited then make it anew.
+
+    Args:
+        path: of the file, on this machine's disk.
+        wait: until another process lets go of it.
+
+    Raises:
+        BlockingIOError: another process holds it, and `wait` is false.
+        OSError: it cannot be opened.
+    """
+    while True:
+        file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if path.exists() and os.path.samestat(os.fstat(file), path.stat()):
+                return file
+        except BaseException:
+            os.close(file)
+            raise
+        os.close(file)

@@ -1,0 +1,221 @@
+"""The thread that sends journals to MLflow, in its own time: training never waits for the tracking server."""
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from mlflow import MlflowClient
+
+from glr.errors import GlrError
+from glr.tracking.journal import Journal, left_behind
+from glr.tracking.secrets import redacted
+from glr.tracking.store import connect
+from glr.tracking.writer import Writer, is_refusal
+
+_FIRST_WAIT, _LONGEST_WAIT = 0.5, 10.0  # seconds between tries
+
+
+class Sending:
+    """One journal on its way to MLflow.
+
+    Attributes:
+        writer: of its run, once that is known.
+        trouble: why the last try failed, in a line; None: it did not.
+        refused: what MLflow will never take, a line each.
+    """
+
+    def __init__(self, journal: Journal):
+        self.journal = journal
+        self.writer: Writer | None = None
+        self.trouble: str | None = None
+        self.refused: list[str] = []
+        noted = journal.sent()
+        self._next = int(noted.get("next", 0))
+        self._later: list[int] = list(noted.get("later", []))  # files that could not be stored yet
+
+    @property
+    def unsent(self) -> int:
+        """How many records wait."""
+        return len(self.journal.entries) - self._next + len(self._later)
+
+    def advance(self, client: MlflowClient) -> bool:
+        """Send some records: whether there was anything to do and it worked; `trouble` says what did not."""
+        entries = self.journal.entries
+        try:
+            if self.writer is None:
+                self.writer = Writer.opened(client, entries[0])
+            if self._next < len(entries):
+                self._send(self._next)
+            elif self._later:
+                self._store(self._later[0])
+                self._later.pop(0)
+            else:
+                return False
+        except Exception as error:  # each kind of store has errors of its own
+            self.trouble = redacted(_first_line(error))
+            return False
+        self.trouble = None
+        self.journal.note_sent({"next": self._next, "later": self._later})
+        return True
+
+    def _send(self, position: int) -> None:
+        assert self.writer
+        entries = self.journal.entries
+        if entries[position]["kind"] == "file":
+            try:
+                self._store(position)
+            except Exception as error:
+                self.trouble = redacted(_first_line(error))
+                self._later.append(position)  # metrics need not wait until there is room for files
+            self._next = position + 1
+            return
+        end = position + 1
+        while end < len(entries) and entries[position]["kind"] == entries[end]["kind"] == "metrics":
+            end += 1
+        try:
+            self.writer.write(entries[position:end])
+        except Exception as error:
+            if not is_refusal(error):
+                raise
+            self.refused.append(redacted(_first_line(error)))
+        self._next = end
+
+    def _store(self, position: int) -> None:
+        assert self.writer
+        entry = self.journal.entries[position]
+        file = self.journal.kept(entry["place"])
+        if file.exists():  # else it was stored before a kill that forgot it
+            self.writer.store(file, entry["folder"])
+            file.unlink()
+
+
+class Sender(threading.Thread):
+    """Sends a run's journal while it grows, then what dead runs have left behind.
+
+    Args:
+        uri: of the store.
+        journal: of the run.
+        patience: seconds that `finish` goes on trying while nothing succeeds.
+    """
+
+    def __init__(self, uri: str, journal: Journal, patience: float):
+        super().__init__(name="sender", daemon=True)
+        self.sending = Sending(journal)
+        self._uri = uri
+        self.patience = patience
+        self._news = threading.Event()
+        self._closing = threading.Event()
+        self._advanced = time.monotonic()
+        self._client: MlflowClient | None = None
+
+    def notify(self) -> None:
+        """There are new records."""
+        self._news.set()
+
+    def finish(self) -> bool:
+        """Wait until everything is sent, or nothing was for as long as the patience lasts: whether all is sent."""
+        self._advanced = time.monotonic()
+        self._closing.set()
+        self._news.set()
+        while self.is_alive() and time.monotonic() - self._advanced < self.patience:
+            self.join(0.05)
+        return not self.is_alive() and self.sending.unsent == 0
+
+    def run(self) -> None:
+        """Send until told to finish."""
+        wait = _FIRST_WAIT
+        rest = None
+        while True:
+            self._news.clear()
+            if self._advance(self.sending):
+                self._advanced, wait = time.monotonic(), _FIRST_WAIT
+                continue
+            if self.sending.unsent == 0:
+                if self._closing.is_set():
+                    return
+                if rest is None:
+                    rest = self._others()
+                if next(rest, None) is None:
+                    self._news.wait()
+                continue
+            if self._closing.is_set() and time.monotonic() - self._advanced > self.patience:
+                return
+            if self._closing.is_set():
+                time.sleep(min(wait, 1.0))
+            else:
+                self._closing.wait(wait)
+            wait = min(2 * wait, _LONGEST_WAIT)
+
+    def _advance(self, sending: Sending) -> bool:
+        try:
+            self._client = self._client or connect(self._uri)
+        except GlrError as error:
+            sending.trouble = redacted(str(error))
+            return False
+        return sending.advance(self._client)
+
+    def _others(self):
+        """Send what others left, a step at a time."""
+        folder = self.sending.journal.path.parent
+        for journal in left_behind(folder):
+            yield from _steps(Sending(journal), self._uri, self._advance)
+
+
+def send_left_behind(folder: Path, uri: str) -> tuple[int, list[str]]:
+    """Send all journals in a folder whose processes have gone; runs that did not end are marked KILLED.
+
+    Args:
+        folder: of the journals.
+        uri: of the store.
+
+    Returns:
+        How many journals were sent, and of those that could not be, a line each.
+
+    Raises:
+        GlrError: the store cannot be opened.
+    """
+    client = connect(uri)
+    sent, left = 0, []
+    for journal in left_behind(folder):
+        sending = Sending(journal)
+        for _ in _steps(sending, uri, lambda sending: sending.advance(client)):
+            pass
+        if sending.unsent or sending.refused:
+            left.append(f"{journal.path}: {sending.unsent} records wait ({sending.trouble or sending.refused[0]})")
+        else:
+            sent += 1
+    return sent, left
+
+
+def _steps(sending: Sending, uri: str, advance: Callable[[Sending], bool]):
+    journal = sending.journal
+    if not journal.entries:
+        journal.remove()  # killed before its first record
+        return
+    if (of := journal.entries[0]["uri"]) != redacted(uri):
+        journal.close()
+        sending.trouble = f"it belongs to tracking.uri={of}"
+        return
+    if not journal.ended:
+        now = int(time.time() * 1000)
+        reason = "the process was killed"
+        journal.append({"kind": "end", "status": "KILLED", "time": now, "values": {"failure": reason}})
+    while advance(sending):
+        yield True
+    settle(sending)
+
+
+def settle(sending: Sending) -> None:
+    """Let go of a journal: deleted if all of it was sent, kept if not."""
+    if sending.unsent:
+        sending.journal.close()
+    elif sending.refused:
+        sending.journal.set_aside()
+    else:
+        sending.journal.remove()
+
+
+def _first_line(error: Exception) -> str:
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return str(text).strip().splitlines()[0][:500]

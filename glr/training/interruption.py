@@ -1,0 +1,67 @@
+"""SIGTERM (a preemption) and Ctrl-C: a training ends between two steps, saves, and says by its exit code why."""
+
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+PREEMPTED = 75  # the exit code after SIGTERM: EX_TEMPFAIL of sysexits.h, "try again later"
+
+
+class Interruption:
+    """Handles both signals while it is entered: at once, or within `deferred` when it is asked.
+
+    A second Ctrl-C is obeyed at once wherever it comes.
+    """
+
+    def __init__(self):
+        self._pending: int | None = None
+        self._deferred = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> "Interruption":
+        if threading.current_thread() is threading.main_thread():  # elsewhere Python allows no handlers
+            for number in (signal.SIGTERM, signal.SIGINT):
+                self._before[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    @property
+    def pending(self) -> bool:
+        """Whether a signal waits to be obeyed."""
+        return self._pending is not None
+
+    def obey(self) -> None:
+        """End the process as the signal that waits asks for, if there is one.
+
+        Raises:
+            KeyboardInterrupt: it was Ctrl-C.
+            SystemExit: it was SIGTERM; its code is `PREEMPTED`.
+        """
+        if self._pending == signal.SIGINT:
+            raise KeyboardInterrupt
+        if self._pending is not None:
+            sys.exit(PREEMPTED)
+
+    @contextmanager
+    def deferred(self) -> Iterator[None]:
+        """Let signals wait meanwhile."""
+        self._deferred = True
+        try:
+            yield
+        finally:
+            self._deferred = False
+
+    def _handle(self, number: int, _: FrameType | None) -> None:
+        again = number == signal.SIGINT and self._pending == signal.SIGINT
+        self._pending = number
+        if again or not self._deferred:
+            self.obey()
+        if number == signal.SIGINT:
+            print("\nstopping after this step; Ctrl-C again stops at once", file=sys.stderr)
