@@ -293,7 +293,7 @@ def _is_at(file: BinaryIO, path: Path) -> bool:
 
 
 def _crc32c(data: bytes | memoryview) -> str:
-    return google_crc32c.Checksum(data).hexdigest().decode()
+    return google_crc32c.Checksum(bytes(data)).hexdigest().decode()
 
 
 @contextmanager

@@ -42,7 +42,7 @@ class Journal:
         self.name = name
         self.path = folder / f"{name}{_ENDING}"
         self._folder = folder / name
-        self._progress = folder / f"{name}.sent"
+        self._progress = self._folder / "sent.json"
         self._lock = threading.Lock()
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -126,7 +126,6 @@ class Journal:
     def remove(self) -> None:
         """Delete the journal, all of it having been sent, and let go of it."""
         shutil.rmtree(self._folder, ignore_errors=True)
-        self._progress.unlink(missing_ok=True)
         self.path.unlink(missing_ok=True)
         self.close()
 

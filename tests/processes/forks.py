@@ -1,0 +1,148 @@
+"""Commands of glr in processes of their own that start within a second: forked from one that has imported everything.
+
+Run as a program it is that one: each line on its standard input, a JSON object, is a command to start or to wait for.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+
+
+class Forks:
+    """Starts commands; all of them end with it."""
+
+    def __init__(self):
+        env = os.environ | {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "2"}
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        self._process = subprocess.Popen([sys.executable, __file__], env=env, **pipes)
+        self._started: set[int] = set()
+
+    def start(self, *arguments: str, cwd: Path, command: str = "train", dies_at: int | None = None, **env: str) -> int:
+        """Start `python -m glr.<command>`: its process id. Its output goes to `log.txt` in its folder, behind others'.
+
+        Args:
+            arguments: of the command line.
+            cwd: its folder.
+            command: of glr.
+            dies_at: it kills itself by SIGKILL the so-manieth time that it asks the disk to keep something (fsync).
+            env: more of its environment.
+        """
+        values = {"arguments": arguments, "cwd": str(cwd), "command": command, "dies_at": dies_at, "env": env}
+        process = self._ask(start=values)
+        self._started.add(process)
+        return process
+
+    def wait(self, process: int) -> int:
+        """Its exit code; of a killed one the signal, negative."""
+        self._started.discard(process)
+        return os.waitstatus_to_exitcode(self._ask(wait=process))
+
+    def run(self, *arguments: str, cwd: Path, **options: Any) -> int:
+        """Start and wait."""
+        return self.wait(self.start(*arguments, cwd=cwd, **options))
+
+    def close(self) -> None:
+        for process in self._started:
+            os.kill(process, signal.SIGKILL)
+        assert self._process.stdin
+        self._process.stdin.close()
+        self._process.wait()
+
+    def _ask(self, **request: Any) -> int:
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(json.dumps(request) + "\n")
+        self._process.stdin.flush()
+        return int(self._process.stdout.readline())
+
+
+@contextmanager
+def forks() -> Iterator[Forks]:
+    """Have them."""
+    opened = Forks()
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+def _serve() -> None:
+    import importlib
+
+    import keras  # noqa: F401
+    import mlflow  # noqa: F401
+    import tensorflow  # noqa: F401
+
+    for module in ("glr.training.job", "glr.tracking.run", "glr.retrieval.table", "mlflow.store.tracking.rest_store"):
+        importlib.import_module(module)
+    importlib.import_module("mlflow.store.tracking.sqlalchemy_store")
+    answers = os.fdopen(os.dup(1), "w")
+    for line in sys.stdin:
+        request = json.loads(line)
+        answer = os.waitpid(request["wait"], 0)[1] if "wait" in request else _fork(request["start"], answers)
+        print(answer, file=answers, flush=True)
+
+
+def _fork(start: dict[str, Any], answers: Any) -> int:
+    process = os.fork()
+    if process:
+        return process
+    code = 1
+    try:
+        answers.close()
+        os.setsid()
+        os.chdir(start["cwd"])
+        log = os.open("log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        for number in (1, 2):
+            os.dup2(log, number)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.environ.update(start["env"])
+        if start["dies_at"] is not None:
+            _die_at(start["dies_at"])
+        code = _run(start["command"], start["arguments"])
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _run(command: str, arguments: Sequence[str]) -> int:
+    import runpy
+
+    sys.argv = [f"glr.{command}", *arguments]
+    try:
+        runpy.run_module(f"glr.{command}", run_name="__main__", alter_sys=True)
+    except SystemExit as ended:
+        if isinstance(ended.code, str):
+            print(ended.code, file=sys.stderr)
+            return 1
+        return ended.code or 0
+    return 0
+
+
+def _die_at(count: int) -> None:
+    fsync, calls = os.fsync, 0
+
+    def counted(file: int) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == count:
+            os.kill(os.getpid(), signal.SIGKILL)
+        fsync(file)
+
+    os.fsync = counted
+
+
+if __name__ == "__main__":
+    _serve()
