@@ -16,6 +16,7 @@ from glr.config.values import (
     Order,
     Part,
     Precision,
+    Rerun,
     Score,
     Search,
     StoredType,
@@ -89,6 +90,18 @@ class Evaluation:
 
 
 @dataclass
+class Sweep:
+    """How the jobs of a sweep are run."""
+
+    name: str | None = None
+    rerun: Rerun = Rerun.failed
+    jobs: int = MISSING
+    minutes: float | None = None
+    retries: int = MISSING
+    backoff: float = MISSING
+
+
+@dataclass
 class Train:
     """conf/train.yaml."""
 
@@ -104,7 +117,7 @@ class Train:
     tracking: Tracking = MISSING
     study: str = MISSING
     name: str | None = None
-    sweep: str | None = None
+    sweep: Sweep = field(default_factory=Sweep)
     index: int | None = None
     highlights: list[Part] = field(default_factory=list)
     init_from: str | None = None
@@ -125,6 +138,7 @@ class Evaluate:
     query_expansion: Any = MISSING
     reranking: Any = MISSING
     tracking: Tracking = MISSING
+    sweep: Sweep = field(default_factory=Sweep)
     run: str | None = None
     checkpoint: Checkpoint = Checkpoint.last
     model: str | None = None
@@ -285,6 +299,10 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "data.validation_share": (0, 0.5),
     "data.max_side": (8, inf),
     "model.embedding_size": (1, inf),
+    "sweep.jobs": (1, inf),
+    "sweep.minutes": (0.01, inf),
+    "sweep.retries": (0, inf),
+    "sweep.backoff": (0, inf),
     "train.epochs": (1, inf),
     "train.batch_size": (1, inf),
     "evaluate.every": (1, inf),
