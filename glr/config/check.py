@@ -75,7 +75,8 @@ def launchable(overrides: list[str]) -> list[str]:
         return overrides
     return [
         f"{override.key_or_group}=choice({override.get_value_element_as_str()})"
-        if re.match(r"(?!hydra\.|tracking\.)\w+\.", override.input_line or "") and not override.is_sweep_override()
+        if re.match(r"(?!(hydra|tracking|sweep)\.)\w+\.", override.input_line or "")
+        and not override.is_sweep_override()
         else override.input_line or ""
         for override in parsed
     ]
@@ -111,8 +112,12 @@ def check(config: DictConfig, required: bool = True) -> None:
 
 def first_of(config: DictConfig) -> DictConfig:
     """The config of the first job of the sweep that Hydra is about to launch."""
-    name = config.hydra.job.config_name
-    return _compose(name, next(_jobs(name, list(config.hydra.overrides.task), multirun=True)))
+    return _compose(config.hydra.job.config_name, jobs_of(config)[0])
+
+
+def jobs_of(config: DictConfig) -> list[list[str]]:
+    """The overrides of each job of the sweep that Hydra is about to launch."""
+    return list(_jobs(config.hydra.job.config_name, list(config.hydra.overrides.task), multirun=True))
 
 
 def _without_hydra(config: DictConfig) -> DictConfig:

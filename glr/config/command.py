@@ -2,6 +2,7 @@
 
 import errno
 import os
+import signal
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -76,6 +77,7 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], Any]], Callabl
                         overrides = jobs[0]  # Hydra shows one job only
                     elif jobs:
                         flags, overrides = [*flags, "-m"], launchable(overrides)
+                        signal.signal(signal.SIGTERM, lambda *_: sys.exit(os.EX_TEMPFAIL))  # leaves by way of atexit
                 sys.argv[1:] = flags + overrides  # Hydra takes overrides on one side of its flags only
                 hydra.main(config_path=str(CONF), config_name=config_name, version_base="1.3")(job)()
                 if failure:

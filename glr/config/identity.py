@@ -18,7 +18,7 @@ _CIRCUMSTANCES = {
 def settings_of(config: DictConfig) -> dict[str, Any]:
     """A train config's settings that the result depends on, flattened with dots."""
     resolved: Any = OmegaConf.to_container(config, resolve=True, enum_to_str=True)
-    return {key: value for key, value in flattened(resolved) if not _is_circumstance(key)}
+    return {key: value for key, value in flattened(resolved) if not is_circumstance(key)}
 
 
 def key_of(config: DictConfig) -> str:
@@ -42,7 +42,8 @@ def flattened(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str
             yield f"{prefix}{key}", value
 
 
-def _is_circumstance(key: str) -> bool:
+def is_circumstance(key: str) -> bool:
+    """Whether a setting only says where and how a job computes and is recorded."""
     return key in _CIRCUMSTANCES or key.split(".")[0] in _CIRCUMSTANCES
 
 

@@ -17,6 +17,7 @@ from glr.config.values import (
     Order,
     Part,
     Precision,
+    Rerun,
     Resume,
     Score,
     Search,
@@ -107,6 +108,18 @@ class Evaluation:
 
 
 @dataclass
+class Sweep:
+    """How the jobs of a sweep are run."""
+
+    name: str | None = None
+    rerun: Rerun = Rerun.failed
+    jobs: int = MISSING
+    minutes: float | None = None
+    retries: int = MISSING
+    backoff: float = MISSING
+
+
+@dataclass
 class Train:
     """conf/train.yaml."""
 
@@ -122,7 +135,7 @@ class Train:
     tracking: Tracking = MISSING
     study: str = MISSING
     name: str | None = None
-    sweep: str | None = None
+    sweep: Sweep = field(default_factory=Sweep)
     index: int | None = None
     highlights: list[Part] = field(default_factory=list)
     init_from: str | None = None
@@ -145,6 +158,7 @@ class Evaluate:
     query_expansion: Any = MISSING
     reranking: Any = MISSING
     tracking: Tracking = MISSING
+    sweep: Sweep = field(default_factory=Sweep)
     run: str | None = None
     checkpoint: Checkpoint = Checkpoint.last
     model: str | None = None
@@ -306,6 +320,10 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "data.validation_share": (0, 0.5),
     "data.max_side": (8, inf),
     "model.embedding_size": (1, inf),
+    "sweep.jobs": (1, inf),
+    "sweep.minutes": (0.01, inf),
+    "sweep.retries": (0, inf),
+    "sweep.backoff": (0, inf),
     "train.epochs": (1, inf),
     "train.batch_size": (1, inf),
     "train.steps_per_execution": (1, inf),

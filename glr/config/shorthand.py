@@ -31,7 +31,7 @@ def unknown_choice(group: str, name: str, known: Iterable[str]) -> GlrError:
 
 
 def written_out(overrides: list[Override]) -> list[str]:
-    """The overrides with `sweep=NAME` followed by the settings in sweeps/NAME.yaml and experiments' numbers completed.
+    """The overrides with `sweep=NAME` as `sweep.name=NAME` and what sweeps/NAME.yaml lists; experiments by full name.
 
     A setting that the command line gives itself is left out of the sweep's: so a job of a sweep, whose own values stand
     on its command line, is not expanded again.
@@ -47,9 +47,14 @@ def written_out(overrides: list[Override]) -> list[str]:
             names = [value] if isinstance(value, str) else override.sweep_string_iterator()
             lines.append(f"experiment={','.join(_numbered(str(name)) for name in names)}")
             continue
+        if key in ("sweep", "sweep.name") and isinstance(value, str | None):
+            lines.append(f"sweep.name={'null' if value is None else value}")
+            settings = {} if value is None else _sweep(value)
+            lines += [f"{k}={_values(v)}" for k, v in settings.items() if k not in given]
+            continue
+        if key in ("sweep", "sweep.name") and override.is_sweep_override():
+            raise GlrError(f"{override.input_line}: run one sweep after the other")
         lines.append(override.input_line or "")
-        if key == "sweep" and isinstance(value, str):
-            lines += [f"{k}={_values(v)}" for k, v in _sweep(value).items() if k not in given]
     return lines
 
 

@@ -31,6 +31,14 @@ class Score(Enum):
     top1_accuracy = "top1_accuracy"
 
 
+class Rerun(Enum):
+    """Which of a sweep's jobs that have ended before run again."""
+
+    failed = "failed"
+    all = "all"
+    none = "none"
+
+
 class StoredType(Enum):
     """What descriptors are stored as."""
 

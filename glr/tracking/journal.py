@@ -31,14 +31,14 @@ class Journal:
     Args:
         folder: of all journals, on this machine's disk.
         name: of this one.
-        wait: wait for another process that holds it.
+        wait: seconds to wait for another process that holds it.
 
     Raises:
         BusyError: another process holds it.
         GlrError: it cannot be written.
     """
 
-    def __init__(self, folder: Path, name: str, *, wait: bool = True):
+    def __init__(self, folder: Path, name: str, *, wait: float = 30.0):
         self.name = name
         self.path = folder / f"{name}{_ENDING}"
         self._folder = folder / name
@@ -46,7 +46,7 @@ class Journal:
         self._lock = threading.Lock()
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._file = acquire(self.path, wait=wait)
+            self._file = acquire(self.path, wait)
             self.entries: list[Entry] = self._read()
         except BlockingIOError as error:
             raise BusyError(f"{self.path} is in use by another process") from error
@@ -147,4 +147,4 @@ def left_behind(folder: Path) -> Iterator[Journal]:
     """Open, one after the other, the journals that no living process holds."""
     for path in sorted(folder.glob(f"*{_ENDING}")):
         with suppress(BusyError, FileNotFoundError):
-            yield Journal(folder, path.stem, wait=False)
+            yield Journal(folder, path.stem, wait=0)

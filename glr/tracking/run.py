@@ -124,7 +124,7 @@ class Run(Recorder):
             choices: group -> choice, of this config's groups and of Hydra's own.
         """
         settings, params = _settings(config, choices)
-        self._keep(settings.encode(), "config.yaml", None)
+        self.text(settings, "config.yaml")
         self.params(params)
 
     def file(self, path: Path, folder: str | None = None) -> None:
@@ -135,29 +135,51 @@ class Run(Recorder):
         """
         self._keep(path, path.name, folder)
 
+    def text(self, content: str, name: str) -> None:
+        """Store a text as a file of the run.
+
+        Raises:
+            GlrError: there is no room for it.
+        """
+        self._keep(content.encode(), name, None)
+
+    def end(self, status: str, tags: Mapping[str, str] | None = None) -> None:
+        """Say how it ended, and wait for MLflow to know; what could not be sent is said, and waits in the journal."""
+        self.record({"kind": "end", "status": status, "time": _now(), "values": dict(tags or {})})
+        complete = self._sender.finish()
+        sending, path = self._sender.sending, self._journal.path
+        if complete:
+            for refusal in sending.refused:
+                print(f"MLflow refused a record: {refusal}; see {path.with_suffix('.refused')}", file=sys.stderr)
+            settle(sending)
+            return
+        print(
+            f"{sending.unsent} records of run {self.name} wait in {path} ({sending.trouble or 'the store is slow'}); "
+            f"send them with: python -m glr.record journal={path.parent}",
+            file=sys.stderr,
+        )
+        if not self._sender.is_alive():
+            self._journal.close()
+
     def _keep(self, content: Path | bytes, name: str, folder: str | None) -> None:
         place = self._journal.keep(content, name)
         self.record({"kind": "file", "place": place, "folder": folder})
 
 
-@contextmanager
-def run(
+def begin(
     uri: str,
     study: str,
     name: str,
     artifacts: str | None,
     *,
-    journals: str = "mlruns/journal",
+    journals: str,
     patience: float = 60.0,
     kind: str = "train",
     parent: str | None = None,
     journal: str | None = None,
     tags: Mapping[str, str] | None = None,
-) -> Iterator[Run]:
-    """Open a run, below the sweep's parent if there is one, and close it as it ended.
-
-    An exception marks it FAILED (Ctrl-C and SIGTERM: KILLED), with the reason in the tag `failure` and, in the tag
-    `diverged`, whether training diverged. What could not be sent in the end is said, and waits in the journal.
+) -> Run:
+    """Open a run, below the sweep's parent if there is one; it has to be ended.
 
     Args:
         uri: of the store.
@@ -172,11 +194,10 @@ def run(
         tags: more of them.
 
     Raises:
-        GlrError: the store cannot be opened, or files could not be stored with the run.
+        GlrError: the store cannot be opened, or the journal cannot be written.
     """
     parent = parent or os.environ.get(PARENT_VARIABLE)
     written = Journal(Path(journals), journal or new_journal())
-    name = redacted(name)
     if parent is None and not written.entries:
         try:
             connect(uri)  # somebody is there to correct the address; a job of a sweep goes on without
@@ -187,45 +208,38 @@ def run(
     mine |= {"mlflow.source.type": "LOCAL", JOURNAL: written.name, **(tags or {})}
     if parent:
         mine["mlflow.parentRunId"] = parent
+    mine = {key: redacted(value) for key, value in mine.items()}
     if not written.entries:
-        place = {"uri": redacted(uri), "study": study, "name": name, "artifacts": artifacts}
+        place = {"uri": redacted(uri), "study": study, "name": redacted(name), "artifacts": artifacts}
         written.append({"kind": "open", **place, "tags": mine, "time": _now()})
     written.append({"kind": "continue", "values": mine})
     sender = Sender(uri, written, patience)
-    opened = Run(written, sender)
     sender.start()
+    return Run(written, sender)
+
+
+@contextmanager
+def run(uri: str, study: str, name: str, artifacts: str | None, **options: Any) -> Iterator[Run]:
+    """Open a run as `begin` does, and end it as it ended.
+
+    An exception marks it FAILED (Ctrl-C and SIGTERM: KILLED), with the reason in the tag `failure` and, in the tag
+    `diverged`, whether training diverged.
+    """
+    opened = begin(uri, study, name, artifacts, **options)
     try:
         yield opened
     except BaseException as error:
         reason = redacted(str(error) if isinstance(error, GlrError) else f"{type(error).__name__}: {error}")
-        why = {"failure": reason[:5000], "diverged": str(isinstance(error, DivergedError))}
         killed = isinstance(error, KeyboardInterrupt | SystemExit)
-        _end(opened, sender, "KILLED" if killed else "FAILED", why)
+        why = {"failure": reason[:5000], "diverged": str(isinstance(error, DivergedError))}
+        opened.end("KILLED" if killed else "FAILED", why)
         raise
-    _end(opened, sender, "FINISHED", {})
+    opened.end("FINISHED")
 
 
 def new_journal() -> str:
     """A name for a journal."""
     return secrets.token_hex(8)
-
-
-def _end(opened: Run, sender: Sender, status: str, tags: dict[str, str]) -> None:
-    opened.record({"kind": "end", "status": status, "time": _now(), "values": tags})
-    complete = sender.finish()
-    sending, path = sender.sending, sender.sending.journal.path
-    if complete:
-        for refusal in sending.refused:
-            print(f"MLflow refused a record: {refusal}; see {path.with_suffix('.refused')}", file=sys.stderr)
-        settle(sending)
-        return
-    print(
-        f"{sending.unsent} records of run {opened.name} wait in {path} ({sending.trouble or 'the store is slow'}); "
-        f"send them with: python -m glr.record journal={path.parent}",
-        file=sys.stderr,
-    )
-    if not sender.is_alive():
-        sending.journal.close()
 
 
 def _settings(config: DictConfig, choices: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

@@ -106,6 +106,7 @@ class Sender(threading.Thread):
         self.patience = patience
         self._news = threading.Event()
         self._closing = threading.Event()
+        self._given_up = threading.Event()
         self._advanced = time.monotonic()
         self._client: MlflowClient | None = None
 
@@ -120,6 +121,8 @@ class Sender(threading.Thread):
         self._news.set()
         while self.is_alive() and time.monotonic() - self._advanced < self.patience:
             self.join(0.05)
+        self._given_up.set()
+        self.join(0.5)  # unless it waits for an answer
         return not self.is_alive() and self.sending.unsent == 0
 
     def run(self) -> None:
@@ -139,10 +142,9 @@ class Sender(threading.Thread):
                 if next(rest, None) is None:
                     self._news.wait()
                 continue
-            if self._closing.is_set() and time.monotonic() - self._advanced > self.patience:
-                return
             if self._closing.is_set():
-                time.sleep(min(wait, 1.0))
+                if self._given_up.wait(min(wait, 1.0)):
+                    return
             else:
                 self._closing.wait(wait)
             wait = min(2 * wait, _LONGEST_WAIT)

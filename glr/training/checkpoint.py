@@ -123,7 +123,8 @@ class Checkpoints:
     def _write(self, step: int, state: bytes, values: list[np.ndarray], best: int | None) -> None:
         buffer = io.BytesIO()
         arrays: dict[str, Any] = {f"{number}": value for number, value in enumerate(values)}
-        np.savez(buffer, **arrays | {_STATE: np.frombuffer(state, np.uint8)})
+        arrays[_STATE] = np.frombuffer(state, np.uint8)
+        np.savez(buffer, allow_pickle=False, **arrays)
         storage.write(self._path(step), buffer.getbuffer(), overwrite=True)
         there = self._there()
         for old in there[: -self._keep]:

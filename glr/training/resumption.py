@@ -121,7 +121,7 @@ def _held(folder: Path, key: str) -> Iterator[None]:
     path = folder / f"{key}.lock"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = acquire(path, wait=False)
+        file = acquire(path)
     except BlockingIOError as error:
         holder = path.read_text() or "?"
         raise GlrError(

@@ -1,22 +1,29 @@
-"""Hydra launcher `subprocess`: each job of a sweep in a process of its own, one after the other.
+"""Hydra launcher `subprocess`: each job of a sweep in a process of its own, `sweep.jobs` at a time.
 
 TensorFlow keeps memory, seeds and (on a TPU) the device for the life of a process, and a job that crashes takes its
-process with it: one process per job is the only clean sweep.
+process with it: one process per job is the only clean sweep. Hydra finds launchers only here; the work is done in
+glr.sweeping.
 """
 
-import subprocess
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from hydra.core.config_store import ConfigStore
-from hydra.core.utils import JobReturn, JobStatus, filter_overrides
+from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from glr.config.check import composed, jobs_of
+from glr.config.identity import key_of
 from glr.errors import GlrError
+from glr.sweeping.job import UNSUCCESSFUL, Job, differing
+from glr.sweeping.past import skip
+from glr.sweeping.pool import Limits
+from glr.sweeping.summary import left, summary
 
 
 @dataclass
@@ -37,35 +44,74 @@ class SubprocessLauncher(Launcher):
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:  # noqa: ARG002
         """Keep the sweep's config."""
         self.config = config
+        self.jobs: list[Job] = []  # of all batches
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Run the jobs.
+        """Run a batch of jobs, which without a search is the whole sweep.
+
+        A search (Optuna's, say) is given the failures and decides what they mean to it.
 
         Raises:
-            GlrError: after all jobs have run, if any of them failed; names those.
+            GlrError: behind the last job, if any of them failed.
+            KeyboardInterrupt: it was stopped; SystemExit: by SIGTERM.
         """
-        module = sys.modules["__main__"].__spec__.name  # pyright: ignore[reportOptionalMemberAccess]
+        from glr.sweeping.sweep import run  # rich's import waits until there is a sweep
+
+        sweep = self.config.sweep
+        limits = Limits(sweep.jobs, sweep.minutes, sweep.retries, sweep.backoff)
+        searching = not self.config.hydra.sweeper._target_.endswith(".BasicSweeper")
+        total = None if searching else len(jobs_of(self.config))
+        batch = self._jobs(job_overrides, initial_job_idx)
+        self.jobs += batch
+        stopped = run(batch, self._command, limits, total)
+        if stopped or len(self.jobs) == total:
+            self._conclude(stopped, total)
+        return [self._returned(job, searching) for job in batch]
+
+    def _jobs(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[Job]:
+        """The jobs, those settled that need not run."""
         folder = Path(self.config.hydra.sweep.dir)
-        returns, failed = [], []
-        for index, overrides in enumerate(job_overrides, start=initial_job_idx):
-            shown = " ".join(filter_overrides(overrides)) or "(no overrides)"
-            print(f"\njob {index + 1} of {initial_job_idx + len(job_overrides)}: {shown}", flush=True)
-            status = subprocess.call(
-                [
-                    *[sys.executable, "-m", module, *overrides],
-                    *["hydra.mode=RUN", f"hydra.run.dir={folder / str(index)}", f"hydra.job.num={index}"],
-                ]
+        jobs = [
+            Job(number, list(overrides), shown, folder / str(number - 1))
+            for number, (overrides, shown) in enumerate(
+                zip(job_overrides, differing(job_overrides), strict=True), start=initial_job_idx + 1
             )
-            if status:
-                failed.append(f"{shown} (exit code {status})")
-            returns.append(
-                JobReturn(
-                    overrides=list(overrides),
-                    working_dir=str(folder / str(index)),
-                    status=JobStatus.FAILED if status else JobStatus.COMPLETED,
-                    _return_value=None,
-                )
-            )
+        ]
+        if self.config.hydra.job.config_name == "train":  # other commands' jobs have no keys
+            for job in jobs:
+                config, _ = composed("train", job.overrides)
+                job.key, job.study = key_of(config), config.study
+            skip(jobs, self.config.tracking.uri, self.config.sweep.rerun.name)
+        return jobs
+
+    def _command(self, job: Job) -> list[str]:
+        module = sys.modules["__main__"].__spec__.name  # pyright: ignore[reportOptionalMemberAccess]
+        # A job that is begun anew, and then killed, continues.
+        anew = job.key is not None and self.config.sweep.rerun.name == "all" and job.starts == 1
+        return [
+            *[sys.executable, "-m", module, *job.overrides, *(["resume=never"] if anew else [])],
+            *["hydra.mode=RUN", f"hydra.run.dir={job.folder}", f"hydra.job.num={job.number - 1}"],
+        ]
+
+    def _conclude(self, stopped: int | None, total: int | None) -> None:
+        """Print how the sweep ended, and pass on that it was stopped or that jobs failed."""
+        if total != 1:
+            print(f"\n{summary(self.jobs)}", flush=True)
+        if stopped:
+            print(f"\n{left(self.jobs, total)}", flush=True)
+            signal.raise_signal(stopped)  # to whoever waits for it outside
+            raise KeyboardInterrupt
+        failed = [job for job in self.jobs if job.state in UNSUCCESSFUL]
         if failed:
-            raise GlrError(f"{len(failed)} of {len(job_overrides)} jobs failed: {'; '.join(failed)}")
-        return returns
+            names = "; ".join(f"{job.number} ({job.shown})" for job in failed)
+            raise GlrError(f"{len(failed)} of {total} jobs failed: {names}")
+
+    def _returned(self, job: Job, searching: bool) -> JobReturn:
+        # Hydra's own sweeper would end at the first failure; it gets None, and this launcher raises after the last job.
+        raises = searching and job.state in UNSUCCESSFUL
+        return JobReturn(
+            overrides=job.overrides,
+            working_dir=str(job.folder),
+            status=JobStatus.FAILED if raises else JobStatus.COMPLETED,
+            _return_value=GlrError(f"job {job.number} failed: {job.reason}") if raises else job.score,
+        )

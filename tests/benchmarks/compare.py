@@ -32,7 +32,7 @@ def main(counts: list[int]) -> None:
 
 def fill(store: Path, count: int) -> None:
     """One run with all parameters, 50 metrics of 20 epochs and the usual tags, then copies of its rows."""
-    with run(f"sqlite:///{store}", "many", "first", str(store.parent)) as first:
+    with run(f"sqlite:///{store}", "many", "first", str(store.parent), journals=str(store.parent / "journal")) as first:
         first.config(*composed("train", ["data=folder", "data.source.path=photos"]))
         first.tags({f"tag{number}": "value" for number in range(20)})
         for epoch in range(20):

@@ -73,11 +73,12 @@ def test_overrides_may_stand_on_both_sides_of_m(tmp_path: Path):
 def test_a_setting_may_belong_to_a_choice_that_is_swept(tmp_path: Path):
     line = ["head=arcface,cosface", "head.margin=0.3", "data=folder", f"data.source.path={tmp_path}/none"]
     done = glr(*line, "-m", cwd=tmp_path)
+    reason = f"data.source.path={tmp_path}/none: no such folder"
     for number, head in enumerate(("arcface", "cosface"), start=1):
-        assert f"job {number} of 2: head={head} head.margin=0.3 data=folder" in done.stdout
-    assert (
-        done.stderr.count(f"error: data.source.path={tmp_path}/none: no such folder") == 2
-    )  # each job started, and said what it lacks
+        assert f"job {number} of 2: head={head}\n" in done.stdout
+        assert f"job {number} failed: {reason}" in done.stdout
+    assert done.stdout.count(f"\nerror: {reason}\n") == 2  # each job started, and said what it lacks
+    assert done.stderr == "error: 2 of 2 jobs failed: 1 (head=arcface); 2 (head=cosface)\n"
     done = glr("head=arcface,adacos_semi", "head.margin=0.3", "-m", cwd=tmp_path)
     assert done.stderr.startswith("error: job 2 of 2 (head=adacos_semi head.margin=0.3): head.margin is not a setting")
 

@@ -29,10 +29,12 @@ def test_an_experiment_by_its_number():
 
 
 def test_a_sweep_stands_for_its_settings_but_for_those_given():
-    assert written("sweep=l2") == ["sweep=l2", "regularization=none,l2", "head=adacos_fixed,adacos_semi"]
-    assert written("sweep=l2", "head=arcface") == ["sweep=l2", "regularization=none,l2", "head=arcface"]
-    job = ["sweep=l2", "regularization=none", "head=adacos_fixed"]
+    assert written("sweep=l2") == ["sweep.name=l2", "regularization=none,l2", "head=adacos_fixed,adacos_semi"]
+    assert written("sweep=l2", "head=arcface") == ["sweep.name=l2", "regularization=none,l2", "head=arcface"]
+    assert written("sweep.name=l2", "sweep.jobs=3") == [*written("sweep=l2"), "sweep.jobs=3"]
+    job = ["sweep.name=l2", "regularization=none", "head=adacos_fixed"]
     assert written(*job) == job
+    assert written("sweep=null", "sweep.jobs=2") == ["sweep.name=null", "sweep.jobs=2"]
 
 
 @pytest.mark.parametrize("file", sorted(shorthand.SWEEPS.glob("*.yaml")), ids=lambda file: file.stem)
@@ -40,7 +42,7 @@ def test_every_sweep_composes_and_says_what_it_asks(file: Path):
     overrides, jobs = check_command_line("train", [f"sweep={file.stem}"], multirun=False)
     assert jobs is not None
     assert len(jobs) >= 4
-    assert all(job[0] == f"sweep={file.stem}" for job in jobs)
+    assert all(job[0] == f"sweep.name={file.stem}" for job in jobs)
     assert len(overrides) > 1
     first = file.read_text().splitlines()
     assert first[0].startswith("# ")
@@ -57,6 +59,8 @@ def test_the_published_sweep_is_every_published_experiment_in_order():
 def test_mistakes_are_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(GlrError, match="sweep=headz: there is no such choice; did you mean sweep=heads"):
         written("sweep=headz")
+    with pytest.raises(GlrError, match="sweep=heads,l2: run one sweep after the other"):
+        written("sweep=heads,l2")
     with pytest.raises(GlrError, match=r"job [0-9] of 8 .*head\.scale is not a setting"):
         check_command_line("train", ["sweep=heads", "head.scale=3"], multirun=False)
     monkeypatch.setattr(shorthand, "SWEEPS", tmp_path)
@@ -64,7 +68,7 @@ def test_mistakes_are_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with pytest.raises(GlrError, match=r"odd\.yaml: expected each setting with the list of its values"):
         written("sweep=odd")
     (tmp_path / "numbers.yaml").write_text(json.dumps({"a": [1.5, None, True, [1, 2], "x"]}))
-    assert written("sweep=numbers") == ["sweep=numbers", "a=1.5,null,true,[1, 2],x"]
+    assert written("sweep=numbers") == ["sweep.name=numbers", "a=1.5,null,true,[1, 2],x"]
 
 
 def test_the_config_of_a_sweep_is_that_of_its_first_job():
@@ -74,7 +78,7 @@ def test_the_config_of_a_sweep_is_that_of_its_first_job():
 
 def test_a_sweep_of_experiments_is_filed_under_their_study(tmp_path: Path):
     done = glr("experiment=published/01,published/12", "-m", cwd=tmp_path)
-    assert done.stderr.count("error: data/gldv2_clean holds no prepared data set") == 2
+    assert done.stdout.count("error: data/gldv2_clean holds no prepared data set") == 2
     client = MlflowClient(f"sqlite:///{tmp_path}/mlruns/mlflow.db")
     assert {experiment.name for experiment in client.search_experiments()} == {"Default", "reproduction"}
     (parent,) = client.search_runs([client.get_experiment_by_name("reproduction").experiment_id])

@@ -12,13 +12,14 @@ from tests.gcs.fixture import Gcs
 def test_a_runs_files_lie_in_the_bucket(gcs: Gcs, gcs_folder: str, tmp_path: Path):
     (tmp_path / "plot.png").write_bytes(b"picture")
     uri = f"sqlite:///{tmp_path}/mlflow.db"
-    with run(uri, "study", "a run", gcs_folder) as opened:
+    with run(uri, "study", "a run", gcs_folder, journals=str(tmp_path / "journal")) as opened:
         opened.file(tmp_path / "plot.png", "plots")
         opened.text("a: 1\n", "config.yaml")
-    assert opened.artifacts == f"{gcs_folder}/{opened.id}/artifacts"
-    assert list(storage.files(opened.artifacts)) == ["config.yaml", "plots/plot.png"]
-    assert storage.read(storage.join(opened.artifacts, "plots/plot.png")) == b"picture"
+    artifacts = f"{gcs_folder}/{opened.id}/artifacts"
+    assert list(storage.files(artifacts)) == ["config.yaml", "plots/plot.png"]
+    assert storage.read(storage.join(artifacts, "plots/plot.png")) == b"picture"
     client = MlflowClient(uri)
+    assert opened.id
     assert [(file.path, file.is_dir) for file in client.list_artifacts(opened.id)] == [
         ("config.yaml", False),
         ("plots", True),

@@ -17,8 +17,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> tuple[MlflowClient, dict[
     (folder / "last.weights.h5").write_bytes(b"weights")
     for key, name in (("first", "first"), ("diverged", "diverged"), ("twin1", "twin"), ("twin2", "twin")):
         try:
-            with run(uri, "one", name, artifacts) as opened:
-                ids[key] = opened.id
+            with run(uri, "one", name, artifacts, journals=str(folder / "journal")) as opened:
+                ids[key] = opened.wait()
                 opened.params({"head": "arcface", "train": {"epochs": 3}, "seed": len(ids), "init_from": None})
                 opened.metrics({"public_score": 0.5}, 1)
                 opened.metrics({"public_score": 0.6}, 2)

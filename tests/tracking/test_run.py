@@ -10,6 +10,7 @@ from mlflow import MlflowClient
 from glr.config.identity import flattened
 from glr.errors import GlrError
 from glr.tracking.run import environment, run
+from glr.tracking.sender import send_left_behind
 from glr.tracking.store import connect, experiment
 from glr.tracking.sweep import PARENT_VARIABLE
 from tests.conftest import no_file_beyond
@@ -27,7 +28,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def arguments(store: Path) -> dict[str, str]:
     uri, artifacts = f"sqlite:///{store}/mlflow.db", str(store / "artifacts")
-    return {"uri": uri, "study": "tests", "name": "a run", "artifacts": artifacts}
+    return {"uri": uri, "study": "tests", "name": "a run", "artifacts": artifacts, "journals": str(store / "journal")}
 
 
 def test_everything_is_recorded(arguments: dict[str, str], tmp_path: Path):
@@ -41,13 +42,14 @@ def test_everything_is_recorded(arguments: dict[str, str], tmp_path: Path):
         opened.text("a: 1\n", "config.yaml")
         opened.dataset("Demo", "abc123", "data/demo", "training", {"images": 5})
     client = MlflowClient(arguments["uri"])
+    assert opened.id
     record = client.get_run(opened.id)
     assert record.info.status == "FINISHED"
     assert record.info.run_name == "a run"
     assert record.data.params == {"head.scale": "null", "head.margin": "0.5", "note": "x" * 5000 + "|`<\n"}
     assert record.data.tags["device"] == "CPU"
     assert [(m.step, m.value) for m in client.get_metric_history(opened.id, "loss")] == [(1, 2.5), (2, 1.5)]
-    files = Path(arguments["artifacts"]) / opened.id / "artifacts"
+    files = Path(arguments["artifacts"]) / str(opened.id) / "artifacts"
     assert (files / "plots/plot.png").read_bytes() == b"picture"
     assert (files / "config.yaml").read_text() == "a: 1\n"
     (used,) = record.inputs.dataset_inputs
@@ -67,17 +69,28 @@ def test_an_exception_marks_the_run_failed_with_the_reason(arguments: dict[str, 
         assert record.data.tags["failure"] == reason
 
 
-def test_a_file_that_does_not_fit_leaves_no_part_of_it(arguments: dict[str, str], tmp_path: Path):
+def test_a_file_that_does_not_fit_is_kept_and_stored_later(
+    arguments: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture
+):
     (tmp_path / "big.h5").write_bytes(bytes(3_000_000))
-    failure = pytest.raises(GlrError, match=r"big\.h5 could not be stored .*: File too large")
-    with run(**arguments) as opened, no_file_beyond(2_000_000), failure:
-        opened.file(tmp_path / "big.h5", "weights")
-    assert list((Path(arguments["artifacts"]) / opened.id).rglob("*.h5")) == []
+    with no_file_beyond(2_000_000), run(**arguments, patience=1) as opened:
+        opened.file(tmp_path / "big.h5", "weights")  # linked, not written: there is room for that
+        opened.metrics({"loss": 0.5}, 1)
+    said = capsys.readouterr().err
+    assert f"1 records of run a run wait in {arguments['journals']}" in said
+    assert "(File too large)" in said
+    stored = Path(arguments["artifacts"]) / str(opened.id)
+    assert list(stored.rglob("*.h5")) == []
+    record = MlflowClient(arguments["uri"]).get_run(opened.id)
+    assert (record.info.status, record.data.metrics) == ("FINISHED", {"loss": 0.5})
+    assert send_left_behind(Path(arguments["journals"]), arguments["uri"]) == (1, [])
+    assert [file.stat().st_size for file in stored.rglob("*.h5")] == [3_000_000]
+    assert list(Path(arguments["journals"]).iterdir()) == []
 
 
 def test_a_job_of_a_sweep_is_the_childs_run(arguments: dict[str, str], monkeypatch: pytest.MonkeyPatch):
     with run(**arguments) as parent:
-        monkeypatch.setenv(PARENT_VARIABLE, parent.id)
+        monkeypatch.setenv(PARENT_VARIABLE, parent.wait())
         with run(**arguments) as child:
             pass
     record = MlflowClient(arguments["uri"]).get_run(child.id)

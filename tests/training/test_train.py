@@ -120,7 +120,7 @@ def test_a_sweep_is_a_parent_with_a_child_per_job_and_a_failure_stops_none(train
     folder, _ = trained
     done = glr(*SMALL, "train.batch_size=500,12", "study=two", "-m", cwd=folder)
     assert done.returncode == 1
-    assert "error: train.batch_size=500, but data/folder has only 72 train images" in done.stderr
+    assert "error: train.batch_size=500, but data/folder has only 72 train images" in done.stdout
     assert done.stderr.splitlines()[-1].startswith("error: 1 of 2 jobs failed: ")
     assert "train.batch_size=500" in done.stderr.splitlines()[-1]
     assert "job 2 of 2: " in done.stdout

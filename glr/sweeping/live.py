@@ -1,0 +1,99 @@
+"""A sweep as a live table on a terminal."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from glr.sweeping import words
+from glr.sweeping.job import UNFINISHED, UNSUCCESSFUL, Job, State
+from glr.sweeping.lines import Follower, stopping
+
+_TICKS = 4  # between two pictures
+_STYLES = {State.RUNNING: "bold", State.FINISHED: "green", State.FAILED: "red", State.OVERDUE: "red"}
+_STYLES |= {State.SKIPPED: "dim", State.LEFT: "dim red", State.RETRYING: "yellow", State.WAITING: "dim"}
+# Where the terminal is too low for all jobs, the first of these stand in the table.
+_URGENCY = [State.RUNNING, State.RETRYING, State.STOPPED, State.FAILED, State.OVERDUE, State.WAITING]
+
+
+class LiveTable:
+    """Shows every job in a table that changes; to be used in a `with`.
+
+    Args:
+        jobs: of the sweep.
+        places: how many run at a time.
+        follow: also print what the jobs print, above the table.
+        console: where; None: the terminal.
+    """
+
+    def __init__(self, jobs: Sequence[Job], places: int, follow: bool, console: Console | None = None):
+        self._jobs, self._places = jobs, places
+        self._console = console or Console()
+        self._followers = {job.number: Follower(job) for job in jobs} if follow else {}
+        # Without its thread: the jobs' processes are forked from this one.
+        self._live = Live(console=self._console, auto_refresh=False, transient=True)
+        self._ticks = 0
+
+    def __enter__(self):
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def changed(self, job: Job) -> None:
+        """Draw the table again."""
+        self._follow(job, ended=job.state != State.RUNNING)
+        self._draw()
+
+    def tick(self) -> None:
+        """Draw the table again, from time to time."""
+        for job in self._jobs:
+            if job.state == State.RUNNING:
+                self._follow(job, ended=False)
+        self._ticks += 1
+        if self._ticks % _TICKS == 1:
+            self._draw()
+
+    def stopping(self, running: int) -> None:
+        """Say what is waited for."""
+        self._say(stopping(running))
+
+    def table(self, rows: int) -> Table:
+        """The table, of so many jobs at most."""
+        by_urgency = sorted(self._jobs, key=lambda job: _URGENCY.index(job.state) if job.state in _URGENCY else 9)
+        shown = sorted(by_urgency[:rows], key=lambda job: job.number)
+        table = Table(box=None, caption=self._caption(), caption_justify="left", pad_edge=False, expand=False)
+        table.add_column("job", justify="right", no_wrap=True)
+        table.add_column("settings", no_wrap=True, overflow="ellipsis")
+        table.add_column("state", no_wrap=True)
+        for name in ("epoch", "score", "ETA"):
+            table.add_column(name, justify="right", no_wrap=True)
+        for job in shown:
+            left = job.seconds_left if job.state == State.RUNNING else None
+            texts = [str(job.number), job.shown, words.state(job), words.epoch(job), words.score(job)]
+            texts.append("" if left is None else words.duration(left))
+            table.add_row(*map(Text, texts), style=_STYLES.get(job.state, ""))
+        return table
+
+    def _caption(self) -> Text:
+        counts = {"running": 0, "to come": 0, "finished": 0, "failed": 0}
+        for job in self._jobs:
+            unfinished = "running" if job.state == State.RUNNING else "to come"
+            failed = "failed" if job.state in UNSUCCESSFUL else "finished"
+            counts[unfinished if job.state in UNFINISHED else failed] += 1
+        left = words.seconds_left(self._jobs, self._places)
+        parts = [f"{count} {name}" for name, count in counts.items() if count]
+        return Text(", ".join(parts) + ("" if left is None else f"; {words.duration(left)} to go"))
+
+    def _draw(self) -> None:
+        self._live.update(self.table(max(1, self._console.height - 4)), refresh=True)
+
+    def _follow(self, job: Job, ended: bool) -> None:
+        for line in self._followers[job.number].lines(ended) if self._followers else []:
+            self._say(line)
+
+    def _say(self, line: str) -> None:
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)

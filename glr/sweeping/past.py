@@ -1,0 +1,41 @@
+"""What earlier runs make unnecessary: jobs that have finished are skipped, those that failed by the user's wish."""
+
+from collections.abc import Iterable, Sequence
+
+from glr.sweeping.job import Job, State
+
+
+def skip(jobs: Sequence[Job], uri: str, rerun: str) -> None:
+    """Settle the jobs that need not run; the others stay WAITING.
+
+    Args:
+        jobs: with their keys and studies.
+        uri: of the MLflow store.
+        rerun: which of the jobs that have ended run again: `failed` those that failed, `all`, or `none`.
+    """
+    first: dict[str, Job] = {}
+    for job in jobs:
+        if job.key is not None and (same := first.setdefault(job.key, job)) is not job:
+            job.state, job.reason = State.SKIPPED, f"the same as job {same.number}"
+    if rerun == "all":
+        return
+    newest = _newest(uri, {job.study for job in jobs if job.study is not None})
+    for job in jobs:
+        run = newest.get(job.key or "")
+        if run is None or job.state != State.WAITING:
+            continue
+        if run.status == "FINISHED":
+            job.state, job.score = State.SKIPPED, run.metrics.get("public_score")
+        elif run.status == "FAILED" and rerun == "none":
+            job.state, job.reason = State.LEFT, run.tags.get("failure")
+
+
+def _newest(uri: str, studies: Iterable[str]):
+    """The newest train run of each key."""
+    from glr.tracking.history import runs_of
+    from glr.tracking.store import connect
+
+    client = connect(uri)
+    there = [study for study in studies if client.get_experiment_by_name(study) is not None]
+    found = runs_of(client, there, "tags.kind = 'train' and tags.key != ''") if there else []
+    return {run.tags["key"]: run for run in found}

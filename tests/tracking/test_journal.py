@@ -1,0 +1,85 @@
+"""A journal holds what was appended, whatever cuts it off; and belongs to one process."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from glr.errors import GlrError
+from glr.tracking.journal import BusyError, Journal, left_behind
+from tests.conftest import ROOT, no_file_beyond
+
+
+def entry(number: int) -> dict:
+    return {"kind": "metrics", "values": {"loss": number + 0.1}, "step": number}
+
+
+def test_what_was_appended_is_there_again(tmp_path: Path):
+    journal = Journal(tmp_path, "a")
+    for number in range(3):
+        journal.append(entry(number))
+    journal.close()
+    again = Journal(tmp_path, "a")
+    assert again.entries == [entry(number) for number in range(3)]
+    assert not again.ended
+    again.append({"kind": "end", "status": "FINISHED"})
+    assert again.ended
+
+
+@pytest.mark.parametrize("tail", [b"{", b'{"kind": "metr', b'{"kind": "end"}', b"\x00" * 50, b"\xff\n"])
+def test_a_last_line_that_was_cut_off_is_dropped(tmp_path: Path, tail: bytes):
+    journal = Journal(tmp_path, "a")
+    journal.append(entry(0))
+    journal.close()
+    whole = journal.path.read_bytes()
+    journal.path.write_bytes(whole + tail)
+    again = Journal(tmp_path, "a")
+    assert again.entries == [entry(0)]
+    again.append(entry(1))
+    assert again.path.read_bytes().startswith(whole)
+    again.close()
+    assert Journal(tmp_path, "a").entries == [entry(0), entry(1)]
+
+
+def test_a_full_disk_leaves_no_part_of_a_record(tmp_path: Path):
+    journal = Journal(tmp_path, "a")
+    journal.append(entry(0))
+    with no_file_beyond(journal.path.stat().st_size + 10), pytest.raises(GlrError, match=r"a\.jsonl: .*; make room"):
+        journal.append(entry(1))
+    journal.append(entry(2))
+    journal.close()
+    assert Journal(tmp_path, "a").entries == [entry(0), entry(2)]
+
+
+def test_one_process_holds_it(tmp_path: Path):
+    journal = Journal(tmp_path, "a")
+    with pytest.raises(BusyError, match=r"a\.jsonl is in use by another process"):
+        Journal(tmp_path, "a", wait=0.2)
+    assert list(left_behind(tmp_path)) == []
+    journal.close()
+    for found in left_behind(tmp_path):
+        assert found.name == "a"
+        found.close()
+    code = (
+        "import os, signal, sys; from pathlib import Path; from glr.tracking.journal import Journal; "
+        "Journal(Path(sys.argv[1]), 'b').append({'kind': 'open'}); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, check=False)
+    assert {found.name: len(found.entries) for found in left_behind(tmp_path)} == {"a": 0, "b": 1}
+
+
+def test_files_wait_as_they_were(tmp_path: Path):
+    (tmp_path / "plot.png").write_bytes(b"first")
+    journal = Journal(tmp_path / "journal", "a")
+    places = [journal.keep(tmp_path / "plot.png", "plot.png")]
+    journal.append({"kind": "file"})
+    (tmp_path / "plot.png").unlink()
+    (tmp_path / "plot.png").write_bytes(b"second")
+    places += [journal.keep(tmp_path / "plot.png", "plot.png"), journal.keep(b"a: 1\n", "config.yaml")]
+    assert [journal.kept(place).read_bytes() for place in places] == [b"first", b"second", b"a: 1\n"]
+    assert [journal.kept(place).name for place in places] == ["plot.png", "plot.png", "config.yaml"]
+    with no_file_beyond(2), pytest.raises(GlrError, match=r"config\.yaml: File too large; make room"):
+        journal.keep(b"a: 1\n", "config.yaml")
+    journal.remove()
+    assert list((tmp_path / "journal").iterdir()) == []

@@ -1,0 +1,49 @@
+"""Nothing secret is recorded, and nothing else is hidden."""
+
+import pytest
+
+from glr.tracking.secrets import redacted, without_secrets
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("tracking.uri=http://ann:pa55@host:5000/x", "tracking.uri=http://***@host:5000/x"),
+        ("postgresql+psycopg2://ann:p%40ss@db/mlflow failed", "postgresql+psycopg2://***@db/mlflow failed"),
+        ("https://ghp_abc123@github.com/a/b", "https://***@github.com/a/b"),
+        ("python -m glr.train +api_token=abc --x", "python -m glr.train +api_token=*** --x"),
+        ("http://host/?access_key=abc&page=2", "http://host/?access_key=***&page=2"),
+        ("{password: abc, user: ann}", "{password: ***, user: ann}"),
+        ("Authorization: Bearer eyJhbGciOi.abc", "Authorization: Bearer ***"),
+        ("HF_TOKEN=abc", "HF_TOKEN=***"),
+    ],
+)
+def test_secrets_are_hidden(text: str, expected: str):
+    assert redacted(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "python -m glr.train backbone=densenet201 head=adacos_semi -m",
+        "sqlite:///mlruns/mlflow.db and gs://bucket/a@b and http://localhost:5000",
+        "evaluate.keep_descriptors=true seed=3 data.source.path=/photos",
+        "mail ann@example.org; 3@4 recall@1",
+        "secret: null",
+    ],
+)
+def test_all_else_stays(text: str):
+    assert redacted(text) == text
+
+
+def test_settings_by_their_names_and_by_what_they_hold():
+    settings = {
+        "tracking": {"uri": "http://ann:pa55@host", "token": "abc", "retries": 3},
+        "data": {"api_key": None, "keys": ["a", "https://u:p@h"], "credentials": "/home/ann/key.json"},
+        "monkey": "banana",
+    }
+    assert without_secrets(settings) == {
+        "tracking": {"uri": "http://***@host", "token": "***", "retries": 3},
+        "data": {"api_key": None, "keys": ["a", "https://***@h"], "credentials": "***"},
+        "monkey": "banana",
+    }
