@@ -94,17 +94,17 @@ class Run(Recorder):
         opening, writer = self._journal.entries[0], self._sender.sending.writer
         return opening["uri"] if writer is None else pages(opening["uri"], writer.experiment_id)
 
-    def wait(self) -> str:
+    def wait(self, seconds: float = 60.0) -> str:
         """Wait until MLflow knows the run: its id.
 
         Raises:
             GlrError: the store does not answer.
         """
-        deadline = time.monotonic() + self._sender.patience
+        deadline = time.monotonic() + seconds
         while self.id is None and time.monotonic() < deadline:
             time.sleep(0.02)
         if self.id is None:
-            raise GlrError(f"tracking.uri: the run could not be created ({self._sender.sending.trouble})")
+            raise GlrError(f"tracking.uri: no run could be created in {seconds:.0f} s ({self._sender.sending.trouble})")
         return self.id
 
     def metrics_so_far(self) -> list[Entry]:

@@ -3,6 +3,7 @@
 import fcntl
 import logging
 import os
+import re
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from glr.errors import GlrError
+from glr.tracking.secrets import redacted
 
 _SQLITE = "sqlite:///"
 
@@ -24,9 +26,10 @@ def connect(uri: str) -> MlflowClient:
     Raises:
         GlrError: it cannot be opened or reached.
     """
-    for name in ("alembic", "mlflow.store.db.utils"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    for name in ("alembic", "mlflow.store.db.utils", "urllib3.connectionpool"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # a wrong address is to fail in seconds
     try:
         with _alone(uri):
@@ -34,7 +37,10 @@ def connect(uri: str) -> MlflowClient:
             client.search_experiments(max_results=1)
     except (MlflowException, SQLAlchemyError, OSError) as error:
         reason = str(getattr(error, "orig", None) or error).splitlines()[0]
-        raise GlrError(f"tracking.uri={uri}: the MLflow store cannot be opened ({reason})") from error
+        if refused := re.search(r"\[Errno -?\d+\] ([\w ]+)", reason):
+            reason = refused[1]  # out of urllib3's many words
+        sentence = redacted(f"tracking.uri={uri}: the MLflow store cannot be opened ({reason})")
+        raise GlrError(sentence) from error
     return client
 
 

@@ -56,6 +56,7 @@ class Checkpoints:
         self._steps = min(counts, default=None)
         self._saved_at = time.monotonic()  # a clock that never jumps
         self._saved: tuple[int, int] | None = None  # steps and evaluated epochs of the last one
+        self._failed = False
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._writing: Future[None] | None = None
         self.seconds = 0.0  # that training has waited for checkpoints
@@ -96,12 +97,14 @@ class Checkpoints:
     def save(self, state: State, variables: Sequence[keras.Variable]) -> None:
         """Write a checkpoint, unless this very state has one; training goes on as soon as the values are copied."""
         started = time.monotonic()
-        if self.wait() and self._saved == (state.step, state.evaluated):
+        self.wait()
+        if self._saved == (state.step, state.evaluated) and not self._failed:
             return
         values = [np.array(variable.value.read_value()) for variable in variables]
         content = json.dumps(state.as_json()).encode()
         best = None if state.best is None else state.best.step
         self._saved, self._saved_at = (state.step, state.evaluated), time.monotonic()
+        self._failed = False
         self._writing = self._writer.submit(self._write, state.step, content, values, best)
         self.seconds += time.monotonic() - started
 
@@ -115,6 +118,7 @@ class Checkpoints:
             there = self._there()
             last = f"the last one is of step {there[-1]:,}" if there else "there is none yet"
             print(f"a checkpoint could not be written: {error} ({last})", file=sys.stderr)
+            self._failed = True
             return False
         finally:
             self._writing = None

@@ -73,10 +73,11 @@ def claimed(config: DictConfig, digest: str, name: str, *, alone: bool, journal:
             )
         elif note is None and alone:
             _refuse_changes(config, name, root, key)
+        continues = note is not None
         if note is None:
             note = {"study": config.study, "name": name, "journal": journal, "digest": digest}
             _write(folder, note | {"settings": settings_of(config), "time": time.time(), "abandoned": False})
-        yield Claim(key, folder, note["journal"], note["journal"] != journal)
+        yield Claim(key, folder, note["journal"], continues)
 
 
 def _refuse_changes(config: DictConfig, name: str, root: str, key: str) -> None:

@@ -27,9 +27,24 @@ def test_the_batches_are_the_pipelines(small_data: PreparedData):
     fed = list(Feed(made(small_data.path), strategy, 2, 9))
     expected = list(made(small_data.path).batches(2, 9))
     assert len(fed) == len(expected) == 7
-    for batch, wanted in zip(fed, expected, strict=True):
+    for (batch, steps), wanted in zip(fed, expected, strict=True):
+        assert steps == 1
         for values, array in zip(batch, wanted, strict=True):
             np.testing.assert_array_equal(values.numpy(), array)
+
+
+def test_stacks_of_batches_end_with_their_epoch(small_data: PreparedData):
+    strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
+    fed = list(Feed(made(small_data.path), strategy, 1, 16, steps_per_call=4))
+    assert [steps for _, steps in fed] == [4, 1, 4, 2, 4]  # an epoch has 6
+    expected = list(made(small_data.path).batches(1, 16))
+    first = 0
+    for stacks, steps in fed:
+        assert {len(stack) for stack in stacks} == {4}
+        for number, batch in enumerate(expected[first : first + steps]):
+            for stack, array in zip(stacks, batch, strict=True):
+                np.testing.assert_array_equal(stack[number].numpy(), array)
+        first += steps
 
 
 PROGRAM = """
@@ -41,7 +56,7 @@ from glr.training.feed import Feed
 from tests.training.test_feed import made
 replicas = strategy.cpu(3)
 whole = list(made(sys.argv[1]).batches(1, 8))
-for batch, wanted in zip(Feed(made(sys.argv[1]), replicas, 1, 8), whole, strict=True):
+for (batch, _), wanted in zip(Feed(made(sys.argv[1]), replicas, 1, 8), whole, strict=True):
     for values, array in zip(batch, wanted, strict=True):
         parts = replicas.experimental_local_results(values)
         assert len(parts) == 3

@@ -1,0 +1,150 @@
+"""A real MLflow server that is down, slow or restarted costs whoever records neither time nor records."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+
+from glr.errors import GlrError
+from glr.tracking.run import run
+from glr.tracking.sender import send_left_behind
+from tests.conftest import ROOT, here
+from tests.processes.mlflow_server import MlflowServer, SlowProxy
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
+    started = MlflowServer(tmp_path_factory.mktemp("server"))
+    started.start()
+    yield started
+    started.kill()
+
+
+def history(uri: str, run_id: str | None, name: str) -> list[tuple[int, float]]:
+    assert run_id
+    return [(metric.step, metric.value) for metric in MlflowClient(uri).get_metric_history(run_id, name)]
+
+
+def options(folder: Path, **more: Any) -> dict[str, Any]:
+    return {"study": "tests", "name": "a run", "artifacts": None, "journals": str(folder / "journal")} | more
+
+
+@pytest.mark.slow
+def test_a_server_that_is_killed_and_started_again(server: MlflowServer, tmp_path: Path):
+    slowest = 0.0
+    (tmp_path / "plot.png").write_bytes(b"picture")
+    with run(server.uri, **options(tmp_path)) as opened:
+        opened.wait()
+        for step in range(60):
+            if step == 10:
+                server.kill()
+            if step == 30:
+                opened.file(tmp_path / "plot.png", "plots")
+            if step == 50:
+                server.start()
+            started = time.monotonic()
+            opened.metrics({"loss": step / 7, "accuracy": 1.0}, step)
+            slowest = max(slowest, time.monotonic() - started)
+            time.sleep(0.05)
+    assert slowest < 0.5  # a local write; a request to a dead server alone takes MLflow seconds
+    assert history(server.uri, opened.id, "loss") == [(step, step / 7) for step in range(60)]
+    client = MlflowClient(server.uri)
+    assert opened.id
+    assert client.get_run(opened.id).info.status == "FINISHED"
+    assert [file.path for file in client.list_artifacts(opened.id, "plots")] == ["plots/plot.png"]
+    assert list((tmp_path / "journal").iterdir()) == []
+
+
+@pytest.mark.slow
+def test_a_server_that_answers_slowly(server: MlflowServer, tmp_path: Path):
+    with run(SlowProxy(server.port, 0.3).uri, **options(tmp_path)) as opened:
+        opened.wait()
+        started = time.monotonic()
+        for step in range(200):
+            opened.metrics({"loss": float(step)}, step)
+        recording = time.monotonic() - started
+    assert recording < 200 * 0.3 / 10  # one request each would take a minute
+    assert history(server.uri, opened.id, "loss") == [(step, float(step)) for step in range(200)]
+
+
+@pytest.mark.slow
+def test_what_a_dead_server_did_not_get_is_sent_at_the_next_chance(
+    server: MlflowServer, tmp_path: Path, capsys: pytest.CaptureFixture
+):
+    with run(server.uri, **options(tmp_path, name="first", patience=1)) as first:
+        first.wait()
+        server.kill()
+        first.metrics({"loss": 0.5}, 1)
+    said = capsys.readouterr().err
+    assert re.search(rf"\b[23] records of run first wait in {tmp_path}/journal/", said)
+    assert f"send them with: python -m glr.record journal={tmp_path}/journal" in said
+    with pytest.raises(GlrError, match="the MLflow store cannot be opened"):
+        run(server.uri, **options(tmp_path)).__enter__()  # a new run says at once that nobody is there
+    answer = here("record", f"journal={tmp_path}/journal", f"tracking.uri={server.uri}", cwd=tmp_path)
+    assert "the MLflow store cannot be opened" in answer
+    server.start()
+    with run(server.uri, **options(tmp_path, name="second")) as second:
+        deadline = time.monotonic() + 30
+        while history(server.uri, first.id, "loss") != [(1, 0.5)] and time.monotonic() < deadline:
+            second.metrics({"loss": 1.0}, 1)
+            time.sleep(0.1)
+    assert history(server.uri, first.id, "loss") == [(1, 0.5)]
+    assert history(server.uri, second.id, "loss") == [(1, 1.0)]  # however often it was recorded
+
+
+KILLED = """
+import os, signal, sys, time
+from glr.tracking.run import run
+with run(sys.argv[1], "tests", "killed", None, journals=sys.argv[2], journal="fixed") as opened:
+    print(opened.wait(), flush=True)
+    for step in range(int(sys.argv[3])):
+        opened.metrics({"loss": step + 0.5, "seconds": time.time()}, step)
+    if sys.argv[4] == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_run_is_marked_and_goes_on_as_one(server: MlflowServer, tmp_path: Path):
+    def go(steps: int, end: str) -> str:
+        line = [sys.executable, "-c", KILLED, server.uri, str(tmp_path / "journal"), str(steps), end]
+        done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False, env=os.environ)
+        assert done.returncode == (-signal.SIGKILL if end == "die" else 0), done.stderr
+        return done.stdout.strip()
+
+    client = MlflowClient(server.uri)
+    first = go(3, "die")
+    assert client.get_run(first).info.status == "RUNNING"
+    answer = here("record", f"journal={tmp_path}/journal", f"tracking.uri={server.uri}", cwd=tmp_path)
+    assert answer == f"1 journals of {tmp_path}/journal sent to {server.uri}\n"
+    record = client.get_run(first)
+    assert (record.info.status, record.data.tags["failure"]) == ("KILLED", "the process was killed")
+    assert list((tmp_path / "journal").iterdir()) == []
+    assert go(5, "die") == first  # repeats the first three steps, as after a checkpoint
+    assert go(6, "live") == first
+    record = client.get_run(first)
+    assert record.info.status == "FINISHED"
+    assert "failure" not in record.data.tags
+    for name in ("loss", "seconds"):
+        assert [step for step, _ in history(server.uri, first, name)] == list(range(6))
+
+
+def test_a_refused_record_stops_no_other(tmp_path: Path, capsys: pytest.CaptureFixture):
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    with run(uri, **options(tmp_path)) as opened:
+        opened.metrics({"recall@1": 0.5}, 1)  # MLflow takes no @
+        opened.params({"seed": 0})
+    assert 'MLflow refused a record: Invalid value "recall@1"' in capsys.readouterr().err
+    assert opened.id
+    record = MlflowClient(uri).get_run(opened.id)
+    assert (record.info.status, record.data.params) == ("FINISHED", {"seed": "0"})
+    assert [path.suffix for path in (tmp_path / "journal").iterdir() if path.is_file()] == [".refused"]
+    assert send_left_behind(tmp_path / "journal", uri) == (0, [])
