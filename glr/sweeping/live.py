@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -65,7 +65,7 @@ class LiveTable:
         """The table, of so many jobs at most."""
         by_urgency = sorted(self._jobs, key=lambda job: _URGENCY.index(job.state) if job.state in _URGENCY else 9)
         shown = sorted(by_urgency[:rows], key=lambda job: job.number)
-        table = Table(box=None, caption=self._caption(), caption_justify="left", pad_edge=False, expand=False)
+        table = Table(box=None, pad_edge=False)
         table.add_column("job", justify="right", no_wrap=True)
         table.add_column("settings", no_wrap=True, overflow="ellipsis")
         table.add_column("state", no_wrap=True)
@@ -78,7 +78,8 @@ class LiveTable:
             table.add_row(*map(Text, texts), style=_STYLES.get(job.state, ""))
         return table
 
-    def _caption(self) -> Text:
+    def totals(self) -> Text:
+        """How many jobs stand where, and how long the sweep still takes."""
         counts = {"running": 0, "to come": 0, "finished": 0, "failed": 0}
         for job in self._jobs:
             unfinished = "running" if job.state == State.RUNNING else "to come"
@@ -89,7 +90,8 @@ class LiveTable:
         return Text(", ".join(parts) + ("" if left is None else f"; {words.duration(left)} to go"))
 
     def _draw(self) -> None:
-        self._live.update(self.table(max(1, self._console.height - 4)), refresh=True)
+        rows = max(1, self._console.height - 4)
+        self._live.update(Group(self.table(rows), self.totals()), refresh=True)
 
     def _follow(self, job: Job, ended: bool) -> None:
         for line in self._followers[job.number].lines(ended) if self._followers else []:

@@ -1,0 +1,69 @@
+"""Jobs that are small scripts, and a view that remembers."""
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from glr.sweeping.job import Job, State
+
+WORKER = Path(__file__).with_name("worker.py")
+
+
+class Recorder:
+    """A view that keeps every change, and does something at each tick."""
+
+    def __init__(self, act: Callable[[], None] = lambda: None):
+        self.changes: list[tuple[int, State]] = []
+        self.most = 0
+        self.told: list[int] = []
+        self._act = act
+        self._running: set[int] = set()
+
+    def changed(self, job: Job) -> None:
+        self.changes.append((job.number, job.state))
+        (self._running.add if job.state == State.RUNNING else self._running.discard)(job.number)
+        self.most = max(self.most, len(self._running))
+
+    def tick(self) -> None:
+        self._act()
+
+    def stopping(self, running: int) -> None:
+        self.told.append(running)
+
+
+def command(job: Job) -> list[str]:
+    return [sys.executable, "-I", "-S", str(WORKER), job.shown, str(job.folder)]
+
+
+def starts(job: Job) -> list[float]:
+    """When the job's processes began, on the clock of time.monotonic()."""
+    return [float(line) for line in (job.folder / "starts").read_text().splitlines()]
+
+
+def runs(pid: int) -> bool:
+    """Whether a process is there and is no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def until(condition: Callable[[], object], seconds: float = 30) -> None:
+    """Wait for a condition."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def jobs(tmp_path: Path) -> Callable[..., list[Job]]:
+    """Jobs that behave as they are called."""
+
+    def make(*behaviours: str) -> list[Job]:
+        return [Job(n, [], name, tmp_path / str(n)) for n, name in enumerate(behaviours, start=1)]
+
+    return make
