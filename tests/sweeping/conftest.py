@@ -1,5 +1,6 @@
 """Jobs that are small scripts, and a view that remembers."""
 
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from glr.sweeping.job import Job, State
+from glr.tracking.store import connect
 
 WORKER = Path(__file__).with_name("worker.py")
 
@@ -57,6 +59,21 @@ def until(condition: Callable[[], object], seconds: float = 30) -> None:
     while not condition():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.02)
+
+
+@pytest.fixture(scope="session")
+def new_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty MLflow store: to make one takes seconds."""
+    file = tmp_path_factory.mktemp("store") / "mlflow.db"
+    connect(f"sqlite:///{file}")
+    return file
+
+
+@pytest.fixture
+def store(tmp_path: Path, new_store: Path) -> Path:
+    """An empty store of the test's own, where train's settings expect it."""
+    (tmp_path / "mlruns").mkdir()
+    return Path(shutil.copy(new_store, tmp_path / "mlruns/mlflow.db"))
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """A command with the settings of `train` whose jobs do as their `name` says: `python -m fake name=finish,raise -m`.
 
-In the place of a run in MLflow, a job leaves ended/<key>.<start>.json with the status that its run would end with.
+A job leaves started/<time>, which holds its process's id, and, in the place of a run in MLflow, ended/<time>.json: its
+command line, and the status that its run would have.
 """
 
 import json
@@ -10,23 +11,19 @@ import sys
 import time
 from pathlib import Path
 
-from glr.config.command import command
-from glr.config.identity import key_of
-from glr.errors import DivergedError
 
+def job(line: list[str]) -> None:
+    """Behave; Hydra is not needed for that."""
+    name = next((text.removeprefix("name=") for text in line if text.startswith("name=")), "finish")
+    now = time.monotonic_ns()
 
-@command("train")
-def main(config):
-    """Behave."""
-    key, behaviour = key_of(config), (config.name or "finish").split("-")[0]
-    score = config.train.epochs / 100 if behaviour == "finish" else None
-    started = time.monotonic_ns()
+    def report(**values):
+        Path(os.environ["GLR_PROGRESS"]).write_text(json.dumps(values))
 
     def end(status, **values):
-        file = Path("ended") / f"{key}.{started}.json"
-        file.parent.mkdir(exist_ok=True)
-        record = {"key": key, "study": config.study, "status": status, "score": score, "line": sys.argv[1:]}
-        file.write_text(json.dumps(record | values))
+        Path("ended").mkdir(exist_ok=True)
+        (part := Path("ended") / f"{now}.part").write_text(json.dumps({"line": line, "status": status} | values))
+        part.rename(part.with_suffix(".json"))
 
     def leave(*_):
         end("KILLED")
@@ -34,25 +31,31 @@ def main(config):
 
     signal.signal(signal.SIGTERM, leave)
     Path("started").mkdir(exist_ok=True)
-    (Path("started") / f"{key}.{started}").write_text(str(os.getpid()))
-    print(f"doing {behaviour}")
-    if behaviour == "raise":
+    (Path("started") / str(now)).write_text(str(os.getpid()))
+    print("this is", name)
+    healed = "HEALED" in os.environ
+    if name == "raise":
         end("FAILED", failure="ValueError: no such luck")
         raise ValueError("no such luck")
-    if behaviour == "diverge":
-        Path(os.environ["GLR_PROGRESS"]).write_text(json.dumps({"failure": "the loss is nan in epoch 1"}))
+    if name == "diverge":
+        report(failure="the loss is nan in epoch 1")
         end("FAILED", failure="the loss is nan in epoch 1")
-        raise DivergedError("the loss is nan in epoch 1")
-    if behaviour == "die" and "KIND" not in os.environ:
+        sys.exit("error: the loss is nan in epoch 1")
+    if name == "die" and not healed:
         os.kill(os.getpid(), signal.SIGKILL)
-    if behaviour == "hang" and "KIND" not in os.environ:
-        time.sleep(60)
     if len(list(Path("started").iterdir())) >= int(os.environ.get("HOLD", "999")):
         Path("held").touch()
+        name = "hang"
+    if name == "hang" and not healed:
         time.sleep(60)
-    Path(os.environ["GLR_PROGRESS"]).write_text(json.dumps({"epoch": 1, "epochs": 1, "score": score}))
-    end("FINISHED")
+    report(epoch=7, epochs=7, score=0.07)
+    end("FINISHED", score=0.07)
 
 
 if __name__ == "__main__":
-    main()
+    if "hydra.mode=RUN" in sys.argv:
+        job(sys.argv[1:])
+    else:
+        from glr.config.command import command
+
+        command("train")(print)()  # each job is a process of its own

@@ -40,7 +40,7 @@ match behaviour:
         os.kill(os.getpid(), signal.SIGKILL)
     case "die once":
         if len((folder / "starts").read_text().splitlines()) == 1:
-            print("half a li", end="")
+            print("half a li", end="", flush=True)
             os.kill(os.getpid(), signal.SIGKILL)
         report(epoch=2, epochs=2, score=0.75)
     case "crash":
