@@ -6,14 +6,20 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.utils import JobStatus
 from mlflow import MlflowClient
 
 from glr.config.check import composed
 from glr.config.identity import key_of
+from glr.config.shorthand import CONF
+from glr.errors import GlrError
 from glr.sweeping.job import Job
 from glr.tracking.store import connect, experiment
 from hydra_plugins.glr_subprocess import SubprocessLauncher
@@ -141,3 +147,42 @@ def test_a_job_that_is_run_anew_continues_after_a_kill(monkeypatch: pytest.Monke
     assert launcher._command(job) == [sys.executable, "-m", "glr.train", "seed=1", "resume=never", *end]
     job.starts = 2
     assert launcher._command(job) == [sys.executable, "-m", "glr.train", "seed=1", *end]
+
+
+@contextmanager
+def launcher(folder: Path, monkeypatch: pytest.MonkeyPatch, sweep: str, *hydras: str) -> Iterator[SubprocessLauncher]:
+    """The launcher as Hydra's sweepers see it, of the sweep that these overrides make."""
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", ModuleSpec("fake", None))
+    monkeypatch.setenv("PYTHONPATH", ENVIRONMENT["PYTHONPATH"])
+    monkeypatch.chdir(folder)
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        # MLflow keeps stores open by their address, which is therefore not to be the same in two tests.
+        common = ["hydra.sweep.dir=out", f"tracking.uri=sqlite:///{folder}/mlruns/mlflow.db"]
+        config = compose("train", [*common, *hydras], return_hydra_config=True)
+        config.hydra.overrides.task = [sweep]
+        found = SubprocessLauncher()
+        found.setup(hydra_context=None, task_function=None, config=config)
+        yield found
+
+
+def test_a_failure_in_one_batch_keeps_none_of_the_others_from_running(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    with launcher(folder, monkeypatch, "name=raise,a,b", "hydra.sweeper.max_batch_size=2") as hydras:
+        first = hydras.launch([["name=raise"], ["name=a"]], 0)
+        assert [job.return_value for job in first] == [None, 0.07]
+        with pytest.raises(GlrError, match=r"1 of 3 jobs failed: 1 \(name=raise\)"):
+            hydras.launch([["name=b"]], 2)
+    assert len(list((folder / "started").iterdir())) == 3
+    assert (folder / "out/2/log.txt").read_text() == "this is b\n"
+
+
+def test_a_search_is_told_scores_and_failures(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    sweeper = "hydra.sweeper._target_=hydra_plugins.somebodys.Search"
+    with launcher(folder, monkeypatch, "seed=interval(1,9)", sweeper) as hydras:
+        good, bad = hydras.launch([["name=a"], ["name=diverge"]], 0)
+        assert (good.return_value, good.status) == (0.07, JobStatus.COMPLETED)
+        with pytest.raises(GlrError, match="job 2 failed: the loss is nan in epoch 1"):
+            _ = bad.return_value
+        record(folder)
+        (again,) = hydras.launch([["name=a"]], 2)
+        assert again.return_value == 0.07
+    assert len(list((folder / "started").iterdir())) == 2
