@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -12,6 +12,7 @@ from glr.sweeping.job import UNFINISHED, UNSUCCESSFUL, Job, State
 from glr.sweeping.lines import Follower, stopping
 
 _TICKS = 4  # between two pictures
+_HEADER = ["job", "settings", "state", "epoch", "score", "ETA"]
 _STYLES = {State.RUNNING: "bold", State.FINISHED: "green", State.FAILED: "red", State.OVERDUE: "red"}
 _STYLES |= {State.SKIPPED: "dim", State.LEFT: "dim red", State.RETRYING: "yellow", State.WAITING: "dim"}
 # Where the terminal is too low for all jobs, the first of these stand in the table.
@@ -65,20 +66,20 @@ class LiveTable:
         """The table, of so many jobs at most."""
         by_urgency = sorted(self._jobs, key=lambda job: _URGENCY.index(job.state) if job.state in _URGENCY else 9)
         shown = sorted(by_urgency[:rows], key=lambda job: job.number)
-        table = Table(box=None, caption=self._caption(), caption_justify="left", pad_edge=False, expand=False)
-        table.add_column("job", justify="right", no_wrap=True)
-        table.add_column("settings", no_wrap=True, overflow="ellipsis")
-        table.add_column("state", no_wrap=True)
-        for name in ("epoch", "score", "ETA"):
-            table.add_column(name, justify="right", no_wrap=True)
-        for job in shown:
-            left = job.seconds_left if job.state == State.RUNNING else None
-            texts = [str(job.number), job.shown, words.state(job), words.epoch(job), words.score(job)]
-            texts.append("" if left is None else words.duration(left))
-            table.add_row(*map(Text, texts), style=_STYLES.get(job.state, ""))
+        texts = [_HEADER, *map(_row, shown)]
+        widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+        # What is left of the line for the settings, which rich would take from all columns alike.
+        room = max(10, self._console.width - sum(widths) + widths[1] - 2 * len(widths))
+        table = Table(box=None, pad_edge=False)
+        for name in _HEADER:
+            table.add_column(name, justify="left" if name in ("settings", "state") else "right", no_wrap=True)
+        for job, row in zip(shown, texts[1:], strict=True):
+            row[1] = row[1] if len(row[1]) <= room else f"{row[1][: room - 1]}…"
+            table.add_row(*map(Text, row), style=_STYLES.get(job.state, ""))
         return table
 
-    def _caption(self) -> Text:
+    def totals(self) -> Text:
+        """How many jobs stand where, and how long the sweep still takes."""
         counts = {"running": 0, "to come": 0, "finished": 0, "failed": 0}
         for job in self._jobs:
             unfinished = "running" if job.state == State.RUNNING else "to come"
@@ -89,7 +90,8 @@ class LiveTable:
         return Text(", ".join(parts) + ("" if left is None else f"; {words.duration(left)} to go"))
 
     def _draw(self) -> None:
-        self._live.update(self.table(max(1, self._console.height - 4)), refresh=True)
+        rows = max(1, self._console.height - 4)
+        self._live.update(Group(self.table(rows), self.totals()), refresh=True)
 
     def _follow(self, job: Job, ended: bool) -> None:
         for line in self._followers[job.number].lines(ended) if self._followers else []:
@@ -97,3 +99,9 @@ class LiveTable:
 
     def _say(self, line: str) -> None:
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _row(job: Job) -> list[str]:
+    left = job.seconds_left if job.state == State.RUNNING else None
+    eta = "" if left is None else words.duration(left)
+    return [str(job.number), job.shown, words.state(job), words.epoch(job), words.score(job), eta]

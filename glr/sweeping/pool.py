@@ -145,7 +145,8 @@ class Pool:
             job.reason = f"exceeded sweep.minutes={self._limits.minutes:g}"
             self._change(job, State.OVERDUE)
         elif ended == Fate.FAILED and not (stopping and code == 130):
-            job.reason = failure or last_words(job.log) or described(code)
+            said = last_words(job.log)
+            job.reason = failure or (said if said and code == 1 else f"{described(code)}{f': {said}' if said else ''}")
             self._change(job, State.FAILED)
         elif stopping:
             self._change(job, State.STOPPED)

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Sequence
 
+from glr.sweeping.gpus import dealt
 from glr.sweeping.job import Job, State
 from glr.sweeping.lines import Lines
 from glr.sweeping.live import LiveTable
@@ -22,11 +23,12 @@ def run(jobs: Sequence[Job], command: Callable[[Job], Sequence[str]], limits: Li
         The signal that stopped them, or None.
     """
     follow = limits.jobs == 1
+    environment = dealt(limits.jobs).__getitem__
     if sys.stdout.isatty() and total != 1:
         with LiveTable(jobs, limits.jobs, follow) as view:
-            stopped = Pool(jobs, command, limits, view).run()
+            stopped = Pool(jobs, command, limits, view, environment).run()
     else:
-        stopped = Pool(jobs, command, limits, Lines(jobs, total, follow)).run()
+        stopped = Pool(jobs, command, limits, Lines(jobs, total, follow), environment).run()
     scores = {job.key: job.score for job in jobs if job.score is not None}
     for job in jobs:
         if job.state == State.SKIPPED:

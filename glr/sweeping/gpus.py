@@ -1,0 +1,19 @@
+"""NVIDIA's GPUs, dealt out to the jobs that run at the same time."""
+
+import os
+import subprocess
+
+
+def dealt(jobs: int) -> list[dict[str, str]]:
+    """The environment of each of so many jobs at a time: its share of the GPUs; where there are fewer, they share.
+
+    Nothing for a single job, where there are no GPUs, and where the user has chosen: CUDA_VISIBLE_DEVICES.
+    """
+    try:
+        line = ["nvidia-smi", "--query-gpu=uuid", "--format=csv,noheader"]
+        gpus = subprocess.run(line, capture_output=True, text=True, check=True, timeout=60).stdout.split()
+    except (OSError, subprocess.SubprocessError):
+        gpus = []
+    if jobs == 1 or not gpus or "CUDA_VISIBLE_DEVICES" in os.environ:
+        return [{}] * jobs
+    return [{"CUDA_VISIBLE_DEVICES": ",".join(gpus[n % len(gpus) :: jobs])} for n in range(jobs)]

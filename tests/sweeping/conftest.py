@@ -1,0 +1,86 @@
+"""Jobs that are small scripts, and a view that remembers."""
+
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from glr.sweeping.job import Job, State
+from glr.tracking.store import connect
+
+WORKER = Path(__file__).with_name("worker.py")
+
+
+class Recorder:
+    """A view that keeps every change, and does something at each tick."""
+
+    def __init__(self, act: Callable[[], None] = lambda: None):
+        self.changes: list[tuple[int, State]] = []
+        self.most = 0
+        self.told: list[int] = []
+        self._act = act
+        self._running: set[int] = set()
+
+    def changed(self, job: Job) -> None:
+        self.changes.append((job.number, job.state))
+        (self._running.add if job.state == State.RUNNING else self._running.discard)(job.number)
+        self.most = max(self.most, len(self._running))
+
+    def tick(self) -> None:
+        self._act()
+
+    def stopping(self, running: int) -> None:
+        self.told.append(running)
+
+
+def command(job: Job) -> list[str]:
+    return [sys.executable, "-I", "-S", str(WORKER), job.shown, str(job.folder)]
+
+
+def starts(job: Job) -> list[float]:
+    """When the job's processes began, on the clock of time.monotonic()."""
+    return [float(line) for line in (job.folder / "starts").read_text().splitlines()]
+
+
+def runs(pid: int) -> bool:
+    """Whether a process is there and is no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def until(condition: Callable[[], object], seconds: float = 30) -> None:
+    """Wait for a condition."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="session")
+def new_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty MLflow store: to make one takes seconds."""
+    file = tmp_path_factory.mktemp("store") / "mlflow.db"
+    connect(f"sqlite:///{file}")
+    return file
+
+
+@pytest.fixture
+def store(tmp_path: Path, new_store: Path) -> Path:
+    """An empty store of the test's own, where train's settings expect it."""
+    (tmp_path / "mlruns").mkdir()
+    return Path(shutil.copy(new_store, tmp_path / "mlruns/mlflow.db"))
+
+
+@pytest.fixture
+def jobs(tmp_path: Path) -> Callable[..., list[Job]]:
+    """Jobs that behave as they are called."""
+
+    def make(*behaviours: str) -> list[Job]:
+        return [Job(n, [], name, tmp_path / str(n)) for n, name in enumerate(behaviours, start=1)]
+
+    return make
