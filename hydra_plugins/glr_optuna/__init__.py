@@ -14,7 +14,7 @@ from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import II, DictConfig, OmegaConf
 
 from glr.searching.settings import Settings
 
@@ -24,6 +24,7 @@ class OptunaSweeperConfig(Settings):
     """conf: hydra/sweeper=optuna."""
 
     _target_: str = "hydra_plugins.glr_optuna.OptunaSweeper"
+    n_jobs: int = II("sweep.jobs")
 
 
 ConfigStore.instance().store(group="hydra/sweeper", name="optuna", node=OptunaSweeperConfig, provider="glr")
