@@ -118,7 +118,7 @@ def first_of(config: DictConfig) -> DictConfig:
 
 
 def jobs_of(config: DictConfig) -> list[list[str]]:
-    """The overrides of each job of the sweep that Hydra is about to launch; of a search, of some that show its values."""
+    """The overrides of each job of the sweep that Hydra is about to launch; of a search, a few that show all values."""
     overrides = [*config.hydra.overrides.task, f"hydra/sweeper={config.hydra.runtime.choices['hydra/sweeper']}"]
     return list(_jobs(config.hydra.job.config_name, overrides, multirun=True))
 
