@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 from glr import storage
 from glr.config.command import command
 from glr.errors import GlrError
+from glr.searching.trial import Trial
 from glr.tracking.sweep import PARENT_VARIABLE
 from glr.training import progress
 
@@ -50,13 +51,14 @@ def _train(config: DictConfig) -> float:
             journal=claim.journal,
             tags={"key": claim.key},
         ) as opened,
+        Trial(config.sweep.trial) as trial,
     ):
         opened.config(config, choices)
         opened.tags(environment() | {"overrides": " ".join(HydraConfig.get().overrides.task)})
         opened.tags({"init_from_run": source} if source else {})
         opened.dataset(config.data.label, data.digest, config.data.path, "training", {"images": data.images("train")})
         with nullcontext() if weights is None else storage.on_disk(weights) as file:
-            scores = train(config, data, opened, claim.folder, file)
+            scores = train(config, data, opened, claim.folder, trial, file)
     claim.release()
     print(table(scores))
     print(f"\nrun {name} in study {config.study} ({opened.id or 'waiting to be sent'})")

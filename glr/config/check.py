@@ -20,6 +20,8 @@ from glr.config import component
 from glr.config.schema import BOUNDS, RUNTIME_ARGUMENTS
 from glr.config.shorthand import CONF, choices, unknown_choice, written_out
 from glr.errors import GlrError
+from glr.searching import settings as searching
+from glr.searching.space import covering, is_open, parameter
 
 
 def composed(config_name: str, overrides: list[str]) -> tuple[DictConfig, dict[str, str]]:
@@ -116,8 +118,9 @@ def first_of(config: DictConfig) -> DictConfig:
 
 
 def jobs_of(config: DictConfig) -> list[list[str]]:
-    """The overrides of each job of the sweep that Hydra is about to launch."""
-    return list(_jobs(config.hydra.job.config_name, list(config.hydra.overrides.task), multirun=True))
+    """The overrides of each job of the sweep that Hydra is about to launch; of a search, a few that show all values."""
+    overrides = [*config.hydra.overrides.task, f"hydra/sweeper={config.hydra.runtime.choices['hydra/sweeper']}"]
+    return list(_jobs(config.hydra.job.config_name, overrides, multirun=True))
 
 
 def _without_hydra(config: DictConfig) -> DictConfig:
@@ -125,13 +128,16 @@ def _without_hydra(config: DictConfig) -> DictConfig:
 
 
 def _jobs(config_name: str, overrides: list[str], multirun: bool) -> Iterator[list[str]]:
-    """The overrides of each job; one job where this is no sweep."""
+    """The overrides of each job; one job where this is no sweep; of a search, jobs that show all its values."""
     parsed = _parse(overrides)
     swept: dict[str, str] = {}
+    searched, sweeper = "hydra/sweeper=optuna" in overrides, None
     try:
         # A setting may belong to a choice that is swept, so that only a whole job composes.
         hydra = _compose(config_name, [value for override in parsed for value in list(_values(override))[:1]]).hydra
-        swept = dict(hydra.sweeper.params or {}) if "params" in hydra.sweeper else {}
+        sweeper = hydra.sweeper
+        swept = dict(sweeper.params or {}) if "params" in sweeper else {}
+        searched = hydra.runtime.choices["hydra/sweeper"] == "optuna"
         multirun = multirun or hydra.mode == RunMode.MULTIRUN
     except GlrError:
         pass  # the first job has a mistake, which is reported when it is checked
@@ -143,6 +149,19 @@ def _jobs(config_name: str, overrides: list[str], multirun: bool) -> Iterator[li
         return
     named = {override.get_key_element() for override in parsed}
     parsed = _parse([f"{key}={value}" for key, value in swept.items() if key not in named]) + parsed
+    if searched:
+        if sweeper is not None:
+            searching.check(sweeper)
+        given = [override.input_line or "" for override in parsed if not override.is_sweep_override()]
+        space = {override.get_key_element(): parameter(override) for override in parsed if override.is_sweep_override()}
+        if not any(is_open(found) for found in space.values()):
+            raise GlrError("hydra/sweeper=optuna: nothing is searched; give a range, as in KEY=interval(0.1,0.5)")
+        for job in covering(space, [key for key in space if (CONF / key).is_dir()]):
+            yield [*given, *job]
+        return
+    for override in parsed:
+        if override.is_interval_sweep() and sweeper is not None:
+            raise GlrError(f"{override.input_line}: a range is searched, not run through; add hydra/sweeper=optuna")
     values = [list(_values(override)) for override in parsed]
     yield from _product(values)
 
@@ -199,6 +218,8 @@ def _explained(error: Exception, config_name: str) -> GlrError:
 
 def _unknown_setting(key: str, config_name: str) -> GlrError:
     """Name the closest setting of the same section, in the default choices or in any other choice of the group."""
+    if key.startswith("hydra."):
+        return GlrError(f"{key} is not a setting; --cfg hydra lists those of Hydra")
     section, _, name = key.rpartition(".")
     default = compose(config_name)
     node = OmegaConf.select(default, section) if section else default

@@ -117,6 +117,7 @@ class Sweep:
     minutes: float | None = None
     retries: int = MISSING
     backoff: float = MISSING
+    trial: str | None = None
 
 
 @dataclass

@@ -24,7 +24,7 @@ def skip(jobs: Sequence[Job], uri: str, rerun: str) -> None:
         run = newest.get(job.key or "")
         if run is None or job.state != State.WAITING:
             continue
-        if run.status == "FINISHED":
+        if run.status == "FINISHED" and "pruned" not in run.tags:
             job.state, job.score = State.SKIPPED, run.metrics.get("public_score")
         elif run.status == "FAILED" and rerun == "none":
             job.state, job.reason = State.LEFT, run.tags.get("failure")

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from glr.config.identity import flattened
@@ -262,7 +263,8 @@ def recorded(value: Any) -> str:
 def environment() -> dict[str, str]:
     """The code and the machine, as tags: git commit, library versions, Python, platform."""
     tags = {"python": platform.python_version(), "platform": platform.platform()}
-    tags["command"] = shlex.join(["python", "-m", _module(), *sys.argv[1:]])
+    overrides = HydraConfig.get().overrides.task if HydraConfig.initialized() else sys.argv[1:]
+    tags["command"] = shlex.join(["python", "-m", _module(), *overrides])
     for library in _LIBRARIES:
         try:
             tags[f"version.{library}"] = importlib.metadata.version(library)
@@ -284,5 +286,8 @@ def _git(root: Path, *arguments: str) -> str | None:
 
 
 def _module() -> str:
+    """The command's module; the main module of a launcher's worker is the launcher's own."""
+    if HydraConfig.initialized():
+        return f"glr.{HydraConfig.get().job.config_name}"
     spec = sys.modules["__main__"].__spec__
     return spec.name if spec else Path(sys.argv[0]).name

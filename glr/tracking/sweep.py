@@ -59,6 +59,10 @@ class SweepRun(Callback):
         self._status = "FINISHED"
         self._close()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What launchers send to their workers, along with all callbacks: the parent run is not theirs."""
+        return {}
+
     def _note(self, number: int, frame: FrameType | None) -> None:
         """Remember the signal and leave it to whoever was to handle it."""
         self._status = "KILLED"

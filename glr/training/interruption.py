@@ -1,4 +1,4 @@
-"""SIGTERM (a preemption) and Ctrl-C: a training ends between two steps, saves, and says by its exit code why."""
+"""SIGTERM (a preemption), Ctrl-C and SIGUSR2 (a time limit): a training ends between two steps, saves, and says why."""
 
 import signal
 import sys
@@ -12,9 +12,10 @@ PREEMPTED = 75  # the exit code after SIGTERM: EX_TEMPFAIL of sysexits.h, "try a
 
 
 class Interruption:
-    """Handles both signals while it is entered: at once, or within `deferred` when it is asked.
+    """Handles these signals while it is entered: at once, or within `deferred` when it is asked.
 
-    A second Ctrl-C is obeyed at once wherever it comes.
+    SIGUSR2 is what submitit has SLURM send before a job's time limit; submitit's handler, which queues the job again,
+    has its turn in the end. A second Ctrl-C is obeyed at once wherever it comes.
     """
 
     def __init__(self):
@@ -24,13 +25,16 @@ class Interruption:
 
     def __enter__(self) -> "Interruption":
         if threading.current_thread() is threading.main_thread():  # elsewhere Python allows no handlers
-            for number in (signal.SIGTERM, signal.SIGINT):
+            limited = callable(signal.getsignal(signal.SIGUSR2))
+            for number in (signal.SIGTERM, signal.SIGINT, *([signal.SIGUSR2] if limited else [])):
                 self._before[number] = signal.signal(number, self._handle)
         return self
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        if self._pending == signal.SIGUSR2:
+            self._before[self._pending](self._pending, None)
 
     @property
     def pending(self) -> bool:
@@ -42,7 +46,7 @@ class Interruption:
 
         Raises:
             KeyboardInterrupt: it was Ctrl-C.
-            SystemExit: it was SIGTERM; its code is `PREEMPTED`.
+            SystemExit: it was SIGTERM or SIGUSR2; its code is `PREEMPTED`.
         """
         if self._pending == signal.SIGINT:
             raise KeyboardInterrupt

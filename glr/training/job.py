@@ -15,6 +15,7 @@ from glr.data.prepared import PreparedData
 from glr.evaluation.evaluator import Evaluator
 from glr.report.report import report
 from glr.retrieval.extraction import Extractor
+from glr.searching.trial import Trial
 from glr.tracking.run import Run
 from glr.tracking.writer import ARTIFACTS
 from glr.training import progress
@@ -31,7 +32,7 @@ _WORTH_SAYING = 5.0  # seconds of waiting
 
 
 def train(
-    config: DictConfig, data: PreparedData, run: Run, checkpoints: str, weights: Path | None = None
+    config: DictConfig, data: PreparedData, run: Run, checkpoints: str, trial: Trial, weights: Path | None = None
 ) -> dict[str, dict[str, float]]:
     """Train, evaluate and record one run, from its newest checkpoint on if there is one.
 
@@ -40,6 +41,7 @@ def train(
         data: the prepared data set.
         run: the open MLflow run.
         checkpoints: the folder of this run's checkpoints, local or gs://.
+        trial: of a search, which says when training is hopeless; it ends then.
         weights: to start from, of a model of the same shape; None: those that the backbone's config names.
 
     Returns:
@@ -50,7 +52,7 @@ def train(
         KeyboardInterrupt, SystemExit: a signal ended it, and a checkpoint holds what was done.
     """
     with Interruption() as interruption, tempfile.TemporaryDirectory(prefix="glr-") as folder:
-        job = _Job(config, data, run, assembled(config, data, weights), checkpoints, interruption, Path(folder))
+        job = _Job(config, data, run, assembled(config, data, weights), checkpoints, trial, interruption, Path(folder))
         return job.train()
 
 
@@ -62,6 +64,7 @@ class _Job:
         run: Run,
         parts: Assembly,
         checkpoints: str,
+        trial: Trial,
         interruption: Interruption,
         folder: Path,
     ):
@@ -69,6 +72,7 @@ class _Job:
         self._data = data
         self._run = run
         self._parts = parts
+        self._trial = trial
         self._interruption = interruption
         self._folder = folder
         self._descriptors = folder / "descriptors"
@@ -126,6 +130,10 @@ class _Job:
             state.evaluated = min(state.evaluated, self._epochs - 1)  # its ranking went with the process
         self._started, self._first = time.monotonic(), state.step
         while state.evaluated < self._epochs:
+            if self._trial.hopeless():
+                print(f"pruned after epoch {state.evaluated}")
+                self._run.tags({"pruned": True})
+                break
             self._epoch(state.evaluated + 1)
         self._finish()
         return state.scores
@@ -173,6 +181,7 @@ class _Job:
             state.sums = type(state.sums)()
             self._save()
         progress.report(epoch=epoch, epochs=self._epochs, score=best)
+        self._trial.report(epoch, metrics["public_score"])
 
     def _finish(self) -> None:
         """Store weights, gallery and descriptors with the run."""

@@ -57,9 +57,8 @@ def main(classes: int) -> None:
         (newest,) = list(Path(folder, "checkpoints").glob(f"*{ROUNDS:010d}.npz"))
         megabytes = newest.stat().st_size / 1e6
     alone = min(times["steps alone"])
-    print(
-        f"{alone / STEPS * 1000:.0f} ms a step; a checkpoint has {megabytes:.0f} MB and holds it up {kept.seconds / ROUNDS:.2f} s"
-    )
+    pause = kept.seconds / ROUNDS
+    print(f"{alone / STEPS * 1000:.0f} ms a step; a checkpoint has {megabytes:.0f} MB and holds it up {pause:.2f} s")
     saving = min(times["with a checkpoint"]) - alone
     recording = min(times["with an epoch's records"]) - alone
     print(f"{STEPS} steps {alone:.2f} s, with a checkpoint {saving:+.2f} s, with an epoch's records {recording:+.2f} s")

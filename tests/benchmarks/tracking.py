@@ -41,10 +41,9 @@ def main(epochs: int) -> None:
         assert experiment is not None
         for run in client.search_runs([experiment.experiment_id]):
             history = [metric.step for metric in client.get_metric_history(run.info.run_id, "loss")]
-            complete = history == list(range(1, int(run.data.params["train.epochs"]) + 1))
-            print(
-                f"{run.info.run_name:10} {run.info.status}, {len(history)} epochs {'complete' if complete else 'MISSING'}"
-            )
+            expected = list(range(1, int(run.data.params["train.epochs"]) + 1))
+            found = "all there" if history == expected else f"of {len(expected)}: INCOMPLETE"
+            print(f"{run.info.run_name:10} {run.info.status}, {len(history)} epochs, {found}")
         server.kill()
 
 

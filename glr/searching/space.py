@@ -1,0 +1,99 @@
+"""What a search draws from: the ranges and choices that a command line writes in Hydra's grammar."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
+
+from glr.errors import GlrError
+
+
+@dataclass(frozen=True)
+class Range:
+    """Numbers between two ends, both included."""
+
+    low: float
+    high: float
+    step: float | None = None  # None: any number in between
+    log: bool = False  # drawn so that each factor is as likely as any other
+
+    @property
+    def whole(self) -> bool:
+        """Whether its numbers are whole."""
+        return isinstance(self.low, int) and isinstance(self.high, int)
+
+    @property
+    def ends(self) -> list[str]:
+        """Its lowest and its highest value, as written on a command line."""
+        return [written(self.low), written(self.high)]
+
+    def __str__(self) -> str:
+        step = "" if self.step in (None, 1) else f" in steps of {self.step:g}"
+        return f"{self.low:g} to {self.high:g}{step}{', logarithmic' if self.log else ''}"
+
+
+# The values of a setting as they are written on a command line, or the range that they are in.
+Parameter = list[str] | Range
+
+
+def parameter(override: Override) -> Parameter:
+    """What an override leaves open; a single value where it is no sweep.
+
+    `interval(a,b)` is a range of decimal numbers, `int(interval(a,b))` of whole ones, `range(a,b,step)` one in steps
+    and without b, `tag(log,...)` a logarithmic one, and anything else a choice.
+
+    Raises:
+        GlrError: a range has no value, or a logarithmic one reaches zero or has steps.
+    """
+    swept: Any = override.value()
+    if not override.is_sweep_override():
+        return [override.get_value_element_as_str()]
+    if isinstance(swept, IntervalSweep):
+        assert swept.start is not None
+        assert swept.end is not None
+        found = Range(swept.start, swept.end, log="log" in swept.tags)
+    elif isinstance(swept, RangeSweep):
+        values = sorted(swept.range())
+        if not values:
+            raise GlrError(f"{override.input_line}: there is no number in this range")
+        step = abs(swept.step)
+        # Whole numbers have the step 1 anyway, so that they may be drawn logarithmically.
+        whole = isinstance(values[0], int) and step == 1
+        found = Range(values[0], values[-1], None if whole else step, "log" in swept.tags)
+    else:
+        return list(override.sweep_string_iterator())
+    if found.low >= found.high:
+        raise GlrError(f"{override.input_line}: a range goes from a lower to a higher number")
+    if found.log and (found.low <= 0 or found.step is not None):
+        raise GlrError(f"{override.input_line}: a logarithmic range begins above 0 and has no steps")
+    return found
+
+
+def is_open(found: Parameter) -> bool:
+    """Whether there is something to choose."""
+    return isinstance(found, Range) or len(found) > 1
+
+
+def covering(parameters: dict[str, Parameter], groups: Iterable[str]) -> list[list[str]]:
+    """Overrides of as few jobs as show all that can be wrong with a search.
+
+    Each combination of choices of `groups` (config groups, whose choices decide which settings there are) comes with
+    each value, and both ends of each range, of every other setting.
+    """
+    combinations: list[list[str]] = [[]]
+    for group in groups:
+        combinations = [[*one, f"{group}={value}"] for one in combinations for value in _values(parameters[group])]
+    others = {key: _values(found) for key, found in parameters.items() if key not in groups}
+    count = max(map(len, others.values()), default=1)
+    rows = [[f"{key}={values[row % len(values)]}" for key, values in others.items()] for row in range(count)]
+    return [[*combination, *row] for combination in combinations for row in rows]
+
+
+def written(value: float | str) -> str:
+    """A value as it is written on a command line; decimal numbers with 12 digits, which rounds 0.30000000000000004."""
+    return repr(float(f"{value:.12g}")) if isinstance(value, float) else str(value)
+
+
+def _values(found: Parameter) -> list[str]:
+    return found.ends if isinstance(found, Range) else found

@@ -1,0 +1,67 @@
+"""Hydra sweeper `optuna`: searches over ranges instead of running every combination.
+
+Hydra imports every plugin at each start, so nothing here imports Optuna before a search begins.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobReturn
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import II, DictConfig, OmegaConf
+
+from glr.searching.settings import Settings
+
+
+@dataclass
+class OptunaSweeperConfig(Settings):
+    """conf: hydra/sweeper=optuna."""
+
+    _target_: str = "hydra_plugins.glr_optuna.OptunaSweeper"
+    n_jobs: int = II("sweep.jobs")
+
+
+ConfigStore.instance().store(group="hydra/sweeper", name="optuna", node=OptunaSweeperConfig, provider="glr")
+
+
+class OptunaSweeper(Sweeper):
+    """Runs `glr.searching.search` with whichever launcher is chosen."""
+
+    def __init__(self, **settings: Any):
+        self.settings = Settings(**settings)
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Keep the sweep's config, and make its launcher."""
+        self._loader, self._config = hydra_context.config_loader, config
+        self._launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
+
+    def sweep(self, arguments: list[str]) -> None:
+        """Search over what the sweep's overrides leave open."""
+        from glr.config.identity import settings_of
+        from glr.searching.search import Search
+        from glr.searching.space import parameter
+
+        folder = Path(self._config.hydra.sweep.dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(self._config, folder / "multirun.yaml")
+        overrides = OverridesParser.create(config_loader=self._loader).parse_overrides(arguments)
+        space = {o.get_key_element(): parameter(o) for o in overrides if o.is_sweep_override()}
+        fixed = [override.input_line or "" for override in overrides if not override.is_sweep_override()]
+        settings = settings_of(
+            OmegaConf.masked_copy(self._config, [str(key) for key in self._config if key != "hydra"])
+        )
+        # What is searched has no value here, nor have the settings of a choice that is searched.
+        problem = {k: v for k, v in settings.items() if k not in space and k.split(".")[0] not in space}
+
+        def launch(jobs: list[list[str]], first: int) -> Sequence[JobReturn]:
+            return self._launcher.launch([[*fixed, *job] for job in jobs], initial_job_idx=first)
+
+        Search(space, problem, self.settings).run(launch)
