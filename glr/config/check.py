@@ -75,13 +75,15 @@ def launchable(overrides: list[str]) -> list[str]:
     parsed = _parse(overrides)
     if not any(override.is_sweep_override() and (CONF / override.get_key_element()).is_dir() for override in parsed):
         return overrides
-    return [
-        f"{override.key_or_group}=choice({override.get_value_element_as_str()})"
-        if re.match(r"(?!(hydra|tracking|sweep)\.)\w+\.", override.input_line or "")
-        and not override.is_sweep_override()
-        else override.input_line or ""
-        for override in parsed
-    ]
+    return [_as_sweep(override) for override in parsed]
+
+
+def _as_sweep(override: Override) -> str:
+    if override.is_sweep_override() or not re.match(r"(?!(hydra|tracking|sweep)\.)\w+\.", override.input_line or ""):
+        return override.input_line or ""
+    if override.value() is None:
+        return f"++{override.input_line}"  # Hydra sweeps over no null, but takes a setting for one that may not be there
+    return f"{override.key_or_group}=choice({override.get_value_element_as_str()})"
 
 
 def check(config: DictConfig, required: bool = True) -> None:
