@@ -108,16 +108,22 @@ class Evaluation:
 
 
 @dataclass
-class Sweep:
-    """How the jobs of a sweep are run."""
+class Jobs:
+    """How the jobs of -m are run."""
 
-    name: str | None = None
-    rerun: Rerun = Rerun.failed
     jobs: int = MISSING
     minutes: float | None = None
     retries: int = MISSING
     backoff: float = MISSING
     trial: str | None = None
+
+
+@dataclass
+class Sweep(Jobs):
+    """The same, and which of them."""
+
+    name: str | None = None
+    rerun: Rerun = Rerun.failed
 
 
 @dataclass
@@ -159,7 +165,7 @@ class Evaluate:
     query_expansion: Any = MISSING
     reranking: Any = MISSING
     tracking: Tracking = MISSING
-    sweep: Sweep = field(default_factory=Sweep)
+    sweep: Jobs = field(default_factory=Jobs)
     run: str | None = None
     checkpoint: Checkpoint = Checkpoint.last
     model: str | None = None

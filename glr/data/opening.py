@@ -2,6 +2,8 @@
 
 import fcntl
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from glr.data.prepared import MANIFEST, PreparedData
 
 
 def open_data(config: DictConfig, *, prepare: bool, **options: Any) -> PreparedData:
-    """Open and verify the set at `config.path`.
+    """Open and verify the set at `config.path`. Processes on this machine that want it made wait for the one that does.
 
     Args:
         config: a choice of conf/data.
@@ -27,13 +29,27 @@ def open_data(config: DictConfig, *, prepare: bool, **options: Any) -> PreparedD
     """
     source: Any = OmegaConf.to_container(config.source, resolve=True)
     how = {"validation_share": config.validation_share, "max_side": config.max_side}
-    if prepare and not storage.exists(storage.join(config.path, MANIFEST)):
-        return prepare_source(build(config.source), config.path, settings=source, **how, **options)
+    manifest = storage.join(config.path, MANIFEST)
+    if prepare and not storage.exists(manifest):
+        with nullcontext() if storage.is_bucket(config.path) else _alone(Path(f"{config.path}.lock")):
+            if not storage.exists(manifest):
+                return prepare_source(build(config.source), config.path, settings=source, **how, **options)
     data = PreparedData(config.path)
     data.check_settings(how | {f"source.{key}": value for key, value in source.items()})
     if config.cache_dir is None or not storage.is_bucket(config.path):
         return data
     return PreparedData(cached(data, Path(config.cache_dir)))
+
+
+@contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
 
 
 def cached(data: PreparedData, cache: Path) -> Path:

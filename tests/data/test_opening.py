@@ -1,18 +1,20 @@
 """Opening a set: made where it is missing, read from a bucket directly or through a verified cache, all the same."""
 
+import multiprocessing
 import threading
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from glr import storage
 from glr.augment import Unchanged
 from glr.data.opening import open_data
 from glr.data.pipeline import Batch, TrainPipeline
 from glr.data.preparation import prepare
-from glr.data.prepared import PreparedData
+from glr.data.prepared import MANIFEST, PreparedData
 from glr.errors import GlrError
 from tests.conftest import folder_source
 from tests.gcs.emulator import Fault
@@ -52,6 +54,21 @@ def test_made_only_where_asked_for(class_folders: Path, tmp_path: Path):
     assert made.settings["max_side"] == 32
     with pytest.raises(GlrError, match=r"was prepared with data\.max_side=32, this run says 16"):
         open_data(config(class_folders, str(tmp_path / "set"), max_side=16), prepare=True)
+
+
+def test_jobs_that_start_together_make_it_once(class_folders: Path, tmp_path: Path):
+    """Each in a process of its own, which all begin when the set is not there."""
+    wanted = config(class_folders, str(tmp_path / "set"))
+    with ProcessPoolExecutor(3, multiprocessing.get_context("spawn")) as pool:
+        made = list(pool.map(_opened, [wanted] * 3))
+    assert len({digest for digest, _ in made}) == 1
+    assert len({written for _, written in made}) == 1  # the manifest was not written again
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]
+
+
+def _opened(wanted: DictConfig) -> tuple[str, int]:
+    digest = open_data(wanted, prepare=True).digest
+    return digest, (Path(wanted.path) / MANIFEST).stat().st_mtime_ns
 
 
 def test_prepared_into_a_bucket_and_read_there(class_folders: Path, gcs: Gcs, gcs_folder: str, local: PreparedData):
