@@ -23,6 +23,9 @@ from glr.errors import GlrError
 from glr.searching import settings as searching
 from glr.searching.space import covering, is_open, parameter
 
+# Launchers of others, and the extras of glr that they come with.
+_LAUNCHERS = {"joblib": "joblib", "submitit_local": "submitit", "submitit_slurm": "submitit", "ray": "ray"}
+
 
 def composed(config_name: str, overrides: list[str]) -> tuple[DictConfig, dict[str, str]]:
     """One job's config, checked, and the choice that stands for each of its groups.
@@ -202,6 +205,9 @@ def _explained(error: Exception, config_name: str) -> GlrError:
     text, cause = str(error), error.__cause__
     if choice := re.search(r"Could not find '((?:hydra/)?[^'/]+)/([^']+)'", text):
         group = choice[1]
+        if group == "hydra/launcher" and choice[2] in _LAUNCHERS:
+            extra = _LAUNCHERS[choice[2]]
+            return GlrError(f"{group}={choice[2]}: it is not installed; pip install 'glr[{extra}]'")
         hydras = GlobalHydra.instance().config_loader().get_group_options(group)
         return unknown_choice(group, choice[2], hydras if group.startswith("hydra/") else choices(group))
     if key := re.search(r"Could not override '([^']+)'", text) or re.search(r"Key '([^']+)' is not in", text):

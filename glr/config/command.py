@@ -19,6 +19,8 @@ from glr.config.schema import register
 from glr.config.shorthand import CONF, SWEEPS, choices
 from glr.errors import GlrError
 
+# What joblib, submitit and Ray raise when the process of a job is gone.
+_LOST = {"TerminatedWorkerError", "UncompletedJobError", "WorkerCrashedError"}
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 
 
@@ -106,6 +108,8 @@ def _sentence(error: Exception) -> str | None:
     if isinstance(error, ModuleNotFoundError) and error.name in {"tensorflow", "keras"}:
         extras = "pip install 'glr[cpu]', 'glr[gpu]' or 'glr[tpu]'"
         return f"TensorFlow is not installed; install glr with one of its extras: {extras}"
+    if _LOST & {kind.__name__ for kind in type(error).__mro__}:
+        return f"a job's process was killed, and the launcher gave up: {str(error).strip().splitlines()[0]}"
     if isinstance(error, OSError) and (error.filename or error.errno in _NO_ROOM):
         return f"{error.filename or 'writing failed'}: {error.strerror}"
     return None

@@ -1,6 +1,9 @@
 """Where a search is kept: a journal file of Optuna's that several processes may write to."""
 
+import errno
+import json
 import logging
+import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -8,12 +11,37 @@ from typing import Any
 import optuna
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
 from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 
 from glr.errors import GlrError
 from glr.searching.settings import Pruner, Settings
 
 _PRUNER = "pruner"
+
+
+class _Journal(JournalFileBackend):
+    """Appends whole lines or nothing: one that is cut short (by a full disk) would spoil the file for everybody."""
+
+    def __init__(self, file: Path):
+        self._lines, self._turn = file, JournalFileSymlinkLock(str(file))
+        super().__init__(str(file), self._turn)
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Append a line for each, when it is this process's turn."""
+        content = "".join(f"{json.dumps(log, separators=(',', ':'))}\n" for log in logs).encode()
+        self._turn.acquire()
+        try:
+            with self._lines.open("r+b", buffering=0) as file:
+                end = file.seek(0, os.SEEK_END)
+                try:
+                    if file.write(content) < len(content):
+                        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._lines))
+                    os.fsync(file.fileno())
+                except OSError:
+                    file.truncate(end)
+                    raise
+        finally:
+            self._turn.release()
 
 
 def opened(file: Path) -> JournalStorage:
@@ -26,7 +54,7 @@ def opened(file: Path) -> JournalStorage:
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
     file.parent.mkdir(parents=True, exist_ok=True)
     try:
-        return JournalStorage(JournalFileBackend(str(file)))
+        return JournalStorage(_Journal(file))
     except (ValueError, KeyError, TypeError) as error:
         raise GlrError(
             f"{file} is not the journal of a search, or is damaged; give another hydra.sweeper.storage"

@@ -1,5 +1,8 @@
 """A trial of a search as its job sees it: it reports its scores, and learns when it is hopeless."""
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -54,12 +57,14 @@ class Trial:
         """Report the score after a step (an epoch)."""
         self._score = score
         if self._study is not None:
-            self._trial.report(score, step)
+            with _tolerated():
+                self._trial.report(score, step)
 
     def hopeless(self) -> bool:
         """Whether the job should stop, now that its score has been reported."""
         if self._study is not None and not self._hopeless:
-            self._hopeless = self._trial.should_prune()
+            with _tolerated():
+                self._hopeless = self._trial.should_prune()
         return self._hopeless
 
     def __enter__(self) -> "Trial":
@@ -75,7 +80,17 @@ class Trial:
             return
         outcome: dict[str, Any] = {"state": TrialState.PRUNED} if pruned else {"values": self._score}
         # It is finished already if the search was continued meanwhile and has given this job up.
-        self._study.tell(self._trial.number, **outcome, skip_if_finished=True)
+        with _tolerated():
+            self._study.tell(self._trial.number, **outcome, skip_if_finished=True)
+
+
+@contextmanager
+def _tolerated() -> Iterator[None]:
+    """A search that cannot be told (a full disk, a folder that is gone) stops no training."""
+    try:
+        yield
+    except OSError as error:
+        print(f"the search was not told: {error.filename or 'its file'}: {error.strerror}", file=sys.stderr)
 
 
 def named(file: Path, search: str, number: int) -> str:

@@ -39,6 +39,16 @@ def glr(*arguments: str, command: str = "train", cwd: Path = ROOT, **environment
         ("tracking=server", "tracking.uri: a value is needed"),
         ("head=arcface,cosface", "several values make a sweep; add -m"),
         ("train.epochs", "a setting is given as key=value"),
+        ("hydra/launcher=ray -m", "hydra/launcher=ray: it is not installed; pip install 'glr[ray]'"),
+        ("head.margin=interval(0.1,0.5) -m", "a range is searched, not run through; add hydra/sweeper=optuna"),
+        ("hydra/sweeper=optuna head=arcface head.mragin=interval(0,1) -m", "did you mean head.margin"),
+        ("hydra/sweeper=optuna head=arcface,norm_softmax head.margin=interval(0,1) -m", "head.margin is not a setting"),
+        ("hydra/sweeper=optuna train.epochs=int(interval(0,9)) -m", "train.epochs=0: expected at least 1"),
+        ("hydra/sweeper=optuna head.margin=interval(1,0) -m", "a range goes from a lower to a higher number"),
+        ("hydra/sweeper=optuna hydra.sweeper.n_trials=0 seed=range(9) -m", "n_trials=0: expected at least 1"),
+        ("hydra/sweeper=optuna hydra.sweeper.n_trialz=1 seed=range(9) -m", "hydra.sweeper.n_trialz is not a setting"),
+        ("hydra/sweeper=optuna hydra.sweeper.pruner=x seed=range(9) -m", "expected one of median, hyperband, none"),
+        ("hydra/sweeper=optuna seed=3 -m", "nothing is searched"),
     ],
 )
 def test_mistake_is_one_sentence(line: str, sentence: str):
@@ -52,7 +62,7 @@ def test_mistake_is_one_sentence(line: str, sentence: str):
     assert sentence in message[0]
     imported = {text.split("|")[-1].strip() for text in done.stderr.splitlines() if text.startswith("import time:")}
     assert "hydra" in imported
-    assert not imported & {"tensorflow", "keras", "mlflow"}
+    assert not imported & {"tensorflow", "keras", "mlflow", "optuna"}
 
 
 def test_mistake_in_a_later_job_stops_the_sweep_before_its_first(tmp_path: Path):
@@ -92,7 +102,7 @@ def test_help_explains_and_imports_nothing_heavy(command: str):
     assert f"python -m glr.{command}" in done.stdout
     assert "Settings (key=value)" in done.stdout
     imported = {text.split("|")[-1].strip() for text in done.stderr.splitlines()}
-    assert not imported & {"tensorflow", "keras", "mlflow"}
+    assert not imported & {"tensorflow", "keras", "mlflow", "optuna"}
 
 
 def test_cfg_job_prints_the_config():
