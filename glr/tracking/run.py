@@ -230,12 +230,19 @@ def run(uri: str, study: str, name: str, artifacts: str | None, **options: Any) 
     try:
         yield opened
     except BaseException as error:
-        reason = redacted(str(error) if isinstance(error, GlrError) else f"{type(error).__name__}: {error}")
         killed = isinstance(error, KeyboardInterrupt | SystemExit)
-        why = {"failure": reason[:5000], "diverged": str(isinstance(error, DivergedError))}
+        why = {"failure": _reason(error)[:5000], "diverged": str(isinstance(error, DivergedError))}
         opened.end("KILLED" if killed else "FAILED", why)
         raise
     opened.end("FINISHED")
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted by Ctrl-C"
+    if isinstance(error, SystemExit):
+        return "stopped by SIGTERM" if error.code == os.EX_TEMPFAIL else f"ended with exit code {error.code}"
+    return redacted(str(error) if isinstance(error, GlrError) else f"{type(error).__name__}: {error}")
 
 
 def new_journal() -> str:

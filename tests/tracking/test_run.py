@@ -60,7 +60,9 @@ def test_an_exception_marks_the_run_failed_with_the_reason(arguments: dict[str, 
     for error, status, reason in (
         (GlrError("the disk is full"), "FAILED", "the disk is full"),
         (KeyError("x"), "FAILED", "KeyError: 'x'"),
-        (KeyboardInterrupt(), "KILLED", "KeyboardInterrupt: "),
+        (KeyboardInterrupt(), "KILLED", "interrupted by Ctrl-C"),
+        (SystemExit(75), "KILLED", "stopped by SIGTERM"),
+        (GlrError("http://ann:pa55@host is down"), "FAILED", "http://***@host is down"),
     ):
         with pytest.raises(type(error)), run(**arguments) as opened:
             raise error
