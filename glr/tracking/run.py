@@ -121,7 +121,7 @@ class Run(Recorder):
         """Record a composed config: its choices and settings as parameters, and all of it as config.yaml.
 
         Args:
-            config: resolved, of conf/train.yaml; where it is tracked is no hyperparameter.
+            config: resolved, of conf/train.yaml; how it is tracked and launched is no hyperparameter.
             choices: group -> choice, of this config's groups and of Hydra's own.
         """
         settings, params = _settings(config, choices)
@@ -251,11 +251,11 @@ def new_journal() -> str:
 
 
 def _settings(config: DictConfig, choices: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    """A config as YAML, and as parameters: the choice of each group, and every setting but where it is tracked."""
+    """A config as YAML, and as parameters: each group's choice, and all settings but those of tracking and sweep."""
     settings: Any = without_secrets(OmegaConf.to_container(config, resolve=True, enum_to_str=True))
     text = OmegaConf.to_yaml(OmegaConf.create(settings))
     chosen = {group: name for group, name in choices.items() if group in {*settings, "experiment"} and name}
-    return text, chosen | {key: value for key, value in settings.items() if key != "tracking"}
+    return text, chosen | {key: value for key, value in settings.items() if key not in ("tracking", "sweep")}
 
 
 def _now() -> int:

@@ -18,6 +18,7 @@ from glr.lock import acquire
 from glr.training.checkpoint import clear, clear_parts
 
 _NOTE = "run.json"
+_SAVING = 120.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,8 @@ def claimed(config: DictConfig, digest: str, name: str, *, alone: bool, journal:
     """
     key, root = key_of(config), config.checkpoint.path
     folder = storage.join(root, key)
-    with _held(Path(config.tracking.journal), key):
+    # A sweep that is started again may find jobs of the one before still saving.
+    with _held(Path(config.tracking.journal), key, wait=0 if alone else _SAVING):
         clear_parts(folder)
         note = _read(folder)
         if config.resume.value == "never":
@@ -117,12 +119,12 @@ def _write(folder: str, note: dict[str, Any]) -> None:
 
 
 @contextmanager
-def _held(folder: Path, key: str) -> Iterator[None]:
+def _held(folder: Path, key: str, wait: float = 0) -> Iterator[None]:
     """Hold a job's lock; it goes with the process, however that ends."""
     path = folder / f"{key}.lock"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = acquire(path)
+        file = acquire(path, wait)
     except BlockingIOError as error:
         holder = path.read_text() or "?"
         raise GlrError(
