@@ -1,7 +1,7 @@
 """The train step beside a bare one: `PYTHONPATH=. python tests/benchmarks/step.py [backbone] [steps]`.
 
-Each in a process of its own, in turns: from the config to the end of the first step, and the time of the steps after it.
-The bare one is a `tf.function` written by hand around the same model, loss and optimizer, on the same batches in memory.
+Each in a process of its own, in turns: from the config to the end of the first step, and the time of the steps after
+it. The bare one is a `tf.function` written by hand around the same model, loss and optimizer, on the same batches.
 """
 
 import subprocess
