@@ -68,6 +68,7 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], Any]], Callabl
         def entry() -> None:
             setup()
             os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra lets exceptions through; they are answered here
+            signal.signal(signal.SIGTERM, lambda *_: sys.exit(os.EX_TEMPFAIL))  # an exit that tidies up
             try:
                 arguments = get_args_parser().parse_intermixed_args()
                 flags, overrides = [a for a in sys.argv[1:] if a not in arguments.overrides], arguments.overrides
@@ -79,7 +80,6 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], Any]], Callabl
                         overrides = jobs[0]  # Hydra shows one job only
                     elif jobs:
                         flags, overrides = [*flags, "-m"], launchable(overrides)
-                        signal.signal(signal.SIGTERM, lambda *_: sys.exit(os.EX_TEMPFAIL))  # leaves by way of atexit
                 sys.argv[1:] = flags + overrides  # Hydra takes overrides on one side of its flags only
                 hydra.main(config_path=str(CONF), config_name=config_name, version_base="1.3")(job)()
                 if failure:

@@ -1,9 +1,10 @@
 """A run's journal: every record in a local file first, whatever the tracking server does; sent from there."""
 
+import errno
 import json
 import os
 import shutil
-import threading
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -25,8 +26,8 @@ class BusyError(GlrError):
 class Journal:
     """The records of one run, in order, held by one process at a time.
 
-    A record is on disk when `append` returns; a last line that a kill cut off is dropped when the journal is opened
-    again. Files are copied beside the journal until they have been sent.
+    A record is on disk when `append` returns, if there is room; a last line that a kill cut off is dropped when the
+    journal is opened again. Files are copied beside the journal until they have been sent.
 
     Args:
         folder: of all journals, on this machine's disk.
@@ -43,7 +44,8 @@ class Journal:
         self.path = folder / f"{name}{_ENDING}"
         self._folder = folder / name
         self._progress = self._folder / "sent.json"
-        self._lock = threading.Lock()
+        self._unwritten = b""
+        self.failure: str | None = None  # why the latest records are in memory only
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._file = acquire(self.path, wait)
@@ -59,22 +61,21 @@ class Journal:
         return bool(self.entries) and self.entries[-1]["kind"] == "end"
 
     def append(self, entry: Entry) -> None:
-        """Write a record.
-
-        Raises:
-            GlrError: it could not be written; no part of it is left.
-        """
-        line = json.dumps(entry).encode() + b"\n"
-        with self._lock:
-            end = os.fstat(self._file).st_size
-            try:
-                if os.write(self._file, line) != len(line):
-                    raise OSError(28, "No space left on device")
-                os.fsync(self._file)
-            except OSError as error:
-                os.ftruncate(self._file, end)
-                raise GlrError(f"{self.path}: {error.strerror}; make room, then start again") from error
-            self.entries.append(entry)
+        """Write a record; while there is no room for it, keep it in memory, and say so once."""
+        self.entries.append(entry)
+        self._unwritten += json.dumps(entry).encode() + b"\n"
+        end = os.fstat(self._file).st_size
+        try:
+            if os.write(self._file, self._unwritten) != len(self._unwritten):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(self._file)
+        except OSError as error:
+            os.ftruncate(self._file, end)  # no part of a record is left
+            if self.failure is None:
+                self.failure = f"{self.path}: {error.strerror}"
+                print(f"{self.failure}; what is recorded is kept in memory until there is room", file=sys.stderr)
+            return
+        self._unwritten, self.failure = b"", None
 
     def keep(self, file: Path | bytes, name: str) -> str:
         """Copy a file (by a hard link, where that is possible) or bytes to where they wait to be sent: the place.

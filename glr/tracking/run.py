@@ -214,6 +214,9 @@ def begin(
         place = {"uri": redacted(uri), "study": study, "name": redacted(name), "artifacts": artifacts}
         written.append({"kind": "open", **place, "tags": mine, "time": _now()})
     written.append({"kind": "continue", "values": mine})
+    if written.failure:
+        written.close()
+        raise GlrError(f"{written.failure}; make room, or give another tracking.journal")
     sender = Sender(uri, written, patience)
     sender.start()
     return Run(written, sender)

@@ -203,9 +203,11 @@ def _steps(sending: Sending, uri: str, advance: Callable[[Sending], bool]):
         now = int(time.time() * 1000)
         reason = "the process was killed"
         journal.append({"kind": "end", "status": "KILLED", "time": now, "values": {"failure": reason}})
-    while advance(sending):
-        yield True
-    settle(sending)
+    try:
+        while advance(sending):
+            yield True
+    finally:
+        settle(sending)
 
 
 def settle(sending: Sending) -> None:
