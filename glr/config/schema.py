@@ -20,6 +20,7 @@ from glr.config.values import (
     Search,
     StoredType,
     Task,
+    Topology,
 )
 
 
@@ -112,6 +113,29 @@ class Train:
     model: Model = field(default_factory=Model)
     train: Training = field(default_factory=Training)
     evaluate: Evaluation = field(default_factory=Evaluation)
+
+
+@dataclass
+class Preflighting:
+    """What a run is compiled for, and what its time and money are reckoned with."""
+
+    topology: Topology = MISSING
+    classes: int | None = None
+    images: int | None = None
+    published_classes: int | None = None
+    published_images: int | None = None
+    host_images_per_core: float = MISSING
+    price_per_hour: float | None = None
+    largest_batch: bool = False
+    output: str | None = None
+    log: bool = False
+
+
+@dataclass
+class Preflight(Train):
+    """conf/preflight.yaml."""
+
+    preflight: Preflighting = field(default_factory=Preflighting)
 
 
 @dataclass
@@ -292,6 +316,10 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "evaluate.gap.neighbors": (1, inf),
     "evaluate.memory": (0.01, inf),
     "evaluate.gallery": (0, inf),
+    "preflight.classes": (2, inf),
+    "preflight.images": (1, inf),
+    "preflight.host_images_per_core": (1, inf),
+    "preflight.price_per_hour": (0, inf),
     "workers": (1, inf),
     "neighbors": (1, inf),
     "batch_size": (1, inf),
@@ -314,6 +342,7 @@ def register() -> None:
     """Make the schemas known to Hydra."""
     store = ConfigStore.instance()
     store.store(name="train_schema", node=Train)
+    store.store(name="preflight_schema", node=Preflight)
     store.store(name="evaluate_schema", node=Evaluate)
     store.store(name="ensemble_schema", node=Ensemble)
     store.store(name="export_schema", node=Export)
