@@ -22,7 +22,7 @@ from glr.preflighting.topology import TOPOLOGIES, Topology
 VERSIONS = {"jax": "0.10.2", "jaxlib": "0.10.2", "libtpu": "0.0.52"}
 _INSTALL = "pip install 'glr[preflight]'"
 # No TPU is there: nothing is asked of the machine's metadata, and a TPU that another process holds is left alone.
-_ENVIRONMENT = {
+ENVIRONMENT = {
     "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",
     "JAX_PLATFORMS": "cpu",
     "TPU_ACCELERATOR_TYPE": "v3-8",
@@ -154,7 +154,7 @@ def _seconds(total: float, program: str) -> float:
 
 
 def _main(module: str, topology: str) -> None:
-    os.environ.update(_ENVIRONMENT)
+    os.environ.update(ENVIRONMENT)
     print(json.dumps(asdict(compile_hlo(Path(module).read_bytes(), TOPOLOGIES[topology]))))
 
 
