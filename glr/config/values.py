@@ -106,4 +106,14 @@ class Format(Enum):
 
 
 # The TPUs that preflight compiles for; glr.preflighting.topology knows their chips.
-Topology = Enum("Topology", {name: name for name in ("v2-8", "v3-8", "v4-8", "v5e-8", "v5p-8", "v6e-8")})
+Topology = Enum(
+    "Topology",
+    {
+        "v2-8": "v2-8",
+        "v3-8": "v3-8",
+        "v4-8": "v4-8",
+        "v5e-8": "v5e-8",
+        "v5p-8": "v5p-8",
+        "v6e-8": "v6e-8",
+    },
+)

@@ -2,8 +2,8 @@
 
 python -m glr.preflighting.compiling MODULE TOPOLOGY
 
-The compiler is reached through jax's own internals: the versions that were seen to work are pinned by the extra
-`preflight`, and others are refused.
+The compiler is reached through internals of jaxlib, which change with any version: those that were seen to work are
+pinned by the extra `preflight`, and others are refused.
 """
 
 import importlib.metadata
@@ -88,7 +88,7 @@ def check_compiler() -> None:
 
 def compile_hlo(module: bytes, topology: Topology) -> Compiled:
     """Compile a serialised HLO module for all cores of a slice, each of them a replica."""
-    from jax._src.lib import _jax, xla_client
+    from jaxlib import _jax, xla_client
 
     return compile_stablehlo(_jax.mlir.xla_computation_to_mlir_module(xla_client.XlaComputation(module)), topology)
 
@@ -96,10 +96,10 @@ def compile_hlo(module: bytes, topology: Topology) -> Compiled:
 def compile_stablehlo(module: str, topology: Topology) -> Compiled:
     """Compile StableHLO text for all cores of a slice, each of them a replica."""
     import numpy as np
-    from jax._src.interpreters import mlir
-    from jax._src.lib import xla_client
     from jax.errors import JaxRuntimeError
     from jax.experimental import topologies
+    from jax.interpreters import mlir
+    from jaxlib import xla_client
     from jaxlib.mlir import ir
 
     extra = {"chip_config_name": topology.chip_config} if topology.chip_config else {}

@@ -1,0 +1,54 @@
+"""The data set's size, the search for the largest batch, and what runs of a sweep share."""
+
+from pathlib import Path
+
+import pytest
+
+from glr.config.check import composed
+from glr.errors import GlrError
+from glr.preflighting.job import largest_share, train_set
+from glr.preflighting.measuring import Step
+
+
+def config(*overrides: str):
+    return composed("preflight", list(overrides))[0]
+
+
+def test_the_published_sets_need_no_data(tmp_path: Path):
+    nowhere = f"data.path={tmp_path}/none"
+    assert train_set(config("experiment=published/09_xception", nowhere)) == (81_313, 1_580_470)
+    assert train_set(config("data=gldv2_full", nowhere)) == (203_094, 4_132_914)
+    assert train_set(config("data=gldv2_clean", nowhere, "preflight.classes=10")) == (10, 1_580_470)
+    with pytest.raises(GlrError, match=r"holds no prepared set: give preflight\.classes and preflight\.images"):
+        train_set(config("data=folder", nowhere, "preflight.classes=10"))
+
+
+def test_a_prepared_set_says_itself_how_large_it_is(small_data):
+    there = f"data.path={small_data.path}"
+    found = small_data.classes, small_data.images("train")
+    assert train_set(config("data=gldv2_clean", there)) == found
+    assert train_set(config("data=gldv2_clean", there, "preflight.images=7")) == (found[0], 7)
+
+
+@pytest.mark.parametrize("largest", [0, 1, 5, 16, 63, 1000])
+@pytest.mark.parametrize("guess", [0, 1, 40, 3000])
+def test_the_search_ends_within_a_sixteenth_of_the_largest(largest: int, guess: int):
+    tried: list[int] = []
+    found = largest_share(lambda share: tried.append(share) or share <= largest, guess)
+    assert found <= largest
+    assert largest - found <= max(largest // 16, 0)
+    assert len(tried) == len(set(tried)) <= 40
+
+
+def step(*overrides: str) -> str:
+    return Step(config(*overrides), "v3-8", 1000, 10).key
+
+
+def test_runs_that_differ_in_schedule_rate_or_length_share_a_step():
+    one = step("experiment=published/09_xception")
+    assert one == step("experiment=published/15_xception_cosine_high_rate")
+    assert one == step("experiment=published/09_xception", "train.epochs=3", "backbone.weights=null", "seed=3")
+    others = ["train.batch_size=64", "train.precision=mixed_bfloat16", "head=arcface", "pooling=avg", "optimizer=sgd"]
+    others += ["data.image_size=300", "data.normalization=imagenet", "model.embedding_size=64", "regularization=none"]
+    keys = {step("experiment=published/09_xception", other) for other in others}
+    assert len(keys | {one}) == len(others) + 1
