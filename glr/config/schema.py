@@ -1,6 +1,6 @@
 """The types of every setting that is not a component's argument: a wrong key, type or choice fails at composition."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, make_dataclass
 from math import inf
 from typing import Any
 
@@ -131,11 +131,12 @@ class Preflighting:
     log: bool = False
 
 
-@dataclass
-class Preflight(Train):
-    """conf/preflight.yaml."""
-
-    preflight: Preflighting = field(default_factory=Preflighting)
+# conf/preflight.yaml. Merged behind train.yaml and its experiment: a default of Train's would undo what those say.
+Preflight = make_dataclass(
+    "Preflight",
+    [*((f.name, f.type, MISSING) for f in fields(Train)), ("preflight", Preflighting, MISSING)],
+    bases=(Train,),
+)
 
 
 @dataclass

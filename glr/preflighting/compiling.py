@@ -30,6 +30,7 @@ ENVIRONMENT = {
     "TPU_WORKER_HOSTNAMES": "localhost",
 }
 _TOO_LARGE = re.compile(r"\(([\d.]+)([KMGT])\) exceeds available HBM")
+_CYCLES = re.compile(r'"estimated_cycles":"(\d+)"')
 _UNITS = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
@@ -46,7 +47,9 @@ class Compiled:
         code: of the program.
         flops: floating-point operations.
         accessed: bytes moved between core and memory.
-        seconds: the estimate of the time that this takes at best, without the links between chips.
+        seconds: the estimate of the time that this takes at best, each operation at the limit of arithmetic or memory,
+            without the links between chips.
+        cycles: the code generators' own estimates for each operation, added up; vector units count here too.
         needed: bytes, of a program that was refused.
     """
 
@@ -57,6 +60,7 @@ class Compiled:
     flops: float = 0.0
     accessed: float = 0.0
     seconds: float = 0.0
+    cycles: int = 0
     needed: int = 0
 
     @property
@@ -117,6 +121,7 @@ def compile_stablehlo(module: str, topology: Topology) -> Compiled:
                 return Compiled(needed=int(float(refused[1]) * _UNITS[refused[2]]))
             raise
     memory, cost = program.get_compiled_memory_stats(), program.cost_analysis()
+    text = program.hlo_modules()[0].to_string()
     return Compiled(
         arguments=memory.argument_size_in_bytes,
         temporaries=memory.temp_size_in_bytes,
@@ -124,7 +129,8 @@ def compile_stablehlo(module: str, topology: Topology) -> Compiled:
         code=memory.generated_code_size_in_bytes,
         flops=cost["flops"],
         accessed=cost["bytes accessed"],
-        seconds=_seconds(cost["optimal_seconds"], program.hlo_modules()[0].to_string()),
+        seconds=_seconds(cost["optimal_seconds"], text),
+        cycles=sum(map(int, _CYCLES.findall(text.partition("\nENTRY")[2]))),
     )
 
 

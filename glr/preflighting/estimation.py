@@ -44,7 +44,8 @@ class Estimate:
         largest_batch: global; an estimate, or found by the compiler where that was asked for.
         flops, accessed: floating-point operations, bytes moved between core and memory.
         exchange_seconds: of `step_seconds`, the estimate for adding up gradients.
-        step_seconds: the compiler's estimate and `exchange_seconds`.
+        step_seconds: the compiler's cost model, in which each operation is as fast as it can be, and `exchange_seconds`.
+        cautious_seconds: the same by its code generators' cycle counts; None where the chip's clock is not known.
         peak_share: of the chip's bfloat16 peak.
         images_per_second: that the slice trains with, so that the host must decode and augment as many.
         host_cores: that this takes.
@@ -65,6 +66,7 @@ class Estimate:
     accessed: float | None = None
     exchange_seconds: float | None = None
     step_seconds: float | None = None
+    cautious_seconds: float | None = None
     peak_share: float | None = None
     images_per_second: float | None = None
     host_cores: float | None = None
@@ -124,6 +126,7 @@ def estimate(
             "accessed": compiled.accessed,
             "exchange_seconds": exchange,
             "step_seconds": seconds,
+            "cautious_seconds": topology.clock and compiled.cycles / (topology.clock * 1e6) + exchange,
             "peak_share": compiled.flops / seconds / topology.core_peak,
             "images_per_second": images_per_second,
             "host_cores": images_per_second / host_images_per_core,

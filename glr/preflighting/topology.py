@@ -19,6 +19,7 @@ class Topology:
         peak: bfloat16 TFLOP/s of a chip.
         bandwidth: GB/s between a chip and its memory.
         link: GB/s between two chips, each way.
+        clock: MHz; None where it is not published.
         chip_config: how a chip's cores work together, where the compiler's default is not what Cloud TPUs do.
     """
 
@@ -29,6 +30,7 @@ class Topology:
     peak: float
     bandwidth: float
     link: float
+    clock: float | None = None
     chip_config: str | None = None
 
     @property
@@ -45,11 +47,11 @@ class Topology:
 
 
 # Peak, memory bandwidth and links: cloud.google.com/tpu/docs, its pages v2 to v6e; links of v2 and v3: Jouppi et al.,
-# CACM 63(7), 2020, 496 and 656 Gbit/s each way.
+# CACM 63(7), 2020, 496 and 656 Gbit/s each way. Clocks: the same, and Jouppi et al., ISCA 2023 (v4).
 TOPOLOGIES = {
-    "v2-8": Topology("v2:2x2", cores=8, chips=4, memory=7.48, peak=45, bandwidth=700, link=62),
-    "v3-8": Topology("v3:2x2", cores=8, chips=4, memory=15.48, peak=123, bandwidth=900, link=82),
-    "v4-8": Topology("v4:2x2x1", 4, 4, memory=30.75, peak=275, bandwidth=1200, link=50, chip_config="megacore"),
+    "v2-8": Topology("v2:2x2", cores=8, chips=4, memory=7.48, peak=45, bandwidth=700, link=62, clock=700),
+    "v3-8": Topology("v3:2x2", cores=8, chips=4, memory=15.48, peak=123, bandwidth=900, link=82, clock=940),
+    "v4-8": Topology("v4:2x2x1", 4, 4, 30.75, 275, bandwidth=1200, link=50, clock=1050, chip_config="megacore"),
     "v5e-8": Topology("v5e:2x4", cores=8, chips=8, memory=15.75, peak=197, bandwidth=819, link=50),
     "v5p-8": Topology("v5p:2x2x1", cores=4, chips=4, memory=95.73, peak=459, bandwidth=2765, link=100),
     "v6e-8": Topology("v6e:2x4", cores=8, chips=8, memory=31.24, peak=918, bandwidth=1600, link=100),

@@ -70,6 +70,7 @@ def test_the_oldest_chips_are_said_to_work_at_their_peak():
     (program,) = compiled((MATMUL, "v3-8"))
     assert program.accessed == 3 * 2 * SIZE**2
     assert program.seconds == pytest.approx(2 * SIZE**3 / 61.5e12, rel=0.01)
+    assert program.cycles / 940e6 == pytest.approx(program.seconds, rel=0.1)
 
 
 @here

@@ -14,7 +14,14 @@ COST = {"host_images_per_core": 500, "price_per_hour": 8}
 
 def test_time_cost_and_host_of_a_step_that_fits():
     compiled = Compiled(
-        arguments=2 * GIB, temporaries=4 * GIB, outputs=0, code=GIB // 2, flops=6.15e11, accessed=1e10, seconds=0.1
+        arguments=2 * GIB,
+        temporaries=4 * GIB,
+        outputs=0,
+        code=GIB // 2,
+        flops=6.15e11,
+        accessed=1e10,
+        seconds=0.1,
+        cycles=188_000_000,
     )
     traced = Traced(parameters=10**8, exchanged=int(41e8 / 15))
     found = estimate(traced, compiled, V3, WORK, **COST)
@@ -22,6 +29,7 @@ def test_time_cost_and_host_of_a_step_that_fits():
     assert found.exchange_seconds == pytest.approx(1.5 * 41e8 / 15 / 164e9)
     assert found.exchange_seconds == pytest.approx(0.0025)
     assert found.step_seconds == pytest.approx(0.1025)
+    assert found.cautious_seconds == pytest.approx(0.2025)  # 188 million cycles at 940 MHz
     assert found.images_per_second == pytest.approx(128 / 0.1025)
     assert found.host_cores == pytest.approx(128 / 0.1025 / 500)
     assert found.peak_share == pytest.approx(0.1 / 1.025)  # 6.15 of 61.5 TFLOP/s, for 0.1025 s

@@ -1,8 +1,10 @@
 """The data set's size, the search for the largest batch, and what runs of a sweep share."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from omegaconf import OmegaConf
 
 from glr.config.check import composed
 from glr.errors import GlrError
@@ -52,3 +54,10 @@ def test_runs_that_differ_in_schedule_rate_or_length_share_a_step():
     others += ["data.image_size=300", "data.normalization=imagenet", "model.embedding_size=64", "regularization=none"]
     keys = {step("experiment=published/09_xception", other) for other in others}
     assert len(keys | {one}) == len(others) + 1
+
+
+@pytest.mark.parametrize("overrides", [["experiment=published/06b_resnet152_v2_finetune"], ["data=demo"]])
+def test_the_run_is_composed_as_train_composes_it(overrides: list[str]):
+    composition: Any = OmegaConf.to_container(config(*overrides), resolve=True)
+    del composition["preflight"]
+    assert composition == OmegaConf.to_container(composed("train", overrides)[0], resolve=True)
