@@ -33,6 +33,8 @@ def test_time_cost_and_host_of_a_step_that_fits():
     assert found.images_per_second == pytest.approx(128 / 0.1025)
     assert found.host_cores == pytest.approx(128 / 0.1025 / 500)
     assert found.peak_share == pytest.approx(0.1 / 1.025)  # 6.15 of 61.5 TFLOP/s, for 0.1025 s
+    assert found.epoch_hours is not None
+    assert found.run_hours is not None
     assert found.epoch_hours == pytest.approx(10_000 * 0.1025 / 3600)  # the rest of 100 images is no batch
     assert found.run_hours == pytest.approx(20 * found.epoch_hours)
     assert found.price == pytest.approx(8 * found.run_hours)
