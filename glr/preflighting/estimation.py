@@ -44,7 +44,7 @@ class Estimate:
         largest_batch: global; an estimate, or found by the compiler where that was asked for.
         flops, accessed: floating-point operations, bytes moved between core and memory.
         exchange_seconds: of `step_seconds`, the estimate for adding up gradients.
-        step_seconds: by the compiler's cost model, where each operation is as fast as it can be, and `exchange_seconds`.
+        step_seconds: by the compiler's cost model (each operation as fast as it can be), and `exchange_seconds`.
         cautious_seconds: the same by its code generators' cycle counts; None where the chip's clock is not known.
         peak_share: of the chip's bfloat16 peak.
         images_per_second: that the slice trains with, so that the host must decode and augment as many.
