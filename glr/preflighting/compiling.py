@@ -98,7 +98,11 @@ def compile_hlo(module: bytes, topology: Topology) -> Compiled:
 
 
 def compile_stablehlo(module: str, topology: Topology) -> Compiled:
-    """Compile StableHLO text for all cores of a slice, each of them a replica."""
+    """Compile StableHLO text for all cores of a slice, each of them a replica.
+
+    Raises:
+        GlrError: the compiler fails, for another reason than the program's size.
+    """
     import numpy as np
     from jax.errors import JaxRuntimeError
     from jax.experimental import topologies
@@ -119,7 +123,7 @@ def compile_stablehlo(module: str, topology: Topology) -> Compiled:
         except JaxRuntimeError as error:
             if refused := _TOO_LARGE.search(str(error)):
                 return Compiled(needed=int(float(refused[1]) * _UNITS[refused[2]]))
-            raise
+            raise GlrError(f"the TPU compiler cannot take this step: {str(error).splitlines()[0]}") from error
     memory, cost = program.get_compiled_memory_stats(), program.cost_analysis()
     text = program.hlo_modules()[0].to_string()
     return Compiled(

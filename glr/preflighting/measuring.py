@@ -1,6 +1,7 @@
 """Trace and compile a config's train step, each in a process of its own, and each distinct step once."""
 
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -87,6 +88,6 @@ def _child(module: str, *arguments: object) -> dict[str, Any]:
     if done.returncode == 0:
         return json.loads(done.stdout.splitlines()[-1])
     said = done.stderr.strip()
-    if (last := said.rpartition("\n")[2]).startswith("error: "):
-        raise GlrError(last.removeprefix("error: "))
+    if sentence := re.search(r"^error: (.+)$", said, re.MULTILINE):
+        raise GlrError(sentence[1])
     raise GlrError(f"{module} the step failed with exit code {done.returncode}: {said[-_SHOWN:] or 'it said nothing'}")

@@ -103,6 +103,14 @@ def test_a_sum_over_the_replicas_is_compiled_but_its_links_are_not_in_the_time()
     assert program.seconds == pytest.approx(2 * size / 450e9, rel=0.1)  # a core's half of 900 GB/s
 
 
+@here
+def test_a_program_that_the_compiler_fails_on_is_one_sentence():
+    line = [sys.executable, "-c", SCRIPT]
+    eight = json.dumps([(SUM, "v4-8")])  # v4-8 has four replicas, not eight
+    done = subprocess.run(line, input=eight, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert "glr.errors.GlrError: the TPU compiler cannot take this step: " in done.stderr
+
+
 def test_without_the_compiler_one_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(platform, "system", lambda: "Linux")
     monkeypatch.setattr(platform, "machine", lambda: "x86_64")
