@@ -28,15 +28,15 @@ _FIGURES: dict[str, tuple[str, str, Callable[[Any], str]]] = {
     "largest_batch": ("max batch", "largest global batch{found}", "{:,}".format),
     "flops": ("TFLOP", "floating-point operations of a step, 10^12", _number("{:.2f}", 1e-12)),
     "accessed": ("GB", "memory traffic of a step, GB", _number("{:.1f}", 1e-9)),
-    "step_seconds": ("step ms", "time of a step at best, estimate, ms", _number("{:.1f}", 1e3)),
-    "cautious_seconds": ("cautious", "by the code generators' cycles, ms", _number("{:.1f}", 1e3)),
-    "exchange_seconds": ("links ms", "of which exchange of gradients, ms", _number("{:.1f}", 1e3)),
+    "step_seconds": ("step ms", "time of a step at best, ms", _number("{:.1f}", 1e3)),
+    "cautious_seconds": ("cautious", "the same by the generated code's cycles, ms", _number("{:.1f}", 1e3)),
+    "exchange_seconds": ("links ms", "of either, exchange of gradients, ms", _number("{:.1f}", 1e3)),
     "peak_share": ("of peak", "of the chip's peak", _number("{:.0%}")),
-    "images_per_second": ("images/s", "images/s, to be decoded by the host too", _number("{:,.0f}")),
+    "images_per_second": ("images/s", "images/s at best, as the host must decode", _number("{:,.0f}")),
     "host_cores": ("host cores", "host cores that decode them", _number("{:.1f}")),
-    "epoch_hours": ("epoch h", "training of an epoch, hours", _number("{:.2f}")),
-    "run_hours": ("run h", "training of the run, hours", _number("{:.1f}")),
-    "price": ("price", "price of the run's training", _number("{:,.2f}")),
+    "epoch_hours": ("epoch h", "training of an epoch at best, hours", _number("{:.2f}")),
+    "run_hours": ("run h", "training of the run at best, hours", _number("{:.1f}")),
+    "price": ("price", "price of that", _number("{:,.2f}")),
 }
 _SHARED = ("topology", "capacity")
 

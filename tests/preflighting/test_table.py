@@ -16,7 +16,7 @@ def test_one_run_has_a_line_for_each_figure():
         "memory of a core that there is, GiB         15.48",
         "fits                                        yes",
         "largest global batch, a guess               4,096",
-        "time of a step at best, estimate, ms        124.9",
+        "time of a step at best, ms                  124.9",
         "of the chip's peak                          23%",
     ]
 
