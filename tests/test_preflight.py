@@ -51,23 +51,6 @@ def test_a_sweep_in_one_table_with_each_distinct_step_compiled_once(tmp_path: Pa
     assert runs[0].data.metrics["step_seconds"] == pytest.approx(one["step_seconds"])
 
 
-@pytest.mark.slow
-def test_the_largest_batch_is_found_by_the_compiler(tmp_path: Path):
-    """A head of 800,000 classes leaves room for few logits, which float32 takes 4 bytes each for."""
-    done = glr(
-        *[*TOY, "preflight.classes=800000", "preflight.images=64000", "preflight.largest_batch=true"],
-        *["train.batch_size=1024", "preflight.topology=v2-8", "preflight.output=out.json"],
-        command="preflight",
-        cwd=tmp_path,
-    )
-    assert done.returncode == 0, done.stderr
-    (row,) = json.loads((tmp_path / "out.json").read_text())
-    tried = [int(line.split()[3]) for line in done.stderr.splitlines()]
-    assert tried[0] == 128
-    assert row["largest_batch"] // 8 in [0, *tried]
-    assert row["fits"] == (row["largest_batch"] >= 1024)
-
-
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [

@@ -9,19 +9,20 @@ from glr.data.prepared import MANIFEST, PreparedData
 from glr.errors import GlrError
 from glr.preflighting.compiling import Compiled
 from glr.preflighting.estimation import Estimate, Workload, estimate, guessed_batch
-from glr.preflighting.measuring import Compiler, Step
+from glr.preflighting.measuring import Step
 from glr.preflighting.topology import GIB, TOPOLOGIES, Topology
+from glr.preflighting.tracing import Traced
 
 _COLOUR_AND_LABEL = 4 * (3 * 4 + 1)  # bytes that come with an image
 _NEAR = 16  # a search ends when the next candidate is less than a 16th away
 
 
-def preflight(config: DictConfig, compiler: Compiler) -> Estimate:
+def preflight(config: DictConfig, compiler: Callable[[Step], tuple[Traced, Compiled]]) -> Estimate:
     """Compile a run's train step and estimate what the run needs.
 
     Args:
         config: composed from conf/preflight.yaml.
-        compiler: shared by the runs of a sweep.
+        compiler: a `Compiler`, shared by the runs of a sweep.
 
     Raises:
         GlrError: a batch or precision that the TPU cannot take, no data set of known size, or a step that does not

@@ -8,8 +8,11 @@ from omegaconf import OmegaConf
 
 from glr.config.check import composed
 from glr.errors import GlrError
-from glr.preflighting.job import largest_share, train_set
+from glr.preflighting.compiling import Compiled
+from glr.preflighting.job import largest_share, preflight, train_set
 from glr.preflighting.measuring import Step
+from glr.preflighting.topology import GIB
+from glr.preflighting.tracing import Traced
 
 
 def config(*overrides: str):
@@ -40,6 +43,33 @@ def test_the_search_ends_within_a_sixteenth_of_the_largest(largest: int, guess: 
     assert found <= largest
     assert largest - found <= max(largest // 16, 0)
     assert len(tried) == len(set(tried)) <= 40
+
+
+def test_the_largest_batch_is_sought_with_steps_of_other_batches():
+    tried: list[int] = []
+
+    def compiler(step: Step) -> tuple[Traced, Compiled]:
+        """A GiB of weights, 0.1 GiB an image: (15.48 - 1) / 0.1 images fit a core."""
+        share = step.config.train.batch_size // 8
+        tried.append(share)
+        needed = int((1 + 0.1 * share) * GIB)
+        fits = needed <= 15.48 * GIB
+        return Traced(1, 1), Compiled(temporaries=needed, seconds=1.0) if fits else Compiled(needed=needed)
+
+    line = ["experiment=published/09_xception", "train.batch_size=128", "preflight.largest_batch=true"]
+    found = preflight(config(*line), compiler)
+    assert found.largest_batch % 8 == 0
+    assert 144 * 15 / 16 - 1 <= found.largest_batch // 8 <= 144
+    assert tried[0] == found.batch_per_core == 16
+    assert {found.largest_batch // 8, *tried} == set(tried)
+    assert found.step_seconds == pytest.approx(1.0)
+    guessed = preflight(config(*line[:2]), compiler)
+    assert guessed.largest_batch == 8 * int(15.48 / (2.6 / 16 + image_bytes() / GIB))  # as if all grew with the batch
+
+
+def image_bytes() -> int:
+    """Of an image of 441 pixels, its colours and its label."""
+    return 3 * 441**2 + 4 * 13
 
 
 def step(*overrides: str) -> str:
