@@ -36,6 +36,8 @@ def test_a_sweep_in_one_table_with_each_distinct_step_compiled_once(tmp_path: Pa
     assert one["parameters"] > 1000 * 512
     assert one["arguments"] * 2**30 > 3 * 4 * 0.99 * one["parameters"]
     assert one["fits"] is True
+    assert 0 < one["step_seconds"] < 0.05
+    assert one["cautious_seconds"] > 0
     assert one["flops"] > 3 * 2 * 8 * 512 * 1000  # the head's product, forward and twice backward
     assert one["run_hours"] == pytest.approx(5 * 1000 * one["step_seconds"] / 3600)
     assert one["price"] == pytest.approx(5 * 1000 * one["step_seconds"])

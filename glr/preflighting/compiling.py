@@ -125,7 +125,7 @@ def compile_stablehlo(module: str, topology: Topology) -> Compiled:
                 return Compiled(needed=int(float(refused[1]) * _UNITS[refused[2]]))
             raise GlrError(f"the TPU compiler cannot take this step: {str(error).splitlines()[0]}") from error
     memory, cost = program.get_compiled_memory_stats(), program.cost_analysis()
-    text = program.hlo_modules()[0].to_string()
+    entry = program.hlo_modules()[0].to_string().partition("\nENTRY")[2]
     return Compiled(
         arguments=memory.argument_size_in_bytes,
         temporaries=memory.temp_size_in_bytes,
@@ -133,8 +133,8 @@ def compile_stablehlo(module: str, topology: Topology) -> Compiled:
         code=memory.generated_code_size_in_bytes,
         flops=cost["flops"],
         accessed=cost["bytes accessed"],
-        seconds=_seconds(cost["optimal_seconds"], text),
-        cycles=sum(map(int, _CYCLES.findall(text.partition("\nENTRY")[2]))),
+        seconds=_seconds(cost["optimal_seconds"], entry),
+        cycles=sum(map(int, _CYCLES.findall(entry))),
     )
 
 
@@ -155,9 +155,12 @@ def _without_copies(module: Any) -> None:
         copy.erase()
 
 
-def _seconds(total: float, program: str) -> float:
-    """The cost model's total; it counts -1 for a custom call, such as the halves of a 64-bit step counter."""
-    seconds = total + len(re.findall(r" custom-call\(", program))
+def _seconds(total: float, entry: str) -> float:
+    """The cost model's total; it counts -1 for a custom call, such as the halves of a 64-bit step counter.
+
+    Those inside a fusion count nothing, so that only the program's entry, in HLO, matters.
+    """
+    seconds = total + len(re.findall(r" custom-call\(", entry))
     if seconds < 0:
         raise GlrError("the compiler has no estimate for an operation of this step")
     return seconds

@@ -31,7 +31,8 @@ def main(topology: str = "v3-8") -> None:
             results[name] = Compiled(**json.loads(done.stdout.splitlines()[-1]))
             found, first = results[name], results["study"]
             print(
-                f"{name:<15} {found.seconds * 1e3:6.1f} ms ({found.seconds / first.seconds:.2f})  temporaries "
+                f"{name:<15} {found.seconds * 1e3:6.1f} ms ({found.seconds / first.seconds:.2f})  "
+                f"{found.cycles / 1e6:.1f} million cycles ({found.cycles / first.cycles:.2f})  temporaries "
                 f"{found.temporaries / GIB:5.2f} GiB ({found.temporaries / first.temporaries:.2f})  arguments "
                 f"{found.arguments / GIB:.2f} GiB  {found.flops:.3g} FLOP  {found.accessed / 1e9:.1f} GB",
                 flush=True,
