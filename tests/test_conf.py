@@ -17,7 +17,7 @@ EVALUATION = ["database_augmentation", "query_expansion", "reranking", "tta", "w
 GROUPS = ["augment", "backbone", "data", "head", "optimizer", "pooling", "regularization", "schedule", "strategy"]
 GROUPS += EVALUATION
 COMPONENTS = [p for group in GROUPS for p in sorted((CONF / group).glob("*.yaml"))]
-ALL = sorted(p for p in CONF.glob("*/*.yaml") if p.parent.name not in {"experiment", "preset"})
+ALL = sorted(p for p in CONF.glob("*/*.yaml") if p.parent.name not in {"experiment", "preflight", "preset"})
 # Arguments of Keras's constructors that are no hyperparameters.
 NOT_LISTED = {"name", "data_format", "kwargs"}
 RUNTIME = {"num_classes": 7, "image_size": 80, "steps_per_epoch": 5, "total_steps": 20}

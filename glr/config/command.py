@@ -14,7 +14,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from glr.config.check import check_command_line, launchable
+from glr.config.check import check_command_line, composed, launchable
 from glr.config.schema import register
 from glr.config.shorthand import CONF, SWEEPS, choices
 from glr.errors import GlrError
@@ -44,14 +44,19 @@ def _listed(group: str) -> str:
     return f"{group}: {', '.join(names)}"
 
 
-def command(config_name: str) -> Callable[[Callable[[DictConfig], Any]], Callable[[], None]]:
+def command(config_name: str, *, together: bool = False) -> Callable[[Callable[[Any], Any]], Callable[[], None]]:
     """Make a function of a config into a command with conf/<config_name>.yaml as its settings.
 
     Everything that can be wrong with the settings is found before the function runs, in every job of a sweep.
     A GlrError or a file-system error ends the command with one sentence on stderr and status 1.
+
+    Args:
+        config_name: of conf/.
+        together: the function is called once, without Hydra's launcher, with a list of all jobs of a sweep: each one's
+            config and the choices of its groups. A single job is a list of one.
     """
 
-    def decorate(task: Callable[[DictConfig], Any]) -> Callable[[], None]:
+    def decorate(task: Callable[[Any], Any]) -> Callable[[], None]:
         failure: list[Exception] = []
 
         @wraps(task)
@@ -76,6 +81,9 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], Any]], Callabl
                     shown = arguments.help or arguments.cfg or arguments.info
                     overrides, jobs = check_command_line(config_name, overrides, arguments.multirun, not shown)
                     flags = [flag for flag in flags if flag not in ("-m", "--multirun")]
+                    if together and not shown:
+                        task([composed(config_name, job) for job in jobs or [overrides]])
+                        return
                     if jobs and shown:
                         overrides = jobs[0]  # Hydra shows one job only
                     elif jobs:

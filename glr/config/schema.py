@@ -1,6 +1,6 @@
 """The types of every setting that is not a component's argument: a wrong key, type or choice fails at composition."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, make_dataclass
 from math import inf
 from typing import Any
 
@@ -23,6 +23,7 @@ from glr.config.values import (
     Search,
     StoredType,
     Task,
+    Topology,
 )
 
 
@@ -152,6 +153,30 @@ class Train:
     checkpoint: Checkpointing = field(default_factory=Checkpointing)
     resume: Resume = Resume.auto
     evaluate: Evaluation = field(default_factory=Evaluation)
+
+
+@dataclass
+class Preflighting:
+    """What a run is compiled for, and what its time and money are reckoned with."""
+
+    topology: Topology = MISSING
+    classes: int | None = None
+    images: int | None = None
+    published_classes: int | None = None
+    published_images: int | None = None
+    host_images_per_core: float = MISSING
+    price_per_hour: float | None = None
+    largest_batch: bool = False
+    output: str | None = None
+    log: bool = False
+
+
+# conf/preflight.yaml. Merged behind train.yaml and its experiment: a default of Train's would undo what those say.
+Preflight = make_dataclass(
+    "Preflight",
+    [*((f.name, f.type, MISSING) for f in fields(Train)), ("preflight", Preflighting, MISSING)],
+    bases=(Train,),
+)
 
 
 @dataclass
@@ -345,6 +370,10 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "evaluate.memory": (0.01, inf),
     "evaluate.gallery": (0, inf),
     "tracking.patience": (0, inf),
+    "preflight.classes": (2, inf),
+    "preflight.images": (1, inf),
+    "preflight.host_images_per_core": (1, inf),
+    "preflight.price_per_hour": (0, inf),
     "workers": (1, inf),
     "neighbors": (1, inf),
     "batch_size": (1, inf),
@@ -367,6 +396,7 @@ def register() -> None:
     """Make the schemas known to Hydra."""
     store = ConfigStore.instance()
     store.store(name="train_schema", node=Train)
+    store.store(name="preflight_schema", node=Preflight)
     store.store(name="evaluate_schema", node=Evaluate)
     store.store(name="ensemble_schema", node=Ensemble)
     store.store(name="export_schema", node=Export)

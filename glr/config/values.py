@@ -125,3 +125,17 @@ class Format(Enum):
     csv = "csv"
     json = "json"
     html = "html"
+
+
+# The TPUs that preflight compiles for; glr.preflighting.topology knows their chips.
+Topology = Enum(
+    "Topology",
+    {
+        "v2-8": "v2-8",
+        "v3-8": "v3-8",
+        "v4-8": "v4-8",
+        "v5e-8": "v5e-8",
+        "v5p-8": "v5p-8",
+        "v6e-8": "v6e-8",
+    },
+)

@@ -94,7 +94,7 @@ def test_a_setting_may_belong_to_a_choice_that_is_swept(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    "command", ["train", "prepare", "evaluate", "score", "ensemble", "export", "compare", "record"]
+    "command", ["train", "prepare", "evaluate", "score", "ensemble", "export", "compare", "record", "preflight"]
 )
 def test_help_explains_and_imports_nothing_heavy(command: str):
     done = glr("--help", command=command, PYTHONPROFILEIMPORTTIME="1")

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from urllib.parse import unquote
 
 import h5py
 import numpy as np
@@ -81,11 +82,14 @@ def test_everything_that_a_run_promises_is_in_mlflow(trained: tuple[Path, str], 
 def test_everything_may_lie_in_a_bucket(class_folders: Path, gcs: Gcs, gcs_folder: str, tmp_path: Path):
     settings = [f"data.source.path={class_folders}", f"data.path={gcs_folder}/set", "data.validation_share=0.25"]
     settings += [f"tracking.artifacts={gcs_folder}/artifacts", "study=bucket", "train.epochs=1"]
+    settings += [f"checkpoint.path={gcs_folder}/checkpoints", "checkpoint.steps=2"]
     done = glr(*SMALL, *settings, cwd=tmp_path, **gcs.environment)
     assert done.returncode == 0, done.stderr
     (record,) = runs(tmp_path, "bucket")
     assert (record.data.params["train_images"], record.data.params["data.path"]) == ("54", f"{gcs_folder}/set")
     assert 0 <= record.data.metrics["validation/accuracy"] <= 1
+    assert storage.files(f"{gcs_folder}/checkpoints") == {}
+    assert any("/step-00000000" in unquote(request.path) for request in gcs.log())
     prefix = f"{record.info.run_id}/artifacts"
     stored = storage.files(f"{gcs_folder}/artifacts")
     names = {"config.yaml", "schedule.png", "augmentation.png", "weights/last.weights.h5", "descriptors/index_ids.txt"}

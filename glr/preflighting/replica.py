@@ -1,0 +1,50 @@
+"""One of a slice's replicas, traced where there is no slice: its collectives become XLA's own."""
+
+from typing import Any
+
+import tensorflow as tf
+from tensorflow.compiler.tf2xla.ops import gen_xla_ops
+
+
+class OneOfMany(tf.distribute.OneDeviceStrategy):
+    """What a replica of `TPUStrategy` runs, for the compiler alone: traced once, it stands for each of them.
+
+    Attributes:
+        exchanged: bytes that the traced collectives add up over the replicas.
+    """
+
+    def __init__(self, replicas: int):
+        super().__init__("/cpu:0")
+        self._replicas = replicas
+        self.exchanged = 0
+
+    @property
+    def num_replicas_in_sync(self) -> int:
+        """How many replicas share a batch."""
+        return self._replicas
+
+    def run(self, fn: Any, args: Any = (), kwargs: Any = None, options: Any = None) -> Any:  # noqa: ARG002
+        """Call the function as one of the replicas."""
+        with _Replica(self, replica_id_in_sync_group=0):
+            return fn(*args, **(kwargs or {}))
+
+
+class _Replica(tf.distribute.ReplicaContext):
+    def all_reduce(self, reduce_op: Any, value: Any, options: Any = None) -> Any:  # noqa: ARG002
+        mean = tf.distribute.ReduceOp(reduce_op) == tf.distribute.ReduceOp.MEAN
+        return tf.nest.map_structure(lambda v: self._sum(v) / (self.num_replicas_in_sync if mean else 1), value)
+
+    def all_gather(self, value: tf.Tensor, axis: int, options: Any = None) -> tf.Tensor:  # noqa: ARG002
+        # As TPUStrategy does: each replica adds its values, in their place, to the others' zeros.
+        place = tf.one_hot(gen_xla_ops.xla_replica_id(), self.num_replicas_in_sync, dtype=value.dtype)
+        shape = [1] * axis + [self.num_replicas_in_sync] + [1] * (len(value.shape) - axis)
+        spread = tf.expand_dims(value, axis) * tf.reshape(place, shape)
+        gathered = list(value.shape)
+        gathered[axis] *= self.num_replicas_in_sync
+        return tf.reshape(self._sum(spread), gathered)
+
+    def _sum(self, value: tf.Tensor) -> tf.Tensor:
+        value = tf.convert_to_tensor(value)
+        self.strategy.exchanged += value.dtype.size * value.shape.num_elements()
+        everyone = [list(range(self.num_replicas_in_sync))]
+        return gen_xla_ops.xla_all_reduce(value, everyone, reduce_op="Add", mode="CrossReplica")
