@@ -51,7 +51,15 @@ def _log(config: DictConfig, choices: dict[str, str], row: dict[str, Any]) -> No
     from glr.tracking.run import environment, run
 
     tracking, numbers = config.tracking, {k: v for k, v in row.items() if isinstance(v, int | float)}
-    with run(tracking.uri, config.study, f"preflight {row['run']}", tracking.artifacts, kind="preflight") as opened:
+    with run(
+        tracking.uri,
+        config.study,
+        f"preflight {row['run']}",
+        tracking.artifacts,
+        journals=tracking.journal,
+        patience=tracking.patience,
+        kind="preflight",
+    ) as opened:
         opened.config(config, choices)
         opened.tags(environment())
         opened.metrics(numbers, 0)

@@ -49,7 +49,7 @@ class Step:
             if any(key == part or key.startswith(f"{part}.") for part in _PARTS)
             and key.split(".")[-1] not in _NOT_PARTS
         }
-        return json.dumps([parts, self.topology, self.classes], sort_keys=True)
+        return json.dumps([parts, self.config.train.on_nan.value, self.topology, self.classes], sort_keys=True)
 
 
 class Compiler:

@@ -40,8 +40,7 @@ def trace(config: DictConfig, *, replicas: int, classes: int, steps_per_epoch: i
 
     from glr.config.component import build
     from glr.preflighting.replica import OneOfMany
-    from glr.trained import build_model
-    from glr.training.step import TrainStep
+    from glr.training.assembly import train_step
 
     config = config.copy()
     if "weights" in config.backbone:
@@ -49,10 +48,7 @@ def trace(config: DictConfig, *, replicas: int, classes: int, steps_per_epoch: i
     strategy = OneOfMany(replicas)
     total_steps = config.train.epochs * steps_per_epoch
     schedule = build(config.schedule, steps_per_epoch=steps_per_epoch, total_steps=total_steps)
-    with strategy.scope():
-        model = build_model(config, classes, config.data.image_size)
-        optimizer = build(config.optimizer, learning_rate=schedule)
-    step = TrainStep(model, optimizer, schedule, build(config.regularization), strategy, config.train.batch_size)
+    step = train_step(config, strategy, schedule, classes)
     share, size = config.train.batch_size // replicas, config.data.image_size
     batch = (
         tf.TensorSpec((share, size, size, 3), tf.uint8),
@@ -61,7 +57,7 @@ def trace(config: DictConfig, *, replicas: int, classes: int, steps_per_epoch: i
     )
     compiled = tf.function(lambda *batch: strategy.run(step._replica_step, batch), jit_compile=True)
     module = compiled.experimental_get_compiler_ir(*batch)(stage="hlo_serialized")
-    return module, Traced(parameters=model.count_params(), exchanged=strategy.exchanged)
+    return module, Traced(parameters=step.model.count_params(), exchanged=strategy.exchanged)
 
 
 def _main(config: str, output: str, *numbers: str) -> None:
