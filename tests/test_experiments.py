@@ -8,8 +8,8 @@ import tensorflow as tf
 from glr.config.check import composed
 from glr.config.component import build
 from glr.config.shorthand import CONF, choices
-from glr.trained import build_model
-from glr.training.step import TrainStep
+from glr.training.assembly import train_step
+from glr.training.step import outcomes
 
 EXPERIMENTS = choices("experiment")
 
@@ -31,18 +31,13 @@ def test_takes_a_step(name: str, monkeypatch: pytest.MonkeyPatch):
     toy = ["backbone.weights=null", "data.image_size=75", "train.batch_size=2", "model.embedding_size=8"]
     config, _ = composed("train", [f"experiment={name}", *toy])
     schedule = build(config.schedule, steps_per_epoch=2, total_steps=2 * config.train.epochs)
-    strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
-    with strategy.scope():
-        model = build_model(config, 5, config.data.image_size)
-        optimizer = build(config.optimizer, learning_rate=schedule)
-    step = TrainStep(model, optimizer, schedule, build(config.regularization), strategy, 2)
-    monkeypatch.setattr(step, "_compiled", step._distributed)  # eager: tracing 18 networks takes minutes
+    step = train_step(config, tf.distribute.OneDeviceStrategy("/cpu:0"), schedule, 5)
+    monkeypatch.setattr(step, "_compiled", step._one)  # eager: tracing 18 networks takes minutes
     images = np.random.default_rng(0).integers(0, 256, (2, 75, 75, 3)).astype(np.uint8)
     batch = tf.constant(images), tf.constant([1, 4]), tf.tile(tf.eye(3, 4)[tf.newaxis], (2, 1, 1))
-    before = model.head.weights[0].numpy()
-    step(iter([batch]))
-    means = step.means()
-    assert np.isfinite(means["loss"])
-    assert (means["penalty"] > 0) == (config.regularization.label is not None)
-    assert np.abs(model.head.weights[0].numpy() - before).max() > 0
+    before = step.model.head.weights[0].numpy()
+    (measured,) = outcomes([(step(batch), 1)])
+    assert np.isfinite(measured.loss)
+    assert (measured.penalty > 0) == (config.regularization.label is not None)
+    assert np.abs(step.model.head.weights[0].numpy() - before).max() > 0
     keras.backend.clear_session()

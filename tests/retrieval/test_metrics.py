@@ -149,6 +149,6 @@ def test_all_of_gldv2s_test_images_take_seconds():
     starts = {f"q{number}": rng.randrange(19_900) for number in range(11_757)}  # a tenth of them
     rankings = {query: index[start : start + 100] for query, start in starts.items()}
     solution = {query: frozenset(index[start + 3 : start + 33]) for query, start in starts.items()}
-    began = time.perf_counter()
+    began = time.process_time()
     assert metrics.retrieval_metrics(solution, rankings)["mean_position"] == 4
-    assert time.perf_counter() - began < 3
+    assert time.process_time() - began < 3
