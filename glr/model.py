@@ -49,9 +49,6 @@ class RetrievalModel(keras.Model):
         # float32: the descriptor and the head's cosines need it, whatever precision the network runs in.
         norm = keras.layers.BatchNormalization(momentum=batchnorm_momentum, dtype="float32", name="embedding_norm")
         self.network = keras.Model(backbone.input, norm(embedding), name="network")
-        self.batch_norms = [
-            layer for layer in self.network.layers if isinstance(layer, keras.layers.BatchNormalization)
-        ]
         for layer in self.batch_norms:
             layer.synchronized = synchronised
         self.head = head
@@ -62,6 +59,11 @@ class RetrievalModel(keras.Model):
     def image_size(self) -> int:
         """S: the side of the images it takes, pixels."""
         return self.network.input_shape[1]
+
+    @property
+    def batch_norms(self) -> list[keras.layers.BatchNormalization]:
+        """Every BatchNorm, of the backbone and behind the embedding."""
+        return [layer for layer in self.network.layers if isinstance(layer, keras.layers.BatchNormalization)]
 
     def describe(self, images: tf.Tensor) -> tf.Tensor:
         """Descriptors of uint8 images [B, S, S, 3]: float32 [B, D], of length 1."""

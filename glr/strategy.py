@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from glr.errors import GlrError
+from glr.tpu import connected
 
 
 def auto() -> tf.distribute.Strategy:
@@ -48,17 +49,9 @@ def tpu(tpu: str, zone: str | None, project: str | None) -> tf.distribute.Strate
     """A Cloud TPU: `local` on a TPU VM, else by name (with its zone and project) or as grpc://HOST:8470.
 
     Raises:
-        GlrError: it cannot be found or reached.
+        GlrError: it cannot be found or used.
     """
-    try:
-        resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu=tpu, zone=zone, project=project)
-        if tpu != "local":
-            tf.config.experimental_connect_to_cluster(resolver)
-        tf.tpu.experimental.initialize_tpu_system(resolver)
-    except (ValueError, tf.errors.OpError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise GlrError(f"strategy=tpu: no TPU could be reached as strategy.tpu={tpu} ({reason})") from error
-    return tf.distribute.TPUStrategy(resolver)
+    return connected(tpu, zone, project)
 
 
 def multi_worker() -> tf.distribute.Strategy:

@@ -64,6 +64,10 @@ class TrainStep:
         # Gradients are summed over the replicas in the step, once and before anything looks at them: Keras's optimizers
         # would clip, and test for infinities, what each replica has for itself.
         self._inner._all_reduce_sum_gradients = lambda pairs: pairs
+        # Each replica's running means follow its own share, and Keras keeps the first replica's: here all keep their mean.
+        several = strategy.num_replicas_in_sync > 1
+        own = [norm for norm in model.batch_norms if several and norm.trainable and not norm.synchronized]
+        self._running = [running for norm in own for running in (norm.moving_mean, norm.moving_variance)]
         # What a skipped step must not touch beside the weights: running means and scales that follow the training.
         self._followers = [v for v in model.non_trainable_variables if "float" in v.dtype] if skip_non_finite else []
         self._compiled = tf.function(self._one if steps_per_call == 1 else self._several)
@@ -122,6 +126,11 @@ class TrainStep:
             scaled: Any = self.optimizer.scale_loss(loss)
         variables: Any = [weight.value for weight in weights]
         gradients = self._summed(tape.gradient(scaled, variables))
+        if self._running:
+            context: Any = tf.distribute.get_replica_context()
+            means = context.all_reduce(tf.distribute.ReduceOp.MEAN, [tf.identity(v.value) for v in self._running])
+            for running, mean in zip(self._running, means, strict=True):
+                running.assign(mean)
         skipped = tf.zeros(())
         if self._followers:
             finite: Any = self.optimizer.check_finite(gradients)

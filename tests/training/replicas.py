@@ -5,6 +5,7 @@ pickled into the file that its argument names.
 """
 
 import pickle
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from omegaconf import OmegaConf
 
 from glr import strategy
 from glr.config.check import CONF
+from glr.config.command import setup
 from glr.config.component import build
 from glr.head import adacos, curricularface
 from glr.model import RetrievalModel
@@ -53,10 +55,10 @@ class Case:
 
 @dataclass
 class Snapshot:
-    """After a step: what it measured, and every variable by its number and name."""
+    """After a step: what it measured, and every variable with its name."""
 
     outcome: Outcome
-    variables: dict[str, np.ndarray]
+    variables: list[tuple[str, np.ndarray]]
 
 
 def penalised() -> L2:
@@ -75,10 +77,10 @@ def cases() -> dict[str, Case]:
         "loss scaling": Case(optimizer=loss_scaled),
         "loss scaling, broken": Case(optimizer=loss_scaled, broken=1, options={"skip_non_finite": True}),
         "broken": Case("curricularface", broken=1, options={"skip_non_finite": True}),
-        "two steps a call": Case("adacos_dynamic", options={"steps_per_call": 2}),
-        "float16": Case(optimizer=loss_scaled, precision="mixed_float16"),
-        "bfloat16": Case("adacos_dynamic", precision="mixed_bfloat16"),
-        "per replica": Case(synchronised=False),
+        "two steps a call": Case("adacos_dynamic", options={"steps_per_call": 2}, replicas=(1, 2)),
+        "float16": Case(optimizer=loss_scaled, precision="mixed_float16", replicas=(1, 2)),
+        "bfloat16": Case("adacos_dynamic", precision="mixed_bfloat16", replicas=(1, 2)),
+        "per replica": Case(synchronised=False, replicas=(1, 2)),
     }
 
 
@@ -104,7 +106,10 @@ def mistakes() -> dict[str, tuple[str, Case]]:
             Case("curricularface", broken=1, mistake=summed_late, **broken, **both),
         ),
         "the median is the share's": ("adacos_semi, free", Case("adacos_semi", mistake=own_median, **both)),
-        "the median is the share's, dynamic": ("adacos_dynamic, free", Case("adacos_dynamic", mistake=own_median, **both)),
+        "the median is the share's, dynamic": (
+            "adacos_dynamic, free",
+            Case("adacos_dynamic", mistake=own_median, **both),
+        ),
         "B_avg is the share's": ("adacos_dynamic, free", Case("adacos_dynamic", mistake=own_b_avg, **both)),
         "the mean cosine is the share's": ("curricularface, free", Case("curricularface", mistake=own_mean, **both)),
         "BatchNorm is not synchronised": ("norm_softmax, free", Case(synchronised=False, **both)),
@@ -185,9 +190,8 @@ def batches(broken: int | None) -> list[tuple[np.ndarray, ...]]:
 
 def network() -> keras.Model:
     images = keras.Input((SIDE, SIDE, 3))
-    maps = keras.layers.Conv2D(6, 3, 2, "same", use_bias=False, name="conv")(images)
-    maps = keras.layers.BatchNormalization(momentum=0.7, name="norm")(maps)
-    return keras.Model(images, keras.layers.ReLU(name="relu")(maps), name="tiny")
+    maps = keras.layers.Conv2D(6, 3, 2, "same", name="conv")(images)
+    return keras.Model(images, maps, name="tiny")
 
 
 def step_of(case: Case, over: tf.distribute.Strategy) -> TrainStep:
@@ -232,9 +236,13 @@ def trained(case: Case, over: tf.distribute.Strategy) -> list[Snapshot]:
         for first in range(0, STEPS, count):
             calls = made[first] if count == 1 else tuple(map(np.stack, zip(*made[first : first + count], strict=True)))
             measured = outcomes([(step(distributed(calls, over, axis=0 if count == 1 else 1), count), count)])
-            variables = {f"{number} {v.name}": np.array(v.value.read_value()) for number, v in enumerate(step.variables)}
-            found.append(Snapshot(measured[-1], variables))
+            found.append(Snapshot(measured[-1], [(label(v), np.array(v.value.read_value())) for v in step.variables]))
         return found
+
+
+def label(variable: keras.Variable) -> str:
+    """Its path, without the numbers by which Keras tells layers of one class apart."""
+    return re.sub(r"_\d+(?=/|_|$)", "", variable.path)
 
 
 def distributed(arrays: tuple[np.ndarray, ...], over: tf.distribute.Strategy, axis: int) -> Any:
@@ -259,6 +267,7 @@ def strategies() -> dict[int, tf.distribute.Strategy]:
 
 
 def main(file: str) -> None:
+    setup()
     over = strategies()
     chosen = cases() | {name: wrong for name, (_, wrong) in mistakes().items()}
     found = {(name, count): trained(case, over[count]) for name, case in chosen.items() for count in case.replicas}
