@@ -54,10 +54,9 @@ def _reason(said: str, name: str, zone: str | None, project: str | None) -> str:
     if "not yet ready" in said:
         return f"{lines[0]}; see `gcloud compute tpus list`"
     if "Could not lookup TPU metadata" in said:
-        return (
-            f"no TPU of this name could be found in strategy.zone={zone or 'null'}, strategy.project={project or 'null'};"
-            f" see `gcloud compute tpus list` ({lines[0].rpartition('Exception: ')[2]})"
-        )
+        place = f"strategy.zone={zone or 'null'}, strategy.project={project or 'null'}"
+        why = lines[0].rpartition("Exception: ")[2]
+        return f"no TPU of this name could be found in {place}; see `gcloud compute tpus list` ({why})"
     if "ConfigureDistributedTPU" in said or "TPUs not found" in said:
         where = "this machine" if name == "local" else "that machine"
         return f"{where} has no TPU that TensorFlow sees; is it a TPU VM, and is glr[tpu] installed there?"

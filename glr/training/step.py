@@ -64,7 +64,7 @@ class TrainStep:
         # Gradients are summed over the replicas in the step, once and before anything looks at them: Keras's optimizers
         # would clip, and test for infinities, what each replica has for itself.
         self._inner._all_reduce_sum_gradients = lambda pairs: pairs
-        # Each replica's running means follow its own share, and Keras keeps the first replica's: here all keep their mean.
+        # Keras lets each replica's running means follow its own share and stores the first's: here all keep their mean.
         several = strategy.num_replicas_in_sync > 1
         own = [norm for norm in model.batch_norms if several and norm.trainable and not norm.synchronized]
         self._running = [running for norm in own for running in (norm.moving_mean, norm.moving_variance)]
