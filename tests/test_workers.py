@@ -52,5 +52,5 @@ def test_a_tf_config_that_makes_no_sense_is_said(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_missing_one_too(monkeypatch: pytest.MonkeyPatch):
-    with pytest.raises(GlrError, match="strategy=multi_worker: TF_CONFIG is not set; give every worker its own, as {"):
+    with pytest.raises(GlrError, match="strategy=multi_worker: TF_CONFIG is not set; give every worker its own, as "):
         worker(monkeypatch, None)

@@ -85,9 +85,7 @@ def _as_sweep(override: Override) -> str:
     if override.is_sweep_override() or not re.match(r"(?!(hydra|tracking|sweep)\.)\w+\.", override.input_line or ""):
         return override.input_line or ""
     if override.value() is None:
-        return (
-            f"++{override.input_line}"  # Hydra sweeps over no null, but takes a setting for one that may not be there
-        )
+        return f"++{override.input_line}"  # Hydra sweeps over no null, but takes a setting for one that may not be there
     return f"{override.key_or_group}=choice({override.get_value_element_as_str()})"
 
 
