@@ -44,6 +44,10 @@ def _train(config: DictConfig, worker: Worker) -> float:
     choices, tracking = HydraConfig.get().runtime.choices, config.tracking
     name = config.name or f"{choices.backbone}-{choices.head}"
     alone = PARENT_VARIABLE not in os.environ
+    if worker.count > 1 and not alone:
+        raise GlrError(
+            "strategy=multi_worker takes no sweep: start each of its runs by a command of its own, without -m"
+        )
     chief = worker.is_chief
     with (
         claimed(config, data.digest, name, alone=alone, journal=new_journal()) if chief else followed(config) as claim,

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import time
@@ -16,7 +17,7 @@ from mlflow import MlflowClient
 from tests.processes.forks import Forks, forks
 from tests.training.test_killed import weights
 
-EPOCHS = 3
+EPOCHS, EVERY = 24, 12
 pytestmark = pytest.mark.slow
 Result = tuple[dict[str, np.ndarray], dict[str, list[float]]]
 NAMES = ("loss", "penalty", "accuracy", "head_scale", "learning_rate", "public/gap", "private/map_at_100")
@@ -35,8 +36,8 @@ def line(class_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> list[
         *["backbone=small_cnn", "backbone.width=4", "model.embedding_size=8", "augment=study", "study=workers"],
         *["data=folder", f"data.source.path={class_folders}", f"data.path={tmp_path_factory.mktemp('set')}/set"],
         *["data.image_size=16", "train.batch_size=24", f"train.epochs={EPOCHS}", "optimizer=sgd"],
-        *["optimizer.learning_rate=0.05", "regularization=l2", "model.batchnorm=synchronised"],
-        *["evaluate.gallery=0", "tracking.patience=20"],
+        *["optimizer.learning_rate=0.02", "regularization=l2", "model.batchnorm=synchronised"],
+        *[f"evaluate.every={EVERY}", "evaluate.gallery=0"],
     ]
 
 
@@ -53,7 +54,7 @@ def result(folder: Path) -> Result:
 
 def check_same(found: Result, expected: Result) -> None:
     for name, values in expected[1].items():
-        assert len(values) == EPOCHS, name
+        assert len(values) == EPOCHS // (EVERY if "/" in name else 1), name
         np.testing.assert_allclose(found[1][name], values, rtol=1e-3, atol=1e-4, err_msg=name)
     assert found[0].keys() == expected[0].keys()
     for name, values in expected[0].items():
@@ -105,37 +106,43 @@ def test_two_processes_train_one_run(processes: Forks, line: list[str], alone: R
     codes = [processes.wait(process) for process in start(processes, tmp_path, *line)]
     assert codes == [0, 0], said(tmp_path, 0) + said(tmp_path, 1)
     check_same(result(tmp_path / "0"), alone)
-    assert "epoch 3/3: loss " in said(tmp_path, 0)
+    assert f"epoch {EPOCHS}/{EPOCHS}: loss " in said(tmp_path, 0)
     assert said(tmp_path, 1) == ""  # the chief prints and records, the others compute
     assert not list((tmp_path / "1").rglob("mlruns/mlflow.db"))
     assert not list((tmp_path / "checkpoints").rglob("*.npz"))
+
+
+def begun(processes: Forks, folder: Path, *arguments: str) -> list[int]:
+    """Two workers that are in their third epoch."""
+    started = start(processes, folder, *arguments)
+    deadline = time.monotonic() + 200
+    while "epoch 2/" not in (said(folder, 0) if (folder / "0/log.txt").exists() else ""):
+        assert time.monotonic() < deadline, said(folder, 0) + said(folder, 1)
+        time.sleep(0.005)
+    return started
 
 
 @pytest.mark.parametrize("signalled", [0, 1])
 def test_a_signal_to_one_stops_all_after_the_same_step(
     processes: Forks, line: list[str], alone: Result, tmp_path: Path, signalled: int
 ):
-    started = start(processes, tmp_path, *line, f"train.epochs={EPOCHS}")
-    deadline = time.monotonic() + 200
-    while "epoch 1/3: " not in (said(tmp_path, 0) if (tmp_path / "0/log.txt").exists() else ""):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    started = begun(processes, tmp_path, *line)
     os.kill(started[signalled], signal.SIGTERM)
     codes = [processes.wait(process) for process in started]
-    assert all(codes), said(tmp_path, 0) + said(tmp_path, 1)
+    assert codes == [75, 75], said(tmp_path, 0) + said(tmp_path, 1)
+    stopped = re.search(r"stopped after step (\d+), saved; the same command continues", said(tmp_path, 0))
+    assert stopped
+    assert said(tmp_path, 1) == ""
     again = [processes.wait(process) for process in start(processes, tmp_path, *line)]
     assert again == [0, 0], said(tmp_path, 0) + said(tmp_path, 1)
+    assert f"continuing after step {stopped[1]} of {3 * EPOCHS} " in said(tmp_path, 0)
     check_same(result(tmp_path / "0"), alone)
 
 
 def test_a_worker_that_dies_is_said_and_the_run_goes_on_from_its_checkpoint(
     processes: Forks, line: list[str], alone: Result, tmp_path: Path
 ):
-    started = start(processes, tmp_path, *line, "checkpoint.steps=1")
-    deadline = time.monotonic() + 200
-    while "epoch 1/3: " not in (said(tmp_path, 0) if (tmp_path / "0/log.txt").exists() else ""):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    started = begun(processes, tmp_path, *line, "checkpoint.steps=1")
     os.kill(started[1], signal.SIGKILL)
     assert [processes.wait(process) for process in started] == [1, -signal.SIGKILL]
     assert "error: worker 0 of 2 lost the others (" in said(tmp_path, 0)
