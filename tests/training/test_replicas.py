@@ -61,19 +61,23 @@ def test_every_head_on_any_number_of_replicas(trained: Trained, head: str, regul
     assert sum(moved) >= 6  # it is a step, and not the first state twice
 
 
-@pytest.mark.parametrize("name", ["clipped", "loss scaling", "loss scaling, broken", "broken", "float16", "bfloat16"])
+LOOKING = ["clipped", "loss scaling", "loss scaling, broken", "broken", "broken in one share", "float16", "bfloat16"]
+
+
+@pytest.mark.parametrize("name", LOOKING)
 def test_whatever_looks_at_the_gradients_sees_the_global_batch(trained: Trained, name: str):
     one = trained[name, 1]
     for count in replicas.cases()[name].replicas:
         assert differences(one, trained[name, count], LOOSE.get(name, 1e-4)) == []
 
 
-def test_a_share_without_finite_gradients_stops_the_step_of_all(trained: Trained):
+@pytest.mark.parametrize("name", ["broken", "broken in one share"])
+def test_a_share_without_finite_gradients_stops_the_step_of_all(trained: Trained, name: str):
     for count in (1, 2, 8):
-        before, broken, after = trained["broken", count]
+        before, broken, after = trained[name, count]
         assert [snapshot.outcome.skipped for snapshot in (before, broken, after)] == [0, 1, 0]
-        for (name, old), (_, new) in zip(before.variables, broken.variables, strict=True):
-            np.testing.assert_array_equal(old, new, err_msg=name)
+        for (variable, old), (_, new) in zip(before.variables, broken.variables, strict=True):
+            np.testing.assert_array_equal(old, new, err_msg=variable)
         assert not np.isfinite(broken.outcome.loss)
         assert np.isfinite(after.outcome.loss)
 
