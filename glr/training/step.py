@@ -104,11 +104,14 @@ class TrainStep:
         return self.strategy.reduce(tf.distribute.ReduceOp.SUM, measured, axis=None)
 
     def _several(self, batches: Any, steps: tf.Tensor) -> tf.Tensor:
-        measured = tf.TensorArray(tf.float32, self.steps_per_call, element_shape=(4,))
-        for number in tf.range(steps):
+        # No tf.range and no TensorArray, whose shapes are known only as they run.
+        number, measured = tf.constant(0), tf.zeros((self.steps_per_call, 4))
+        while number < steps:
             one = self.strategy.run(self._replica_step_of, (number, *batches))
-            measured = measured.write(number, self.strategy.reduce(tf.distribute.ReduceOp.SUM, one, axis=None))
-        return measured.stack()
+            one = self.strategy.reduce(tf.distribute.ReduceOp.SUM, one, axis=None)
+            measured = tf.tensor_scatter_nd_update(measured, [[number]], [one])
+            number += 1
+        return measured
 
     def _replica_step_of(
         self, number: tf.Tensor, images: tf.Tensor, labels: tf.Tensor, colours: tf.Tensor
