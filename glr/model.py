@@ -49,7 +49,7 @@ class RetrievalModel(keras.Model):
         # float32: the descriptor and the head's cosines need it, whatever precision the network runs in.
         norm = keras.layers.BatchNormalization(momentum=batchnorm_momentum, dtype="float32", name="embedding_norm")
         self.network = keras.Model(backbone.input, norm(embedding), name="network")
-        for layer in self.batch_norms:
+        for layer in self.batch_norms():
             layer.synchronized = synchronised
         self.head = head
         self.head.build((None, embedding_size))
@@ -60,9 +60,9 @@ class RetrievalModel(keras.Model):
         """S: the side of the images it takes, pixels."""
         return self.network.input_shape[1]
 
-    @property
     def batch_norms(self) -> list[keras.layers.BatchNormalization]:
         """Every BatchNorm, of the backbone and behind the embedding."""
+        # No property: Keras stores what it finds in attributes, in a place of its own in the file.
         return [layer for layer in self.network.layers if isinstance(layer, keras.layers.BatchNormalization)]
 
     def describe(self, images: tf.Tensor) -> tf.Tensor:

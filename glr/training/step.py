@@ -66,7 +66,7 @@ class TrainStep:
         self._inner._all_reduce_sum_gradients = lambda pairs: pairs
         # Keras lets each replica's running means follow its own share and stores the first's: here all keep their mean.
         several = strategy.num_replicas_in_sync > 1
-        own = [norm for norm in model.batch_norms if several and norm.trainable and not norm.synchronized]
+        own = [norm for norm in model.batch_norms() if several and norm.trainable and not norm.synchronized]
         self._running: list[Any] = [running for norm in own for running in (norm.moving_mean, norm.moving_variance)]
         # What a skipped step must not touch beside the weights: running means and scales that follow the training.
         self._followers = [v for v in model.non_trainable_variables if "float" in v.dtype] if skip_non_finite else []

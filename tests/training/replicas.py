@@ -209,7 +209,7 @@ def step_of(case: Case, over: tf.distribute.Strategy) -> TrainStep:
             normalization="minus_one_one",
             synchronised=case.synchronised,
         )
-        model.batch_norms[-1].trainable = not case.frozen
+        model.batch_norms()[-1].trainable = not case.frozen
         optimizer = case.optimizer()
     near_the_images(model)
     schedule = Constant(peak=RATE)
