@@ -1,5 +1,7 @@
 """Where a run computes: each choice of the group is a function that returns a `tf.distribute.Strategy`."""
 
+import signal
+import threading
 from typing import Any
 
 import tensorflow as tf
@@ -65,10 +67,14 @@ def multi_worker() -> tf.distribute.Strategy:
     gpus = tf.config.list_physical_devices("GPU")
     _growing(gpus) if gpus else _without_graph_optimizer()
     try:
-        return tf.distribute.MultiWorkerMirroredStrategy()
+        strategy = tf.distribute.MultiWorkerMirroredStrategy()
     except (RuntimeError, tf.errors.OpError) as error:
         reason = str(error).strip().splitlines()[0]
         raise GlrError(f"strategy=multi_worker: the workers of TF_CONFIG do not come together ({reason})") from error
+    if threading.current_thread() is threading.main_thread():
+        # TensorFlow has put a handler of its own, which swallows the signal, in the place of Python's.
+        signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
+    return strategy
 
 
 def _without_graph_optimizer() -> None:
