@@ -1,6 +1,7 @@
 """A training job: trained from where it stands to its end, scored and recorded."""
 
 import os
+import re
 import sys
 import tempfile
 import time
@@ -71,7 +72,7 @@ def train(
         except tf.errors.OpError as error:
             if worker.count == 1:
                 raise
-            reason = str(error).strip().splitlines()[0]
+            reason = re.sub(r"\{\{.*?\}\} ", "", str(error)).strip().splitlines()[0]
             raise GlrError(
                 f"worker {worker.index} of {worker.count} lost the others ({reason}); start the same command on all of "
                 "them again: it continues from the last checkpoint"
