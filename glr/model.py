@@ -21,6 +21,14 @@ class RetrievalModel(keras.Model):
     """Backbone -> pooling -> Dense (with bias) -> BatchNorm; its normalised output is the descriptor.
 
     The head, which exists only for training, is part of the model so that its weights are saved with it.
+
+    Args:
+        backbone, pooling, head: built.
+        embedding_size: D.
+        batchnorm_momentum: of the BatchNorm behind the embedding.
+        normalization: of the pixels, a key of `SCALES`.
+        synchronised: whether every BatchNorm normalises with the statistics of the global batch in training, not with
+            those of its replica's share.
     """
 
     def __init__(
@@ -32,6 +40,7 @@ class RetrievalModel(keras.Model):
         embedding_size: int,
         batchnorm_momentum: float,
         normalization: str,
+        synchronised: bool = False,
     ):
         super().__init__(name="retrieval_model")
         self.normalization = normalization
@@ -40,6 +49,8 @@ class RetrievalModel(keras.Model):
         # float32: the descriptor and the head's cosines need it, whatever precision the network runs in.
         norm = keras.layers.BatchNormalization(momentum=batchnorm_momentum, dtype="float32", name="embedding_norm")
         self.network = keras.Model(backbone.input, norm(embedding), name="network")
+        for layer in self.batch_norms():
+            layer.synchronized = synchronised
         self.head = head
         self.head.build((None, embedding_size))
         self.built = True
@@ -48,6 +59,11 @@ class RetrievalModel(keras.Model):
     def image_size(self) -> int:
         """S: the side of the images it takes, pixels."""
         return self.network.input_shape[1]
+
+    def batch_norms(self) -> list[keras.layers.BatchNormalization]:
+        """Every BatchNorm, of the backbone and behind the embedding."""
+        # No property: Keras stores what it finds in attributes, in a place of its own in the file.
+        return [layer for layer in self.network.layers if isinstance(layer, keras.layers.BatchNormalization)]
 
     def describe(self, images: tf.Tensor) -> tf.Tensor:
         """Descriptors of uint8 images [B, S, S, 3]: float32 [B, D], of length 1."""

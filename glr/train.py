@@ -1,7 +1,8 @@
 """`python -m glr.train`: the main job. Compose a run, train it, score it, log it."""
 
+import io
 import os
-from contextlib import nullcontext
+from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
@@ -13,16 +14,19 @@ from glr.errors import GlrError
 from glr.searching.trial import Trial
 from glr.tracking.sweep import PARENT_VARIABLE
 from glr.training import progress
+from glr.workers import Worker, this_worker
 
 
 @command("train")
 def main(config: DictConfig) -> float:
     """Train the model that the config describes, and print its scores: the public score."""
     with progress.failures():
-        return _train(config)
+        worker = this_worker(config)
+        with nullcontext() if worker.is_chief else redirect_stdout(io.StringIO()):
+            return _train(config, worker)
 
 
-def _train(config: DictConfig) -> float:
+def _train(config: DictConfig, worker: Worker) -> float:
     # Imported late: only a run that really starts pays for TensorFlow and MLflow.
     from glr.data.opening import open_data
 
@@ -33,14 +37,20 @@ def _train(config: DictConfig) -> float:
     import_tensorflow()
     from glr.retrieval.table import table
     from glr.tracking.run import environment, new_journal, run
+    from glr.tracking.unrecorded import Unrecorded
     from glr.training.job import train
-    from glr.training.resumption import claimed
+    from glr.training.resumption import claimed, followed
 
     choices, tracking = HydraConfig.get().runtime.choices, config.tracking
     name = config.name or f"{choices.backbone}-{choices.head}"
     alone = PARENT_VARIABLE not in os.environ
+    if worker.count > 1 and not alone:
+        raise GlrError(
+            "strategy=multi_worker takes no sweep: start each of its runs by a command of its own, without -m"
+        )
+    chief = worker.is_chief
     with (
-        claimed(config, data.digest, name, alone=alone, journal=new_journal()) as claim,
+        claimed(config, data.digest, name, alone=alone, journal=new_journal()) if chief else followed(config) as claim,
         run(
             tracking.uri,
             config.study,
@@ -50,7 +60,9 @@ def _train(config: DictConfig) -> float:
             patience=tracking.patience,
             journal=claim.journal,
             tags={"key": claim.key},
-        ) as opened,
+        )
+        if chief
+        else nullcontext(Unrecorded()) as opened,
         Trial(config.sweep.trial) as trial,
     ):
         opened.config(config, choices)
@@ -58,8 +70,9 @@ def _train(config: DictConfig) -> float:
         opened.tags({"init_from_run": source} if source else {})
         opened.dataset(config.data.label, data.digest, config.data.path, "training", {"images": data.images("train")})
         with nullcontext() if weights is None else storage.on_disk(weights) as file:
-            scores = train(config, data, opened, claim.folder, trial, file)
-    claim.release()
+            scores = train(config, data, opened, claim.folder, trial, file, worker)
+    if chief:
+        claim.release()
     print(table(scores))
     print(f"\nrun {name} in study {config.study} ({opened.id or 'waiting to be sent'})")
     print(f"compare runs: {opened.pages}")

@@ -41,6 +41,7 @@ def build_model(config: DictConfig, classes: int, image_size: int | None) -> Ret
         embedding_size=config.model.embedding_size,
         batchnorm_momentum=config.model.batchnorm_momentum,
         normalization=config.data.normalization.value,
+        synchronised=config.model.batchnorm.value == "synchronised",
     )
 
 

@@ -8,6 +8,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
 
 from glr.config.values import (
+    BatchNorm,
     CheckImages,
     Checkpoint,
     Format,
@@ -61,6 +62,7 @@ class Model:
 
     embedding_size: int = MISSING
     batchnorm_momentum: float = MISSING
+    batchnorm: BatchNorm = BatchNorm.per_replica
 
 
 @dataclass

@@ -19,6 +19,13 @@ class Precision(Enum):
     mixed_float16 = "mixed_float16"
 
 
+class BatchNorm(Enum):
+    """What a BatchNorm layer normalises with in training: the statistics of each replica's share, or of the batch."""
+
+    per_replica = "per_replica"
+    synchronised = "synchronised"
+
+
 class Score(Enum):
     """The metrics that can stand for a run (higher is better)."""
 

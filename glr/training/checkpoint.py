@@ -75,6 +75,19 @@ class Checkpoints:
                 return state
         return None
 
+    def at(self, step: int, variables: Sequence[keras.Variable]) -> State:
+        """Bring the checkpoint of a step into the variables.
+
+        Raises:
+            GlrError: it is missing or damaged, or one of another model.
+        """
+        if (found := self._read(step)) is None:
+            raise CheckpointError(
+                f"{self._path(step)} is not there; give all workers the same checkpoint.path, or gs://"
+            )
+        _assign(variables, found[0], self._path(step))
+        return found[1]
+
     def weights_of(self, step: int, variables: Sequence[keras.Variable]) -> None:
         """Bring the first so many variables of a kept checkpoint back.
 

@@ -1,6 +1,7 @@
 """A training job: trained from where it stands to its end, scored and recorded."""
 
 import os
+import re
 import sys
 import tempfile
 import time
@@ -12,27 +13,38 @@ import tensorflow as tf
 from omegaconf import DictConfig
 
 from glr.data.prepared import PreparedData
+from glr.errors import GlrError
 from glr.evaluation.evaluator import Evaluator
 from glr.report.report import report
 from glr.retrieval.extraction import Extractor
 from glr.searching.trial import Trial
 from glr.tracking.run import Run
+from glr.tracking.unrecorded import Unrecorded
 from glr.tracking.writer import ARTIFACTS
 from glr.training import progress
 from glr.training.assembly import Assembly, assembled
 from glr.training.checkpoint import CheckpointError, Checkpoints
 from glr.training.feed import Feed
-from glr.training.interruption import Interruption
+from glr.training.interruption import PREEMPTED, Interruption
 from glr.training.loop import Loop
 from glr.training.plot import plot_augmentation, plot_schedule
 from glr.training.state import Best, State
+from glr.workers import Agreement, Worker
 
 _LONG_WAIT = 0.2  # share of an epoch's time that the device may wait for images before it is said
 _WORTH_SAYING = 5.0  # seconds of waiting
+_ALONE = Worker()
+_CALLS_BETWEEN_QUESTIONS = 10  # of the step, before workers ask each other whether one of them has to stop
 
 
 def train(
-    config: DictConfig, data: PreparedData, run: Run, checkpoints: str, trial: Trial, weights: Path | None = None
+    config: DictConfig,
+    data: PreparedData,
+    run: Run | Unrecorded,
+    checkpoints: str,
+    trial: Trial,
+    weights: Path | None = None,
+    worker: Worker = _ALONE,
 ) -> dict[str, dict[str, float]]:
     """Train, evaluate and record one run, from its newest checkpoint on if there is one.
 
@@ -43,17 +55,28 @@ def train(
         checkpoints: the folder of this run's checkpoints, local or gs://.
         trial: of a search, which says when training is hopeless; it ends then.
         weights: to start from, of a model of the same shape; None: those that the backbone's config names.
+        worker: this process among those that train the run; the chief alone saves.
 
     Returns:
         The retrieval metrics (`public/gap`, ...) of the "untrained" (if asked for) and of the "trained" model.
 
     Raises:
-        GlrError: the data cannot be read, or training diverged.
+        GlrError: the data cannot be read, training diverged, or another worker is gone.
         KeyboardInterrupt, SystemExit: a signal ended it, and a checkpoint holds what was done.
     """
     with Interruption() as interruption, tempfile.TemporaryDirectory(prefix="glr-") as folder:
-        job = _Job(config, data, run, assembled(config, data, weights), checkpoints, trial, interruption, Path(folder))
-        return job.train()
+        parts = assembled(config, data, weights)
+        job = _Job(config, data, run, parts, checkpoints, trial, interruption, Path(folder), worker)
+        try:
+            return job.train()
+        except tf.errors.OpError as error:
+            if worker.count == 1:
+                raise
+            reason = re.sub(r"\{\{.*?\}\} ", "", str(error)).strip().splitlines()[0]
+            raise GlrError(
+                f"worker {worker.index} of {worker.count} lost the others ({reason}); start the same command on all of "
+                "them again: it continues from the last checkpoint"
+            ) from error
 
 
 class _Job:
@@ -61,12 +84,13 @@ class _Job:
         self,
         config: DictConfig,
         data: PreparedData,
-        run: Run,
+        run: Run | Unrecorded,
         parts: Assembly,
         checkpoints: str,
         trial: Trial,
         interruption: Interruption,
         folder: Path,
+        worker: Worker,
     ):
         self._config = config
         self._data = data
@@ -98,10 +122,13 @@ class _Job:
             head=parts.model.head if validation else None,
         )
         self._evaluation_seconds = 0.0
+        self._worker = worker
+        self._agreement = Agreement(worker, parts.strategy)
+        self._calls = 0
 
     def train(self) -> dict[str, dict[str, float]]:
         self._describe()
-        found = self._checkpoints.latest(self._parts.step.variables)
+        found = self._continued()
         self._state = state = found or State()
         for entry in state.metrics:  # what another machine recorded may never have been sent
             self._run.record(entry)
@@ -137,6 +164,13 @@ class _Job:
             self._epoch(state.evaluated + 1)
         self._finish()
         return state.scores
+
+    def _continued(self) -> State | None:
+        """Bring back what a checkpoint holds, on all workers the chief's newest."""
+        variables = self._parts.step.variables
+        found = self._checkpoints.latest(variables) if self._worker.is_chief else None
+        step = self._agreement.chiefs(-1 if found is None else found.step)
+        return found if self._worker.is_chief or step < 0 else self._checkpoints.at(step, variables)
 
     def _epoch(self, epoch: int) -> None:
         """Train the epoch, or what is left of it, and evaluate."""
@@ -185,6 +219,8 @@ class _Job:
 
     def _finish(self) -> None:
         """Store weights, gallery and descriptors with the run."""
+        if not self._worker.is_chief:
+            return
         config, run = self._config, self._run
         with self._saved_if_interrupted():
             self._parts.model.save_weights(self._folder / "last.weights.h5")
@@ -227,13 +263,20 @@ class _Job:
 
     def _boundary(self) -> None:
         """Between two steps: save if it is time, or if a signal wants the process to end."""
-        if self._interruption.pending:
-            self._loop.read()
-            self._save()
+        with self._interruption.deferred():
+            stops = self._stops()
+            if stops or self._checkpoints.due(self._state):
+                self._loop.read()
+                self._save()
+        if stops:
             self._stop()
-        if self._checkpoints.due(self._state):
-            self._loop.read()
-            self._save()
+
+    def _stops(self) -> bool:
+        """Whether a signal waits; several workers ask each other now and then, to stop after the same step."""
+        if self._worker.count == 1:
+            return self._interruption.pending
+        self._calls += 1
+        return self._calls % _CALLS_BETWEEN_QUESTIONS == 0 and self._agreement.any(self._interruption.pending)
 
     @contextmanager
     def _saved_if_interrupted(self) -> Iterator[None]:
@@ -245,13 +288,16 @@ class _Job:
             self._stop()
 
     def _save(self) -> None:
+        if not self._worker.is_chief:
+            return
         self._state.metrics = self._run.metrics_so_far()
         self._checkpoints.save(self._state, self._parts.step.variables)
 
     def _stop(self) -> None:
-        if self._checkpoints.wait():
+        if self._checkpoints.wait() and self._worker.is_chief:
             print(f"\nstopped after step {self._state.step:,}, saved; the same command continues", file=sys.stderr)
         self._interruption.obey()
+        sys.exit(PREEMPTED)  # another worker's signal
 
     def _evaluate(self) -> dict[str, float]:
         started = time.monotonic()

@@ -82,6 +82,13 @@ def claimed(config: DictConfig, digest: str, name: str, *, alone: bool, journal:
         yield Claim(key, folder, note["journal"], continues)
 
 
+@contextmanager
+def followed(config: DictConfig) -> Iterator[Claim]:
+    """The job that a config stands for, for a worker that trains it with the chief, who has claimed it."""
+    key = key_of(config)
+    yield Claim(key, storage.join(config.checkpoint.path, key), "", continues=False)
+
+
 def _refuse_changes(config: DictConfig, name: str, root: str, key: str) -> None:
     """Refuse to start beside an interrupted run of the same name that differs."""
     others = [

@@ -64,6 +64,10 @@ class TrainStep:
         # Gradients are summed over the replicas in the step, once and before anything looks at them: Keras's optimizers
         # would clip, and test for infinities, what each replica has for itself.
         self._inner._all_reduce_sum_gradients = lambda pairs: pairs
+        # Keras lets each replica's running means follow its own share and stores the first's: here all keep their mean.
+        several = strategy.num_replicas_in_sync > 1
+        own = [norm for norm in model.batch_norms() if several and norm.trainable and not norm.synchronized]
+        self._running: list[Any] = [running for norm in own for running in (norm.moving_mean, norm.moving_variance)]
         # What a skipped step must not touch beside the weights: running means and scales that follow the training.
         self._followers = [v for v in model.non_trainable_variables if "float" in v.dtype] if skip_non_finite else []
         self._compiled = tf.function(self._one if steps_per_call == 1 else self._several)
@@ -100,11 +104,14 @@ class TrainStep:
         return self.strategy.reduce(tf.distribute.ReduceOp.SUM, measured, axis=None)
 
     def _several(self, batches: Any, steps: tf.Tensor) -> tf.Tensor:
-        measured = tf.TensorArray(tf.float32, self.steps_per_call, element_shape=(4,))
-        for number in tf.range(steps):
+        # No tf.range and no TensorArray, whose shapes are known only as they run.
+        number, measured = tf.constant(0), tf.zeros((self.steps_per_call, 4))
+        while number < steps:
             one = self.strategy.run(self._replica_step_of, (number, *batches))
-            measured = measured.write(number, self.strategy.reduce(tf.distribute.ReduceOp.SUM, one, axis=None))
-        return measured.stack()
+            one = self.strategy.reduce(tf.distribute.ReduceOp.SUM, one, axis=None)
+            measured = tf.tensor_scatter_nd_update(measured, [[number]], [one])
+            number += 1
+        return measured
 
     def _replica_step_of(
         self, number: tf.Tensor, images: tf.Tensor, labels: tf.Tensor, colours: tf.Tensor
@@ -122,6 +129,11 @@ class TrainStep:
             scaled: Any = self.optimizer.scale_loss(loss)
         variables: Any = [weight.value for weight in weights]
         gradients = self._summed(tape.gradient(scaled, variables))
+        if self._running:
+            context: Any = tf.distribute.get_replica_context()
+            means = context.all_reduce(tf.distribute.ReduceOp.MEAN, [tf.identity(v.value) for v in self._running])
+            for running, mean in zip(self._running, means, strict=True):
+                running.assign(mean)
         skipped = tf.zeros(())
         if self._followers:
             finite: Any = self.optimizer.check_finite(gradients)

@@ -1,0 +1,74 @@
+"""A Cloud TPU: found, initialised once in a process, and what keeps it from that in one sentence."""
+
+import fcntl
+import os
+import struct
+from pathlib import Path
+
+import tensorflow as tf
+
+from glr.errors import GlrError
+
+# libtpu locks it for as long as a process uses this machine's TPU; TensorFlow only logs that it could not.
+LOCK = Path("/tmp/libtpu_lockfile")
+_connected: dict[str, tf.distribute.TPUStrategy] = {}
+
+
+def connected(name: str, zone: str | None, project: str | None) -> tf.distribute.TPUStrategy:
+    """The strategy of a TPU, the same one each time: initialising a TPU again would wipe its memory.
+
+    Args:
+        name: `local` on a TPU VM, else the TPU's name, or grpc://HOST:PORT.
+        zone, project: of a TPU that is given by its name; None: this machine's own.
+
+    Raises:
+        GlrError: it cannot be found or used, or this process uses another one.
+    """
+    if name in _connected:
+        return _connected[name]
+    if _connected:
+        raise GlrError(
+            f"strategy.tpu={name}: this process uses TPU {next(iter(_connected))}; give each job a process of its own "
+            "(hydra/launcher=subprocess)"
+        )
+    try:
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu=name, zone=zone, project=project)
+        if name != "local":
+            tf.config.experimental_connect_to_cluster(resolver)
+        tf.tpu.experimental.initialize_tpu_system(resolver)
+        _connected[name] = tf.distribute.TPUStrategy(resolver)
+    except Exception as error:  # of TensorFlow, urllib, and whatever of Google's is installed
+        raise GlrError(f"strategy.tpu={name}: {_reason(str(error), name, zone, project)}") from error
+    return _connected[name]
+
+
+def _reason(said: str, name: str, zone: str | None, project: str | None) -> str:
+    """What is wrong and what to do, from what TensorFlow has said."""
+    lines = said.strip().splitlines() or ["no reason was given"]
+    holder = _holder() if name == "local" else None
+    if holder or "already in use" in said:
+        who = f"process {holder}" if holder else "another process"
+        return f"the TPU is in use by {who}; one process at a time can have it"
+    if "neither a type of a primitive operation" in said or "NodeDef expected inputs" in said:
+        return f"the TPU runs another version of TensorFlow than the {tf.__version__} that is installed here"
+    if "not yet ready" in said:
+        return f"{lines[0]}; see `gcloud compute tpus list`"
+    if "Could not lookup TPU metadata" in said:
+        place = f"strategy.zone={zone or 'null'}, strategy.project={project or 'null'}"
+        why = lines[0].rpartition("Exception: ")[2]
+        return f"no TPU of this name could be found in {place}; see `gcloud compute tpus list` ({why})"
+    if "ConfigureDistributedTPU" in said or "TPUs not found" in said:
+        where = "this machine" if name == "local" else "that machine"
+        return f"{where} has no TPU that TensorFlow sees; is it a TPU VM, and is glr[tpu] installed there?"
+    return f"it could not be reached ({lines[0]})"
+
+
+def _holder() -> int | None:
+    """The process that holds the TPU of this machine; None where there is none but this one."""
+    try:
+        with LOCK.open("rb") as file:
+            asked = struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+            kind, *_, process = struct.unpack("hhqqi", fcntl.fcntl(file, fcntl.F_GETLK, asked))
+    except OSError:
+        return None
+    return None if kind == fcntl.F_UNLCK else process
