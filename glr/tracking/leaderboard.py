@@ -65,7 +65,8 @@ def record_study(client: MlflowClient, study: str, artifacts: str | None) -> tup
             client.delete_run(old.id)
         tags = {"kind": row.kind, "source": row.source, _RECORDED: row.name}
         created = client.create_run(target, tags=tags, run_name=row.name)
-        run = DirectRun(Writer(client, created.info.run_id, fresh=True))
+        run_id = created.info.run_id
+        run = DirectRun(Writer(client, run_id, fresh=True))
         if settings is not None:
             run.config(*settings)
         run.params(row.params)
@@ -73,7 +74,7 @@ def record_study(client: MlflowClient, study: str, artifacts: str | None) -> tup
             run.metrics({f"leaderboard/{usage}": score for usage, score in row.scores.items()}, 0)
         # Last: what was interrupted before this is written anew the next time.
         run.tags({_DIGEST: digest})
-        client.set_terminated(run.id, "FINISHED" if row.scores else "FAILED")
+        client.set_terminated(run_id, "FINISHED" if row.scores else "FAILED")
         written += 1
     return len(rows), written
 
