@@ -23,13 +23,13 @@ def made(**options: bool) -> RetrievalModel:
     )
 
 
-def test_stored_weights_stand_below_network_and_head(tmp_path: Path):
+def test_stored_weights_stand_where_keras_puts_layers_and_head(tmp_path: Path):
     """As in every file written before: elsewhere they could not be read by another version."""
     made().save_weights(tmp_path / "x.weights.h5")
     with h5py.File(tmp_path / "x.weights.h5") as file:
         names: list[str] = []
         file.visititems(lambda name, value: names.append(name) if isinstance(value, h5py.Dataset) else None)
-    assert {name.split("/")[0] for name in names} == {"network", "head"}
+    assert {name.split("/")[0] for name in names} == {"layers", "head"}
     assert len(names) == len(made().weights)
 
 

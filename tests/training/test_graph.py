@@ -71,7 +71,9 @@ def findings(step: TrainStep) -> list[str]:
         functions, operations = graph.as_graph_def().library.function, graph.get_operations()
         found += [f"{f.signature.name} is compiled by itself" for f in functions if f.attr["_XlaMustCompile"].b]
         found += [f"{operation.name} calls Python" for operation in operations if "PyFunc" in operation.type]
-        shapes = [(operation, output.shape) for operation in operations for output in operation.outputs]
+        # A loop's condition gets every value of its body, and stands for those that it ignores by such placeholders.
+        used = [operation for operation in operations if "redundant_placeholder" not in operation.name]
+        shapes = [(operation, output.shape) for operation in used for output in operation.outputs]
         found += [f"{o.name} ({o.type}) has the shape {s}" for o, s in shapes if not s.is_fully_defined()]
     return found
 
