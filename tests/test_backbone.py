@@ -42,13 +42,12 @@ def test_takes_a_training_step(path: Path, monkeypatch: pytest.MonkeyPatch):
             normalization="imagenet",
         )
         step = TrainStep(model, keras.optimizers.SGD(0.1), Constant(peak=0.1), Unregularized(), strategy, 2)
-    monkeypatch.setattr(step, "_compiled", step._distributed)  # eager: tracing 20 networks takes minutes
+    monkeypatch.setattr(step, "_compiled", step._one)  # eager: tracing 20 networks takes minutes
     images = np.random.default_rng(0).integers(0, 256, (2, size, size, 3)).astype(np.uint8)
     batch = tf.constant(images), tf.constant([1, 4]), tf.tile(tf.eye(3, 4)[tf.newaxis], (2, 1, 1))
     first = backbone.trainable_variables[0]
     before = first.numpy()
-    step(iter([batch]))
-    assert np.isfinite(step.means()["loss"])
+    assert np.isfinite(step(batch).numpy()).all()
     assert np.abs(first.numpy() - before).max() > 0
     assert model.describe(tf.constant(images)).shape == (2, 8)
     keras.backend.clear_session()

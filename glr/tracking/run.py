@@ -70,9 +70,10 @@ class DirectRun(Recorder):
 
     def config(self, config: DictConfig, choices: Mapping[str, Any]) -> None:
         """Record a composed config: see `Run.config`."""
-        settings, params = _settings(config, choices)
-        self._writer.client.log_text(self._writer.run_id, settings, "config.yaml")
-        self.params(params)
+        text, chosen, settings = _settings(config, choices)
+        self._writer.client.log_text(self._writer.run_id, text, "config.yaml")
+        self.params(chosen)
+        self.params(settings)
 
 
 class Run(Recorder):
@@ -124,9 +125,10 @@ class Run(Recorder):
             config: resolved, of conf/train.yaml; how it is tracked and launched is no hyperparameter.
             choices: group -> choice, of this config's groups and of Hydra's own.
         """
-        settings, params = _settings(config, choices)
-        self.text(settings, "config.yaml")
-        self.params(params)
+        text, chosen, settings = _settings(config, choices)
+        self.text(text, "config.yaml")
+        self.params(chosen)
+        self.params(settings)
 
     def file(self, path: Path, folder: str | None = None) -> None:
         """Store a file with the run; it may be deleted or replaced afterwards, but not written into.
@@ -253,12 +255,12 @@ def new_journal() -> str:
     return secrets.token_hex(8)
 
 
-def _settings(config: DictConfig, choices: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    """A config as YAML, and as parameters: each group's choice, and all settings but those of tracking and sweep."""
+def _settings(config: DictConfig, choices: Mapping[str, Any]) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    """A config as YAML; the choice of each group; and every setting but those of tracking and sweep."""
     settings: Any = without_secrets(OmegaConf.to_container(config, resolve=True, enum_to_str=True))
     text = OmegaConf.to_yaml(OmegaConf.create(settings))
     chosen = {group: name for group, name in choices.items() if group in {*settings, "experiment"} and name}
-    return text, chosen | {key: value for key, value in settings.items() if key not in ("tracking", "sweep")}
+    return text, chosen, {key: value for key, value in settings.items() if key not in ("tracking", "sweep")}
 
 
 def _now() -> int:

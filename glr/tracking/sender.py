@@ -127,26 +127,25 @@ class Sender(threading.Thread):
 
     def run(self) -> None:
         """Send until told to finish."""
-        wait = _FIRST_WAIT
-        rest = None
+        wait, rest = _FIRST_WAIT, self._others()
         while True:
             self._news.clear()
-            if self._advance(self.sending):
+            progress = self._advance(self.sending)
+            if progress:
                 self._advanced, wait = time.monotonic(), _FIRST_WAIT
+            elif self.sending.unsent == 0 and self._closing.is_set():
+                return
+            # In turns with its own records, of which there may be always more.
+            if self.sending.trouble is None and not self._closing.is_set():
+                progress = next(rest, False) or progress
+            if progress:
                 continue
             if self.sending.unsent == 0:
-                if self._closing.is_set():
-                    return
-                if rest is None:
-                    rest = self._others()
-                if next(rest, None) is None:
-                    self._news.wait()
-                continue
-            if self._closing.is_set():
-                if self._given_up.wait(min(wait, 1.0)):
-                    return
-            else:
+                self._news.wait()
+            elif not self._closing.is_set():
                 self._closing.wait(wait)
+            elif self._given_up.wait(min(wait, 1.0)):
+                return
             wait = min(2 * wait, _LONGEST_WAIT)
 
     def _advance(self, sending: Sending) -> bool:

@@ -20,7 +20,9 @@ def test_every_gradient_and_what_the_head_gathers_is_summed_over_the_replicas():
     model = build_model(config, 1000, 16)
     trainable = sum(int(np.prod(weight.shape)) for weight in model.trainable_variables)
     assert traced.parameters == model.count_params()
-    assert traced.exchanged == 4 * trainable + 4 * 16  # each of 8 replicas brings 2 angles into their places of 16
+    running = sum(2 * norm.moving_mean.shape[0] for norm in model.batch_norms())  # means and variances
+    # Each of 8 replicas brings 2 angles into their places of 16.
+    assert traced.exchanged == 4 * trainable + 4 * running + 4 * 16
     assert module.count(b"all-reduce") >= len(model.trainable_variables)
 
 
