@@ -108,8 +108,8 @@ def test_a_leaderboards_word_on_ones_own_run(recorded: Path, tmp_path: Path):
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [
-        ("run=09_xception public=0.5", "give either study=NAME, or run=ID_OR_NAME with public=SCORE and private=SCORE"),
-        ("study=published run=a", "give either study=NAME, or run"),
+        ("run=09_xception public=0.5", "give study=NAME, or run=ID_OR_NAME with public=SCORE and private=SCORE, or "),
+        ("study=published run=a", "give study=NAME, or run"),
         ("run=nobody public=0.5 private=0.4", "there is no run with the id or the name nobody"),
         ("study=publishd", "study=publishd: "),
         ("run=a public=high private=0.4", "public=high: expected a number"),

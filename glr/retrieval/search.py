@@ -13,6 +13,8 @@ from glr.errors import GlrError
 _ROWS = 1024
 # Rows of the index whose best product stands for all of them when the k best are sought.
 _CHUNK = 32
+# Rows of the index: a product of other widths is summed in another order in its last columns (seen with AVX2).
+_STRETCH = 768
 # Below some 200 rows libraries sum in another order: a query's scores would depend on how many others there are.
 _FEWEST = 256
 
@@ -45,10 +47,10 @@ def top_k(queries: np.ndarray, index: np.ndarray, k: int, *, memory: float = 1.5
         )
     k = min(k, len(index))
     rows = min(_ROWS, -(-(len(queries) + 1) // _FEWEST) * _FEWEST)
-    largest = max(int(memory * 1e9) // (4 * (rows + queries.shape[1])), _CHUNK)
-    # Equal blocks of whole chunks, on boundaries where TensorFlow takes them without copying.
+    largest = max(int(memory * 1e9) // (4 * (rows + queries.shape[1])), _STRETCH)
+    # Equal blocks of whole stretches, on boundaries where TensorFlow takes them without copying.
     blocks = -(-len(index) // largest)
-    size = -(-len(index) // blocks // _CHUNK) * _CHUNK
+    size = -(-len(index) // blocks // _STRETCH) * _STRETCH
     scores = np.full((len(queries), k), -np.inf, np.float32)
     positions = np.zeros((len(queries), k), np.int64)
     with _full_float32(), tf.device(_device()):
