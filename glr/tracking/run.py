@@ -161,8 +161,6 @@ class Run(Recorder):
             f"send them with: python -m glr.record journal={path.parent}",
             file=sys.stderr,
         )
-        if not self._sender.is_alive():
-            self._journal.close()
 
     def _keep(self, content: Path | bytes, name: str, folder: str | None) -> None:
         place = self._journal.keep(content, name)

@@ -145,6 +145,7 @@ class Sender(threading.Thread):
             elif not self._closing.is_set():
                 self._closing.wait(wait)
             elif self._given_up.wait(min(wait, 1.0)):
+                self.sending.journal.close()  # nobody waits for this thread any more
                 return
             wait = min(2 * wait, _LONGEST_WAIT)
 
