@@ -4,6 +4,7 @@ The same run four times: beside a server that works, one that is killed for 60 s
 each answer, and the first again. Prints the seconds in which it trained, and counts the metrics that arrived.
 """
 
+import re
 import sys
 import tempfile
 import threading
@@ -66,8 +67,7 @@ def train(processes: Forks, folder: Path, uri: str, name: str, epochs: int) -> f
     assert code == 0, (folder / "log.txt").read_text()
     log = (folder / "log.txt").read_text().rpartition(f"{epochs} epochs of ")[2]
     images = int(log.split()[0]) * 32
-    rates = [float(line.split(", ")[-1].split()[0]) for line in log.splitlines() if line.startswith("epoch ")]
-    return sum(images / rate for rate in rates)
+    return sum(images / float(rate) for rate in re.findall(r"(\d+) images/s", log))
 
 
 def draw(folder: Path) -> None:
