@@ -59,6 +59,7 @@ def _train(config: DictConfig, worker: Worker) -> float:
             journals=tracking.journal,
             patience=tracking.patience,
             journal=claim.journal,
+            continued=claim.continues,
             tags={"key": claim.key},
         )
         if chief

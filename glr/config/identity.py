@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 _CIRCUMSTANCES = {
     *["tracking", "checkpoint", "resume", "strategy", "sweep", "index", "highlights"],
     *["data.parallelism", "data.cache_dir", "data.prepare_when_missing", "evaluate.memory", "evaluate.gallery"],
-    *["train.on_nan", "train.max_skipped_batches", "train.steps_per_execution"],
+    "train.steps_per_execution",
 }
 
 

@@ -178,6 +178,7 @@ def begin(
     kind: str = "train",
     parent: str | None = None,
     journal: str | None = None,
+    continued: bool = False,
     tags: Mapping[str, str] | None = None,
 ) -> Run:
     """Open a run, below the sweep's parent if there is one; it has to be ended.
@@ -192,6 +193,7 @@ def begin(
         kind: train, ensemble, evaluation or sweep.
         parent: the id of the run that it belongs to; None: the sweep's, if there is one.
         journal: the name of the journal of a run that is continued, or may be; None: a new one.
+        continued: it has begun before: a store out of reach is waited for.
         tags: more of them.
 
     Raises:
@@ -199,7 +201,7 @@ def begin(
     """
     parent = parent or os.environ.get(PARENT_VARIABLE)
     written = Journal(Path(journals), journal or new_journal())
-    if parent is None and not written.entries:
+    if parent is None and not written.entries and not continued:
         try:
             connect(uri)  # somebody is there to correct the address; a job of a sweep goes on without
         except GlrError:

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from mlflow import MlflowClient
@@ -137,7 +137,7 @@ class Sender(threading.Thread):
                 return
             # In turns with its own records, of which there may be always more.
             if self.sending.trouble is None and not self._closing.is_set():
-                progress = next(rest, False) or progress
+                progress = _next(rest) or progress
             if progress:
                 continue
             if self.sending.unsent == 0:
@@ -218,6 +218,14 @@ def settle(sending: Sending) -> None:
         sending.journal.set_aside()
     else:
         sending.journal.remove()
+
+
+def _next(steps: Iterator[bool]) -> bool:
+    """A step, where there is one; a journal that cannot be read, or is not one, keeps nobody's records back."""
+    try:
+        return next(steps, False)
+    except Exception:
+        return False
 
 
 def _first_line(error: Exception) -> str:

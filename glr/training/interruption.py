@@ -56,11 +56,11 @@ class Interruption:
     @contextmanager
     def deferred(self) -> Iterator[None]:
         """Let signals wait meanwhile."""
-        self._deferred = True
+        before, self._deferred = self._deferred, True
         try:
             yield
         finally:
-            self._deferred = False
+            self._deferred = before
 
     def _handle(self, number: int, _: FrameType | None) -> None:
         again = number == signal.SIGINT and self._pending == signal.SIGINT

@@ -1,5 +1,6 @@
 """A training job: trained from where it stands to its end, scored and recorded."""
 
+import json
 import os
 import re
 import sys
@@ -130,8 +131,10 @@ class _Job:
         self._describe()
         found = self._continued()
         self._state = state = found or State()
+        there = {json.dumps(entry) for entry in self._run.metrics_so_far()}
         for entry in state.metrics:  # what another machine recorded may never have been sent
-            self._run.record(entry)
+            if json.dumps(entry) not in there:
+                self._run.record(entry)
         self._plot()
         if found:
             epoch, done = divmod(state.step, self._steps_per_epoch)
@@ -191,7 +194,8 @@ class _Job:
                 self._parts.step.optimizer.finalize_variable_values(self._parts.model.trainable_variables)
             with self._saved_if_interrupted():
                 scores = self._evaluate()
-            self._judge(scores, epoch)
+            with self._interruption.deferred():
+                self._judge(scores, epoch)
             print(f"; {self._shown(scores)}")
         else:
             print()
@@ -223,6 +227,7 @@ class _Job:
             return
         config, run = self._config, self._run
         with self._saved_if_interrupted():
+            self._interruption.obey()  # what came while the last evaluation was recorded
             self._parts.model.save_weights(self._folder / "last.weights.h5")
             run.file(self._folder / "last.weights.h5", "weights")
             self._store_best()
@@ -238,7 +243,7 @@ class _Job:
                     folder=self._folder,
                 ):
                     run.file(file)
-            if config.evaluate.keep_descriptors:
+            if config.evaluate.keep_descriptors and self._descriptors.is_dir():  # not of a trial pruned at once
                 for file in sorted(self._descriptors.iterdir()):
                     run.file(file, "descriptors")
                 run.tags({"descriptors": f"{ARTIFACTS}/descriptors"})
@@ -290,11 +295,14 @@ class _Job:
     def _save(self) -> None:
         if not self._worker.is_chief:
             return
-        self._state.metrics = self._run.metrics_so_far()
-        self._checkpoints.save(self._state, self._parts.step.variables)
+        with self._interruption.deferred():
+            self._state.metrics = self._run.metrics_so_far()
+            self._checkpoints.save(self._state, self._parts.step.variables)
 
     def _stop(self) -> None:
-        if self._checkpoints.wait() and self._worker.is_chief:
+        with self._interruption.deferred():
+            saved = self._checkpoints.wait()
+        if saved and self._worker.is_chief:
             print(f"\nstopped after step {self._state.step:,}, saved; the same command continues", file=sys.stderr)
         self._interruption.obey()
         sys.exit(PREEMPTED)  # another worker's signal

@@ -77,6 +77,7 @@ def claimed(config: DictConfig, digest: str, name: str, *, alone: bool, journal:
             _refuse_changes(config, name, root, key)
         continues = note is not None
         if note is None:
+            clear(folder)  # of a run whose note was deleted first when it was complete
             note = {"study": config.study, "name": name, "journal": journal, "digest": digest}
             _write(folder, note | {"settings": settings_of(config), "time": time.time(), "abandoned": False})
         yield Claim(key, folder, note["journal"], continues)
@@ -108,9 +109,11 @@ def _refuse_changes(config: DictConfig, name: str, root: str, key: str) -> None:
 
 def _others(root: str, key: str, study: str, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Folder and note of each unfinished run of a name."""
-    for file in storage.files(root):
+    names = storage.files(root)
+    for file in names:
         folder, _, last = file.rpartition("/")
-        if last == _NOTE and folder != key:
+        begun = any(name.startswith(f"{folder}/step-") for name in names)  # else there is nothing to continue
+        if last == _NOTE and folder != key and begun:
             note = _read(storage.join(root, folder))
             if note is not None and (note["study"], note["name"]) == (study, name):
                 yield storage.join(root, folder), note
@@ -140,10 +143,11 @@ def _held(folder: Path, key: str, wait: float = 0) -> Iterator[None]:
     except OSError as error:
         raise GlrError(f"{path}: {error.strerror}; correct tracking.journal, or make it writable") from error
     try:
+        os.ftruncate(file, 0)  # of a process that was killed
         os.write(file, str(os.getpid()).encode())
         yield
     finally:
-        path.unlink()
+        path.unlink(missing_ok=True)
         os.close(file)
 
 

@@ -31,13 +31,15 @@ def test_the_same_command_continues_in_the_same_journal(tmp_path: Path):
 
 
 def test_a_changed_setting_is_refused_with_the_difference(tmp_path: Path):
-    claim(tmp_path)
+    first = claim(tmp_path)
+    assert not claim(tmp_path, "train.epochs=7", new="other").continues  # nothing was trained that could be continued
+    (Path(first.folder) / "step-0000000001.npz").write_bytes(b"x")
     with pytest.raises(GlrError) as refused:
-        claim(tmp_path, "optimizer.learning_rate=0.5", "train.epochs=7")
+        claim(tmp_path, "optimizer.learning_rate=0.5", "train.epochs=8")
     said = str(refused.value)
     assert "run a name of study demo was interrupted with other settings (" in said
     assert "optimizer.learning_rate: 0.0004 -> 0.5; " in said
-    assert "train.epochs: 3 -> 7" in said
+    assert "train.epochs: 3 -> 8" in said
     assert "resume=never" in said
     assert not claim(tmp_path, "seed=1", "name=another").continues
     assert not claim(tmp_path, "seed=2", alone=False).continues  # jobs of a sweep differ by intention
