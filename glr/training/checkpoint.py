@@ -170,11 +170,9 @@ def clear(folder: str) -> None:
     """Delete a training's checkpoints, and what kills have left half-written of them."""
     for name in storage.files(folder):
         storage.delete(storage.join(folder, name))
-    if not storage.is_bucket(folder):
-        for part in Path(folder).glob("*.part"):
-            part.unlink(missing_ok=True)
-        if Path(folder).is_dir() and not any(Path(folder).iterdir()):
-            Path(folder).rmdir()
+    clear_parts(folder)
+    if not storage.is_bucket(folder) and Path(folder).is_dir() and not any(Path(folder).iterdir()):
+        Path(folder).rmdir()
 
 
 def clear_parts(folder: str) -> None:
