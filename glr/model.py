@@ -3,6 +3,8 @@
 import keras
 import tensorflow as tf
 
+from glr.batch_norm import use_one_pass
+
 SCALES = {
     # (offset, scale): (pixel - offset) / scale
     "zero_one": ([0.0] * 3, [255.0] * 3),
@@ -51,6 +53,7 @@ class RetrievalModel(keras.Model):
         self.network = keras.Model(backbone.input, norm(embedding), name="network")
         for layer in self.batch_norms():
             layer.synchronized = synchronised
+            use_one_pass(layer)
         self.head = head
         self.head.build((None, embedding_size))
         self.built = True
