@@ -36,8 +36,8 @@ def main(config: DictConfig) -> None:
     from glr.tracking.run import run as record
     from glr.tracking.store import connect
 
-    tracking, wanted, score = config.tracking, config.ensemble, config.score.value
-    client = connect(tracking.uri)
+    wanted, score = config.ensemble, config.score.value
+    client = connect(config.tracking.uri)
     runs = named(client, config.study, list(config.members))
     members, task = described(client, runs, neighbors=config.neighbors)
     weights, tried = list(config.weights or [1.0] * len(runs)), []
@@ -64,13 +64,7 @@ def main(config: DictConfig) -> None:
     with (
         tempfile.TemporaryDirectory(prefix="glr-") as temporary,
         record(
-            tracking.uri,
-            config.study,
-            config.name or f"ensemble {' + '.join(names)}",
-            tracking.artifacts,
-            journals=tracking.journal,
-            patience=tracking.patience,
-            kind="ensemble",
+            config.tracking, config.study, config.name or f"ensemble {' + '.join(names)}", kind="ensemble"
         ) as opened,
     ):
         folder, logged = Path(temporary), config.copy()

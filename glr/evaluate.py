@@ -27,15 +27,12 @@ def main(config: DictConfig) -> None:
         subject = run_subject(config) if config.run else saved_model_subject(config, stack)
         found = opened_set(config, subject)
         print(f"{subject.name}: {len(found.index):,} index images, {len(found.query):,} queries of {found.path}")
-        tracking, choices = config.tracking, HydraConfig.get().runtime.choices
+        choices = HydraConfig.get().runtime.choices
         opened = stack.enter_context(
             run(
-                tracking.uri,
+                config.tracking,
                 subject.study,
                 f"evaluate {subject.name}",
-                tracking.artifacts,
-                journals=tracking.journal,
-                patience=tracking.patience,
                 kind="evaluation",
                 parent=subject.run_id,
             )

@@ -50,16 +50,8 @@ def _log(config: DictConfig, choices: dict[str, str], row: dict[str, Any]) -> No
     """Record an estimate as a run of kind preflight in the study."""
     from glr.tracking.run import environment, run
 
-    tracking, numbers = config.tracking, {k: v for k, v in row.items() if isinstance(v, int | float)}
-    with run(
-        tracking.uri,
-        config.study,
-        f"preflight {row['run']}",
-        tracking.artifacts,
-        journals=tracking.journal,
-        patience=tracking.patience,
-        kind="preflight",
-    ) as opened:
+    numbers = {k: v for k, v in row.items() if isinstance(v, int | float)}
+    with run(config.tracking, config.study, f"preflight {row['run']}", kind="preflight") as opened:
         opened.config(config, choices)
         opened.tags(environment())
         opened.metrics(numbers, 0)

@@ -41,7 +41,7 @@ def _train(config: DictConfig, worker: Worker) -> float:
     from glr.training.job import train
     from glr.training.resumption import claimed, followed
 
-    choices, tracking = HydraConfig.get().runtime.choices, config.tracking
+    choices = HydraConfig.get().runtime.choices
     name = config.name or f"{choices.backbone}-{choices.head}"
     alone = PARENT_VARIABLE not in os.environ
     if worker.count > 1 and not alone:
@@ -49,31 +49,21 @@ def _train(config: DictConfig, worker: Worker) -> float:
             "strategy=multi_worker takes no sweep: start each of its runs by a command of its own, without -m"
         )
     chief = worker.is_chief
-    with (
-        claimed(config, data.digest, name, alone=alone, journal=new_journal()) if chief else followed(config) as claim,
-        run(
-            tracking.uri,
-            config.study,
-            name,
-            tracking.artifacts,
-            journals=tracking.journal,
-            patience=tracking.patience,
-            journal=claim.journal,
-            continued=claim.continues,
-            tags={"key": claim.key},
+    with claimed(config, data.digest, name, alone=alone, journal=new_journal()) if chief else followed(config) as claim:
+        recorded = run(
+            config.tracking, config.study, name, journal=claim.journal, attempt=claim.attempt, tags={"key": claim.key}
         )
-        if chief
-        else nullcontext(Unrecorded()) as opened,
-        Trial(config.sweep.trial) as trial,
-    ):
-        opened.config(config, choices)
-        opened.tags(environment() | {"overrides": " ".join(HydraConfig.get().overrides.task)})
-        opened.tags({"init_from_run": source} if source else {})
-        opened.dataset(config.data.label, data.digest, config.data.path, "training", {"images": data.images("train")})
-        with nullcontext() if weights is None else storage.on_disk(weights) as file:
-            scores = train(config, data, opened, claim.folder, trial, file, worker)
-    if chief:
-        claim.release()
+        with recorded if chief else nullcontext(Unrecorded()) as opened, Trial(config.sweep.trial) as trial:
+            opened.config(config, choices)
+            opened.tags(environment() | {"overrides": " ".join(HydraConfig.get().overrides.task)})
+            opened.tags({"init_from_run": source} if source else {})
+            opened.dataset(
+                config.data.label, data.digest, config.data.path, "training", {"images": data.images("train")}
+            )
+            with nullcontext() if weights is None else storage.on_disk(weights) as file:
+                scores = train(config, data, opened, claim, trial, file, worker)
+        if opened.complete:  # else what waits to be sent is on this machine alone, and the checkpoints are not
+            claim.release()
     print(table(scores))
     print(f"\nrun {name} in study {config.study} ({opened.id or 'waiting to be sent'})")
     print(f"compare runs: {opened.pages}")

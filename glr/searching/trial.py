@@ -86,9 +86,13 @@ class Trial:
 
 @contextmanager
 def _tolerated() -> Iterator[None]:
-    """A search that cannot be told (a full disk, a folder that is gone) stops no training."""
+    """A search that cannot be told (a full disk, a folder that is gone, a trial given up) stops no training."""
+    from optuna.exceptions import UpdateFinishedTrialError
+
     try:
         yield
+    except UpdateFinishedTrialError:
+        print("the search was continued meanwhile, and counts this job as failed", file=sys.stderr)
     except OSError as error:
         print(f"the search was not told: {error.filename or 'its file'}: {error.strerror}", file=sys.stderr)
 

@@ -13,9 +13,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-# The job writes how far it is into the file that this environment variable names.
-PROGRESS_VARIABLE = "GLR_PROGRESS"
-SAVED_AND_STOPPED = os.EX_TEMPFAIL  # 75: the job got SIGTERM and can be continued
+from glr.training.interruption import PREEMPTED
+from glr.training.progress import VARIABLE
 
 # Signals that a program brings upon itself; any other was sent by somebody, the kernel's out-of-memory killer included.
 _CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP, signal.SIGSYS}
@@ -47,7 +46,7 @@ class Process:
         progress.unlink(missing_ok=True)
         log.parent.mkdir(parents=True, exist_ok=True)
         # Unbuffered, so that the log holds the last words of a job that is killed.
-        own = {"PYTHONUNBUFFERED": "1", PROGRESS_VARIABLE: str(progress.absolute()), **environment}
+        own = {"PYTHONUNBUFFERED": "1", VARIABLE: str(progress.absolute()), **environment}
         with log.open("ab") as output:
             self._process = subprocess.Popen(
                 command,
@@ -108,13 +107,13 @@ def fate(code: int) -> Fate:
     if code == 0:
         return Fate.FINISHED
     number = _signal(code)
-    killed = code == SAVED_AND_STOPPED or (number is not None and number not in _CRASHES | {signal.SIGINT})
+    killed = code == PREEMPTED or (number is not None and number not in _CRASHES | {signal.SIGINT})
     return Fate.KILLED if killed else Fate.FAILED
 
 
 def described(code: int) -> str:
     """An exit code in words, to stand behind `was` or alone."""
-    if code == SAVED_AND_STOPPED:
+    if code == PREEMPTED:
         return "stopped by SIGTERM"
     number = _signal(code)
     if number is None:

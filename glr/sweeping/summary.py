@@ -24,12 +24,19 @@ def summary(jobs: Sequence[Job]) -> str:
     return "\n".join(lines)
 
 
-def left(jobs: Sequence[Job], total: int | None) -> str:
-    """What a sweep that was stopped has still to do, of so many jobs (None: nobody knows)."""
+def left(jobs: Sequence[Job], total: int | None, *, anew: bool) -> str:
+    """What a sweep that was stopped has still to do.
+
+    Args:
+        jobs: so far.
+        total: how many there are in all; None: nobody knows.
+        anew: the same command would start all of them anew.
+    """
     ended = sum(job.state not in UNFINISHED for job in jobs)
+    how = "the same command with sweep.rerun=failed" if anew else "the same command"
     if total is None:
-        return f"{ended} jobs ended; the same command continues"
-    return f"{ended} of {total} jobs ended, {total - ended} are left: the same command continues"
+        return f"{ended} jobs ended; {how} continues"
+    return f"{ended} of {total} jobs ended, {total - ended} are left: {how} continues"
 
 
 def _failure(job: Job) -> str:

@@ -49,7 +49,11 @@ class Journal:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._file = acquire(self.path, wait)
-            self.entries: list[Entry] = self._read()
+            try:
+                self.entries: list[Entry] = self._read()
+            except BaseException:
+                os.close(self._file)
+                raise
         except BlockingIOError as error:
             raise BusyError(f"{self.path} is in use by another process") from error
         except OSError as error:

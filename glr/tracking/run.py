@@ -20,10 +20,11 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from glr.config.identity import flattened
+from glr.config.schema import Tracking
 from glr.errors import DivergedError, GlrError
 from glr.tracking.journal import Entry, Journal
 from glr.tracking.secrets import redacted, without_secrets
-from glr.tracking.sender import Sender, settle
+from glr.tracking.sender import Sender
 from glr.tracking.store import connect, pages
 from glr.tracking.sweep import PARENT_VARIABLE
 from glr.tracking.writer import JOURNAL, Writer
@@ -77,9 +78,14 @@ class DirectRun(Recorder):
 
 
 class Run(Recorder):
-    """An open run: what is recorded stands in its journal at once, and in MLflow soon after."""
+    """An open run: what is recorded stands in its journal at once, and in MLflow soon after.
+
+    Attributes:
+        complete: it has ended, and MLflow knows all of it.
+    """
 
     def __init__(self, journal: Journal, sender: Sender):
+        self.complete = False
         self._journal = journal
         self._sender = sender
         self.name: str = journal.entries[0]["name"]
@@ -149,12 +155,11 @@ class Run(Recorder):
     def end(self, status: str, tags: Mapping[str, str] | None = None) -> None:
         """Say how it ended, and wait for MLflow to know; what could not be sent is said, and waits in the journal."""
         self.record({"kind": "end", "status": status, "time": _now(), "values": dict(tags or {})})
-        complete = self._sender.finish()
+        self.complete = self._sender.finish()
         sending, path = self._sender.sending, self._journal.path
-        if complete:
+        if self.complete:
             for refusal in sending.refused:
                 print(f"MLflow refused a record: {refusal}; see {path.with_suffix('.refused')}", file=sys.stderr)
-            settle(sending)
             return
         print(
             f"{sending.unsent} records of run {self.name} wait in {path} ({sending.trouble or 'the store is slow'}); "
@@ -168,70 +173,69 @@ class Run(Recorder):
 
 
 def begin(
-    uri: str,
+    tracking: Tracking,
     study: str,
     name: str,
-    artifacts: str | None,
     *,
-    journals: str,
-    patience: float = 60.0,
     kind: str = "train",
     parent: str | None = None,
     journal: str | None = None,
-    continued: bool = False,
+    attempt: int | None = None,
     tags: Mapping[str, str] | None = None,
 ) -> Run:
     """Open a run, below the sweep's parent if there is one; it has to be ended.
 
     Args:
-        uri: of the store.
+        tracking: where it is recorded.
         study: the MLflow experiment.
         name: the run's name.
-        artifacts: where a new experiment puts its files; None leaves it to the server.
-        journals: the folder of the journals.
-        patience: seconds that a store out of reach is waited for in the end.
         kind: train, ensemble, evaluation or sweep.
         parent: the id of the run that it belongs to; None: the sweep's, if there is one.
         journal: the name of the journal of a run that is continued, or may be; None: a new one.
-        continued: it has begun before: a store out of reach is waited for.
+        attempt: of a run that several processes work at, one after the other and on any machine: which of them this
+            is, from 1; the records of an earlier one change neither status nor tags. From the second on, a store out of
+            reach is waited for.
         tags: more of them.
 
     Raises:
         GlrError: the store cannot be opened, or the journal cannot be written.
     """
     parent = parent or os.environ.get(PARENT_VARIABLE)
-    written = Journal(Path(journals), journal or new_journal())
+    continued = attempt is not None and attempt > 1
+    # Whoever sends what an earlier attempt has left may be at a large file.
+    written = Journal(Path(tracking.journal), journal or new_journal(), wait=600.0 if continued else 30.0)
     if parent is None and not written.entries and not continued:
         try:
-            connect(uri)  # somebody is there to correct the address; a job of a sweep goes on without
+            connect(tracking.uri)  # somebody is there to correct the address; a job of a sweep goes on without
         except GlrError:
             written.remove()
             raise
-    mine = {"mlflow.user": getpass.getuser(), "mlflow.source.name": f"python -m {_module()}", "kind": kind}
+    mine = {"mlflow.user": _user(), "mlflow.source.name": f"python -m {_module()}", "kind": kind}
     mine |= {"mlflow.source.type": "LOCAL", JOURNAL: written.name, **(tags or {})}
     if parent:
         mine["mlflow.parentRunId"] = parent
     mine = {key: redacted(value) for key, value in mine.items()}
     if not written.entries:
-        place = {"uri": redacted(uri), "study": study, "name": redacted(name), "artifacts": artifacts}
+        place = {"uri": redacted(tracking.uri), "study": study, "name": redacted(name)}
+        place |= {"artifacts": tracking.artifacts}
         written.append({"kind": "open", **place, "tags": mine, "time": _now()})
-    written.append({"kind": "continue", "values": mine})
+    written.append({"kind": "continue", "values": mine, "attempt": attempt})
     if written.failure:
         written.close()
         raise GlrError(f"{written.failure}; make room, or give another tracking.journal")
-    sender = Sender(uri, written, patience)
+    sender = Sender(tracking.uri, written, tracking.patience)
     sender.start()
     return Run(written, sender)
 
 
 @contextmanager
-def run(uri: str, study: str, name: str, artifacts: str | None, **options: Any) -> Iterator[Run]:
+def run(tracking: Tracking, study: str, name: str, **options: Any) -> Iterator[Run]:
     """Open a run as `begin` does, and end it as it ended.
 
     An exception marks it FAILED (Ctrl-C and SIGTERM: KILLED), with the reason in the tag `failure` and, in the tag
     `diverged`, whether training diverged.
     """
-    opened = begin(uri, study, name, artifacts, **options)
+    opened = begin(tracking, study, name, **options)
     try:
         yield opened
     except BaseException as error:
@@ -287,6 +291,13 @@ def environment() -> dict[str, str]:
         tags["mlflow.source.git.commit"] = commit
         tags["git.uncommitted_changes"] = str(bool(_git(root, "status", "--porcelain", "--untracked-files=no")))
     return tags
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without an entry in passwd
+        return str(os.getuid())
 
 
 def _git(root: Path, *arguments: str) -> str | None:

@@ -4,27 +4,39 @@ import re
 from typing import Any
 
 HIDDEN = "***"
-_NAME = r"(?:password|passwd|secret|token|api_?key|access_?key|private_?key|credentials?)"
-_IN_ADDRESS = re.compile(r"(\b[a-z][a-z0-9+.\-]*://)[^/@\s'\"]+@", re.IGNORECASE)
-# NAME=VALUE and NAME: VALUE, also in an address's query, also where the name only ends so (hf_token, data.api_key).
-_ASSIGNED = re.compile(rf"([\w.\-]*{_NAME})(\s*[=:]\s*)(?!null\b|None\b)([^\s,&;\]}}]+)", re.IGNORECASE)
-_BEARER = re.compile(r"\b(bearer|basic)\s+[\w.+/=\-]{8,}", re.IGNORECASE)
-_KEY = re.compile(rf"(^|[._\-]){_NAME}$", re.IGNORECASE)
+_NAME = (
+    r"(?:password|passwd|passphrase|pwd|secret|token|signature|auth|credential|(?:api|access|private|account)[_\-]?key)"
+)
+# Up to the last @ before the path: a password may hold one.
+_IN_ADDRESS = re.compile(r"(\b[a-z][a-z0-9+.\-]*://)[^/\s'\"?#]+@", re.IGNORECASE)
+# NAME=VALUE and NAME: VALUE, also quoted, also in an address's query, also where the name only ends so (hf_token).
+_ASSIGNED = re.compile(
+    rf"""((?:[\w.\-]*{_NAME}s?|\bsig)['"]?)(\s*[=:]\s*)(?!null\b|None\b|\d+\b)("[^"]*"|'[^']*'|[^\s,&;\]}}]+)""",
+    re.IGNORECASE,
+)
+_HEADER = re.compile(r"(\bauthorization['\"]?\s*[=:]\s*['\"]?\w+|\b(?:bearer|basic))\s+[\w.+/=\-]{8,}", re.IGNORECASE)
+# What the issuers' own tokens look like: GitHub, Hugging Face, Amazon, Google, Slack, Databricks.
+_KNOWN = re.compile(
+    r"\b(gh[pousr]_\w{20,}|github_pat_\w{20,}|hf_\w{20,}|A[KS]IA[0-9A-Z]{16}|ya29\.[\w.\-]{10,}|AIza[\w\-]{35}"
+    r"|xox[abprs]-[\w\-]{10,}|dapi[0-9a-f]{32})"
+)
+_KEY = re.compile(rf"(^|[._\-]){_NAME}s?$", re.IGNORECASE)
 
 
 def redacted(text: str) -> str:
     """A text with `***` where it held a secret: `http://user:word@host` becomes `http://***@host`."""
     text = _IN_ADDRESS.sub(rf"\1{HIDDEN}@", text)
     text = _ASSIGNED.sub(rf"\1\2{HIDDEN}", text)
-    return _BEARER.sub(rf"\1 {HIDDEN}", text)
+    text = _HEADER.sub(rf"\1 {HIDDEN}", text)
+    return _KNOWN.sub(HIDDEN, text)
 
 
 def without_secrets(values: Any, key: str = "") -> Any:
     """Nested settings with `***` for each secret: by its key's name, or by what a text looks like."""
+    if values is not None and _KEY.search(key) and not isinstance(values, bool | int | float):
+        return HIDDEN
     if isinstance(values, dict):
         return {name: without_secrets(value, str(name)) for name, value in values.items()}
     if isinstance(values, list):
         return [without_secrets(value, key) for value in values]
-    if values is not None and _KEY.search(key) and not isinstance(values, bool | int | float):
-        return HIDDEN
     return redacted(values) if isinstance(values, str) else values

@@ -44,7 +44,10 @@ class Sending:
         entries = self.journal.entries
         try:
             if self.writer is None:
-                self.writer = Writer.opened(client, entries[0])
+                writer = Writer.opened(client, entries[0])
+                begun = [entry["attempt"] for entry in entries[: self._next] if entry["kind"] == "continue"]
+                writer.attempt = begun[-1] if begun else None
+                self.writer = writer
             if self._next < len(entries):
                 self._send(self._next)
             elif self._later:
@@ -96,7 +99,7 @@ class Sender(threading.Thread):
     Args:
         uri: of the store.
         journal: of the run.
-        patience: seconds that `finish` goes on trying while nothing succeeds.
+        patience: seconds that `finish` goes on trying while everything fails.
     """
 
     def __init__(self, uri: str, journal: Journal, patience: float):
@@ -107,7 +110,7 @@ class Sender(threading.Thread):
         self._news = threading.Event()
         self._closing = threading.Event()
         self._given_up = threading.Event()
-        self._advanced = time.monotonic()
+        self._failing: float | None = None  # since when
         self._client: MlflowClient | None = None
 
     def notify(self) -> None:
@@ -115,26 +118,37 @@ class Sender(threading.Thread):
         self._news.set()
 
     def finish(self) -> bool:
-        """Wait until everything is sent, or nothing was for as long as the patience lasts: whether all is sent."""
-        self._advanced = time.monotonic()
+        """Wait until everything is sent, or has failed for as long as the patience lasts: whether all is sent.
+
+        A large file may take its time: the patience is for what fails.
+        """
+        self._failing = None
         self._closing.set()
         self._news.set()
-        while self.is_alive() and time.monotonic() - self._advanced < self.patience:
+        while self.is_alive() and (self._failing is None or time.monotonic() - self._failing < self.patience):
             self.join(0.05)
         self._given_up.set()
         self.join(0.5)  # unless it waits for an answer
         return not self.is_alive() and self.sending.unsent == 0
 
     def run(self) -> None:
-        """Send until told to finish."""
+        """Send until told to finish, and let go of the journal."""
+        try:
+            self._send()
+        finally:
+            settle(self.sending)
+
+    def _send(self) -> None:
         wait, rest = _FIRST_WAIT, self._others()
         while True:
             self._news.clear()
             progress = self._advance(self.sending)
             if progress:
-                self._advanced, wait = time.monotonic(), _FIRST_WAIT
+                self._failing, wait = None, _FIRST_WAIT
             elif self.sending.unsent == 0 and self._closing.is_set():
                 return
+            elif self.sending.trouble is not None:
+                self._failing = self._failing or time.monotonic()
             # In turns with its own records, of which there may be always more.
             if self.sending.trouble is None and not self._closing.is_set():
                 progress = _next(rest) or progress
@@ -145,8 +159,7 @@ class Sender(threading.Thread):
             elif not self._closing.is_set():
                 self._closing.wait(wait)
             elif self._given_up.wait(min(wait, 1.0)):
-                self.sending.journal.close()  # nobody waits for this thread any more
-                return
+                return  # nobody waits for this thread any more
             wait = min(2 * wait, _LONGEST_WAIT)
 
     def _advance(self, sending: Sending) -> bool:

@@ -31,17 +31,13 @@ class SweepRun(Callback):
         from glr.config.check import first_of
         from glr.tracking.run import begin
 
-        tracking = config.tracking
         overrides = [re.sub(r"=choice\(([^,()]*)\)$", r"=\1", text) for text in config.hydra.overrides.task]
         name, key = f"sweep: {config.sweep.name or ' '.join(overrides)}", _key(overrides)
         try:
             self.run = begin(
-                tracking.uri,
+                config.tracking,
                 first_of(config).study,  # an experiment that is swept may name another than the settings without it
                 name[:250],
-                tracking.artifacts,
-                journals=tracking.journal,
-                patience=tracking.patience,
                 kind="sweep",
                 journal=f"sweep-{key}",
                 tags={"key": key, "overrides": " ".join(overrides)},

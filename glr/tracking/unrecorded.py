@@ -14,6 +14,7 @@ class Unrecorded(Recorder):
     """Stands in for a `Run` on every worker but the chief."""
 
     id = None
+    complete = False
     pages = "at the chief's"
 
     def record(self, entry: Entry) -> None:

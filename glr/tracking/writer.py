@@ -14,6 +14,7 @@ from glr.tracking.journal import Entry
 from glr.tracking.store import experiment
 
 JOURNAL = "journal"  # the tag that names a run's journal
+ATTEMPT = "attempt"  # the tag that counts the processes that have worked at a run, one after the other
 ARTIFACTS = "<artifacts>"  # in a tag's value: where the run's files lie
 _BATCH = 900  # metrics a request; MLflow takes 1,000
 # What MLflow answers to a record that it will never take; all else may pass.
@@ -29,12 +30,16 @@ class Writer:
     """Writes the records of one run.
 
     A parameter, and a metric of a step, that is there already stays as it is: a run that was killed repeats what it did
-    after its last checkpoint, and each step shall stand in its history once.
+    after its last checkpoint, and each step shall stand in its history once. Status and tags are those of the latest
+    attempt: what an earlier one, on a machine that was lost, has left unsent adds metrics and files alone.
 
     Args:
         client: of the store.
         run_id: the run.
         fresh: nothing has been recorded of it.
+
+    Attributes:
+        attempt: whose records these are (`glr.tracking.run.begin`); None: nobody counts.
     """
 
     def __init__(self, client: MlflowClient, run_id: str, *, fresh: bool):
@@ -46,6 +51,7 @@ class Writer:
         self._fresh = fresh
         self._params: dict[str, str] | None = {} if fresh else None
         self._steps: dict[str, set[int]] = {}
+        self.attempt: int | None = None
 
     @classmethod
     def opened(cls, client: MlflowClient, entry: Entry) -> "Writer":
@@ -82,16 +88,27 @@ class Writer:
 
     def _write_continue(self, entry: Entry) -> None:
         """Make it a running run again."""
+        self.attempt = entry["attempt"]
+        if self._is_superseded():
+            return
         if not self._fresh:
             self.client.update_run(self.run_id, "RUNNING")
             tags = self.client.get_run(self.run_id).data.tags
             for tag in {"failure", "diverged"} & set(tags):
                 self.client.delete_tag(self.run_id, tag)
-        self._write_tags(entry)
+        self._set_tags(entry["values"] | ({} if self.attempt is None else {ATTEMPT: str(self.attempt)}))
 
     def _write_end(self, entry: Entry) -> None:
-        self._write_tags(entry)
+        if self._is_superseded():
+            return
+        self._set_tags(entry["values"])
         self.client.set_terminated(self.run_id, entry["status"], entry["time"])
+
+    def _is_superseded(self) -> bool:
+        """Whether a later attempt has been at the run."""
+        if self.attempt is None:
+            return False
+        return int(self.client.get_run(self.run_id).data.tags.get(ATTEMPT, 0)) > self.attempt
 
     def _write_params(self, entry: Entry) -> None:
         if self._params is None:
@@ -101,7 +118,11 @@ class Writer:
         self._params |= new
 
     def _write_tags(self, entry: Entry) -> None:
-        tags = {key: value.replace(ARTIFACTS, self.artifacts) for key, value in entry["values"].items()}
+        if not self._is_superseded():
+            self._set_tags(entry["values"])
+
+    def _set_tags(self, values: dict[str, str]) -> None:
+        tags = {key: value.replace(ARTIFACTS, self.artifacts) for key, value in values.items()}
         self.client.log_batch(self.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
 
     def _write_metrics(self, entries: list[Entry]) -> None:

@@ -65,7 +65,7 @@ class Checkpoints:
         """Bring the newest whole checkpoint into the variables; None: there is none.
 
         Raises:
-            GlrError: it is one of another model.
+            GlrError: it is one of another model, or cannot be read now.
         """
         for step in reversed(self._there()):
             if (found := self._read(step)) is not None:
@@ -143,20 +143,30 @@ class Checkpoints:
         arrays[_STATE] = np.frombuffer(state, np.uint8)
         np.savez(buffer, allow_pickle=False, **arrays)
         storage.write(self._path(step), buffer.getbuffer(), overwrite=True)
-        there = self._there()
+        # Later ones are damaged: training has gone on from one before them.
+        there = [old for old in self._there() if old <= step]
         for old in there[: -self._keep]:
             if old != best:
                 storage.delete(self._path(old))
 
     def _read(self, step: int) -> tuple[list[np.ndarray], State] | None:
-        """A checkpoint's values; None, and a word on stderr, where it is damaged."""
+        """A checkpoint's values; None where there is none or, with a word on stderr, where it is damaged.
+
+        Raises:
+            GlrError: it cannot be read, by a bucket's or a disk's fault: it may be whole.
+        """
         path = self._path(step)
+        if not storage.exists(path):
+            return None
+        file = io.BytesIO(storage.read(path))
         try:
-            with np.load(io.BytesIO(storage.read(path)), allow_pickle=False) as content:
+            with np.load(file, allow_pickle=False) as content:
                 state = State.from_json(json.loads(content[_STATE].tobytes()))
                 return [content[f"{n}"] for n in range(len(content.files) - 1)], state
+        except MemoryError:
+            raise
         except Exception as error:  # of whatever was made of the bytes
-            print(f"{path} is left out, it is damaged or cannot be read ({error})", file=sys.stderr)
+            print(f"{path} is left out, it is damaged ({error})", file=sys.stderr)
             return None
 
     def _there(self) -> list[int]:

@@ -29,6 +29,7 @@ from glr.training.feed import Feed
 from glr.training.interruption import PREEMPTED, Interruption
 from glr.training.loop import Loop
 from glr.training.plot import plot_augmentation, plot_schedule
+from glr.training.resumption import Claim
 from glr.training.state import Best, State
 from glr.workers import Agreement, Worker
 
@@ -42,7 +43,7 @@ def train(
     config: DictConfig,
     data: PreparedData,
     run: Run | Unrecorded,
-    checkpoints: str,
+    claim: Claim,
     trial: Trial,
     weights: Path | None = None,
     worker: Worker = _ALONE,
@@ -53,7 +54,7 @@ def train(
         config: composed from conf/train.yaml.
         data: the prepared data set.
         run: the open MLflow run.
-        checkpoints: the folder of this run's checkpoints, local or gs://.
+        claim: on the job, with the folder of its checkpoints.
         trial: of a search, which says when training is hopeless; it ends then.
         weights: to start from, of a model of the same shape; None: those that the backbone's config names.
         worker: this process among those that train the run; the chief alone saves.
@@ -62,12 +63,13 @@ def train(
         The retrieval metrics (`public/gap`, ...) of the "untrained" (if asked for) and of the "trained" model.
 
     Raises:
-        GlrError: the data cannot be read, training diverged, or another worker is gone.
+        GlrError: the data cannot be read, training diverged, another worker is gone, or another machine has taken the
+            run over.
         KeyboardInterrupt, SystemExit: a signal ended it, and a checkpoint holds what was done.
     """
     with Interruption() as interruption, tempfile.TemporaryDirectory(prefix="glr-") as folder:
         parts = assembled(config, data, weights)
-        job = _Job(config, data, run, parts, checkpoints, trial, interruption, Path(folder), worker)
+        job = _Job(config, data, run, parts, claim, trial, interruption, Path(folder), worker)
         try:
             return job.train()
         except tf.errors.OpError as error:
@@ -87,7 +89,7 @@ class _Job:
         data: PreparedData,
         run: Run | Unrecorded,
         parts: Assembly,
-        checkpoints: str,
+        claim: Claim,
         trial: Trial,
         interruption: Interruption,
         folder: Path,
@@ -97,6 +99,7 @@ class _Job:
         self._data = data
         self._run = run
         self._parts = parts
+        self._claim = claim
         self._trial = trial
         self._interruption = interruption
         self._folder = folder
@@ -105,7 +108,7 @@ class _Job:
         self._steps_per_epoch = parts.pipeline.steps_per_epoch
         self._total = self._epochs * self._steps_per_epoch
         self._checkpoints = Checkpoints(
-            checkpoints,
+            claim.folder,
             keep=config.checkpoint.keep,
             minutes=config.checkpoint.minutes,
             steps=config.checkpoint.steps,
@@ -296,6 +299,7 @@ class _Job:
         if not self._worker.is_chief:
             return
         with self._interruption.deferred():
+            self._claim.verify()
             self._state.metrics = self._run.metrics_so_far()
             self._checkpoints.save(self._state, self._parts.step.variables)
 

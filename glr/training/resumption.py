@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from glr import storage
 from glr.config.identity import differences, key_of, settings_of
 from glr.errors import GlrError
 from glr.lock import acquire
+from glr.tracking.secrets import without_secrets
 from glr.training.checkpoint import clear, clear_parts
 
 _NOTE = "run.json"
@@ -29,13 +31,31 @@ class Claim:
         key: of the job.
         folder: of its checkpoints.
         journal: the name of its run's journal, whichever process writes it.
-        continues: whether another process began it.
+        attempt: how many processes have worked at it, this one included.
+        holder: a word that stands for this process.
     """
 
     key: str
     folder: str
     journal: str
-    continues: bool
+    attempt: int
+    holder: str
+
+    def verify(self) -> None:
+        """Make sure that the checkpoints are still this process's to write: no other machine has taken the run over.
+
+        Raises:
+            GlrError: one has.
+        """
+        try:
+            note = _read(self.folder)
+        except GlrError:
+            return  # a bucket out of reach: saving has more to say about it
+        if note is not None and note["holder"] != self.holder:
+            raise GlrError(
+                f"the same command was started on another machine, which goes on with this run; this one ends "
+                f"({storage.join(self.folder, _NOTE)})"
+            )
 
     def release(self) -> None:
         """Delete the checkpoints: the run is complete."""
@@ -66,56 +86,54 @@ def claimed(config: DictConfig, digest: str, name: str, *, alone: bool, journal:
         if config.resume.value == "never":
             clear(folder)
             note = None
-            for other, abandoned in _others(root, key, config.study, name) if alone else []:
-                _write(other, abandoned | {"abandoned": True})
+            for other, unfinished in _others(config, name, key) if alone else []:
+                _write(other, unfinished | {"abandoned": True})
         elif note is not None and note["digest"] != digest:
             raise GlrError(
                 f"{config.data.path} has changed since this run was interrupted; bring the former data back, or start "
                 "anew with resume=never"
             )
         elif note is None and alone:
-            _refuse_changes(config, name, root, key)
-        continues = note is not None
+            _refuse_changes(config, name, key)
         if note is None:
             clear(folder)  # of a run whose note was deleted first when it was complete
-            note = {"study": config.study, "name": name, "journal": journal, "digest": digest}
-            _write(folder, note | {"settings": settings_of(config), "time": time.time(), "abandoned": False})
-        yield Claim(key, folder, note["journal"], continues)
+            note = {"study": config.study, "name": name, "journal": journal, "digest": digest, "attempt": 0}
+            note |= {"settings": without_secrets(settings_of(config)), "time": time.time()}
+        # A machine that was lost may come back, and shall see that it has lost the run.
+        note |= {"attempt": note["attempt"] + 1, "holder": secrets.token_hex(8), "abandoned": False}
+        _write(folder, note)
+        yield Claim(key, folder, note["journal"], note["attempt"], note["holder"])
 
 
 @contextmanager
 def followed(config: DictConfig) -> Iterator[Claim]:
     """The job that a config stands for, for a worker that trains it with the chief, who has claimed it."""
     key = key_of(config)
-    yield Claim(key, storage.join(config.checkpoint.path, key), "", continues=False)
+    yield Claim(key, storage.join(config.checkpoint.path, key), "", 0, "")
 
 
-def _refuse_changes(config: DictConfig, name: str, root: str, key: str) -> None:
+def _refuse_changes(config: DictConfig, name: str, key: str) -> None:
     """Refuse to start beside an interrupted run of the same name that differs."""
-    others = [
-        (folder, note)
-        for folder, note in _others(root, key, config.study, name)
-        if not note["abandoned"] and _free(Path(config.tracking.journal), folder.rsplit("/", 1)[-1])
-    ]
+    others = [note for _, note in _others(config, name, key) if not note["abandoned"]]
     if not others:
         return
-    _, note = max(others, key=lambda other: other[1]["time"])
-    changed = "; ".join(differences(note["settings"], settings_of(config)))
+    note = max(others, key=lambda other: other["time"])
+    changed = "; ".join(differences(note["settings"], without_secrets(settings_of(config))))
     raise GlrError(
         f"run {name} of study {config.study} was interrupted with other settings ({changed}); give those it had to "
         "continue it, another name= for a run of its own, or resume=never to leave it and start anew"
     )
 
 
-def _others(root: str, key: str, study: str, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Folder and note of each unfinished run of a name."""
-    names = storage.files(root)
+def _others(config: DictConfig, name: str, key: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Folder and note of each interrupted run of a study and name, but for the job of a key."""
+    root, names = config.checkpoint.path, storage.files(config.checkpoint.path)
     for file in names:
         folder, _, last = file.rpartition("/")
         begun = any(name.startswith(f"{folder}/step-") for name in names)  # else there is nothing to continue
-        if last == _NOTE and folder != key and begun:
+        if last == _NOTE and folder != key and begun and _free(Path(config.tracking.journal), folder):
             note = _read(storage.join(root, folder))
-            if note is not None and (note["study"], note["name"]) == (study, name):
+            if note is not None and (note["study"], note["name"]) == (config.study, name):
                 yield storage.join(root, folder), note
 
 

@@ -98,7 +98,8 @@ class SubprocessLauncher(Launcher):
         if total != 1:
             print(f"\n{summary(self.jobs)}", flush=True)
         if stopped:
-            print(f"\n{left(self.jobs, total)}", flush=True)
+            anew = self.config.sweep.rerun.name == "all"
+            print(f"\n{left(self.jobs, total, anew=anew)}", flush=True)
             signal.raise_signal(stopped)  # to whoever waits for it outside
             raise KeyboardInterrupt
         failed = [job for job in self.jobs if job.state in UNSUCCESSFUL]

@@ -16,6 +16,7 @@ import tensorflow as tf
 from glr.config.check import composed
 from glr.config.command import setup
 from glr.config.component import build
+from glr.config.schema import Tracking
 from glr.schedule import Constant
 from glr.tracking.run import Run, run
 from glr.training.assembly import train_step
@@ -39,10 +40,10 @@ def main(classes: int) -> None:
     for _ in range(5):
         step(batch)
     with tempfile.TemporaryDirectory() as folder:
-        places = {"journals": f"{folder}/journal", "patience": 60}
+        tracking = Tracking(f"sqlite:///{folder}/mlflow.db", folder, f"{folder}/journal", 60)
         options = {"keep": 2, "minutes": 10, "steps": None, "epochs": None, "steps_per_epoch": STEPS}
         kept = Checkpoints(f"{folder}/checkpoints", **options)
-        with run(f"sqlite:///{folder}/mlflow.db", "benchmark", "run", folder, **places) as record:
+        with run(tracking, "benchmark", "run") as record:
             record.wait()
             variants: dict[str, Callable[[int], None]] = {
                 "steps alone": lambda _: None,

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from glr.config.check import composed
 from glr.config.command import setup
+from glr.config.schema import Tracking
 from glr.tracking.run import run
 
 TABLES = ("params", "metrics", "latest_metrics", "tags")
@@ -32,7 +33,8 @@ def main(counts: list[int]) -> None:
 
 def fill(store: Path, count: int) -> None:
     """One run with all parameters, 50 metrics of 20 epochs and the usual tags, then copies of its rows."""
-    with run(f"sqlite:///{store}", "many", "first", str(store.parent), journals=str(store.parent / "journal")) as first:
+    tracking = Tracking(f"sqlite:///{store}", str(store.parent), str(store.parent / "journal"), 60)
+    with run(tracking, "many", "first") as first:
         first.config(*composed("train", ["data=folder", "data.source.path=photos"]))
         first.tags({f"tag{number}": "value" for number in range(20)})
         for epoch in range(20):

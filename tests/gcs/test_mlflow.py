@@ -5,6 +5,7 @@ from pathlib import Path
 from mlflow import MlflowClient
 
 from glr import storage
+from glr.config.schema import Tracking
 from glr.tracking.run import run
 from tests.gcs.fixture import Gcs
 
@@ -12,7 +13,7 @@ from tests.gcs.fixture import Gcs
 def test_a_runs_files_lie_in_the_bucket(gcs: Gcs, gcs_folder: str, tmp_path: Path):
     (tmp_path / "plot.png").write_bytes(b"picture")
     uri = f"sqlite:///{tmp_path}/mlflow.db"
-    with run(uri, "study", "a run", gcs_folder, journals=str(tmp_path / "journal")) as opened:
+    with run(Tracking(uri, gcs_folder, str(tmp_path / "journal"), 60), "study", "a run") as opened:
         opened.file(tmp_path / "plot.png", "plots")
         opened.text("a: 1\n", "config.yaml")
     artifacts = f"{gcs_folder}/{opened.id}/artifacts"

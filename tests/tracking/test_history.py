@@ -3,6 +3,7 @@
 import pytest
 from mlflow import MlflowClient
 
+from glr.config.schema import Tracking
 from glr.errors import DivergedError, GlrError
 from glr.tracking.history import find, matching, runs_of, weights
 from glr.tracking.run import run
@@ -17,7 +18,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> tuple[MlflowClient, dict[
     (folder / "last.weights.h5").write_bytes(b"weights")
     for key, name in (("first", "first"), ("diverged", "diverged"), ("twin1", "twin"), ("twin2", "twin")):
         try:
-            with run(uri, "one", name, artifacts, journals=str(folder / "journal")) as opened:
+            with run(Tracking(uri, artifacts, str(folder / "journal"), 60), "one", name) as opened:
                 ids[key] = opened.wait()
                 opened.params({"head": "arcface", "train": {"epochs": 3}, "seed": len(ids), "init_from": None})
                 opened.metrics({"public_score": 0.5}, 1)

@@ -2,12 +2,14 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
 
 from glr.config.identity import flattened
+from glr.config.schema import Tracking
 from glr.errors import GlrError
 from glr.tracking.run import environment, run
 from glr.tracking.sender import send_left_behind
@@ -26,14 +28,13 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def arguments(store: Path) -> dict[str, str]:
-    uri, artifacts = f"sqlite:///{store}/mlflow.db", str(store / "artifacts")
-    return {"uri": uri, "study": "tests", "name": "a run", "artifacts": artifacts, "journals": str(store / "journal")}
+def tracking(store: Path) -> Tracking:
+    return Tracking(f"sqlite:///{store}/mlflow.db", str(store / "artifacts"), str(store / "journal"), patience=60)
 
 
-def test_everything_is_recorded(arguments: dict[str, str], tmp_path: Path):
+def test_everything_is_recorded(tracking: Tracking, tmp_path: Path):
     (tmp_path / "plot.png").write_bytes(b"picture")
-    with run(**arguments) as opened:
+    with run(tracking, "tests", "a run") as opened:
         opened.params({"head": {"scale": None, "margin": 0.5}, "note": "x" * 5000 + "|`<\n"})
         opened.tags({"device": "CPU"})
         opened.metrics({"loss": 2.5, "public/gap": 0.1}, 1)
@@ -41,7 +42,7 @@ def test_everything_is_recorded(arguments: dict[str, str], tmp_path: Path):
         opened.file(tmp_path / "plot.png", "plots")
         opened.text("a: 1\n", "config.yaml")
         opened.dataset("Demo", "abc123", "data/demo", "training", {"images": 5})
-    client = MlflowClient(arguments["uri"])
+    client = MlflowClient(tracking.uri)
     assert opened.id
     record = client.get_run(opened.id)
     assert record.info.status == "FINISHED"
@@ -49,14 +50,14 @@ def test_everything_is_recorded(arguments: dict[str, str], tmp_path: Path):
     assert record.data.params == {"head.scale": "null", "head.margin": "0.5", "note": "x" * 5000 + "|`<\n"}
     assert record.data.tags["device"] == "CPU"
     assert [(m.step, m.value) for m in client.get_metric_history(opened.id, "loss")] == [(1, 2.5), (2, 1.5)]
-    files = Path(arguments["artifacts"]) / str(opened.id) / "artifacts"
+    files = Path(str(tracking.artifacts)) / str(opened.id) / "artifacts"
     assert (files / "plots/plot.png").read_bytes() == b"picture"
     assert (files / "config.yaml").read_text() == "a: 1\n"
     (used,) = record.inputs.dataset_inputs
     assert (used.dataset.name, used.dataset.digest, used.tags[0].value) == ("Demo", "abc123", "training")
 
 
-def test_an_exception_marks_the_run_failed_with_the_reason(arguments: dict[str, str]):
+def test_an_exception_marks_the_run_failed_with_the_reason(tracking: Tracking):
     for error, status, reason in (
         (GlrError("the disk is full"), "FAILED", "the disk is full"),
         (KeyError("x"), "FAILED", "KeyError: 'x'"),
@@ -64,38 +65,38 @@ def test_an_exception_marks_the_run_failed_with_the_reason(arguments: dict[str, 
         (SystemExit(75), "KILLED", "stopped by SIGTERM"),
         (GlrError("http://ann:pa55@host is down"), "FAILED", "http://***@host is down"),
     ):
-        with pytest.raises(type(error)), run(**arguments) as opened:
+        with pytest.raises(type(error)), run(tracking, "tests", "a run") as opened:
             raise error
-        record = MlflowClient(arguments["uri"]).get_run(opened.id)
+        record = MlflowClient(tracking.uri).get_run(opened.id)
         assert record.info.status == status
         assert record.data.tags["failure"] == reason
 
 
 def test_a_file_that_does_not_fit_is_kept_and_stored_later(
-    arguments: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture
+    tracking: Tracking, tmp_path: Path, capsys: pytest.CaptureFixture
 ):
     (tmp_path / "big.h5").write_bytes(bytes(3_000_000))
-    with no_file_beyond(2_000_000), run(**arguments, patience=1) as opened:
+    with no_file_beyond(2_000_000), run(replace(tracking, patience=1), "tests", "a run") as opened:
         opened.file(tmp_path / "big.h5", "weights")  # linked, not written: there is room for that
         opened.metrics({"loss": 0.5}, 1)
     said = capsys.readouterr().err
-    assert f"1 records of run a run wait in {arguments['journals']}" in said
+    assert f"1 records of run a run wait in {tracking.journal}" in said
     assert "(File too large)" in said
-    stored = Path(arguments["artifacts"]) / str(opened.id)
+    stored = Path(str(tracking.artifacts)) / str(opened.id)
     assert list(stored.rglob("*.h5")) == []
-    record = MlflowClient(arguments["uri"]).get_run(opened.id)
+    record = MlflowClient(tracking.uri).get_run(opened.id)
     assert (record.info.status, record.data.metrics) == ("FINISHED", {"loss": 0.5})
-    assert send_left_behind(Path(arguments["journals"]), arguments["uri"]) == (1, [])
+    assert send_left_behind(Path(tracking.journal), tracking.uri) == (1, [])
     assert [file.stat().st_size for file in stored.rglob("*.h5")] == [3_000_000]
-    assert list(Path(arguments["journals"]).iterdir()) == []
+    assert list(Path(tracking.journal).iterdir()) == []
 
 
-def test_a_job_of_a_sweep_is_the_childs_run(arguments: dict[str, str], monkeypatch: pytest.MonkeyPatch):
-    with run(**arguments) as parent:
+def test_a_job_of_a_sweep_is_the_childs_run(tracking: Tracking, monkeypatch: pytest.MonkeyPatch):
+    with run(tracking, "tests", "a run") as parent:
         monkeypatch.setenv(PARENT_VARIABLE, parent.wait())
-        with run(**arguments) as child:
+        with run(tracking, "tests", "a run") as child:
             pass
-    record = MlflowClient(arguments["uri"]).get_run(child.id)
+    record = MlflowClient(tracking.uri).get_run(child.id)
     assert record.data.tags["mlflow.parentRunId"] == parent.id
 
 
@@ -122,11 +123,11 @@ def test_a_store_that_cannot_be_opened_is_one_sentence(tmp_path: Path):
         connect("http://127.0.0.1:9")
 
 
-def test_a_deleted_experiment_is_said(arguments: dict[str, str]):
-    client = MlflowClient(arguments["uri"])
-    client.delete_experiment(experiment(client, "gone", arguments["artifacts"]))
+def test_a_deleted_experiment_is_said(tracking: Tracking):
+    client = MlflowClient(tracking.uri)
+    client.delete_experiment(experiment(client, "gone", tracking.artifacts))
     with pytest.raises(GlrError, match="study=gone: this MLflow experiment was deleted"):
-        experiment(client, "gone", arguments["artifacts"])
+        experiment(client, "gone", tracking.artifacts)
 
 
 def test_flattened():

@@ -16,6 +16,14 @@ from glr.tracking.secrets import redacted, without_secrets
         ("{password: abc, user: ann}", "{password: ***, user: ann}"),
         ("Authorization: Bearer eyJhbGciOi.abc", "Authorization: Bearer ***"),
         ("HF_TOKEN=abc", "HF_TOKEN=***"),
+        ("http://ann:p@ss@host/x", "http://***@host/x"),
+        ("{'user': 'ann', 'password': 'two words'}", "{'user': 'ann', 'password': ***}"),
+        ('passphrase="two words" next', "passphrase=*** next"),
+        ("https://a.blob/x?sv=1&sig=a%2Fb&se=2", "https://a.blob/x?sv=1&sig=***&se=2"),
+        ("https://storage/x?X-Goog-Signature=ab12cd&x=1", "https://storage/x?X-Goog-Signature=***&x=1"),
+        ("Authorization: Token abcdefgh1234", "Authorization: Token ***"),
+        ("cannot clone with ghp_abcdefghijklmnopqrstuvwxyz0123456789", "cannot clone with ***"),
+        ("db.pwd=hunter2", "db.pwd=***"),
     ],
 )
 def test_secrets_are_hidden(text: str, expected: str):
@@ -30,6 +38,7 @@ def test_secrets_are_hidden(text: str, expected: str):
         "evaluate.keep_descriptors=true seed=3 data.source.path=/photos",
         "mail ann@example.org; 3@4 recall@1",
         "secret: null",
+        "author: ann, tokens: 512, design: plain",
     ],
 )
 def test_all_else_stays(text: str):
@@ -41,9 +50,11 @@ def test_settings_by_their_names_and_by_what_they_hold():
         "tracking": {"uri": "http://ann:pa55@host", "token": "abc", "retries": 3},
         "data": {"api_key": None, "keys": ["a", "https://u:p@h"], "credentials": "/home/ann/key.json"},
         "monkey": "banana",
+        "auth": {"user": "ann", "words": ["a", "b"]},
     }
     assert without_secrets(settings) == {
         "tracking": {"uri": "http://***@host", "token": "***", "retries": 3},
         "data": {"api_key": None, "keys": ["a", "https://***@h"], "credentials": "***"},
         "monkey": "banana",
+        "auth": "***",
     }

@@ -13,9 +13,12 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
+from glr.config.schema import Tracking
 from glr.errors import GlrError
+from glr.tracking.journal import Journal
 from glr.tracking.run import run
 from glr.tracking.sender import send_left_behind
+from glr.tracking.writer import Writer
 from tests.conftest import ROOT, here
 from tests.processes.mlflow_server import MlflowServer, SlowProxy
 
@@ -33,15 +36,15 @@ def history(uri: str, run_id: str | None, name: str) -> list[tuple[int, float]]:
     return [(metric.step, metric.value) for metric in MlflowClient(uri).get_metric_history(run_id, name)]
 
 
-def options(folder: Path, **more: Any) -> dict[str, Any]:
-    return {"study": "tests", "name": "a run", "artifacts": None, "journals": str(folder / "journal")} | more
+def options(uri: str, folder: Path, name: str = "a run", *, patience: float = 60, **more: Any) -> dict[str, Any]:
+    return {"tracking": Tracking(uri, None, str(folder / "journal"), patience), "study": "tests", "name": name} | more
 
 
 @pytest.mark.slow
 def test_a_server_that_is_killed_and_started_again(server: MlflowServer, tmp_path: Path):
     slowest = 0.0
     (tmp_path / "plot.png").write_bytes(b"picture")
-    with run(server.uri, **options(tmp_path)) as opened:
+    with run(**options(server.uri, tmp_path)) as opened:
         opened.wait()
         for step in range(60):
             if step == 10:
@@ -65,7 +68,7 @@ def test_a_server_that_is_killed_and_started_again(server: MlflowServer, tmp_pat
 
 @pytest.mark.slow
 def test_a_server_that_answers_slowly(server: MlflowServer, tmp_path: Path):
-    with run(SlowProxy(server.port, 0.3).uri, **options(tmp_path)) as opened:
+    with run(**options(SlowProxy(server.port, 0.3).uri, tmp_path)) as opened:
         opened.wait()
         started = time.monotonic()
         for step in range(200):
@@ -79,7 +82,7 @@ def test_a_server_that_answers_slowly(server: MlflowServer, tmp_path: Path):
 def test_what_a_dead_server_did_not_get_is_sent_at_the_next_chance(
     server: MlflowServer, tmp_path: Path, capsys: pytest.CaptureFixture
 ):
-    with run(server.uri, **options(tmp_path, name="first", patience=1)) as first:
+    with run(**options(server.uri, tmp_path, name="first", patience=1)) as first:
         first.wait()
         server.kill()
         first.metrics({"loss": 0.5}, 1)
@@ -87,11 +90,11 @@ def test_what_a_dead_server_did_not_get_is_sent_at_the_next_chance(
     assert re.search(rf"\b[23] records of run first wait in {tmp_path}/journal/", said)
     assert f"send them with: python -m glr.record journal={tmp_path}/journal" in said
     with pytest.raises(GlrError, match="the MLflow store cannot be opened"):
-        run(server.uri, **options(tmp_path)).__enter__()  # a new run says at once that nobody is there
+        run(**options(server.uri, tmp_path)).__enter__()  # a new run says at once that nobody is there
     answer = here("record", f"journal={tmp_path}/journal", f"tracking.uri={server.uri}", cwd=tmp_path)
     assert "the MLflow store cannot be opened" in answer
     server.start()
-    with run(server.uri, **options(tmp_path, name="second")) as second:
+    with run(**options(server.uri, tmp_path, name="second")) as second:
         deadline = time.monotonic() + 30
         while history(server.uri, first.id, "loss") != [(1, 0.5)] and time.monotonic() < deadline:
             second.metrics({"loss": 1.0}, 1)
@@ -102,8 +105,9 @@ def test_what_a_dead_server_did_not_get_is_sent_at_the_next_chance(
 
 KILLED = """
 import os, signal, sys, time
+from glr.config.schema import Tracking
 from glr.tracking.run import run
-with run(sys.argv[1], "tests", "killed", None, journals=sys.argv[2], journal="fixed") as opened:
+with run(Tracking(sys.argv[1], None, sys.argv[2], 60), "tests", "killed", journal="fixed") as opened:
     print(opened.wait(), flush=True)
     for step in range(int(sys.argv[3])):
         opened.metrics({"loss": step + 0.5, "seconds": time.time()}, step)
@@ -139,7 +143,7 @@ def test_a_killed_run_is_marked_and_goes_on_as_one(server: MlflowServer, tmp_pat
 
 def test_a_refused_record_stops_no_other(tmp_path: Path, capsys: pytest.CaptureFixture):
     uri = f"sqlite:///{tmp_path}/mlflow.db"
-    with run(uri, **options(tmp_path)) as opened:
+    with run(**options(uri, tmp_path)) as opened:
         opened.metrics({"recall@1": 0.5}, 1)  # MLflow takes no @
         opened.params({"seed": 0})
     assert 'MLflow refused a record: Invalid value "recall@1"' in capsys.readouterr().err
@@ -148,3 +152,42 @@ def test_a_refused_record_stops_no_other(tmp_path: Path, capsys: pytest.CaptureF
     assert (record.info.status, record.data.params) == ("FINISHED", {"seed": "0"})
     assert [path.suffix for path in (tmp_path / "journal").iterdir() if path.is_file()] == [".refused"]
     assert send_left_behind(tmp_path / "journal", uri) == (0, [])
+
+
+def test_a_machine_that_comes_back_changes_no_status_of_a_run_that_went_on_elsewhere(tmp_path: Path):
+    """Two machines, each with journals of its own; the first was lost with records that were never sent."""
+    uri, one, two = f"sqlite:///{tmp_path}/mlflow.db", tmp_path / "one", tmp_path / "two"
+    lost = Journal(one / "journal", "shared")
+    with run(**options(uri, tmp_path, journal="shared", attempt=1)) as first:
+        first.tags({"device": "first"})
+    opening, begun = {"kind": "open", "uri": uri, "study": "tests", "name": "a run", "artifacts": None}, time.time()
+    lost.append(opening | {"tags": {"journal": "shared"}, "time": int(begun * 1000)})
+    lost.append({"kind": "continue", "values": {"device": "lost"}, "attempt": 1})
+    lost.append({"kind": "metrics", "values": {"loss": 0.5}, "step": 1, "time": int(begun * 1000)})
+    lost.append({"kind": "tags", "values": {"device": "lost"}})
+    lost.close()
+    with run(**options(uri, two, journal="shared", attempt=2)) as second:
+        second.metrics({"loss": 0.25}, 2)
+        second.tags({"device": "second"})
+    assert second.id == first.id
+    assert send_left_behind(one / "journal", uri) == (1, [])
+    record = MlflowClient(uri).get_run(str(second.id))
+    assert (record.info.status, record.data.tags["device"]) == ("FINISHED", "second")
+    assert "failure" not in record.data.tags
+    assert sorted(history(uri, second.id, "loss")) == [(1, 0.5), (2, 0.25)]
+
+
+def test_a_file_that_takes_longer_than_the_patience_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The patience is for a store that fails, not for one that works."""
+    uri, stored = f"sqlite:///{tmp_path}/mlflow.db", Writer.store
+    (tmp_path / "large.h5").write_bytes(b"weights")
+
+    def slowly(self: Writer, file: Path, folder: str | None) -> None:
+        time.sleep(2.5)
+        stored(self, file, folder)
+
+    monkeypatch.setattr(Writer, "store", slowly)
+    with run(**options(uri, tmp_path, patience=1)) as opened:
+        opened.file(tmp_path / "large.h5")
+    assert opened.complete
+    assert list((tmp_path / "journal").iterdir()) == []

@@ -12,6 +12,8 @@ from glr.errors import GlrError
 from glr.training.checkpoint import CheckpointError, Checkpoints, clear
 from glr.training.state import Best, EpochSums, State
 from tests.conftest import no_file_beyond
+from tests.gcs.emulator import Fault
+from tests.gcs.fixture import Gcs
 
 
 def variables(seed: int) -> list[keras.Variable]:
@@ -103,6 +105,30 @@ def test_the_latest_and_the_best_are_kept(tmp_path: Path):
     assert same(there, [*variables(2)[:2], *variables(0)[2:]])
     with pytest.raises(CheckpointError, match=r"step-0000000003\.npz is missing or damaged"):
         kept.weights_of(3, there)
+
+
+def test_one_that_cannot_be_read_now_is_not_passed_over(gcs: Gcs, gcs_folder: str):
+    """It may be whole: to go on from the one before would lose what it holds."""
+    saved(checkpoints(f"{gcs_folder}/run"), 1, 2)
+    gcs.fault(Fault("GET", "/download", 403, times=1000))
+    with pytest.raises(GlrError, match=r"step-0000000002\.npz"):
+        checkpoints(f"{gcs_folder}/run").latest(variables(0))
+    gcs.fault()
+    found = checkpoints(f"{gcs_folder}/run").latest(variables(0))
+    assert found is not None
+    assert found.step == 2
+
+
+def test_damaged_ones_ahead_push_none_of_the_new_ones_out(tmp_path: Path):
+    saved(checkpoints(tmp_path), 1, 8, 9)
+    for step in (8, 9):
+        (tmp_path / f"step-000000000{step}.npz").write_bytes(b"")
+    kept = checkpoints(tmp_path, keep=2)
+    assert kept.latest(variables(0)) is None  # the first was pruned before they were damaged
+    saved(kept, 2, 3, 4)
+    found = checkpoints(tmp_path).latest(variables(0))
+    assert found is not None
+    assert found.step == 4
 
 
 def test_a_full_disk_is_said_and_leaves_the_one_before(tmp_path: Path, capsys: pytest.CaptureFixture):

@@ -21,10 +21,10 @@ def claim(folder: Path, *overrides: str, digest: str = "abc", alone: bool = True
 
 def test_the_same_command_continues_in_the_same_journal(tmp_path: Path):
     first = claim(tmp_path, new="one")
-    assert (first.journal, first.continues) == ("one", False)
+    assert (first.journal, first.attempt) == ("one", 1)
     second = claim(tmp_path, "tracking.artifacts=elsewhere", "strategy=cpu", new="two")  # only circumstances differ
     assert (second.key, second.folder) == (first.key, first.folder)
-    assert (second.journal, second.continues) == ("one", True)
+    assert (second.journal, second.attempt) == ("one", 2)
     second.release()
     assert not Path(second.folder).exists()
     assert claim(tmp_path, new="three").journal == "three"
@@ -32,7 +32,7 @@ def test_the_same_command_continues_in_the_same_journal(tmp_path: Path):
 
 def test_a_changed_setting_is_refused_with_the_difference(tmp_path: Path):
     first = claim(tmp_path)
-    assert not claim(tmp_path, "train.epochs=7", new="other").continues  # nothing was trained that could be continued
+    assert claim(tmp_path, "train.epochs=7", new="other").attempt == 1  # nothing was trained that could be continued
     (Path(first.folder) / "step-0000000001.npz").write_bytes(b"x")
     with pytest.raises(GlrError) as refused:
         claim(tmp_path, "optimizer.learning_rate=0.5", "train.epochs=8")
@@ -41,19 +41,19 @@ def test_a_changed_setting_is_refused_with_the_difference(tmp_path: Path):
     assert "optimizer.learning_rate: 0.0004 -> 0.5; " in said
     assert "train.epochs: 3 -> 8" in said
     assert "resume=never" in said
-    assert not claim(tmp_path, "seed=1", "name=another").continues
-    assert not claim(tmp_path, "seed=2", alone=False).continues  # jobs of a sweep differ by intention
-    assert claim(tmp_path).continues
+    assert claim(tmp_path, "seed=1", "name=another").attempt == 1
+    assert claim(tmp_path, "seed=2", alone=False).attempt == 1  # jobs of a sweep differ by intention
+    assert claim(tmp_path).attempt == 2
 
 
 def test_resume_never_starts_anew_and_leaves_the_old_one_be(tmp_path: Path):
     old = claim(tmp_path, new="one")
     (Path(old.folder) / "step-0000000001.npz").write_bytes(b"old")
     changed = claim(tmp_path, "seed=1", "resume=never", new="two")
-    assert (changed.journal, changed.continues) == ("two", False)
-    assert claim(tmp_path, "seed=1").continues
+    assert (changed.journal, changed.attempt) == ("two", 1)
+    assert claim(tmp_path, "seed=1").attempt == 2
     again = claim(tmp_path, "resume=never", new="three")
-    assert (again.key, again.journal, again.continues) == (old.key, "three", False)
+    assert (again.key, again.journal, again.attempt) == (old.key, "three", 1)
     assert [file.name for file in Path(again.folder).iterdir()] == ["run.json"]
 
 
@@ -61,7 +61,7 @@ def test_changed_data_are_refused(tmp_path: Path):
     claim(tmp_path)
     with pytest.raises(GlrError, match=r"data/demo has changed since this run was interrupted; .* resume=never"):
         claim(tmp_path, digest="def")
-    assert not claim(tmp_path, "resume=never", digest="def").continues
+    assert claim(tmp_path, "resume=never", digest="def").attempt == 1
 
 
 def test_half_written_checkpoints_are_cleared_away(tmp_path: Path):
@@ -92,7 +92,38 @@ def test_one_of_two_processes_wins_and_the_other_says_so(tmp_path: Path):
     assert ready.wait(60)
     with pytest.raises(GlrError, match=rf"another process \({process.pid}\) trains this very run; wait for it"):
         claim(tmp_path)
-    assert not claim(tmp_path, "seed=5").continues  # one that is alive refuses nothing but itself
+    assert claim(tmp_path, "seed=5").attempt == 1  # one that is alive refuses nothing but itself
     process.kill()
     process.join()
     assert claim(tmp_path).journal == "held"
+
+
+def test_a_machine_that_has_lost_its_run_to_another_is_told(tmp_path: Path):
+    """Its lock is its own; the checkpoints are shared."""
+    (tmp_path / "two").mkdir()
+    (tmp_path / "two/checkpoints").symlink_to(tmp_path / "one/checkpoints")
+    (tmp_path / "one/checkpoints").mkdir(parents=True)
+    first = claim(tmp_path / "one")
+    first.verify()
+    second = claim(tmp_path / "two")
+    second.verify()
+    assert (second.journal, second.attempt) == (first.journal, 2)
+    with pytest.raises(GlrError, match="the same command was started on another machine, which goes on with this run"):
+        first.verify()
+    second.release()
+    first.verify()  # nothing is there that it could spoil
+
+
+def test_one_that_was_left_and_then_continued_counts_again(tmp_path: Path):
+    old = claim(tmp_path)
+    (Path(old.folder) / "step-0000000001.npz").write_bytes(b"x")
+    claim(tmp_path, "seed=1", "resume=never")
+    assert claim(tmp_path, "seed=2").attempt == 1
+    assert claim(tmp_path).attempt == 2
+    with pytest.raises(GlrError, match="was interrupted with other settings"):
+        claim(tmp_path, "seed=3")
+
+
+def test_no_secret_is_in_the_note(tmp_path: Path):
+    found = claim(tmp_path, "data.path=http://ann:hunter2@host/x")
+    assert "hunter2" not in (Path(found.folder) / "run.json").read_text()
