@@ -21,6 +21,7 @@ from glr.data.preparation import prepare
 from glr.data.prepared import PreparedData
 from glr.data.source import FolderSource, Source
 from tests.gcs.fixture import gcs, gcs_folder
+from tests.processes.forks import Forks, forks
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 ROOT = Path(__file__).parents[1]
@@ -58,6 +59,13 @@ def here(name: str, *arguments: str, cwd: Path) -> str:
         except SystemExit as ended:
             return str(ended.code)
     return printed.getvalue()
+
+
+@pytest.fixture(scope="session")
+def processes() -> Iterator[Forks]:
+    """Starts commands in processes of their own, within a second."""
+    with forks() as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session")

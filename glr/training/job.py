@@ -25,10 +25,10 @@ from glr.tracking.writer import ARTIFACTS
 from glr.training import progress
 from glr.training.assembly import Assembly, assembled
 from glr.training.checkpoint import CheckpointError, Checkpoints
+from glr.training.description import describe, plot
 from glr.training.feed import Feed
 from glr.training.interruption import PREEMPTED, Interruption
 from glr.training.loop import Loop
-from glr.training.plot import plot_augmentation, plot_schedule
 from glr.training.resumption import Claim
 from glr.training.state import Best, State
 from glr.workers import Agreement, Worker
@@ -131,14 +131,14 @@ class _Job:
         self._calls = 0
 
     def train(self) -> dict[str, dict[str, float]]:
-        self._describe()
+        describe(self._config, self._data, self._evaluator.set, self._parts, self._run)
         found = self._continued()
         self._state = state = found or State()
         there = {json.dumps(entry) for entry in self._run.metrics_so_far()}
         for entry in state.metrics:  # what another machine recorded may never have been sent
             if json.dumps(entry) not in there:
                 self._run.record(entry)
-        self._plot()
+        plot(self._config, self._data, self._parts, self._run, self._folder)
         if found:
             epoch, done = divmod(state.step, self._steps_per_epoch)
             print(f"continuing after step {state.step:,} of {self._total:,} (epoch {epoch + 1}, step {done:,})")
@@ -337,43 +337,6 @@ class _Job:
                 file=sys.stderr,
             )
 
-    def _describe(self) -> None:
-        """Record and print what is trained on what."""
-        parts, data, run = self._parts, self._data, self._run
-        images, total = parts.pipeline.images, parts.model.count_params()
-        run.tags({"device": _device(parts.strategy), "replicas": parts.strategy.num_replicas_in_sync})
-        run.params({"parameters": total, "trainable_parameters": parts.trainable, "classes": data.classes})
-        run.params({"train_images": images, "steps_per_epoch": self._steps_per_epoch})
-        found = self._evaluator.set
-        print(
-            f"{images:,} train images of {data.classes:,} classes, {len(found.index):,} index images, "
-            f"{len(found.query):,} queries\n"
-            f"{total:,} parameters, {parts.trainable:,} of them trained, on {_device(parts.strategy)}\n"
-            f"{self._epochs} epochs of {self._steps_per_epoch} steps of {self._config.train.batch_size} images"
-        )
-
-    def _plot(self) -> None:
-        plot_schedule(self._parts.schedule, self._steps_per_epoch, self._epochs, self._folder / "schedule.png")
-        self._run.file(self._folder / "schedule.png")
-        plot_augmentation(
-            self._data,
-            self._parts.augment,
-            image_size=self._config.data.image_size,
-            normalization=self._config.data.normalization.value,
-            seed=self._config.seed,
-            file=self._folder / "augmentation.png",
-        )
-        self._run.file(self._folder / "augmentation.png")
-
     def _shown(self, scores: dict[str, float]) -> str:
         score = self._config.evaluate.score.value
         return ", ".join(f"{usage} {score} {scores[f'{usage}/{score}']:.4f}" for usage in ("public", "private"))
-
-
-def _device(strategy: tf.distribute.Strategy) -> str:
-    kind = strategy.extended.worker_devices[0].rpartition("device:")[2].split(":")[0]
-    names = [
-        tf.config.experimental.get_device_details(d).get("device_name") for d in tf.config.list_physical_devices(kind)
-    ]
-    count = strategy.num_replicas_in_sync
-    return f"{count} x {names[0] if names and names[0] else kind}" if kind != "CPU" else f"CPU ({os.cpu_count()} cores)"

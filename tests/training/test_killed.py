@@ -1,9 +1,11 @@
-"""Real trainings, killed and started again: the same weights to the last bit, one MLflow run, every step once."""
+"""Real trainings, killed and started again: the same weights to the last bit, one MLflow run, every step once.
+
+KILLED_RUNS=50 pytest -n0 tests/training/test_killed.py -k random      more of those that are killed at random moments
+"""
 
 import os
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
@@ -12,15 +14,9 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from tests.processes.forks import Forks, forks
+from tests.processes.forks import Forks
 
 EPOCHS = 4
-
-
-@pytest.fixture(scope="module")
-def processes() -> Iterator[Forks]:
-    with forks() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")
@@ -81,11 +77,32 @@ def check(folder: Path, expected: dict[str, np.ndarray]) -> None:
 
 # The disk is asked to keep something some 60 times: the journal's records, the sender's notes, checkpoints.
 @pytest.mark.slow
-@pytest.mark.parametrize("dies_at", [[1, 4, 9], [16, 8], [23, 29, 5], [38]])
+@pytest.mark.parametrize("dies_at", [[1, 4, 9], [23, 29, 5], [38]])
 def test_killed_while_it_writes(processes: Forks, line: list[str], expected, tmp_path: Path, dies_at: list[int]):
     for at in dies_at:
         assert processes.run(*line, cwd=tmp_path, dies_at=at) == -signal.SIGKILL, (tmp_path / "log.txt").read_text()
     assert processes.run(*line, cwd=tmp_path) == 0, (tmp_path / "log.txt").read_text()
+    check(tmp_path, expected)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(int(os.environ.get("KILLED_RUNS", "1"))))
+def test_killed_at_random_moments(processes: Forks, line: list[str], expected, tmp_path: Path, number: int):
+    """Between one and three times each, at any time or while it writes."""
+    random, log = np.random.default_rng(number), tmp_path / "log.txt"
+    for _ in range(random.integers(1, 4)):
+        if random.random() < 0.5:
+            code = processes.run(*line, cwd=tmp_path, dies_at=int(random.integers(1, 61)))
+        else:
+            process = processes.start(*line, cwd=tmp_path)
+            time.sleep(random.uniform(0.1, 6.0))
+            os.kill(process, signal.SIGKILL)
+            code = processes.wait(process)
+        if code == 0:  # it was faster
+            break
+        assert code == -signal.SIGKILL, log.read_text()
+    else:
+        assert processes.run(*line, cwd=tmp_path) == 0, log.read_text()
     check(tmp_path, expected)
 
 

@@ -73,7 +73,8 @@ def test_the_penalty_is_in_the_loss_and_pulls_the_weights(scope: str):
         make(L2(weight_decay=0.5, scope=scope), keras.optimizers.SGD(0.1)),
     )
     start = bound.model.head.kernel.numpy()
-    made(free), made(bound)
+    for step in (free, bound):
+        made(step)
     np.testing.assert_allclose(
         bound.model.head.kernel.numpy() - free.model.head.kernel.numpy(), -0.1 * start, rtol=1e-3, atol=1e-6
     )

@@ -6,7 +6,6 @@ import re
 import signal
 import socket
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +13,13 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
-from tests.processes.forks import Forks, forks
+from tests.processes.forks import Forks
 from tests.training.test_killed import weights
 
 EPOCHS, EVERY = 24, 12
 pytestmark = pytest.mark.slow
 Result = tuple[dict[str, np.ndarray], dict[str, list[float]]]
 NAMES = ("loss", "penalty", "accuracy", "head_scale", "learning_rate", "public/gap", "private/map_at_100")
-
-
-@pytest.fixture(scope="module")
-def processes() -> Iterator[Forks]:
-    with forks() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")
