@@ -8,6 +8,7 @@ from omegaconf import DictConfig
 
 from glr.config.command import command
 from glr.errors import GlrError
+from glr.workers import trains_together
 
 _FOLDERS = ("index", "queries")
 
@@ -68,6 +69,8 @@ def _check(config: DictConfig) -> None:
         raise GlrError("tta: a SavedModel decides itself how it looks at an image; this works on runs")
     if config.model is not None and config.checkpoint.value != "last":
         raise GlrError("checkpoint=best: a SavedModel has one set of weights; this works on runs")
+    if trains_together(config):
+        raise GlrError("strategy=multi_worker: several workers train a run; one machine evaluates it")
 
 
 if __name__ == "__main__":

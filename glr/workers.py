@@ -41,7 +41,12 @@ def this_worker(config: DictConfig) -> Worker:
     Raises:
         GlrError: TF_CONFIG is missing or makes no sense.
     """
-    return from_environment() if config.strategy["_target_"] == _TARGET else Worker()
+    return from_environment() if trains_together(config) else Worker()
+
+
+def trains_together(config: DictConfig) -> bool:
+    """Whether several workers are meant to train a run: strategy=multi_worker."""
+    return config.strategy["_target_"] == _TARGET
 
 
 def from_environment() -> Worker:
