@@ -77,12 +77,26 @@ def pages(uri: str, experiment_id: str) -> str:
 
 @contextmanager
 def _alone(uri: str):
-    """Hold a lock beside a SQLite store: two processes that touch a new one at once break it for good."""
+    """Hold a lock beside a SQLite store, made if it is new: two processes that touch a new one break it for good."""
     if not uri.startswith(_SQLITE):
         yield
         return
-    folder = Path(uri.removeprefix(_SQLITE)).resolve().parent
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:
+    file = Path(uri.removeprefix(_SQLITE)).resolve()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with (file.parent / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        if not file.exists():
+            _make(file)
         yield
+
+
+def _make(file: Path) -> None:
+    """Bring a database into being at once: MLflow never repairs one whose making was cut off by a kill."""
+    from mlflow.store.tracking import DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore  # slow; a server needs it not
+
+    part = file.with_name(f"{file.name}.part")
+    for rest in (part, part.with_name(f"{part.name}-journal")):
+        rest.unlink(missing_ok=True)
+    SqlAlchemyStore(f"{_SQLITE}{part}", DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH).engine.dispose()
+    part.rename(file)

@@ -141,7 +141,8 @@ class _Job:
         plot(self._config, self._data, self._parts, self._run, self._folder)
         if found:
             epoch, done = divmod(state.step, self._steps_per_epoch)
-            print(f"continuing after step {state.step:,} of {self._total:,} (epoch {epoch + 1}, step {done:,})")
+            where = "evaluating" if state.step == self._total else f"epoch {epoch + 1}, step {done:,}"
+            print(f"continuing after step {state.step:,} of {self._total:,} ({where})")
         elif self._config.evaluate.untrained:
             state.scores["untrained"] = self._evaluate()
             self._run.metrics({f"untrained/{name}": value for name, value in state.scores["untrained"].items()}, 0)

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -110,6 +111,23 @@ def test_a_new_store_survives_several_processes_at_once(tmp_path: Path):
     answers = {process.communicate()[0].strip() for process in processes}
     assert [process.returncode for process in processes] == [0, 0, 0]
     assert len(answers) == 1
+
+
+def test_a_new_store_whose_making_was_cut_off_is_made_anew(tmp_path: Path):
+    """MLflow's own way leaves a database that it refuses for ever."""
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    code = "import sys; from glr.tracking.store import connect; print('ready', flush=True); connect(sys.argv[1])"
+    process = subprocess.Popen([sys.executable, "-c", code, uri], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert process.stdout
+    assert process.stdout.readline() == "ready\n"
+    deadline = time.monotonic() + 60
+    while not any(path.stat().st_size for path in tmp_path.glob("mlflow.db*")) and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.kill()  # it has begun
+    process.communicate()
+    assert [path.name for path in tmp_path.glob("mlflow.db*") if "journal" not in path.name] == ["mlflow.db.part"]
+    assert experiment(connect(uri), "study", None)
+    assert [path.name for path in tmp_path.glob("mlflow.db*")] == ["mlflow.db"]
 
 
 def test_a_store_that_cannot_be_opened_is_one_sentence(tmp_path: Path):
