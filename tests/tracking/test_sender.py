@@ -31,6 +31,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
     started.kill()
 
 
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch):
+    """A dead server is known to be dead at the first try."""
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+
+
 def history(uri: str, run_id: str | None, name: str) -> list[tuple[int, float]]:
     assert run_id
     return [(metric.step, metric.value) for metric in MlflowClient(uri).get_metric_history(run_id, name)]
