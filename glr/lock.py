@@ -24,8 +24,10 @@ def acquire(path: Path, wait: float = 0.0) -> int:
         file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if path.exists() and os.path.samestat(os.fstat(file), path.stat()):
+            if os.path.samestat(os.fstat(file), path.stat()):
                 return file
+        except FileNotFoundError:
+            pass  # deleted meanwhile by who held it
         except BlockingIOError:
             if time.monotonic() >= deadline:
                 os.close(file)

@@ -2,19 +2,24 @@
 
 import io
 import os
-from contextlib import nullcontext, redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from glr import storage
 from glr.config.command import command
-from glr.errors import GlrError
+from glr.errors import DivergedError, GlrError
 from glr.searching.trial import Trial
 from glr.tracking.sweep import PARENT_VARIABLE
 from glr.training import progress
 from glr.workers import Worker, this_worker
+
+if TYPE_CHECKING:
+    from glr.training.resumption import Claim
 
 
 @command("train")
@@ -51,9 +56,19 @@ def _train(config: DictConfig, worker: Worker) -> float:
     chief = worker.is_chief
     with claimed(config, data.digest, name, alone=alone, journal=new_journal()) if chief else followed(config) as claim:
         recorded = run(
-            config.tracking, config.study, name, journal=claim.journal, attempt=claim.attempt, tags={"key": claim.key}
+            config.tracking,
+            config.study,
+            name,
+            journal=claim.journal,
+            attempt=claim.attempt,
+            continued=claim.continues,
+            tags={"key": claim.key},
         )
-        with recorded if chief else nullcontext(Unrecorded()) as opened, Trial(config.sweep.trial) as trial:
+        with (
+            _abandoned_if_diverged(claim),
+            recorded if chief else nullcontext(Unrecorded()) as opened,
+            Trial(config.sweep.trial) as trial,
+        ):
             opened.config(config, choices)
             opened.tags(environment() | {"overrides": " ".join(HydraConfig.get().overrides.task)})
             opened.tags({"init_from_run": source} if source else {})
@@ -68,8 +83,18 @@ def _train(config: DictConfig, worker: Worker) -> float:
     print(f"\nrun {name} in study {config.study} ({opened.id or 'waiting to be sent'})")
     print(f"compare runs: {opened.pages}")
     score = scores["trained"][f"public/{config.evaluate.score.value}"]
-    progress.report(score=score, run=opened.id)
+    progress.report(score=score)
     return score
+
+
+@contextmanager
+def _abandoned_if_diverged(claim: "Claim") -> Iterator[None]:
+    """Who trains a run of this name with a lower rate next is not to be refused."""
+    try:
+        yield
+    except DivergedError:
+        claim.abandon()
+        raise
 
 
 def _initial_weights(config: DictConfig) -> tuple[str | Path | None, str | None]:

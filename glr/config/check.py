@@ -22,6 +22,7 @@ from glr.config.shorthand import CONF, choices, unknown_choice, written_out
 from glr.errors import GlrError
 from glr.searching import settings as searching
 from glr.searching.space import covering, is_open, parameter
+from glr.tracking.secrets import redacted
 
 # Launchers of others, and the extras of glr that they come with.
 _LAUNCHERS = {"joblib": "joblib", "submitit_local": "submitit", "submitit_slurm": "submitit", "ray": "ray"}
@@ -64,7 +65,7 @@ def check_command_line(
             except GlrError as error:
                 if len(jobs) == 1:
                     raise
-                raise GlrError(f"job {number} of {len(jobs)} ({' '.join(job)}): {error}") from error
+                raise GlrError(f"job {number} of {len(jobs)} ({redacted(' '.join(job))}): {error}") from error
     return overrides, jobs if multirun else None
 
 

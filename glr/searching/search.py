@@ -100,7 +100,7 @@ class Search:
         place = len([t for t in self.study.get_trials(deepcopy=False) if not t.user_attrs.get(_INTERRUPTED)])
         self.study.sampler = _sampler(self.settings, place)
         trial = self.study.ask(self.distributions)
-        trial.set_user_attr(_PROCESS, f"{socket.gethostname()} {os.getpid()}")
+        trial.set_user_attr(_PROCESS, f"{socket.gethostname()} {os.getpid()} {_started(os.getpid())}")
         return trial
 
     def _launch(self, launch: Launch, trials: list[optuna.Trial], first: int) -> None:
@@ -158,8 +158,8 @@ class Search:
     def _take_up(self) -> None:
         """Queue the trials again whose command has ended before they did."""
         for trial in self.study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
-            host, _, process = trial.user_attrs.get(_PROCESS, "").partition(" ")
-            if host == socket.gethostname() and not _alive(int(process)):
+            host, process, started = trial.user_attrs.get(_PROCESS, "  ").split(" ")
+            if host == socket.gethostname() and str(_started(int(process))) != started:
                 self.storage.set_trial_user_attr(trial_id(self.storage, self.name, trial.number), _INTERRUPTED, True)
                 self.study.tell(trial.number, state=TrialState.FAIL)
                 self.study.enqueue_trial(trial.params)
@@ -201,9 +201,8 @@ def _shown(params: Mapping[str, Any]) -> str:
     )
 
 
-def _alive(process: int) -> bool:
-    with suppress(ProcessLookupError):
-        with suppress(PermissionError):
-            os.kill(process, 0)
-        return True
-    return False
+def _started(process: int) -> str | None:
+    """When a Linux machine's process was started, since another may have its number by now; None: there is none."""
+    with suppress(FileNotFoundError):
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]
+    return None

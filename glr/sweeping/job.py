@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from glr.tracking.secrets import redacted
+
 
 class State(Enum):
     """Where a job stands; the value is what the tables say."""
@@ -55,4 +57,4 @@ def differing(jobs: Sequence[Sequence[str]]) -> list[str]:
     """What tells each job from the others: those of its overrides that not all have; of a single job, all of them."""
     shown = [[text for text in job if not text.startswith(("hydra.", "sweep."))] for job in jobs]
     common = set.intersection(*map(set, shown)) if len(shown) > 1 else set()
-    return [" ".join(text for text in job if text not in common) or "(no overrides)" for job in shown]
+    return [redacted(" ".join(text for text in job if text not in common)) or "(no overrides)" for job in shown]

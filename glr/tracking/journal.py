@@ -149,7 +149,13 @@ class Journal:
 
 
 def left_behind(folder: Path) -> Iterator[Journal]:
-    """Open, one after the other, the journals that no living process holds."""
+    """Open, one after the other, the journals that no living process holds; of one that cannot be opened it is said."""
     for path in sorted(folder.glob(f"*{_ENDING}")):
-        with suppress(BusyError, FileNotFoundError):
-            yield Journal(folder, path.stem, wait=0)
+        try:
+            journal = Journal(folder, path.stem, wait=0)
+        except BusyError:
+            continue
+        except GlrError as error:
+            print(f"left alone: {error}", file=sys.stderr)
+            continue
+        yield journal

@@ -163,7 +163,8 @@ class Run(Recorder):
             return
         print(
             f"{sending.unsent} records of run {self.name} wait in {path} ({sending.trouble or 'the store is slow'}); "
-            f"send them with: python -m glr.record journal={path.parent}",
+            f"send them with: python -m glr.record journal={path.parent} "
+            f"tracking.uri={shlex.quote(self._journal.entries[0]['uri'])}",
             file=sys.stderr,
         )
 
@@ -181,6 +182,7 @@ def begin(
     parent: str | None = None,
     journal: str | None = None,
     attempt: int | None = None,
+    continued: bool = False,
     tags: Mapping[str, str] | None = None,
 ) -> Run:
     """Open a run, below the sweep's parent if there is one; it has to be ended.
@@ -193,17 +195,17 @@ def begin(
         parent: the id of the run that it belongs to; None: the sweep's, if there is one.
         journal: the name of the journal of a run that is continued, or may be; None: a new one.
         attempt: of a run that several processes work at, one after the other and on any machine: which of them this
-            is, from 1; the records of an earlier one change neither status nor tags. From the second on, a store out of
-            reach is waited for.
+            is, from 1; the records of an earlier one change neither status nor tags.
+        continued: there is work to lose: a store out of reach is waited for.
         tags: more of them.
 
     Raises:
         GlrError: the store cannot be opened, or the journal cannot be written.
     """
     parent = parent or os.environ.get(PARENT_VARIABLE)
-    continued = attempt is not None and attempt > 1
     # Whoever sends what an earlier attempt has left may be at a large file.
-    written = Journal(Path(tracking.journal), journal or new_journal(), wait=600.0 if continued else 30.0)
+    again = attempt is not None and attempt > 1
+    written = Journal(Path(tracking.journal), journal or new_journal(), wait=600.0 if again else 30.0)
     if parent is None and not written.entries and not continued:
         try:
             connect(tracking.uri)  # somebody is there to correct the address; a job of a sweep goes on without

@@ -2,7 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from mlflow import MlflowClient
@@ -31,7 +32,7 @@ class Sending:
         self.trouble: str | None = None
         self.refused: list[str] = []
         noted = journal.sent()
-        self._next = int(noted.get("next", 0))
+        self._next = min(int(noted.get("next", 0)), len(journal.entries))
         self._later: list[int] = list(noted.get("later", []))  # files that could not be stored yet
 
     @property
@@ -59,7 +60,8 @@ class Sending:
             self.trouble = redacted(_first_line(error))
             return False
         self.trouble = None
-        self.journal.note_sent({"next": self._next, "later": self._later})
+        if self.journal.failure is None:  # else what was sent is not yet on disk, and would be counted twice
+            self.journal.note_sent({"next": self._next, "later": self._later})
         return True
 
     def _send(self, position: int) -> None:
@@ -151,7 +153,7 @@ class Sender(threading.Thread):
                 self._failing = self._failing or time.monotonic()
             # In turns with its own records, of which there may be always more.
             if self.sending.trouble is None and not self._closing.is_set():
-                progress = _next(rest) or progress
+                progress = next(rest, False) or progress
             if progress:
                 continue
             if self.sending.unsent == 0:
@@ -174,7 +176,8 @@ class Sender(threading.Thread):
         """Send what others left, a step at a time."""
         folder = self.sending.journal.path.parent
         for journal in left_behind(folder):
-            yield from _steps(Sending(journal), self._uri, self._advance)
+            with suppress(Exception):  # one that is no journal keeps nobody's records back
+                yield from _steps(Sending(journal), self._uri, self._advance)
 
 
 def send_left_behind(folder: Path, uri: str) -> tuple[int, list[str]]:
@@ -193,9 +196,13 @@ def send_left_behind(folder: Path, uri: str) -> tuple[int, list[str]]:
     client = connect(uri)
     sent, left = 0, []
     for journal in left_behind(folder):
-        sending = Sending(journal)
-        for _ in _steps(sending, uri, lambda sending: sending.advance(client)):
-            pass
+        try:
+            sending = Sending(journal)
+            for _ in _steps(sending, uri, lambda sending: sending.advance(client)):
+                pass
+        except (KeyError, TypeError, ValueError) as error:
+            left.append(f"{journal.path} is no journal ({type(error).__name__}: {error})")
+            continue
         if sending.unsent or sending.refused:
             left.append(f"{journal.path}: {sending.unsent} records wait ({sending.trouble or sending.refused[0]})")
         else:
@@ -210,7 +217,7 @@ def _steps(sending: Sending, uri: str, advance: Callable[[Sending], bool]):
         return
     if (of := journal.entries[0]["uri"]) != redacted(uri):
         journal.close()
-        sending.trouble = f"it belongs to tracking.uri={of}"
+        sending.trouble = f"it belongs to another store: give tracking.uri={of}"
         return
     if not journal.ended:
         now = int(time.time() * 1000)
@@ -231,14 +238,6 @@ def settle(sending: Sending) -> None:
         sending.journal.set_aside()
     else:
         sending.journal.remove()
-
-
-def _next(steps: Iterator[bool]) -> bool:
-    """A step, where there is one; a journal that cannot be read, or is not one, keeps nobody's records back."""
-    try:
-        return next(steps, False)
-    except Exception:
-        return False
 
 
 def _first_line(error: Exception) -> str:

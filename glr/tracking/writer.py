@@ -94,7 +94,7 @@ class Writer:
         if not self._fresh:
             self.client.update_run(self.run_id, "RUNNING")
             tags = self.client.get_run(self.run_id).data.tags
-            for tag in {"failure", "diverged"} & set(tags):
+            for tag in {"failure", "diverged", "pruned"} & set(tags):
                 self.client.delete_tag(self.run_id, tag)
         self._set_tags(entry["values"] | ({} if self.attempt is None else {ATTEMPT: str(self.attempt)}))
 

@@ -12,7 +12,7 @@ PREEMPTED = 75  # the exit code after SIGTERM: EX_TEMPFAIL of sysexits.h, "try a
 
 
 class Interruption:
-    """Handles these signals while it is entered: at once, or within `deferred` when it is asked.
+    """Handles these signals while it is entered: at once; within `deferred`, and after `defer`, when it is asked.
 
     SIGUSR2 is what submitit has SLURM send before a job's time limit; submitit's handler, which queues the job again,
     has its turn in the end. A second Ctrl-C is obeyed at once wherever it comes.
@@ -52,6 +52,20 @@ class Interruption:
             raise KeyboardInterrupt
         if self._pending is not None:
             sys.exit(PREEMPTED)
+
+    def defer(self) -> None:
+        """From now on let signals wait, but within `at_once`."""
+        self._deferred = True
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Obey signals meanwhile as they come, and the one that waits."""
+        before, self._deferred = self._deferred, False
+        try:
+            self.obey()
+            yield
+        finally:
+            self._deferred = before
 
     @contextmanager
     def deferred(self) -> Iterator[None]:

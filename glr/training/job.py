@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import tensorflow as tf
@@ -35,6 +35,7 @@ from glr.workers import Agreement, Worker
 
 _LONG_WAIT = 0.2  # share of an epoch's time that the device may wait for images before it is said
 _WORTH_SAYING = 5.0  # seconds of waiting
+_LONG_ENOUGH = 120.0  # seconds of an epoch, to say it before its end
 _ALONE = Worker()
 _CALLS_BETWEEN_QUESTIONS = 10  # of the step, before workers ask each other whether one of them has to stop
 
@@ -129,6 +130,7 @@ class _Job:
         self._worker = worker
         self._agreement = Agreement(worker, parts.strategy)
         self._calls = 0
+        self._warned = 0  # the last epoch in which waiting for images was said
 
     def train(self) -> dict[str, dict[str, float]]:
         describe(self._config, self._data, self._evaluator.set, self._parts, self._run)
@@ -139,10 +141,12 @@ class _Job:
             if json.dumps(entry) not in there:
                 self._run.record(entry)
         plot(self._config, self._data, self._parts, self._run, self._folder)
+        if state.step == self._total:
+            state.evaluated = min(state.evaluated, self._epochs - 1)  # its ranking went with the process
         if found:
-            epoch, done = divmod(state.step, self._steps_per_epoch)
-            where = "evaluating" if state.step == self._total else f"epoch {epoch + 1}, step {done:,}"
-            print(f"continuing after step {state.step:,} of {self._total:,} ({where})")
+            done = state.step - state.evaluated * self._steps_per_epoch
+            where = "to be evaluated" if done == self._steps_per_epoch else f"step {done:,}"
+            print(f"continuing after step {state.step:,} of {self._total:,} (epoch {state.evaluated + 1}, {where})")
         elif self._config.evaluate.untrained:
             state.scores["untrained"] = self._evaluate()
             self._run.metrics({f"untrained/{name}": value for name, value in state.scores["untrained"].items()}, 0)
@@ -160,8 +164,6 @@ class _Job:
             max_skipped=limit if train.on_nan.value == "skip_batch" else 0,
             boundary=self._boundary,
         )
-        if state.step == self._total:
-            state.evaluated = min(state.evaluated, self._epochs - 1)  # its ranking went with the process
         self._started, self._first = time.monotonic(), state.step
         while state.evaluated < self._epochs:
             if self._trial.hopeless():
@@ -180,18 +182,17 @@ class _Job:
         return found if self._worker.is_chief or step < 0 else self._checkpoints.at(step, variables)
 
     def _epoch(self, epoch: int) -> None:
-        """Train the epoch, or what is left of it, and evaluate."""
+        """Train the epoch, or what is left of it, if only to record it, and evaluate."""
         state = self._state
-        if state.step < epoch * self._steps_per_epoch:
-            metrics = self._loop.epoch(self._watch, f"epoch {epoch}/{self._epochs}")
-            self._run.metrics(metrics, epoch)
-            print(
-                f"epoch {epoch}/{self._epochs}: loss {metrics['loss']:.4f}, accuracy {metrics['accuracy']:.4f}, "
-                f"{metrics['images_per_second']:.0f} images/s",
-                end="",
-                flush=True,
-            )
-            self._warn_of_waiting(metrics)
+        metrics = self._loop.epoch(self._watch, f"epoch {epoch}/{self._epochs}")
+        self._run.metrics(metrics, epoch)
+        print(
+            f"epoch {epoch}/{self._epochs}: loss {metrics['loss']:.4f}, accuracy {metrics['accuracy']:.4f}, "
+            f"{metrics['images_per_second']:.0f} images/s",
+            end="",
+            flush=True,
+        )
+        self._warn_of_waiting()
         every = self._config.evaluate.every
         if epoch == self._epochs or (every is not None and epoch % every == 0):
             if epoch == self._epochs and self._config.optimizer.get("use_ema"):
@@ -231,7 +232,7 @@ class _Job:
             return
         config, run = self._config, self._run
         with self._saved_if_interrupted():
-            self._interruption.obey()  # what came while the last evaluation was recorded
+            self._claim.verify()
             self._parts.model.save_weights(self._folder / "last.weights.h5")
             run.file(self._folder / "last.weights.h5", "weights")
             self._store_best()
@@ -289,12 +290,18 @@ class _Job:
 
     @contextmanager
     def _saved_if_interrupted(self) -> Iterator[None]:
-        """Around what changes no weight: a signal ends it at once."""
+        """Around what changes no weight: a signal ends it at once, and whatever ends it, training is not lost."""
         try:
-            yield
+            with self._interruption.at_once():
+                yield
         except (KeyboardInterrupt, SystemExit):
             self._save()
             self._stop()
+        except Exception:
+            with suppress(GlrError):  # this one's reason counts
+                self._save()
+                self._checkpoints.wait()
+            raise
 
     def _save(self) -> None:
         if not self._worker.is_chief:
@@ -326,17 +333,23 @@ class _Job:
         evaluations = -(-(self._epochs - epoch + 1) // every)
         left = (self._total - state.step) * per_step + evaluations * self._evaluation_seconds
         progress.report(epoch=epoch, epochs=self._epochs, seconds_left=left)
+        if state.sums.seconds > _LONG_ENOUGH:
+            self._warn_of_waiting()
 
-    def _warn_of_waiting(self, metrics: dict[str, float]) -> None:
-        if metrics["data_wait_share"] > _LONG_WAIT and metrics["data_wait_share"] * metrics["seconds"] > _WORTH_SAYING:
-            print(
-                f"\nthe device waited for images {metrics['data_wait_share']:.0%} of the time: it computes "
-                f"{metrics['compute_images_per_second']:.0f} images/s, the input pipeline brought "
-                f"{metrics['images_per_second']:.0f}; data.parallelism={self._config.data.parallelism} "
-                f"on {os.cpu_count()} cores",
-                end="",
-                file=sys.stderr,
-            )
+    def _warn_of_waiting(self) -> None:
+        """Say, once an epoch, that the input pipeline is too slow."""
+        sums, epoch = self._state.sums, self._state.evaluated + 1
+        if epoch == self._warned or sums.waited < max(_LONG_WAIT * sums.seconds, _WORTH_SAYING):
+            return
+        self._warned = epoch
+        images = (self._state.step - self._state.evaluated * self._steps_per_epoch) * self._config.train.batch_size
+        print(
+            f"\nthe device waited for images {sums.waited / sums.seconds:.0%} of the time: it computes "
+            f"{images / max(sums.seconds - sums.waited, 1e-9):.0f} images/s, the input pipeline brought "
+            f"{images / sums.seconds:.0f}; data.parallelism={self._config.data.parallelism} on {os.cpu_count()} cores",
+            end="" if self._state.step % self._steps_per_epoch == 0 else "\n",
+            file=sys.stderr,
+        )
 
     def _shown(self, scores: dict[str, float]) -> str:
         score = self._config.evaluate.score.value

@@ -3,7 +3,6 @@
 import math
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import Any
 
 import tensorflow as tf
@@ -53,7 +52,7 @@ class Loop:
         self._began = False
 
     def epoch(self, watch: Callable[[], None] = lambda: None, label: str = "") -> dict[str, float]:
-        """Train the rest of the epoch that the state stands in.
+        """Train what is left of the epoch: nothing, if the process ended before its metrics were recorded.
 
         Args:
             watch: is called now and then, with the state up to date.
@@ -69,7 +68,7 @@ class Loop:
             KeyboardInterrupt, SystemExit: a signal asked for it.
         """
         state, per_epoch = self._state, self._steps_per_epoch
-        end = (state.step // per_epoch + 1) * per_epoch
+        end = (state.evaluated + 1) * per_epoch
         done = per_epoch - (end - state.step)
         clock, read = time.monotonic(), -math.inf  # the first step is read, so that a hopeless run ends at once
         with tqdm(
@@ -81,28 +80,28 @@ class Loop:
             disable=None,
         ) as bar:
             while state.step < end:
-                # Until a first step is done there is nothing to lose, and compiling it may take minutes.
-                with self._interruption.deferred() if self._began else nullcontext():
-                    waiting = time.monotonic()
-                    batch, steps = next(self._batches)
-                    if self._began:  # the first batch starts the pipeline
-                        state.sums.waited += time.monotonic() - waiting
-                    self._pending.append((self.step(batch, steps), steps))
-                    state.step += steps
+                waiting = time.monotonic()
+                batch, steps = next(self._batches)
+                if self._began:  # the first batch starts the pipeline
+                    state.sums.waited += time.monotonic() - waiting
+                self._pending.append((self.step(batch, steps), steps))
+                state.step += steps
+                if not self._began:  # before there is nothing to lose, and compiling may take minutes
+                    self._interruption.defer()
                     self._began = True
-                    bar.update(steps * self.step.batch_size)
+                bar.update(steps * self.step.batch_size)
+                state.sums.seconds += (now := time.monotonic()) - clock
+                clock = now
+                # Reading a value waits for the device, so that the bar's figures are few and its rate is true.
+                if now - read > _SECONDS_BETWEEN_READINGS or state.step == end:
+                    read = now
+                    self.read()
+                    self._check_weights()
+                    loss, accuracy = (_mean(state.sums, total) for total in (state.sums.loss, state.sums.accuracy))
+                    bar.set_postfix(loss=f"{loss:.3f}", accuracy=f"{accuracy:.3f}")
+                    watch()
                     state.sums.seconds += (now := time.monotonic()) - clock
                     clock = now
-                    # Reading a value waits for the device, so that the bar's figures are few and its rate is true.
-                    if now - read > _SECONDS_BETWEEN_READINGS or state.step == end:
-                        read = now
-                        self.read()
-                        self._check_weights()
-                        loss, accuracy = (_mean(state.sums, total) for total in (state.sums.loss, state.sums.accuracy))
-                        bar.set_postfix(loss=f"{loss:.3f}", accuracy=f"{accuracy:.3f}")
-                        watch()
-                        state.sums.seconds += (now := time.monotonic()) - clock
-                        clock = now
                 self._boundary()
                 clock = time.monotonic()  # checkpoints are not training
         return self._metrics()

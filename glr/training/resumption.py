@@ -5,7 +5,7 @@ import os
 import secrets
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from glr.training.checkpoint import clear, clear_parts
 
 _NOTE = "run.json"
 _SAVING = 120.0  # seconds
+_LOOKING = 1.0  # seconds, more than another command needs to find out whether a job is held
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Claim:
         folder: of its checkpoints.
         journal: the name of its run's journal, whichever process writes it.
         attempt: how many processes have worked at it, this one included.
+        continues: whether there is a checkpoint to go on from.
         holder: a word that stands for this process.
     """
 
@@ -39,6 +41,7 @@ class Claim:
     folder: str
     journal: str
     attempt: int
+    continues: bool
     holder: str
 
     def verify(self) -> None:
@@ -47,11 +50,7 @@ class Claim:
         Raises:
             GlrError: one has.
         """
-        try:
-            note = _read(self.folder)
-        except GlrError:
-            return  # a bucket out of reach: saving has more to say about it
-        if note is not None and note["holder"] != self.holder:
+        if self._is_lost():
             raise GlrError(
                 f"the same command was started on another machine, which goes on with this run; this one ends "
                 f"({storage.join(self.folder, _NOTE)})"
@@ -59,7 +58,20 @@ class Claim:
 
     def release(self) -> None:
         """Delete the checkpoints: the run is complete."""
-        clear(self.folder)
+        if not self._is_lost():
+            clear(self.folder)
+
+    def abandon(self) -> None:
+        """Let other settings be tried under the run's name: with these it came to nothing."""
+        if not self._is_lost() and (note := _read(self.folder)) is not None:
+            _write(self.folder, note | {"abandoned": True})
+
+    def _is_lost(self) -> bool:
+        try:
+            note = _read(self.folder)
+        except GlrError:
+            return False  # a bucket out of reach: saving has more to say about it
+        return note is not None and note["holder"] != self.holder
 
 
 @contextmanager
@@ -80,7 +92,7 @@ def claimed(config: DictConfig, digest: str, name: str, *, alone: bool, journal:
     key, root = key_of(config), config.checkpoint.path
     folder = storage.join(root, key)
     # A sweep that is started again may find jobs of the one before still saving.
-    with _held(Path(config.tracking.journal), key, wait=0 if alone else _SAVING):
+    with _held(_locks(config), key, wait=_LOOKING if alone else _SAVING):
         clear_parts(folder)
         note = _read(folder)
         if config.resume.value == "never":
@@ -102,14 +114,15 @@ def claimed(config: DictConfig, digest: str, name: str, *, alone: bool, journal:
         # A machine that was lost may come back, and shall see that it has lost the run.
         note |= {"attempt": note["attempt"] + 1, "holder": secrets.token_hex(8), "abandoned": False}
         _write(folder, note)
-        yield Claim(key, folder, note["journal"], note["attempt"], note["holder"])
+        continues = any(name.startswith("step-") for name in storage.files(folder))
+        yield Claim(key, folder, note["journal"], note["attempt"], continues, note["holder"])
 
 
 @contextmanager
 def followed(config: DictConfig) -> Iterator[Claim]:
     """The job that a config stands for, for a worker that trains it with the chief, who has claimed it."""
     key = key_of(config)
-    yield Claim(key, storage.join(config.checkpoint.path, key), "", 0, "")
+    yield Claim(key, storage.join(config.checkpoint.path, key), "", 0, continues=False, holder="")
 
 
 def _refuse_changes(config: DictConfig, name: str, key: str) -> None:
@@ -120,7 +133,7 @@ def _refuse_changes(config: DictConfig, name: str, key: str) -> None:
     note = max(others, key=lambda other: other["time"])
     changed = "; ".join(differences(note["settings"], without_secrets(settings_of(config))))
     raise GlrError(
-        f"run {name} of study {config.study} was interrupted with other settings ({changed}); give those it had to "
+        f"run {name} of study {config.study} is unfinished, and had other settings ({changed}); give those it had to "
         "continue it, another name= for a run of its own, or resume=never to leave it and start anew"
     )
 
@@ -128,10 +141,10 @@ def _refuse_changes(config: DictConfig, name: str, key: str) -> None:
 def _others(config: DictConfig, name: str, key: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Folder and note of each interrupted run of a study and name, but for the job of a key."""
     root, names = config.checkpoint.path, storage.files(config.checkpoint.path)
+    begun = {name.rpartition("/")[0] for name in names if "/step-" in name}  # in others is nothing to continue
     for file in names:
         folder, _, last = file.rpartition("/")
-        begun = any(name.startswith(f"{folder}/step-") for name in names)  # else there is nothing to continue
-        if last == _NOTE and folder != key and begun and _free(Path(config.tracking.journal), folder):
+        if last == _NOTE and folder != key and folder in begun and _free(_locks(config), folder):
             note = _read(storage.join(root, folder))
             if note is not None and (note["study"], note["name"]) == (config.study, name):
                 yield storage.join(root, folder), note
@@ -146,6 +159,11 @@ def _write(folder: str, note: dict[str, Any]) -> None:
     storage.write(storage.join(folder, _NOTE), json.dumps(note, indent=1).encode(), overwrite=True)
 
 
+def _locks(config: DictConfig) -> Path:
+    """Where locks lie: beside the checkpoints, so that they keep whoever shares those apart, unless in a bucket."""
+    return Path(config.tracking.journal if storage.is_bucket(config.checkpoint.path) else config.checkpoint.path)
+
+
 @contextmanager
 def _held(folder: Path, key: str, wait: float = 0) -> Iterator[None]:
     """Hold a job's lock; it goes with the process, however that ends."""
@@ -154,12 +172,17 @@ def _held(folder: Path, key: str, wait: float = 0) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         file = acquire(path, wait)
     except BlockingIOError as error:
-        holder = path.read_text() or "?"
+        holder = ""
+        with suppress(FileNotFoundError):
+            holder = path.read_text()
         raise GlrError(
-            f"another process ({holder}) trains this very run; wait for it, or give another seed or name"
+            f"another process ({holder or '?'}) trains this very run; wait for it, or give another seed or name"
         ) from error
     except OSError as error:
-        raise GlrError(f"{path}: {error.strerror}; correct tracking.journal, or make it writable") from error
+        raise GlrError(
+            f"{path}: {error.strerror}; correct checkpoint.path (tracking.journal, where that is a bucket), or make it "
+            "writable"
+        ) from error
     try:
         os.ftruncate(file, 0)  # of a process that was killed
         os.write(file, str(os.getpid()).encode())

@@ -48,6 +48,7 @@ class OptunaSweeper(Sweeper):
         from glr.config.identity import settings_of
         from glr.searching.search import Search
         from glr.searching.space import parameter
+        from glr.tracking.secrets import without_secrets
 
         folder = Path(self._config.hydra.sweep.dir)
         folder.mkdir(parents=True, exist_ok=True)
@@ -59,6 +60,7 @@ class OptunaSweeper(Sweeper):
             OmegaConf.masked_copy(self._config, [str(key) for key in self._config if key != "hydra"])
         )
         # What is searched has no value here, nor have the settings of a choice that is searched.
+        settings = without_secrets(settings)
         problem = {k: v for k, v in settings.items() if k not in space and k.split(".")[0] not in space}
 
         def launch(jobs: list[list[str]], first: int) -> Sequence[JobReturn]:

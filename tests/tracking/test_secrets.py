@@ -2,6 +2,9 @@
 
 import pytest
 
+from glr.config.check import check_command_line
+from glr.errors import GlrError
+from glr.sweeping.job import differing
 from glr.tracking.secrets import redacted, without_secrets
 
 
@@ -24,6 +27,13 @@ from glr.tracking.secrets import redacted, without_secrets
         ("Authorization: Token abcdefgh1234", "Authorization: Token ***"),
         ("cannot clone with ghp_abcdefghijklmnopqrstuvwxyz0123456789", "cannot clone with ***"),
         ("db.pwd=hunter2", "db.pwd=***"),
+        ("password=123456 token=12345678-abcd-ef01", "password=*** token=***"),
+        ("aws_secret_access_key=12/abcDEF", "aws_secret_access_key=***"),
+        ("'+db.password=two words' -m", "'+db.password=***' -m"),
+        ("password=abc;def", "password=***"),
+        ("postgresql://u:p?w@h/db", "postgresql://***@h/db"),
+        ("serve --token abcdef --port 3", "serve --token *** --port 3"),
+        ("glpat-abcdefghijklmnopqrst", "***"),
     ],
 )
 def test_secrets_are_hidden(text: str, expected: str):
@@ -47,14 +57,21 @@ def test_all_else_stays(text: str):
 
 def test_settings_by_their_names_and_by_what_they_hold():
     settings = {
-        "tracking": {"uri": "http://ann:pa55@host", "token": "abc", "retries": 3},
+        "tracking": {"uri": "http://ann:pa55@host", "token": "abc", "retries": 3, "password": 123456},
         "data": {"api_key": None, "keys": ["a", "https://u:p@h"], "credentials": "/home/ann/key.json"},
         "monkey": "banana",
         "auth": {"user": "ann", "words": ["a", "b"]},
     }
     assert without_secrets(settings) == {
-        "tracking": {"uri": "http://***@host", "token": "***", "retries": 3},
+        "tracking": {"uri": "http://***@host", "token": "***", "retries": 3, "password": "***"},
         "data": {"api_key": None, "keys": ["a", "https://***@h"], "credentials": "***"},
         "monkey": "banana",
         "auth": "***",
     }
+
+
+def test_sweeps_show_no_password():
+    uri = "tracking.uri=http://ann:pa55@host"
+    assert differing([[uri]]) == ["tracking.uri=http://***@host"]
+    with pytest.raises(GlrError, match=r"job 1 of 2 \(.*tracking\.uri=http://\*\*\*@host .*train\.epochs=0\)"):
+        check_command_line("train", [uri, "train.epochs=0,1"], multirun=True)

@@ -17,7 +17,7 @@ from glr.config.schema import Tracking
 from glr.errors import GlrError
 from glr.tracking.journal import Journal
 from glr.tracking.run import run
-from glr.tracking.sender import send_left_behind
+from glr.tracking.sender import Sending, send_left_behind
 from glr.tracking.writer import Writer
 from tests.conftest import ROOT, here
 from tests.processes.mlflow_server import MlflowServer, SlowProxy
@@ -197,3 +197,45 @@ def test_a_file_that_takes_longer_than_the_patience_is_waited_for(tmp_path: Path
         opened.file(tmp_path / "large.h5")
     assert opened.complete
     assert list((tmp_path / "journal").iterdir()) == []
+
+
+def test_what_was_sent_from_memory_and_lost_by_a_kill_hides_no_later_record(tmp_path: Path):
+    """The disk was full: the journal holds less than was sent."""
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    with run(**options(uri, tmp_path, journal="j")) as opened:
+        opened.metrics({"loss": 0.5}, 1)
+    again = Journal(tmp_path / "journal", "j")
+    again.append({"kind": "open", "uri": uri, "study": "tests", "name": "a run", "artifacts": None, "time": 0})
+    again.entries[0]["tags"] = {"journal": "j"}
+    again.note_sent({"next": 9})
+    again.append({"kind": "continue", "values": {}, "attempt": None})
+    again.append({"kind": "metrics", "values": {"loss": 0.25}, "step": 2, "time": 0})
+    sending = Sending(again)
+    assert sending.unsent == 0
+    again.failure = "the disk is full"
+    again.entries.append({"kind": "metrics", "values": {"loss": 0.125}, "step": 3, "time": 0})
+    while sending.advance(MlflowClient(uri)):
+        pass
+    assert again.sent() == {"next": 9}  # on disk there are fewer
+    assert (3, 0.125) in history(uri, opened.id, "loss")
+    again.remove()
+
+
+def test_what_is_no_journal_keeps_nobodys_records_back(tmp_path: Path, capsys: pytest.CaptureFixture):
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    (tmp_path / "journal/aa.jsonl").mkdir(parents=True)
+    (tmp_path / "journal/bb.jsonl").write_text('{"kind": "open"}\n')
+    dead = Journal(tmp_path / "journal", "zz")
+    place = {"uri": uri, "study": "tests", "name": "dead", "artifacts": None, "tags": {"journal": "zz"}, "time": 0}
+    dead.append({"kind": "open", **place})
+    dead.close()
+    sent, left = send_left_behind(tmp_path / "journal", uri)
+    assert (sent, len(left)) == (1, 1)
+    assert "bb.jsonl is no journal" in left[0]
+    assert "left alone: " in capsys.readouterr().err
+
+
+def test_an_address_without_work_behind_it_is_refused_each_time(tmp_path: Path):
+    for attempt in (1, 2):
+        with pytest.raises(GlrError, match="the MLflow store cannot be opened"):
+            run(**options("http://127.0.0.1:9", tmp_path, journal="j", attempt=attempt)).__enter__()

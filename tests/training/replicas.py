@@ -74,9 +74,11 @@ def cases() -> dict[str, Case]:
     """What has to give the same on any number of replicas."""
     found = {f"{head}, {name}": Case(head, kind) for head in HEADS for name, kind in regularizations().items()}
     return found | {
-        "clipped": Case(optimizer=lambda: momentum(global_clipnorm=0.05), regularization=penalised()),
-        "loss scaling": Case(optimizer=loss_scaled),
-        "loss scaling, broken": Case(optimizer=loss_scaled, broken=1, options={"skip_non_finite": True}),
+        "clipped": Case(optimizer=lambda: momentum(global_clipnorm=0.05), regularization=penalised(), replicas=(1, 2)),
+        "loss scaling": Case(optimizer=loss_scaled, replicas=(1, 2)),
+        "loss scaling, broken": Case(
+            optimizer=loss_scaled, broken=1, options={"skip_non_finite": True}, replicas=(1, 2)
+        ),
         "broken": Case("curricularface", broken=1, options={"skip_non_finite": True}),
         "broken in one share": Case(broken=1, frozen=True, options={"skip_non_finite": True}),
         "two steps a call": Case("adacos_dynamic", options={"steps_per_call": 2}, replicas=(1, 2)),

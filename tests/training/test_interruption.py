@@ -46,3 +46,19 @@ def test_handlers_are_those_before_afterwards():
         assert not interruption.pending
         interruption.obey()  # nothing to obey
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
+
+
+@pytest.mark.parametrize(("number", "error"), [(signal.SIGTERM, SystemExit), (signal.SIGINT, KeyboardInterrupt)])
+def test_from_now_on_deferred_but_where_it_is_obeyed_at_once(number: int, error: type[BaseException]):
+    with Interruption() as interruption:
+        interruption.defer()
+        with interruption.deferred():
+            pass
+        send(number)
+        assert interruption.pending
+        with pytest.raises(error), interruption.at_once():
+            raise AssertionError
+    with Interruption() as interruption:
+        interruption.defer()
+        with pytest.raises(error), interruption.at_once():
+            send(number)

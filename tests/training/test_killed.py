@@ -3,10 +3,12 @@
 KILLED_RUNS=50 pytest -n0 tests/training/test_killed.py -k random      more of those that are killed at random moments
 """
 
+import errno
 import os
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -14,6 +16,9 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from glr.model import RetrievalModel
+from glr.training import progress
+from tests.conftest import here
 from tests.processes.forks import Forks
 
 EPOCHS = 4
@@ -106,6 +111,38 @@ def test_killed_at_random_moments(processes: Forks, line: list[str], expected, t
     check(tmp_path, expected)
 
 
+@pytest.mark.slow
+def test_a_signal_in_the_last_step_of_an_epoch(line: list[str], expected, tmp_path: Path, monkeypatch):
+    """What the epoch measured is recorded by the process that goes on."""
+    reports, report = [], progress.report
+
+    def reported(**values: Any) -> None:
+        reports.extend([values["epoch"]] if "seconds_left" in values else [])
+        if reports.count(2) == 2:  # the first step of an epoch is told, and the last
+            os.kill(os.getpid(), signal.SIGTERM)
+        report(**values)
+
+    monkeypatch.setattr(progress, "report", reported)
+    here_alone = [*line, f"tracking.uri=sqlite:///{tmp_path}/mlruns/mlflow.db"]  # MLflow keeps a process's stores open
+    assert here("train", *here_alone, cwd=tmp_path) == "75"
+    monkeypatch.undo()
+    assert "continuing after step 12 of 24 (epoch 2, to be evaluated)" in here("train", *here_alone, cwd=tmp_path)
+    check(tmp_path, expected)
+
+
+@pytest.mark.slow
+def test_a_disk_that_is_full_in_the_end_costs_no_training(line: list[str], expected, tmp_path: Path, monkeypatch):
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    only_then = [*line, "checkpoint.steps=null", f"tracking.uri=sqlite:///{tmp_path}/mlruns/mlflow.db"]
+    monkeypatch.setattr(RetrievalModel, "save_weights", full)
+    assert "No space left" in here("train", *only_then, cwd=tmp_path)
+    monkeypatch.undo()
+    assert "continuing after step 24 of 24 (epoch 4, to be evaluated)" in here("train", *only_then, cwd=tmp_path)
+    check(tmp_path, expected)
+
+
 def started(processes: Forks, *arguments: str, cwd: Path, sign: str) -> int:
     """Start a training and wait until its log shows a sign."""
     process = processes.start(*arguments, cwd=cwd)
@@ -140,7 +177,7 @@ def test_a_changed_setting_two_at_once_and_starting_anew(processes: Forks, line:
     os.kill(process, signal.SIGKILL)
     assert processes.wait(process) == -signal.SIGKILL
     assert processes.run(*line, "train.epochs=9", cwd=tmp_path) == 1
-    assert "was interrupted with other settings (train.epochs: 4 -> 9)" in (tmp_path / "log.txt").read_text()
+    assert "is unfinished, and had other settings (train.epochs: 4 -> 9)" in (tmp_path / "log.txt").read_text()
     assert len(runs(tmp_path)) == 1
     assert processes.run(*line, "resume=never", cwd=tmp_path) == 0, (tmp_path / "log.txt").read_text()
     ended = {run.info.status: run.info.run_id for run in runs(tmp_path)}

@@ -37,7 +37,7 @@ def test_a_changed_setting_is_refused_with_the_difference(tmp_path: Path):
     with pytest.raises(GlrError) as refused:
         claim(tmp_path, "optimizer.learning_rate=0.5", "train.epochs=8")
     said = str(refused.value)
-    assert "run a name of study demo was interrupted with other settings (" in said
+    assert "run a name of study demo is unfinished, and had other settings (" in said
     assert "optimizer.learning_rate: 0.0004 -> 0.5; " in said
     assert "train.epochs: 3 -> 8" in said
     assert "resume=never" in said
@@ -110,7 +110,11 @@ def test_a_machine_that_has_lost_its_run_to_another_is_told(tmp_path: Path):
     assert (second.journal, second.attempt) == (first.journal, 2)
     with pytest.raises(GlrError, match="the same command was started on another machine, which goes on with this run"):
         first.verify()
+    first.release()
+    second.verify()
+    assert (Path(second.folder) / "run.json").exists()
     second.release()
+    assert not Path(second.folder).exists()
     first.verify()  # nothing is there that it could spoil
 
 
@@ -120,8 +124,15 @@ def test_one_that_was_left_and_then_continued_counts_again(tmp_path: Path):
     claim(tmp_path, "seed=1", "resume=never")
     assert claim(tmp_path, "seed=2").attempt == 1
     assert claim(tmp_path).attempt == 2
-    with pytest.raises(GlrError, match="was interrupted with other settings"):
+    with pytest.raises(GlrError, match="is unfinished, and had other settings"):
         claim(tmp_path, "seed=3")
+
+
+def test_one_that_diverged_refuses_no_other_settings(tmp_path: Path):
+    diverged = claim(tmp_path)
+    (Path(diverged.folder) / "step-0000000001.npz").write_bytes(b"x")
+    diverged.abandon()
+    assert claim(tmp_path, "optimizer.learning_rate=0.0001").attempt == 1
 
 
 def test_no_secret_is_in_the_note(tmp_path: Path):
