@@ -3,19 +3,37 @@
 import json
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
 
 from glr.comparison.document import BEGIN, END
-from tests.config.test_command import ROOT, glr
+from tests.config.test_command import ROOT
+from tests.config.test_command import glr as glr_alone
+from tests.processes.forks import Forks
 
 PAGE = Path(__file__).parent / "comparison/published_tables.md"
 
 
+Command = Callable[..., subprocess.CompletedProcess]
+
+
 @pytest.fixture(scope="module")
-def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def glr(processes: Forks) -> Command:
+    """Runs a command of glr."""
+    return processes.output
+
+
+@pytest.fixture(scope="module")
+def compare(glr: Command) -> Command:
+    """Runs `compare` in a folder."""
+    return lambda folder, *arguments: glr(*arguments, command="compare", cwd=folder)
+
+
+@pytest.fixture(scope="module")
+def recorded(glr: Command, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a store that holds the published study."""
     folder = tmp_path_factory.mktemp("recorded")
     done = glr("study=published", command="record", cwd=folder)
@@ -24,15 +42,11 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def compare(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
-    return glr(*arguments, command="compare", cwd=folder)
-
-
 def table_rows(text: str) -> list[str]:
     return [line for line in text.splitlines() if line.startswith("|") and not line.startswith("|--")]
 
 
-def test_the_studys_tables_cell_for_cell(recorded: Path):
+def test_the_studys_tables_cell_for_cell(compare: Command, recorded: Path):
     done = compare(recorded, "output=-")
     assert done.stderr == ""
     assert table_rows(done.stdout) == table_rows(PAGE.read_text())
@@ -42,13 +56,13 @@ def test_the_studys_tables_cell_for_cell(recorded: Path):
     assert headings[0] == headings[1]
 
 
-def test_the_readme_holds_them(recorded: Path):
+def test_the_readme_holds_them(compare: Command, recorded: Path):
     shutil.copy(ROOT / "README.md", recorded)
     done = compare(recorded, "check=true")
     assert (done.returncode, done.stdout, done.stderr) == (0, "README.md is fresh\n", "")
 
 
-def test_a_stale_readme_is_shown_and_mended(recorded: Path):
+def test_a_stale_readme_is_shown_and_mended(compare: Command, recorded: Path):
     readme = recorded / "README.md"
     readme.write_text(f"# Mine\n{BEGIN}\n{END}\nkept\n")
     compare(recorded)
@@ -67,7 +81,7 @@ def test_a_stale_readme_is_shown_and_mended(recorded: Path):
     assert compare(recorded).stdout == "README.md is fresh\n"
 
 
-def test_recording_twice_changes_nothing_and_a_lost_row_comes_back(recorded: Path, tmp_path: Path):
+def test_recording_twice_changes_nothing_and_a_lost_row_comes_back(glr: Command, recorded: Path, tmp_path: Path):
     shutil.copytree(recorded / "mlruns", tmp_path / "mlruns")
     client = MlflowClient(f"sqlite:///{tmp_path}/mlruns/mlflow.db")
     study = client.get_experiment_by_name("published").experiment_id
@@ -97,7 +111,7 @@ def test_a_recorded_run_has_all_parameters_of_its_experiment_and_its_source(reco
     assert (failed.info.status, failed.data.metrics) == ("FAILED", {})
 
 
-def test_a_leaderboards_word_on_ones_own_run(recorded: Path, tmp_path: Path):
+def test_a_leaderboards_word_on_ones_own_run(glr: Command, compare: Command, recorded: Path, tmp_path: Path):
     shutil.copytree(recorded / "mlruns", tmp_path / "mlruns")
     done = glr("run=09_xception", "public=0.5", "private=0.4", command="record", cwd=tmp_path)
     assert done.returncode == 0
@@ -115,7 +129,7 @@ def test_a_leaderboards_word_on_ones_own_run(recorded: Path, tmp_path: Path):
         ("run=a public=high private=0.4", "public=high: expected a number"),
     ],
 )
-def test_record_says_what_is_wrong(recorded: Path, line: str, sentence: str):
+def test_record_says_what_is_wrong(glr: Command, recorded: Path, line: str, sentence: str):
     done = glr(*line.split(), command="record", cwd=recorded)
     assert done.returncode == 1
     assert done.stderr.startswith(f"error: {sentence}")
@@ -138,14 +152,14 @@ def test_record_says_what_is_wrong(recorded: Path, line: str, sentence: str):
         ("compare.decimals=-1", "compare.decimals=-1: expected at least 0"),
     ],
 )
-def test_compare_says_what_is_wrong(recorded: Path, line: str, sentence: str):
+def test_compare_says_what_is_wrong(compare: Command, recorded: Path, line: str, sentence: str):
     done = compare(recorded, *line.split())
     assert done.returncode == 1
     assert done.stderr.startswith(f"error: {sentence}")
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_options(recorded: Path):
+def test_options(compare: Command, recorded: Path):
     by_score = table_rows(compare(recorded, "output=-", "compare.order=score", "compare.decimals=3").stdout)
     assert [row.split("|")[1] for row in by_score[1:4]] == ["15", "17", "9"]
     assert by_score[1].endswith("|0.275|0.243|")
@@ -164,7 +178,7 @@ def test_options(recorded: Path):
 
 
 def test_tensorflow_is_not_imported(recorded: Path):
-    done = glr("output=-", command="compare", cwd=recorded, PYTHONPROFILEIMPORTTIME="1")
+    done = glr_alone("output=-", command="compare", cwd=recorded, PYTHONPROFILEIMPORTTIME="1")
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert "mlflow" in imported
     assert not {"tensorflow", "keras"} & imported

@@ -1,12 +1,14 @@
 """The train step beside a bare one: `PYTHONPATH=. python tests/benchmarks/step.py [backbone] [steps]`.
 
-Each in a process of its own, in turns: from the config to the end of the first step, and the time of the steps after
-it. The bare one is a `tf.function` written by hand around the same model, loss and optimizer, on the same batches.
+The bare one is a `tf.function` written by hand around the same model, loss and optimizer, on the same batches. The time
+from the config to the end of the first step is taken in a process for each, in turns; that of a step in one process for
+both, the two in turns, since processes of the same program differ by several percent.
 """
 
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +17,22 @@ KINDS = ("bare", "train")
 
 
 def main(backbone: str, steps: int) -> None:
-    found: dict[str, list[tuple[float, ...]]] = {kind: [] for kind in KINDS}
+    found: dict[str, list[tuple[float, ...]]] = {kind: [] for kind in (*KINDS, "both")}
     for _ in range(ROUNDS):
-        for kind in KINDS:
+        for kind, rows in found.items():
             line = [sys.executable, __file__, backbone, str(steps), kind]
             done = subprocess.run(line, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
-            found[kind].append(tuple(map(float, done.stdout.split()[-3:])))
+            rows.append(tuple(map(float, done.stdout.split()[-2:])))
     best = {kind: [min(column) for column in zip(*rows, strict=True)] for kind, rows in found.items()}
-    for kind, (build, first, each) in best.items():
-        print(f"{kind:6} built in {build:5.1f} s, first step {first:5.1f} s, then {each * 1000:7.1f} ms a step")
-    started = {kind: build + first for kind, (build, first, _) in best.items()}
-    print(f"a step: {best['train'][2] / best['bare'][2]:.3f} of the bare one")
-    print(f"start to the end of the first step: {started['train'] / started['bare']:.3f} of the bare one")
+    for kind in KINDS:
+        print(f"{kind:6} built in {best[kind][0]:5.1f} s, first step {best[kind][1]:5.1f} s")
+    print(f"start to the end of the first step: {sum(best['train']) / sum(best['bare']):.3f} of the bare one")
+    for bare, train in found["both"]:
+        print(f"a step: bare {bare * 1000:.1f} ms, train {train * 1000:.1f} ms: {train / bare:.3f}")
 
 
-def measure(backbone: str, steps: int, kind: str) -> None:
-    import keras
+def measure(backbone: str, steps: int, kind: str) -> tuple[float, float]:
+    """Seconds to build and of the first step of one kind; of `both`, of a bare and of a train step (medians)."""
     import numpy as np
     import tensorflow as tf
 
@@ -38,11 +40,7 @@ def measure(backbone: str, steps: int, kind: str) -> None:
     from glr.config.command import setup
     from glr.config.component import build
     from glr.schedule import Constant
-    from glr.trained import build_model
     from glr.training.assembly import train_step
-    from glr.training.interruption import Interruption
-    from glr.training.loop import Loop
-    from glr.training.state import State
 
     setup()
     started = time.monotonic()
@@ -56,43 +54,67 @@ def measure(backbone: str, steps: int, kind: str) -> None:
         tf.constant(np.tile(np.eye(3, 4, dtype=np.float32), (batch_size, 1, 1))),
     )
     strategy = build(config.strategy)
-    times: list[float] = []
+    bare = bare_step(config, classes) if kind != "train" else None
+    step = train_step(config, strategy, Constant(peak=1e-4), classes) if kind != "bare" else None
+    built = time.monotonic()
+    if step is None or bare is None:
+        if bare is not None:
+            bare(*batch)
+        if step is not None:
+            epoch(step, iter([(batch, 1)]), 1)
+        return built - started, time.monotonic() - built
+    times: dict[str, list[float]] = {name: [] for name in KINDS}
 
-    def batches() -> Any:
+    def batches() -> Iterator[Any]:
         while True:
-            times.append(time.monotonic())
+            began = time.monotonic()
+            bare(*batch)
+            between = time.monotonic()
+            times["bare"].append(between - began)
             yield batch, 1
+            times["train"].append(time.monotonic() - between)
 
-    if kind == "train":
-        step = train_step(config, strategy, Constant(peak=1e-4), classes)
-        built = time.monotonic()
-        with Interruption() as interruption:
-            state = State()
-            Loop(step, batches(), state, steps_per_epoch=steps, interruption=interruption).epoch()
-    else:
-        model = build_model(config, classes, size)
-        optimizer = build(config.optimizer, learning_rate=Constant(peak=1e-4))
-        optimizer.build(model.trainable_variables)
-        weights = model.trainable_variables
-        variables: Any = [weight.value for weight in weights]
-        built = time.monotonic()
+    epoch(step, batches(), steps + 2)
+    found = [float(np.median(times[name][2:])) for name in KINDS]
+    return found[0], found[1]
 
-        @tf.function
-        def bare(images: tf.Tensor, labels: tf.Tensor, colours: tf.Tensor) -> tf.Tensor:
-            with tf.GradientTape() as tape:
-                losses, _ = model.losses_of(images, labels, colours)
-                loss = tf.reduce_mean(losses)
-            optimizer.apply(tape.gradient(loss, variables), weights)
-            return loss
 
-        for _, (images, _) in zip(range(steps), batches(), strict=False):
-            bare(*images)
-    times.append(time.monotonic())
-    assert keras.backend.backend() == "tensorflow"
-    print(built - started, times[1] - built, float(np.median(np.diff(times[1:]))))
+def epoch(step: Any, batches: Iterator[Any], steps: int) -> None:
+    """Train as a job does."""
+    from glr.training.interruption import Interruption
+    from glr.training.loop import Loop
+    from glr.training.state import State
+
+    with Interruption() as interruption:
+        Loop(step, batches, State(), steps_per_epoch=steps, interruption=interruption).epoch()
+
+
+def bare_step(config: Any, classes: int) -> Callable[..., Any]:
+    """The least that trains the same model."""
+    import tensorflow as tf
+
+    from glr.config.component import build
+    from glr.schedule import Constant
+    from glr.trained import build_model
+
+    model = build_model(config, classes, config.data.image_size)
+    optimizer = build(config.optimizer, learning_rate=Constant(peak=1e-4))
+    optimizer.build(model.trainable_variables)
+    weights = model.trainable_variables
+    variables: Any = [weight.value for weight in weights]
+
+    @tf.function
+    def bare(images: tf.Tensor, labels: tf.Tensor, colours: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            losses, _ = model.losses_of(images, labels, colours)
+            loss = tf.reduce_mean(losses)
+        optimizer.apply(tape.gradient(loss, variables), weights)
+        return loss
+
+    return bare
 
 
 if __name__ == "__main__":
     chosen = sys.argv[1] if len(sys.argv) > 1 else "densenet201"
     count = int(sys.argv[2]) if len(sys.argv) > 2 else 40
-    measure(chosen, count, sys.argv[3]) if len(sys.argv) > 3 else main(chosen, count)
+    print(*measure(chosen, count, sys.argv[3])) if len(sys.argv) > 3 else main(chosen, count)

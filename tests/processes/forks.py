@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -26,7 +27,15 @@ class Forks:
         self._process = subprocess.Popen([sys.executable, __file__], env=env, **pipes)
         self._started: set[int] = set()
 
-    def start(self, *arguments: str, cwd: Path, command: str = "train", dies_at: int | None = None, **env: str) -> int:
+    def start(
+        self,
+        *arguments: str,
+        cwd: Path,
+        command: str = "train",
+        dies_at: int | None = None,
+        log: Sequence[str] = ("log.txt", "log.txt"),
+        **env: str,
+    ) -> int:
         """Start `python -m glr.<command>`: its process id. Its output goes to `log.txt` in its folder, behind others'.
 
         Args:
@@ -34,9 +43,11 @@ class Forks:
             cwd: its folder.
             command: of glr.
             dies_at: it kills itself by SIGKILL the so-manieth time that it asks the disk to keep something (fsync).
+            log: where its output goes, and its errors.
             env: more of its environment.
         """
         values = {"arguments": arguments, "cwd": str(cwd), "command": command, "dies_at": dies_at, "env": env}
+        values["log"] = log
         process = self._ask(start=values)
         self._started.add(process)
         return process
@@ -49,6 +60,14 @@ class Forks:
     def run(self, *arguments: str, cwd: Path, **options: Any) -> int:
         """Start and wait."""
         return self.wait(self.start(*arguments, cwd=cwd, **options))
+
+    def output(self, *arguments: str, cwd: Path, command: str = "train") -> subprocess.CompletedProcess:
+        """Run a command, and keep what it prints: as `subprocess.run` does."""
+        with tempfile.TemporaryDirectory() as folder:
+            files = [str(Path(folder, name)) for name in ("output", "errors")]
+            code = self.run(*arguments, cwd=cwd, command=command, log=files)
+            output, errors = (Path(file).read_text() for file in files)
+        return subprocess.CompletedProcess(arguments, code, output, errors)
 
     def close(self) -> None:
         for process in self._started:
@@ -101,9 +120,8 @@ def _fork(start: dict[str, Any], answers: Any) -> int:
         answers.close()
         os.setsid()
         os.chdir(start["cwd"])
-        log = os.open("log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        for number in (1, 2):
-            os.dup2(log, number)
+        for number, file in enumerate(start["log"], start=1):
+            os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.environ.update(start["env"])
         if start["dies_at"] is not None:
