@@ -7,14 +7,14 @@ from typing import Any
 import tensorflow as tf
 
 from glr.errors import GlrError
-from glr.tpu import connected
+from glr.tpu import connected, is_held
 from glr.workers import from_environment
 
 
 def auto() -> tf.distribute.Strategy:
     """A local TPU where there is one, else all GPUs, else the CPU."""
-    if tf.config.list_physical_devices("TPU"):
-        return tpu("local", None, None)
+    if tf.config.list_physical_devices("TPU") or is_held():
+        return tpu("local", None, None)  # or why not: nobody wants weeks on the CPU beside a TPU that is in use
     return gpu() if tf.config.list_physical_devices("GPU") else cpu(1)
 
 
@@ -22,8 +22,10 @@ def cpu(replicas: int) -> tf.distribute.Strategy:
     """The CPU; with several replicas as so many logical devices.
 
     Raises:
-        ValueError: TensorFlow has started already with another number of devices.
+        ValueError: there are less than one, or TensorFlow has started already with another number of devices.
     """
+    if replicas < 1:
+        raise ValueError(f"strategy.replicas={replicas}: expected at least 1")
     _without_graph_optimizer()
     if replicas == 1:
         return tf.distribute.OneDeviceStrategy("/cpu:0")

@@ -11,7 +11,8 @@ from glr.errors import GlrError
 
 # libtpu locks it for as long as a process uses this machine's TPU; TensorFlow only logs that it could not.
 LOCK = Path("/tmp/libtpu_lockfile")
-_connected: dict[str, tf.distribute.TPUStrategy] = {}
+DEVICES = Path("/dev")
+_connected: dict[tuple[str, str | None, str | None], tf.distribute.TPUStrategy] = {}
 
 
 def connected(name: str, zone: str | None, project: str | None) -> tf.distribute.TPUStrategy:
@@ -24,22 +25,28 @@ def connected(name: str, zone: str | None, project: str | None) -> tf.distribute
     Raises:
         GlrError: it cannot be found or used, or this process uses another one.
     """
-    if name in _connected:
-        return _connected[name]
+    if (key := (name, zone, project)) in _connected:
+        return _connected[key]
     if _connected:
         raise GlrError(
-            f"strategy.tpu={name}: this process uses TPU {next(iter(_connected))}; give each job a process of its own "
-            "(hydra/launcher=subprocess)"
+            f"strategy.tpu={name}: this process uses TPU {next(iter(_connected))[0]}; give each job a process of its "
+            "own (hydra/launcher=subprocess)"
         )
     try:
         resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu=name, zone=zone, project=project)
         if name != "local":
             tf.config.experimental_connect_to_cluster(resolver)
         tf.tpu.experimental.initialize_tpu_system(resolver)
-        _connected[name] = tf.distribute.TPUStrategy(resolver)
+        _connected[key] = tf.distribute.TPUStrategy(resolver)
     except Exception as error:  # of TensorFlow, urllib, and whatever of Google's is installed
         raise GlrError(f"strategy.tpu={name}: {_reason(str(error), name, zone, project)}") from error
-    return _connected[name]
+    return _connected[key]
+
+
+def is_held() -> bool:
+    """Whether this machine has a TPU that another process uses: TensorFlow then does not list it."""
+    chips = [path for pattern in ("accel*", "vfio/[0-9]*") for path in DEVICES.glob(pattern)]
+    return bool(chips) and _holder() is not None
 
 
 def _reason(said: str, name: str, zone: str | None, project: str | None) -> str:

@@ -132,10 +132,21 @@ def test_a_tpu_that_another_process_holds_is_told_from_none(monkeypatch, tmp_pat
         holder.stdout.readline()
         with pytest.raises(GlrError, match=rf"the TPU is in use by process {holder.pid}; one process at a time"):
             strategy.tpu("local", None, None)
+        assert not tpu.is_held()  # there is no chip: whatever that process locks
+        (tmp_path / "accel0").touch()
+        monkeypatch.setattr(tpu, "DEVICES", tmp_path)
+        with pytest.raises(GlrError, match=rf"the TPU is in use by process {holder.pid}; one process at a time"):
+            strategy.auto()
         holder.communicate("\n")
+    assert not tpu.is_held()
     assert lock.exists()
     with pytest.raises(GlrError, match="this machine has no TPU"):
         strategy.tpu("local", None, None)
+
+
+def test_less_than_one_replica_is_refused():
+    with pytest.raises(ValueError, match=r"strategy\.replicas=0: expected at least 1"):
+        strategy.cpu(0)
 
 
 def test_a_machine_without_one_says_so():

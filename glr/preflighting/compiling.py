@@ -20,7 +20,7 @@ from glr.errors import GlrError
 from glr.preflighting.topology import TOPOLOGIES, Topology
 
 VERSIONS = {"jax": "0.10.2", "jaxlib": "0.10.2", "libtpu": "0.0.52"}
-_INSTALL = "pip install 'glr[preflight]'"
+_INSTALL = "pip install --constraint constraints.txt --editable '.[cpu,preflight]'"
 # No TPU is there: nothing is asked of the machine's metadata, and a TPU that another process holds is left alone.
 ENVIRONMENT = {
     "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",

@@ -110,7 +110,7 @@ def estimate(
         memory=compiled.memory / GIB,
         capacity=topology.memory,
         fits=fits,
-        largest_batch=largest_batch or guessed_batch(compiled, topology, work),
+        largest_batch=guessed_batch(compiled, topology, work) if largest_batch is None else largest_batch,
     )
     if not fits:
         return space

@@ -38,10 +38,15 @@ def preflight(config: DictConfig, compiler: Callable[[Step], tuple[Traced, Compi
     if config.train.precision.value == "mixed_float16":
         raise GlrError("train.precision=mixed_float16: a TPU computes in bfloat16; give mixed_bfloat16")
     classes, images = train_set(config)
+    if images < batch_size:
+        raise GlrError(
+            f"train.batch_size={batch_size}, but there are only {images} train images; lower train.batch_size"
+        )
+    stacked = config.train.steps_per_execution
     pixels = 3 * config.data.image_size**2
 
     def compiled(size: int) -> tuple[Step, Workload]:
-        work = Workload(size, images, config.train.epochs, pixels + _COLOUR_AND_LABEL)
+        work = Workload(size, images, config.train.epochs, (pixels + _COLOUR_AND_LABEL) * stacked)
         job = config.copy()
         job.train.batch_size = size
         return Step(job, settings.topology.value, classes, work.steps_per_epoch), work

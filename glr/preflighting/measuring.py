@@ -43,13 +43,16 @@ class Step:
     @property
     def key(self) -> str:
         """What it has in common with the steps that compile to the same program, but for a few scalars."""
+        train = self.config.train
         parts = {
             key: value
             for key, value in settings_of(self.config).items()
             if any(key == part or key.startswith(f"{part}.") for part in _PARTS)
             and key.split(".")[-1] not in _NOT_PARTS
         }
-        return json.dumps([parts, self.config.train.on_nan.value, self.topology, self.classes], sort_keys=True)
+        return json.dumps(
+            [parts, train.on_nan.value, train.steps_per_execution, self.topology, self.classes], sort_keys=True
+        )
 
 
 class Compiler:

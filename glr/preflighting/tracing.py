@@ -50,12 +50,16 @@ def trace(config: DictConfig, *, replicas: int, classes: int, steps_per_epoch: i
     schedule = build(config.schedule, steps_per_epoch=steps_per_epoch, total_steps=total_steps)
     step = train_step(config, strategy, schedule, classes)
     share, size = config.train.batch_size // replicas, config.data.image_size
-    batch = (
-        tf.TensorSpec((share, size, size, 3), tf.uint8),
-        tf.TensorSpec((share,), tf.int32),
-        tf.TensorSpec((share, 3, 4), tf.float32),
-    )
-    compiled = tf.function(lambda *batch: strategy.run(step._replica_step, batch), jit_compile=True)
+    stacked = () if step.steps_per_call == 1 else (step.steps_per_call,)
+    batch = [
+        tf.TensorSpec((*stacked, share, size, size, 3), tf.uint8),
+        tf.TensorSpec((*stacked, share), tf.int32),
+        tf.TensorSpec((*stacked, share, 3, 4), tf.float32),
+    ]
+    if stacked:  # one step of the call, with the batches of all of them there
+        batch.insert(0, tf.TensorSpec((), tf.int32))
+    one = step._replica_step_of if stacked else step._replica_step
+    compiled = tf.function(lambda *batch: strategy.run(one, batch), jit_compile=True)
     module = compiled.experimental_get_compiler_ir(*batch)(stage="hlo_serialized")
     return module, Traced(parameters=step.model.count_params(), exchanged=strategy.exchanged)
 

@@ -81,14 +81,23 @@ def assembled(config: DictConfig, data: PreparedData, weights: Path | None) -> A
     return Assembly(strategy, augment, pipeline, schedule, step.model, step)
 
 
+_OF_ONE_REPLICA = ("gradient_accumulation_steps", "ema_overwrite_frequency")
+
+
 def train_step(
     config: DictConfig, strategy: tf.distribute.Strategy, schedule: Any, classes: int, weights: Path | None = None
 ) -> TrainStep:
     """The model with so many classes, its optimizer, and the step that trains it.
 
     Raises:
-        GlrError: the weights are not those of this model.
+        GlrError: the weights are not those of this model, or the optimizer has settings for one replica alone.
     """
+    for setting in _OF_ONE_REPLICA if strategy.num_replicas_in_sync > 1 else ():
+        if config.optimizer.get(setting) is not None:
+            raise GlrError(
+                f"optimizer.{setting}: Keras has this for one replica alone, and here are "
+                f"{strategy.num_replicas_in_sync}; set it to null"
+            )
     with strategy.scope():
         model = build_model(config, classes, config.data.image_size)
         if weights is not None:

@@ -48,6 +48,7 @@ def test_a_refused_step_has_no_time():
     assert (found.fits, found.memory, found.arguments) == (False, 31, None)
     assert found.step_seconds is found.price is found.images_per_second is None
     assert found.largest_batch == 8 * int(15.48 / ((31 + 0.25) / 16))
+    assert estimate(Traced(1, 1), Compiled(needed=31 * GIB), V3, WORK, **COST, largest_batch=0).largest_batch == 0
 
 
 def test_a_step_that_compiles_but_leaves_no_room_for_its_code_does_not_fit():

@@ -26,6 +26,15 @@ def test_every_gradient_and_what_the_head_gathers_is_summed_over_the_replicas():
     assert module.count(b"all-reduce") >= len(model.trainable_variables)
 
 
+def test_several_steps_a_call_have_the_batches_of_all_of_them_there():
+    one, four = (
+        trace(composed("train", [*TOY, *more])[0], replicas=8, classes=10, steps_per_epoch=10)
+        for more in ([], ["train.steps_per_execution=4"])
+    )
+    assert four[1] == one[1]
+    assert four[0] != one[0]
+
+
 def test_one_replica_of_one_makes_the_same_step_as_train():
     config, _ = composed("train", [*TOY, "head=arcface", "regularization=l2", "optimizer=sgd"])
     random = np.random.default_rng(0)

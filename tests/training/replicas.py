@@ -25,6 +25,7 @@ from glr.config.command import setup
 from glr.config.component import build
 from glr.head import adacos, curricularface
 from glr.model import RetrievalModel
+from glr.optimizer import Adam, AdamW
 from glr.regularization import L2, Unregularized
 from glr.schedule import Constant
 from glr.training.step import Outcome, TrainStep, outcomes
@@ -81,6 +82,8 @@ def cases() -> dict[str, Case]:
         ),
         "broken": Case("curricularface", broken=1, options={"skip_non_finite": True}),
         "broken in one share": Case(broken=1, frozen=True, options={"skip_non_finite": True}),
+        "adam": Case(optimizer=lambda: Adam(0.01, epsilon=0.1), regularization=penalised()),
+        "adamw": Case(optimizer=lambda: AdamW(0.01, epsilon=0.1, weight_decay=0.1), replicas=(1, 2)),
         "two steps a call": Case("adacos_dynamic", options={"steps_per_call": 2}, replicas=(1, 2)),
         "float16": Case(optimizer=loss_scaled, precision="mixed_float16", replicas=(1, 2)),
         "bfloat16": Case("adacos_dynamic", precision="mixed_bfloat16", replicas=(1, 2)),

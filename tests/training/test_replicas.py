@@ -61,7 +61,17 @@ def test_every_head_on_any_number_of_replicas(trained: Trained, head: str, regul
     assert sum(moved) >= 6  # it is a step, and not the first state twice
 
 
-LOOKING = ["clipped", "loss scaling", "loss scaling, broken", "broken", "broken in one share", "float16", "bfloat16"]
+LOOKING = [
+    "adam",
+    "adamw",
+    "clipped",
+    "loss scaling",
+    "loss scaling, broken",
+    "broken",
+    "broken in one share",
+    "float16",
+    "bfloat16",
+]
 
 
 @pytest.mark.parametrize("name", LOOKING)

@@ -8,11 +8,15 @@ import pytest
 import tensorflow as tf
 
 from glr.backbone import SmallCNN
+from glr.config.check import composed
+from glr.errors import GlrError
 from glr.head.norm_softmax import NormSoftmax
 from glr.model import RetrievalModel, normalise
 from glr.pooling import GeM
+from glr.preflighting.replica import OneOfMany
 from glr.regularization import L2, Unregularized
 from glr.schedule import Constant
+from glr.training.assembly import train_step
 from glr.training.step import Outcome, TrainStep, outcomes
 
 BATCH = 8
@@ -155,3 +159,10 @@ def test_colour_changes_are_applied_to_the_normalised_image():
 def test_normalise(normalization: str, black: list[float], white: list[float]):
     pixels = tf.constant([[[[0, 0, 0], [255, 255, 255]]]], tf.uint8)
     np.testing.assert_allclose(normalise(pixels, normalization)[0, 0], [black, white], atol=1e-3)
+
+
+@pytest.mark.parametrize("setting", ["gradient_accumulation_steps", "ema_overwrite_frequency"])
+def test_what_keras_has_for_one_replica_alone_is_refused_on_several(setting: str):
+    config, _ = composed("train", ["backbone=small_cnn", "data.image_size=16", f"optimizer.{setting}=2"])
+    with pytest.raises(GlrError, match=rf"optimizer\.{setting}: Keras has this for one replica alone, and here are 2"):
+        train_step(config, OneOfMany(2), Constant(peak=0.1), 5)
