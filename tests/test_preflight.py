@@ -1,4 +1,4 @@
-"""`python -m glr.preflight` as users run it, with the real TPU compiler on a small network."""
+"""`python -m glr.preflight` with the real TPU compiler on a small network."""
 
 import json
 import platform
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.config.test_command import glr
+from tests.processes.forks import Forks
 
 pytestmark = pytest.mark.skipif(
     (platform.system(), platform.machine()) != ("Linux", "x86_64"), reason="the TPU compiler is for Linux on x86-64"
@@ -15,8 +15,8 @@ TOY = ["backbone=small_cnn", "head=adacos_semi", "data=folder", "data.image_size
 SIZE = ["preflight.classes=1000", "preflight.images=64000"]
 
 
-def test_a_sweep_in_one_table_with_each_distinct_step_compiled_once(tmp_path: Path):
-    done = glr(
+def test_a_sweep_in_one_table_with_each_distinct_step_compiled_once(processes: Forks, tmp_path: Path):
+    done = processes.output(
         *[*TOY, *SIZE, "schedule=cosine,ramp", "train.epochs=5", "preflight.output=out.json", "-m"],
         *["preflight.price_per_hour=3600", "preflight.host_images_per_core=100", "preflight.log=true", "study=flight"],
         command="preflight",
@@ -64,15 +64,15 @@ def test_a_sweep_in_one_table_with_each_distinct_step_compiled_once(tmp_path: Pa
         (["preflight.topolgy=v3-8"], "did you mean preflight.topology?"),
     ],
 )
-def test_mistake_is_one_sentence(line: list[str], sentence: str):
-    done = glr(*line, command="preflight")
+def test_mistake_is_one_sentence(processes: Forks, line: list[str], sentence: str, tmp_path: Path):
+    done = processes.output(*line, command="preflight", cwd=tmp_path)
     assert done.returncode == 1
     assert sentence in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_what_the_tracing_refuses_is_told_and_other_runs_go_on(tmp_path: Path):
-    done = glr(
+def test_what_the_tracing_refuses_is_told_and_other_runs_go_on(processes: Forks, tmp_path: Path):
+    done = processes.output(
         *[*TOY, *SIZE, "backbone=small_cnn,xception", "train.batch_size=8", "-m"], command="preflight", cwd=tmp_path
     )
     assert done.returncode == 1

@@ -3,6 +3,7 @@
 Run as a program it is that one: each line on its standard input, a JSON object, is a command to start or to wait for.
 """
 
+import atexit
 import json
 import os
 import signal
@@ -61,11 +62,11 @@ class Forks:
         """Start and wait."""
         return self.wait(self.start(*arguments, cwd=cwd, **options))
 
-    def output(self, *arguments: str, cwd: Path, command: str = "train") -> subprocess.CompletedProcess:
+    def output(self, *arguments: str, cwd: Path, command: str = "train", **env: str) -> subprocess.CompletedProcess:
         """Run a command, and keep what it prints: as `subprocess.run` does."""
         with tempfile.TemporaryDirectory() as folder:
             files = [str(Path(folder, name)) for name in ("output", "errors")]
-            code = self.run(*arguments, cwd=cwd, command=command, log=files)
+            code = self.run(*arguments, cwd=cwd, command=command, log=files, **env)
             output, errors = (Path(file).read_text() for file in files)
         return subprocess.CompletedProcess(arguments, code, output, errors)
 
@@ -130,6 +131,7 @@ def _fork(start: dict[str, Any], answers: Any) -> int:
     except BaseException:
         traceback.print_exc()
     finally:
+        atexit._run_exitfuncs()
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)

@@ -1,4 +1,4 @@
-"""`python -m glr.train` in processes of its own, as users run it: what it prints, logs and leaves behind."""
+"""`python -m glr.train` in processes of their own: what it prints, logs and leaves behind."""
 
 import json
 from pathlib import Path
@@ -11,8 +11,9 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from glr import storage
-from tests.config.test_command import glr
+from tests.config.test_command import glr as as_users_do
 from tests.gcs.fixture import Gcs
+from tests.processes.forks import Forks
 
 SMALL = [
     *["backbone=small_cnn", "backbone.width=8", "augment=none", "model.embedding_size=16"],
@@ -31,7 +32,7 @@ def runs(folder: Path, study: str) -> list[Run]:
 @pytest.fixture(scope="module")
 def trained(class_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     folder = tmp_path_factory.mktemp("trained")
-    done = glr(*SMALL, f"data.source.path={class_folders}", "regularization=l2", "study=one", cwd=folder)
+    done = as_users_do(*SMALL, f"data.source.path={class_folders}", "regularization=l2", "study=one", cwd=folder)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     return folder, done.stdout
@@ -79,11 +80,13 @@ def test_everything_that_a_run_promises_is_in_mlflow(trained: tuple[Path, str], 
 
 
 @pytest.mark.slow
-def test_everything_may_lie_in_a_bucket(class_folders: Path, gcs: Gcs, gcs_folder: str, tmp_path: Path):
+def test_everything_may_lie_in_a_bucket(
+    processes: Forks, class_folders: Path, gcs: Gcs, gcs_folder: str, tmp_path: Path
+):
     settings = [f"data.source.path={class_folders}", f"data.path={gcs_folder}/set", "data.validation_share=0.25"]
     settings += [f"tracking.artifacts={gcs_folder}/artifacts", "study=bucket", "train.epochs=1"]
     settings += [f"checkpoint.path={gcs_folder}/checkpoints", "checkpoint.steps=2"]
-    done = glr(*SMALL, *settings, cwd=tmp_path, **gcs.environment)
+    done = processes.output(*SMALL, *settings, cwd=tmp_path, **gcs.environment)
     assert done.returncode == 0, done.stderr
     (record,) = runs(tmp_path, "bucket")
     assert (record.data.params["train_images"], record.data.params["data.path"]) == ("54", f"{gcs_folder}/set")
@@ -96,7 +99,7 @@ def test_everything_may_lie_in_a_bucket(class_folders: Path, gcs: Gcs, gcs_folde
     assert {f"{prefix}/{name}" for name in names} <= set(stored)
     weights = f"{gcs_folder}/artifacts/{prefix}/weights/last.weights.h5"
     settings += [f"init_from={weights}", f"data.cache_dir={tmp_path}/cache", "data.train_on_validation=true"]
-    done = glr(*SMALL, *settings, "name=then", cwd=tmp_path, **gcs.environment)
+    done = processes.output(*SMALL, *settings, "name=then", cwd=tmp_path, **gcs.environment)
     assert done.returncode == 0, done.stderr
     (then,) = (run for run in runs(tmp_path, "bucket") if run.info.run_name == "then")
     assert then.data.params["train_images"] == "72"
@@ -104,7 +107,7 @@ def test_everything_may_lie_in_a_bucket(class_folders: Path, gcs: Gcs, gcs_folde
     for name in ("public/map_at_100", "private/gap"):
         assert then.data.metrics[f"untrained/{name}"] == pytest.approx(record.data.metrics[name])
     assert list((tmp_path / "cache").glob("*/train-*.tfrec"))
-    done = glr(*SMALL, *settings, f"init_from={gcs_folder}/none", cwd=tmp_path, **gcs.environment)
+    done = processes.output(*SMALL, *settings, f"init_from={gcs_folder}/none", cwd=tmp_path, **gcs.environment)
     assert done.stderr == f"error: init_from={gcs_folder}/none: there is no such file\n"
 
 
@@ -120,9 +123,9 @@ def test_the_output_is_for_people(trained: tuple[Path, str]):
 
 
 @pytest.mark.slow
-def test_a_sweep_is_a_parent_with_a_child_per_job_and_a_failure_stops_none(trained: tuple[Path, str]):
+def test_a_sweep_is_a_parent_with_a_child_per_job_and_a_failure_stops_none(processes: Forks, trained: tuple[Path, str]):
     folder, _ = trained
-    done = glr(*SMALL, "train.batch_size=500,12", "study=two", "-m", cwd=folder)
+    done = processes.output(*SMALL, "train.batch_size=500,12", "study=two", "-m", cwd=folder)
     assert done.returncode == 1
     assert "error: train.batch_size=500, but data/folder has only 72 train images" in done.stdout
     assert done.stderr.splitlines()[-1].startswith("error: 1 of 2 jobs failed: ")
@@ -139,11 +142,11 @@ def test_a_sweep_is_a_parent_with_a_child_per_job_and_a_failure_stops_none(train
 
 
 @pytest.mark.slow
-def test_a_run_starts_from_anothers_weights(trained: tuple[Path, str], class_folders: Path):
+def test_a_run_starts_from_anothers_weights(processes: Forks, trained: tuple[Path, str], class_folders: Path):
     folder, _ = trained
     (source,) = runs(folder, "one")
     common = [*SMALL, f"data.source.path={class_folders}", "regularization=l2", "study=one", "train.epochs=1"]
-    done = glr(*common, "name=then", "init_from=small_cnn-adacos_semi", cwd=folder)
+    done = processes.output(*common, "name=then", "init_from=small_cnn-adacos_semi", cwd=folder)
     assert done.returncode == 0, done.stderr
     assert f"starting from the weights of run small_cnn-adacos_semi ({source.info.run_id})" in done.stdout
     (then,) = (run for run in runs(folder, "one") if run.info.run_name == "then")
@@ -152,16 +155,18 @@ def test_a_run_starts_from_anothers_weights(trained: tuple[Path, str], class_fol
     for name in ("public/map_at_100", "private/gap"):
         assert then.data.metrics[f"untrained/{name}"] == pytest.approx(source.data.metrics[name])
     weights = folder / "mlruns/artifacts" / source.info.run_id / "artifacts/weights/last.weights.h5"
-    done = glr(*common, "name=smaller", "backbone.width=4", f"init_from={weights}", cwd=folder)
+    done = processes.output(*common, "name=smaller", "backbone.width=4", f"init_from={weights}", cwd=folder)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith(f"error: init_from: {weights} does not hold weights of this model (")
-    done = glr(*common, "init_from=nobody", cwd=folder)
+    done = processes.output(*common, "init_from=nobody", cwd=folder)
     assert done.stderr == "error: init_from=nobody: neither a file, nor a run's id, nor a finished run of study one\n"
     assert len(runs(folder, "one")) == 3  # what never started left no run
 
 
 @pytest.mark.slow
-def test_a_run_that_diverges_says_so_and_is_struck_through(trained: tuple[Path, str], class_folders: Path):
+def test_a_run_that_diverges_says_so_and_is_struck_through(
+    processes: Forks, trained: tuple[Path, str], class_folders: Path
+):
     folder, _ = trained
     line = [
         *SMALL,
@@ -169,23 +174,23 @@ def test_a_run_that_diverges_says_so_and_is_struck_through(trained: tuple[Path, 
         "study=diverging",
         "optimizer.learning_rate=1e6",
     ]
-    done = glr(*line, cwd=folder)
+    done = processes.output(*line, cwd=folder)
     assert done.returncode == 1
     assert "error: the head's weights exploded (the largest is 1e+06) at or shortly before step 1 " in done.stderr
     assert "lower optimizer.learning_rate" in done.stderr
     (record,) = runs(folder, "diverging")
     assert (record.info.status, record.data.tags["diverged"]) == ("FAILED", "True")
-    table = glr("study=diverging", "output=-", command="compare", cwd=folder).stdout
+    table = processes.output("study=diverging", "output=-", command="compare", cwd=folder).stdout
     assert "|1|~~SmallCNN + GeM + AdaCos(Semi)~~|~~Batch size = 12<br>" in table
     assert "~~|X|X|" in table
 
 
 @pytest.mark.slow
-def test_own_runs_stand_in_the_same_tables_as_they_were_logged(trained: tuple[Path, str]):
+def test_own_runs_stand_in_the_same_tables_as_they_were_logged(processes: Forks, trained: tuple[Path, str]):
     folder, _ = trained
     client = MlflowClient(f"sqlite:///{folder}/mlruns/mlflow.db")
     (record,) = (run for run in runs(folder, "one") if run.info.run_name == "small_cnn-adacos_semi")
-    table = glr("study=one", "output=-", command="compare", cwd=folder).stdout
+    table = processes.output("study=one", "output=-", command="compare", cwd=folder).stdout
     public, private = (record.data.metrics[f"{usage}_score"] for usage in ("public", "private"))
     setting = "Batch size = 12<br>Epochs = 2<br>Normalization = -1 ~ 1<br>Input size = 24 x 24<br>Embedding size = 16"
     model = "SmallCNN + GeM + AdaCos(Semi) + l2 regularization(weight_decay=0.0005)"
@@ -196,4 +201,7 @@ def test_own_runs_stand_in_the_same_tables_as_they_were_logged(trained: tuple[Pa
     for key, value in record.data.params.items():
         client.log_param(copy.info.run_id, key, "OldName" if key == "head.label" else value)
     client.set_terminated(copy.info.run_id)
-    assert "SmallCNN + GeM + OldName + l2" in glr("study=relabelled", "output=-", command="compare", cwd=folder).stdout
+    assert (
+        "SmallCNN + GeM + OldName + l2"
+        in processes.output("study=relabelled", "output=-", command="compare", cwd=folder).stdout
+    )
