@@ -76,7 +76,7 @@ class Agreement:
         self._worker = worker
         self._strategy = strategy
 
-        @tf.function
+        @tf.function(autograph=False)
         def summed(value: tf.Tensor) -> tf.Tensor:
             def share() -> tf.Tensor:
                 context: Any = tf.distribute.get_replica_context()

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from difflib import get_close_matches
+from functools import lru_cache
 from math import inf
 from typing import Any
 
@@ -195,8 +196,13 @@ def _product(values: list[list[str]]) -> Iterator[list[str]]:
 
 
 def _compose(config_name: str, overrides: list[str]) -> DictConfig:
+    return _latest(config_name, tuple(overrides)).copy()
+
+
+@lru_cache(maxsize=1)  # a command's only job is looked at twice
+def _latest(config_name: str, overrides: tuple[str, ...]) -> DictConfig:
     try:
-        return compose(config_name, overrides, return_hydra_config=True)
+        return compose(config_name, list(overrides), return_hydra_config=True)
     except (HydraException, OmegaConfBaseException) as error:
         raise _explained(error, config_name) from error
 

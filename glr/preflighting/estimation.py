@@ -38,7 +38,8 @@ class Estimate:
 
     Attributes:
         batch_per_core: images.
-        arguments, temporaries, code: GiB; None where the compiler refused the program.
+        arguments, temporaries, code: GiB, outputs that take the place of no argument among the temporaries; None where
+            the compiler refused the program.
         memory, capacity: GiB that the step takes, and that there are.
         fits: does the step.
         largest_batch: global; an estimate, or found by the compiler where that was asked for.
@@ -105,7 +106,7 @@ def estimate(
         batch_per_core=work.batch_size // topology.cores,
         parameters=traced.parameters,
         arguments=None if refused else compiled.arguments / GIB,
-        temporaries=None if refused else compiled.temporaries / GIB,
+        temporaries=None if refused else (compiled.temporaries + compiled.outputs) / GIB,
         code=None if refused else compiled.code / GIB,
         memory=compiled.memory / GIB,
         capacity=topology.memory,

@@ -46,7 +46,9 @@ class Extractor:
         self._share = -(-batch_size // strategy.num_replicas_in_sync)
         self.batch_size = self._share * strategy.num_replicas_in_sync
         self.image_size: int | None = model.image_size
-        self._compiled = tf.function(lambda parts: strategy.gather(strategy.run(model.describe, (parts,)), axis=0))
+        self._compiled = tf.function(
+            lambda parts: strategy.gather(strategy.run(model.describe, (parts,)), axis=0), autograph=False
+        )
 
     def describe(self, found: Iterable[tuple[list[Name], np.ndarray]]) -> Iterator[tuple[list[Name], np.ndarray]]:
         """Describe batches of uint8 images [b, S, S, 3], b at most `batch_size`.

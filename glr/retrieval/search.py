@@ -72,7 +72,7 @@ def top_k(queries: np.ndarray, index: np.ndarray, k: int, *, memory: float = 1.5
     return scores, positions
 
 
-@tf.function
+@tf.function(autograph=False)
 def _merge(queries: Any, index: Any, span: Any, scores: Any, positions: Any) -> tuple[Any, Any, Any]:
     """Take a block of the index into the best found so far.
 

@@ -6,8 +6,6 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import tensorflow as tf
@@ -24,20 +22,20 @@ from glr.tracking.unrecorded import Unrecorded
 from glr.tracking.writer import ARTIFACTS
 from glr.training import progress
 from glr.training.assembly import Assembly, assembled
-from glr.training.checkpoint import CheckpointError, Checkpoints
+from glr.training.checkpoint import CheckpointError
 from glr.training.description import describe, plot
 from glr.training.feed import Feed
-from glr.training.interruption import PREEMPTED, Interruption
+from glr.training.interruption import Interruption
 from glr.training.loop import Loop
 from glr.training.resumption import Claim
-from glr.training.state import Best, State
-from glr.workers import Agreement, Worker
+from glr.training.saving import Saving
+from glr.training.state import Best
+from glr.workers import Worker
 
 _LONG_WAIT = 0.2  # share of an epoch's time that the device may wait for images before it is said
 _WORTH_SAYING = 5.0  # seconds of waiting
 _LONG_ENOUGH = 120.0  # seconds of an epoch, to say it before its end
 _ALONE = Worker()
-_CALLS_BETWEEN_QUESTIONS = 10  # of the step, before workers ask each other whether one of them has to stop
 
 
 def train(
@@ -108,14 +106,6 @@ class _Job:
         self._epochs = config.train.epochs
         self._steps_per_epoch = parts.pipeline.steps_per_epoch
         self._total = self._epochs * self._steps_per_epoch
-        self._checkpoints = Checkpoints(
-            claim.folder,
-            keep=config.checkpoint.keep,
-            minutes=config.checkpoint.minutes,
-            steps=config.checkpoint.steps,
-            epochs=config.checkpoint.epochs,
-            steps_per_epoch=self._steps_per_epoch,
-        )
         validation = "validation" in data.shards and not config.data.train_on_validation
         self._evaluator = Evaluator(
             data,
@@ -127,15 +117,14 @@ class _Job:
             head=parts.model.head if validation else None,
         )
         self._evaluation_seconds = 0.0
+        self._saving = Saving(config, parts, run, claim, interruption, worker)
+        self._state = self._saving.state
         self._worker = worker
-        self._agreement = Agreement(worker, parts.strategy)
-        self._calls = 0
         self._warned = 0  # the last epoch in which waiting for images was said
 
     def train(self) -> dict[str, dict[str, float]]:
         describe(self._config, self._data, self._evaluator.set, self._parts, self._run)
-        found = self._continued()
-        self._state = state = found or State()
+        state = self._state
         there = {json.dumps(entry) for entry in self._run.metrics_so_far()}
         for entry in state.metrics:  # what another machine recorded may never have been sent
             if json.dumps(entry) not in there:
@@ -143,7 +132,7 @@ class _Job:
         plot(self._config, self._data, self._parts, self._run, self._folder)
         if state.step == self._total:
             state.evaluated = min(state.evaluated, self._epochs - 1)  # its ranking went with the process
-        if found:
+        if self._saving.continues:
             done = state.step - state.evaluated * self._steps_per_epoch
             where = "to be evaluated" if done == self._steps_per_epoch else f"step {done:,}"
             print(f"continuing after step {state.step:,} of {self._total:,} (epoch {state.evaluated + 1}, {where})")
@@ -162,7 +151,7 @@ class _Job:
             steps_per_epoch=self._steps_per_epoch,
             interruption=self._interruption,
             max_skipped=limit if train.on_nan.value == "skip_batch" else 0,
-            boundary=self._boundary,
+            boundary=lambda: self._saving.boundary(self._loop.read),
         )
         self._started, self._first = time.monotonic(), state.step
         while state.evaluated < self._epochs:
@@ -173,13 +162,6 @@ class _Job:
             self._epoch(state.evaluated + 1)
         self._finish()
         return state.scores
-
-    def _continued(self) -> State | None:
-        """Bring back what a checkpoint holds, on all workers the chief's newest."""
-        variables = self._parts.step.variables
-        found = self._checkpoints.latest(variables) if self._worker.is_chief else None
-        step = self._agreement.chiefs(-1 if found is None else found.step)
-        return found if self._worker.is_chief or step < 0 else self._checkpoints.at(step, variables)
 
     def _epoch(self, epoch: int) -> None:
         """Train the epoch, or what is left of it, if only to record it, and evaluate."""
@@ -197,7 +179,7 @@ class _Job:
         if epoch == self._epochs or (every is not None and epoch % every == 0):
             if epoch == self._epochs and self._config.optimizer.get("use_ema"):
                 self._parts.step.optimizer.finalize_variable_values(self._parts.model.trainable_variables)
-            with self._saved_if_interrupted():
+            with self._saving.around():
                 scores = self._evaluate()
             with self._interruption.deferred():
                 self._judge(scores, epoch)
@@ -207,7 +189,7 @@ class _Job:
         state.evaluated = epoch
         if epoch < self._epochs:
             state.sums = type(state.sums)()
-            self._boundary()
+            self._saving.boundary(self._loop.read)
 
     def _judge(self, scores: dict[str, float], epoch: int) -> None:
         """Record an evaluation; where it is the best, keep a checkpoint of it."""
@@ -222,7 +204,7 @@ class _Job:
         if state.best.step == state.step and epoch < self._epochs:
             state.evaluated = epoch
             state.sums = type(state.sums)()
-            self._save()
+            self._saving.save()
         progress.report(epoch=epoch, epochs=self._epochs, score=best)
         self._trial.report(epoch, metrics["public_score"])
 
@@ -231,7 +213,7 @@ class _Job:
         if not self._worker.is_chief:
             return
         config, run = self._config, self._run
-        with self._saved_if_interrupted():
+        with self._saving.around():
             self._claim.verify()
             self._parts.model.save_weights(self._folder / "last.weights.h5")
             run.file(self._folder / "last.weights.h5", "weights")
@@ -252,72 +234,22 @@ class _Job:
                 for file in sorted(self._descriptors.iterdir()):
                     run.file(file, "descriptors")
                 run.tags({"descriptors": f"{ARTIFACTS}/descriptors"})
-        self._checkpoints.wait()
+        self._saving.wait()
 
     def _store_best(self) -> None:
         """Store the weights of the best epoch, from its checkpoint."""
         model, best, file = self._parts.model, self._state.best, self._folder / "best.weights.h5"
         assert best
-        with (
-            self._interruption.deferred()
-        ):  # a checkpoint in between would hold weights of one step and moments of another
+        # A checkpoint in between would hold weights of one step and moments of another.
+        with self._interruption.deferred():
             try:
-                if best.step != self._state.step:
-                    self._checkpoints.weights_of(best.step, model.variables)
+                self._saving.weights_of(best.step, model)
                 model.save_weights(file)
                 self._run.file(file, "weights")
             except CheckpointError as error:
                 print(f"the best weights (epoch {best.epoch}) are not stored: {error}", file=sys.stderr)
             model.load_weights(self._folder / "last.weights.h5")
         self._interruption.obey()
-
-    def _boundary(self) -> None:
-        """Between two steps: save if it is time, or if a signal wants the process to end."""
-        with self._interruption.deferred():
-            stops = self._stops()
-            if stops or self._checkpoints.due(self._state):
-                self._loop.read()
-                self._save()
-        if stops:
-            self._stop()
-
-    def _stops(self) -> bool:
-        """Whether a signal waits; several workers ask each other now and then, to stop after the same step."""
-        if self._worker.count == 1:
-            return self._interruption.pending
-        self._calls += 1
-        return self._calls % _CALLS_BETWEEN_QUESTIONS == 0 and self._agreement.any(self._interruption.pending)
-
-    @contextmanager
-    def _saved_if_interrupted(self) -> Iterator[None]:
-        """Around what changes no weight: a signal ends it at once, and whatever ends it, training is not lost."""
-        try:
-            with self._interruption.at_once():
-                yield
-        except (KeyboardInterrupt, SystemExit):
-            self._save()
-            self._stop()
-        except Exception:
-            with suppress(GlrError):  # this one's reason counts
-                self._save()
-                self._checkpoints.wait()
-            raise
-
-    def _save(self) -> None:
-        if not self._worker.is_chief:
-            return
-        with self._interruption.deferred():
-            self._claim.verify()
-            self._state.metrics = self._run.metrics_so_far()
-            self._checkpoints.save(self._state, self._parts.step.variables)
-
-    def _stop(self) -> None:
-        with self._interruption.deferred():
-            saved = self._checkpoints.wait()
-        if saved and self._worker.is_chief:
-            print(f"\nstopped after step {self._state.step:,}, saved; the same command continues", file=sys.stderr)
-        self._interruption.obey()
-        sys.exit(PREEMPTED)  # another worker's signal
 
     def _evaluate(self) -> dict[str, float]:
         started = time.monotonic()

@@ -1,6 +1,8 @@
 """Commands of glr in processes of their own that start within a second: forked from one that has imported everything.
 
 Run as a program it is that one: each line on its standard input, a JSON object, is a command to start or to wait for.
+Its arguments are the libraries that its commands must not import: it has imported little itself then, and one that
+does says so on its standard error.
 """
 
 import atexit
@@ -20,12 +22,16 @@ ROOT = Path(__file__).parents[2]
 
 
 class Forks:
-    """Starts commands; all of them end with it."""
+    """Starts commands; all of them end with it.
 
-    def __init__(self):
+    Args:
+        without: libraries that none of them is to import; one that does says so.
+    """
+
+    def __init__(self, without: Sequence[str] = ()):
         env = os.environ | {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "2"}
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-        self._process = subprocess.Popen([sys.executable, __file__], env=env, **pipes)
+        self._process = subprocess.Popen([sys.executable, __file__, *without], env=env, **pipes)
         self._started: set[int] = set()
 
     def start(
@@ -86,33 +92,35 @@ class Forks:
 
 
 @contextmanager
-def forks() -> Iterator[Forks]:
+def forks(without: Sequence[str] = ()) -> Iterator[Forks]:
     """Have them."""
-    opened = Forks()
+    opened = Forks(without)
     try:
         yield opened
     finally:
         opened.close()
 
 
-def _serve() -> None:
+_OF_A_RUN = ["keras", "mlflow", "glr.training.job", "glr.tracking.run", "glr.retrieval.table"]
+_OF_A_RUN += [f"mlflow.store.tracking.{kind}_store" for kind in ("rest", "sqlalchemy")]
+_OF_A_RUN += [
+    f"glr.{part}" for part in ("augment", "backbone", "data.preparation", "head.adacos", "pooling", "strategy")
+]
+
+
+def _serve(without: Sequence[str]) -> None:
     import importlib
 
-    import keras  # noqa: F401
-    import mlflow  # noqa: F401
-    import tensorflow  # noqa: F401
-
-    for module in ("glr.training.job", "glr.tracking.run", "glr.retrieval.table", "mlflow.store.tracking.rest_store"):
+    for module in ("glr.config.command", *(() if without else _OF_A_RUN)):
         importlib.import_module(module)
-    importlib.import_module("mlflow.store.tracking.sqlalchemy_store")
     answers = os.fdopen(os.dup(1), "w")
     for line in sys.stdin:
         request = json.loads(line)
-        answer = os.waitpid(request["wait"], 0)[1] if "wait" in request else _fork(request["start"], answers)
+        answer = os.waitpid(request["wait"], 0)[1] if "wait" in request else _fork(request["start"], answers, without)
         print(answer, file=answers, flush=True)
 
 
-def _fork(start: dict[str, Any], answers: Any) -> int:
+def _fork(start: dict[str, Any], answers: Any, without: Sequence[str]) -> int:
     process = os.fork()
     if process:
         return process
@@ -128,6 +136,8 @@ def _fork(start: dict[str, Any], answers: Any) -> int:
         if start["dies_at"] is not None:
             _die_at(start["dies_at"])
         code = _run(start["command"], start["arguments"])
+        for name in sys.modules.keys() & set(without):
+            print(f"{name} was imported", file=sys.stderr)
     except BaseException:
         traceback.print_exc()
     finally:
@@ -165,4 +175,4 @@ def _die_at(count: int) -> None:
 
 
 if __name__ == "__main__":
-    _serve()
+    _serve(sys.argv[1:])

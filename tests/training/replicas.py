@@ -80,9 +80,9 @@ def cases() -> dict[str, Case]:
         "loss scaling, broken": Case(
             optimizer=loss_scaled, broken=1, options={"skip_non_finite": True}, replicas=(1, 2)
         ),
-        "broken": Case("curricularface", broken=1, options={"skip_non_finite": True}),
+        "broken": Case("curricularface", broken=1, options={"skip_non_finite": True}, replicas=(1, 2)),
         "broken in one share": Case(broken=1, frozen=True, options={"skip_non_finite": True}),
-        "adam": Case(optimizer=lambda: Adam(0.01, epsilon=0.1), regularization=penalised()),
+        "adam": Case(optimizer=lambda: Adam(0.01, epsilon=0.1), regularization=penalised(), replicas=(1, 2)),
         "adamw": Case(optimizer=lambda: AdamW(0.01, epsilon=0.1, weight_decay=0.1), replicas=(1, 2)),
         "two steps a call": Case("adacos_dynamic", options={"steps_per_call": 2}, replicas=(1, 2)),
         "float16": Case(optimizer=loss_scaled, precision="mixed_float16", replicas=(1, 2)),

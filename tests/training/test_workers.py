@@ -14,11 +14,15 @@ import pytest
 from mlflow import MlflowClient
 
 from tests.processes.forks import Forks
+from tests.training.replicas import HEADS
 from tests.training.test_killed import weights
 
 EPOCHS, EVERY = 24, 12
 pytestmark = pytest.mark.slow
 Result = tuple[dict[str, np.ndarray], dict[str, list[float]]]
+# All take minutes: ALL_HEADS=1 pytest -n0 tests/training/test_workers.py -k replicas
+EVERY_HEAD = [(head, penalty) for head in HEADS for penalty in ("none", "l2")]
+TRIED = EVERY_HEAD if os.environ.get("ALL_HEADS") else [("adacos_semi", "l2")]
 NAMES = ("loss", "penalty", "accuracy", "head_scale", "learning_rate", "public/gap", "private/map_at_100")
 
 
@@ -61,11 +65,15 @@ def alone(processes: Forks, line: list[str], tmp_path_factory: pytest.TempPathFa
     return result(folder)
 
 
-@pytest.mark.parametrize("replicas", [2, 8])
-def test_a_run_on_replicas(processes: Forks, line: list[str], alone: Result, tmp_path: Path, replicas: int):
-    code = processes.run(*line, "strategy=cpu", f"strategy.replicas={replicas}", cwd=tmp_path)
-    assert code == 0, (tmp_path / "log.txt").read_text()
-    check_same(result(tmp_path), alone)
+@pytest.mark.parametrize(("head", "regularization"), TRIED)
+def test_a_run_on_replicas(processes: Forks, line: list[str], tmp_path: Path, head: str, regularization: str):
+    found = []
+    for replicas in (1, 2, 8):
+        (folder := tmp_path / f"{replicas}").mkdir()
+        where = [f"head={head}", f"regularization={regularization}", "strategy=cpu", f"strategy.replicas={replicas}"]
+        assert processes.run(*line, *where, cwd=folder) == 0, (folder / "log.txt").read_text()
+        found.append(result(folder))
+        check_same(found[-1], found[0])
 
 
 def ports(count: int) -> list[int]:

@@ -1,0 +1,138 @@
+"""When a training is saved, and how a signal ends it: between two steps, with all that was done in a checkpoint."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+import keras
+from omegaconf import DictConfig
+
+from glr.errors import GlrError
+from glr.tracking.run import Run
+from glr.tracking.unrecorded import Unrecorded
+from glr.training.assembly import Assembly
+from glr.training.checkpoint import Checkpoints
+from glr.training.interruption import PREEMPTED, Interruption
+from glr.training.resumption import Claim
+from glr.training.state import State
+from glr.workers import Agreement, Worker
+
+_CALLS_BETWEEN_QUESTIONS = 10  # of the step, before workers ask each other whether one of them has to stop
+
+
+class Saving:
+    """Brings a training back from its newest checkpoint, and saves it from then on; of several workers the chief does.
+
+    Args:
+        config: composed from conf/train.yaml.
+        parts: whose variables are saved.
+        run: whose metrics are.
+        claim: on the job, with the folder of its checkpoints.
+        interruption: what signals ask for.
+        worker: this process among those that train the run.
+
+    Attributes:
+        state: where training stands.
+        continues: from a checkpoint.
+    """
+
+    def __init__(
+        self,
+        config: DictConfig,
+        parts: Assembly,
+        run: Run | Unrecorded,
+        claim: Claim,
+        interruption: Interruption,
+        worker: Worker,
+    ):
+        self._variables = parts.step.variables
+        self._run = run
+        self._claim = claim
+        self._interruption = interruption
+        self._worker = worker
+        self._agreement = Agreement(worker, parts.strategy)
+        self._calls = 0
+        self._checkpoints = Checkpoints(
+            claim.folder,
+            keep=config.checkpoint.keep,
+            minutes=config.checkpoint.minutes,
+            steps=config.checkpoint.steps,
+            epochs=config.checkpoint.epochs,
+            steps_per_epoch=parts.pipeline.steps_per_epoch,
+        )
+        found = self._checkpoints.latest(self._variables) if worker.is_chief else None
+        step = self._agreement.chiefs(-1 if found is None else found.step)
+        if not worker.is_chief and step >= 0:
+            found = self._checkpoints.at(step, self._variables)
+        self.continues = found is not None
+        self.state = found or State()
+
+    def boundary(self, read: Callable[[], None]) -> None:
+        """Between two steps: save if it is time, or if a signal wants the process to end.
+
+        Args:
+            read: brings the state up to date.
+        """
+        with self._interruption.deferred():
+            stops = self._stops()
+            if stops or self._checkpoints.due(self.state):
+                read()
+                self.save()
+        if stops:
+            self._stop()
+
+    def save(self) -> None:
+        """Save now, if this process is the one that does.
+
+        Raises:
+            GlrError: another machine has taken the run over.
+        """
+        if not self._worker.is_chief:
+            return
+        with self._interruption.deferred():
+            self._claim.verify()
+            self.state.metrics = self._run.metrics_so_far()
+            self._checkpoints.save(self.state, self._variables)
+
+    @contextmanager
+    def around(self) -> Iterator[None]:
+        """Around what changes no weight: a signal ends it at once, and whatever ends it, training is not lost."""
+        try:
+            with self._interruption.at_once():
+                yield
+        except (KeyboardInterrupt, SystemExit):
+            self.save()
+            self._stop()
+        except Exception:
+            with suppress(GlrError):  # this one's reason counts
+                self.save()
+                self._checkpoints.wait()
+            raise
+
+    def weights_of(self, step: int, model: keras.Model) -> None:
+        """Bring a model's weights back from a kept checkpoint.
+
+        Raises:
+            CheckpointError: it is missing or damaged.
+        """
+        if step != self.state.step:
+            self._checkpoints.weights_of(step, model.variables)
+
+    def wait(self) -> bool:
+        """Wait for the checkpoint that is being written; whether it was."""
+        return self._checkpoints.wait()
+
+    def _stops(self) -> bool:
+        """Whether a signal waits; several workers ask each other now and then, to stop after the same step."""
+        if self._worker.count == 1:
+            return self._interruption.pending
+        self._calls += 1
+        return self._calls % _CALLS_BETWEEN_QUESTIONS == 0 and self._agreement.any(self._interruption.pending)
+
+    def _stop(self) -> None:
+        with self._interruption.deferred():
+            saved = self._checkpoints.wait()
+        if saved and self._worker.is_chief:
+            print(f"\nstopped after step {self.state.step:,}, saved; the same command continues", file=sys.stderr)
+        self._interruption.obey()
+        sys.exit(PREEMPTED)  # another worker's signal
