@@ -21,8 +21,8 @@ from glr.schedule import Constant
 from glr.training.step import TrainStep
 
 SMALLEST = {"inception_resnet_v2": 75, "inception_v3": 75, "xception": 71}
-# Of this family, scaled in steps, the smallest and the largest are trained.
-BETWEEN = {f"efficientnet_b{number}" for number in range(1, 7)}
+# Of this family, one network scaled in steps, the smallest is trained.
+LARGER = {f"efficientnet_b{number}" for number in range(1, 8)}
 SETTINGS = {"weights": None, "trainable": "all", "batchnorm_momentum": None, "image_size": 32}
 
 
@@ -31,6 +31,9 @@ SETTINGS = {"weights": None, "trainable": "all", "batchnorm_momentum": None, "im
 def test_takes_a_training_step(path: Path, monkeypatch: pytest.MonkeyPatch):
     size = SMALLEST.get(path.stem, 32)
     config = OmegaConf.merge(OmegaConf.load(path), {"weights": None})
+    if path.stem in LARGER:
+        assert hasattr(keras.applications, config.application)
+        return
     strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
     with strategy.scope():
         backbone = build(config, image_size=size)
@@ -44,8 +47,6 @@ def test_takes_a_training_step(path: Path, monkeypatch: pytest.MonkeyPatch):
             normalization="imagenet",
         )
         step = TrainStep(model, keras.optimizers.SGD(0.1), Constant(peak=0.1), Unregularized(), strategy, 2)
-    if path.stem in BETWEEN:
-        return
     monkeypatch.setattr(step, "_compiled", step._one)  # eager: tracing 20 networks takes minutes
     images = np.random.default_rng(0).integers(0, 256, (2, size, size, 3)).astype(np.uint8)
     batch = tf.constant(images), tf.constant([1, 4]), tf.tile(tf.eye(3, 4)[tf.newaxis], (2, 1, 1))

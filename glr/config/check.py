@@ -6,6 +6,7 @@ from contextlib import nullcontext
 from difflib import get_close_matches
 from functools import lru_cache
 from math import inf
+from string import Template
 from typing import Any
 
 from hydra import compose, initialize_config_dir
@@ -68,6 +69,13 @@ def check_command_line(
                     raise
                 raise GlrError(f"job {number} of {len(jobs)} ({redacted(' '.join(job))}): {error}") from error
     return overrides, jobs if multirun else None
+
+
+def help_text(config_name: str, overrides: list[str]) -> str:
+    """What a command does, its choices, and its settings as these overrides compose them."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = _compose(config_name, overrides)
+        return Template(config.hydra.help.template).substitute(CONFIG=OmegaConf.to_yaml(_without_hydra(config)))
 
 
 def launchable(overrides: list[str]) -> list[str]:
@@ -199,7 +207,7 @@ def _compose(config_name: str, overrides: list[str]) -> DictConfig:
     return _latest(config_name, tuple(overrides)).copy()
 
 
-@lru_cache(maxsize=1)  # a command's only job is looked at twice
+@lru_cache(maxsize=1024)  # a job is looked at twice: before all of them start, and as it does
 def _latest(config_name: str, overrides: tuple[str, ...]) -> DictConfig:
     try:
         return compose(config_name, list(overrides), return_hydra_config=True)
