@@ -3,11 +3,13 @@
 import json
 from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from glr import storage
 from glr.config.command import command
 from glr.errors import GlrError
+
+_SHOWN = {"name", "train.precision", "preflight.topology"}  # in columns of their own
 
 
 @command("preflight", together=True)
@@ -20,13 +22,13 @@ def main(jobs: list[tuple[DictConfig, dict[str, str]]]) -> None:
 
     check_compiler()
     settings, compiler = jobs[0][0].preflight, Compiler()
+    for tracking in [config.tracking for config, _ in jobs if config.preflight.log][:1]:
+        from glr.tracking.store import connect
+
+        connect(tracking.uri)  # before hours of compiling
     rows: list[dict[str, Any]] = []
-    for config, choices in jobs:
-        row = {
-            "run": config.name or f"{choices['backbone']}-{choices['head']}",
-            "precision": config.train.precision.value,
-            "topology": config.preflight.topology.value,
-        }
+    for (config, choices), label in zip(jobs, _labels(jobs), strict=True):
+        row = label.copy()
         rows.append(row)
         try:
             row |= preflight(config, compiler).values()
@@ -44,6 +46,33 @@ def main(jobs: list[tuple[DictConfig, dict[str, str]]]) -> None:
     failed = sum("failure" in row for row in rows)
     if failed:
         raise GlrError(f"{failed} of {len(jobs)} runs could not be estimated; the table says why")
+
+
+def _labels(jobs: list[tuple[DictConfig, dict[str, str]]]) -> list[dict[str, Any]]:
+    """Run, precision and TPU of each job; where these do not tell all jobs apart, also what differs between them."""
+    from glr.config.identity import flattened
+
+    labels = [
+        {
+            "run": config.name or f"{choices['backbone']}-{choices['head']}",
+            "precision": config.train.precision.value,
+            "topology": config.preflight.topology.value,
+        }
+        for config, choices in jobs
+    ]
+    if len({tuple(label.values()) for label in labels}) == len(labels):
+        return labels
+    chosen = [choices for _, choices in jobs]
+    composed: list[Any] = [OmegaConf.to_container(config, resolve=True, enum_to_str=True) for config, _ in jobs]
+    settings = [dict(flattened(each)) for each in composed]
+    groups = [group for group in chosen[0] if len({choices.get(group) for choices in chosen}) > 1]
+    keys = [key for key in dict.fromkeys(key for each in settings for key in each) if key.split(".")[0] not in groups]
+    keys = [key for key in keys if key not in _SHOWN and len({str(each.get(key)) for each in settings}) > 1]
+    for label, choices, each in zip(labels, chosen, settings, strict=True):
+        label["run"] = " ".join(
+            [label["run"], *(f"{g}={choices.get(g)}" for g in groups), *(f"{k}={each.get(k)}" for k in keys)]
+        )
+    return labels
 
 
 def _log(config: DictConfig, choices: dict[str, str], row: dict[str, Any]) -> None:

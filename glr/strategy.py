@@ -22,10 +22,8 @@ def cpu(replicas: int) -> tf.distribute.Strategy:
     """The CPU; with several replicas as so many logical devices.
 
     Raises:
-        ValueError: there are less than one, or TensorFlow has started already with another number of devices.
+        ValueError: TensorFlow has started already with another number of devices.
     """
-    if replicas < 1:
-        raise ValueError(f"strategy.replicas={replicas}: expected at least 1")
     _without_graph_optimizer()
     if replicas == 1:
         return tf.distribute.OneDeviceStrategy("/cpu:0")

@@ -77,8 +77,10 @@ def _train(config: DictConfig, worker: Worker) -> float:
             )
             with nullcontext() if weights is None else storage.on_disk(weights) as file:
                 scores = train(config, data, opened, claim, trial, file, worker)
-        if opened.complete:  # else what waits to be sent is on this machine alone, and the checkpoints are not
+        if opened.complete:
             claim.release()
+        else:  # what waits to be sent is on this machine alone, and the checkpoints are not
+            claim.complete()
     print(table(scores))
     print(f"\nrun {name} in study {config.study} ({opened.id or 'waiting to be sent'})")
     print(f"compare runs: {opened.pages}")

@@ -354,6 +354,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "data.validation_share": (0, 0.5),
     "data.max_side": (8, inf),
     "model.embedding_size": (1, inf),
+    "strategy.replicas": (1, inf),
     "sweep.jobs": (1, inf),
     "sweep.minutes": (0.01, inf),
     "sweep.retries": (0, inf),

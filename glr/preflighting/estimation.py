@@ -16,7 +16,7 @@ class Workload:
         batch_size: images per step over all replicas.
         images: of the train set.
         epochs: of training.
-        image_bytes: of one image and what comes with it.
+        image_bytes: of one image and what comes with it, times the steps of a call, whose batches are all there.
     """
 
     batch_size: int

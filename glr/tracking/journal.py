@@ -148,6 +148,11 @@ class Journal:
         return entries
 
 
+def is_there(folder: Path, name: str) -> bool:
+    """Whether a journal waits to be sent."""
+    return (folder / f"{name}{_ENDING}").exists()
+
+
 def left_behind(folder: Path) -> Iterator[Journal]:
     """Open, one after the other, the journals that no living process holds; of one that cannot be opened it is said."""
     for path in sorted(folder.glob(f"*{_ENDING}")):

@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 from glr.errors import GlrError
 from glr.tracking.journal import Journal, left_behind
 from glr.tracking.secrets import redacted
-from glr.tracking.store import connect
+from glr.tracking.store import connect, reason
 from glr.tracking.writer import Writer, is_refusal
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 10.0  # seconds between tries
@@ -57,7 +57,7 @@ class Sending:
             else:
                 return False
         except Exception as error:  # each kind of store has errors of its own
-            self.trouble = redacted(_first_line(error))
+            self.trouble = reason(error)
             return False
         self.trouble = None
         if self.journal.failure is None:  # else what was sent is not yet on disk, and would be counted twice
@@ -71,7 +71,7 @@ class Sending:
             try:
                 self._store(position)
             except Exception as error:
-                self.trouble = redacted(_first_line(error))
+                self.trouble = reason(error)
                 self._later.append(position)  # metrics need not wait until there is room for files
             self._next = position + 1
             return
@@ -83,7 +83,7 @@ class Sending:
         except Exception as error:
             if not is_refusal(error):
                 raise
-            self.refused.append(redacted(_first_line(error)))
+            self.refused.append(reason(error))
         self._next = end
 
     def _store(self, position: int) -> None:
@@ -238,8 +238,3 @@ def settle(sending: Sending) -> None:
         sending.journal.set_aside()
     else:
         sending.journal.remove()
-
-
-def _first_line(error: Exception) -> str:
-    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return str(text).strip().splitlines()[0][:500]

@@ -36,12 +36,18 @@ def connect(uri: str) -> MlflowClient:
             client = MlflowClient(uri)
             client.search_experiments(max_results=1)
     except (MlflowException, SQLAlchemyError, OSError) as error:
-        reason = str(getattr(error, "orig", None) or error).splitlines()[0]
-        if refused := re.search(r"\[Errno -?\d+\] ([\w ]+)", reason):
-            reason = refused[1]  # out of urllib3's many words
-        sentence = redacted(f"tracking.uri={uri}: the MLflow store cannot be opened ({reason})")
-        raise GlrError(sentence) from error
+        raise GlrError(f"tracking.uri={redacted(uri)}: the MLflow store cannot be opened ({reason(error)})") from error
     return client
+
+
+def reason(error: Exception) -> str:
+    """Why something did not work with a store, in a line."""
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return redacted(f"{error.filename}: {error.strerror}")
+    text = str(getattr(error, "orig", None) or error).strip() or type(error).__name__
+    if refused := re.search(r"\[Errno -?\d+\] ([\w ]+)", text):
+        return refused[1]  # out of urllib3's many words
+    return redacted(text.splitlines()[0][:500])
 
 
 def experiment(client: MlflowClient, name: str, artifacts: str | None) -> str:

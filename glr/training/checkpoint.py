@@ -128,14 +128,19 @@ class Checkpoints:
         try:
             self._writing.result()
         except GlrError as error:
-            there = self._there()
-            last = f"the last one is of step {there[-1]:,}" if there else "there is none yet"
-            print(f"a checkpoint could not be written: {error} ({last})", file=sys.stderr)
             self._failed = True
+            print(f"\na checkpoint could not be written: {error}{self._last()}", file=sys.stderr)
             return False
         finally:
             self._writing = None
         return True
+
+    def _last(self) -> str:
+        try:
+            there = self._there()
+        except GlrError:  # a bucket out of reach
+            return ""
+        return f" (the last one is of step {there[-1]:,})" if there else " (there is none yet)"
 
     def _write(self, step: int, state: bytes, values: list[np.ndarray], best: int | None) -> None:
         buffer = io.BytesIO()

@@ -16,10 +16,14 @@ class Interruption:
 
     SIGUSR2 is what submitit has SLURM send before a job's time limit; submitit's handler, which queues the job again,
     has its turn in the end. A second Ctrl-C is obeyed at once wherever it comes.
+
+    Attributes:
+        impatient: it came: nothing is to be saved any more.
     """
 
     def __init__(self):
         self._pending: int | None = None
+        self.impatient = False
         self._deferred = False
         self._before: dict[int, Any] = {}
 
@@ -78,6 +82,7 @@ class Interruption:
 
     def _handle(self, number: int, _: FrameType | None) -> None:
         again = number == signal.SIGINT and self._pending == signal.SIGINT
+        self.impatient = self.impatient or again
         self._pending = number
         if again or not self._deferred:
             self.obey()

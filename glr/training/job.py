@@ -238,18 +238,15 @@ class _Job:
 
     def _store_best(self) -> None:
         """Store the weights of the best epoch, from its checkpoint."""
-        model, best, file = self._parts.model, self._state.best, self._folder / "best.weights.h5"
+        best, file = self._state.best, self._folder / "best.weights.h5"
         assert best
-        # A checkpoint in between would hold weights of one step and moments of another.
-        with self._interruption.deferred():
-            try:
-                self._saving.weights_of(best.step, model)
-                model.save_weights(file)
-                self._run.file(file, "weights")
-            except CheckpointError as error:
-                print(f"the best weights (epoch {best.epoch}) are not stored: {error}", file=sys.stderr)
-            model.load_weights(self._folder / "last.weights.h5")
-        self._interruption.obey()
+        try:
+            with self._saving.weights_of(best.step, self._parts.model):
+                self._parts.model.save_weights(file)
+        except CheckpointError as error:
+            print(f"the best weights (epoch {best.epoch}) are not stored: {error}", file=sys.stderr)
+        else:
+            self._run.file(file, "weights")
 
     def _evaluate(self) -> dict[str, float]:
         started = time.monotonic()

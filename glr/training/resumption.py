@@ -3,6 +3,7 @@
 import json
 import os
 import secrets
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,6 +17,7 @@ from glr import storage
 from glr.config.identity import differences, key_of, settings_of
 from glr.errors import GlrError
 from glr.lock import acquire
+from glr.tracking.journal import is_there
 from glr.tracking.secrets import without_secrets
 from glr.training.checkpoint import clear, clear_parts
 
@@ -61,10 +63,17 @@ class Claim:
         if not self._is_lost():
             clear(self.folder)
 
+    def complete(self) -> None:
+        """Keep the checkpoints until MLflow knows all of the run: the next command of its name deletes them then."""
+        self._note(complete=socket.gethostname())
+
     def abandon(self) -> None:
         """Let other settings be tried under the run's name: with these it came to nothing."""
+        self._note(abandoned=True)
+
+    def _note(self, **values: Any) -> None:
         if not self._is_lost() and (note := _read(self.folder)) is not None:
-            _write(self.folder, note | {"abandoned": True})
+            _write(self.folder, note | values)
 
     def _is_lost(self) -> bool:
         try:
@@ -95,6 +104,9 @@ def claimed(config: DictConfig, digest: str, name: str, *, alone: bool, journal:
     with _held(_locks(config), key, wait=_LOOKING if alone else _SAVING):
         clear_parts(folder)
         note = _read(folder)
+        if note is not None and _is_recorded(config, note):
+            clear(folder)
+            note = None
         if config.resume.value == "never":
             clear(folder)
             note = None
@@ -112,7 +124,8 @@ def claimed(config: DictConfig, digest: str, name: str, *, alone: bool, journal:
             note = {"study": config.study, "name": name, "journal": journal, "digest": digest, "attempt": 0}
             note |= {"settings": without_secrets(settings_of(config)), "time": time.time()}
         # A machine that was lost may come back, and shall see that it has lost the run.
-        note |= {"attempt": note["attempt"] + 1, "holder": secrets.token_hex(8), "abandoned": False}
+        note |= {"attempt": note["attempt"] + 1, "holder": secrets.token_hex(8)}
+        note |= {"abandoned": False, "complete": None}
         _write(folder, note)
         continues = any(name.startswith("step-") for name in storage.files(folder))
         yield Claim(key, folder, note["journal"], note["attempt"], continues, note["holder"])
@@ -127,7 +140,12 @@ def followed(config: DictConfig) -> Iterator[Claim]:
 
 def _refuse_changes(config: DictConfig, name: str, key: str) -> None:
     """Refuse to start beside an interrupted run of the same name that differs."""
-    others = [note for _, note in _others(config, name, key) if not note["abandoned"]]
+    others = []
+    for folder, note in _others(config, name, key):
+        if _is_recorded(config, note):
+            clear(folder)
+        elif not note["abandoned"] and not note.get("complete"):
+            others.append(note)
     if not others:
         return
     note = max(others, key=lambda other: other["time"])
@@ -148,6 +166,11 @@ def _others(config: DictConfig, name: str, key: str) -> Iterator[tuple[str, dict
             note = _read(storage.join(root, folder))
             if note is not None and (note["study"], note["name"]) == (config.study, name):
                 yield storage.join(root, folder), note
+
+
+def _is_recorded(config: DictConfig, note: dict[str, Any]) -> bool:
+    """Whether a run was completed on this machine, and what had to wait of its records has been sent since."""
+    return note.get("complete") == socket.gethostname() and not is_there(Path(config.tracking.journal), note["journal"])
 
 
 def _read(folder: str) -> dict[str, Any] | None:

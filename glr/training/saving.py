@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 import keras
+import numpy as np
 from omegaconf import DictConfig
 
 from glr.errors import GlrError
@@ -52,6 +53,7 @@ class Saving:
         self._worker = worker
         self._agreement = Agreement(worker, parts.strategy)
         self._calls = 0
+        self._lent = False  # the model, to weights of another step
         self._checkpoints = Checkpoints(
             claim.folder,
             keep=config.checkpoint.keep,
@@ -75,7 +77,7 @@ class Saving:
         """
         with self._interruption.deferred():
             stops = self._stops()
-            if stops or self._checkpoints.due(self.state):
+            if stops or (self._worker.is_chief and self._checkpoints.due(self.state)):
                 read()
                 self.save()
         if stops:
@@ -87,7 +89,7 @@ class Saving:
         Raises:
             GlrError: another machine has taken the run over.
         """
-        if not self._worker.is_chief:
+        if self._lent or not self._worker.is_chief:
             return
         with self._interruption.deferred():
             self._claim.verify()
@@ -96,11 +98,13 @@ class Saving:
 
     @contextmanager
     def around(self) -> Iterator[None]:
-        """Around what changes no weight: a signal ends it at once, and whatever ends it, training is not lost."""
+        """Around what changes no weight: a signal breaks it off, and whatever does, training is saved first."""
         try:
             with self._interruption.at_once():
                 yield
         except (KeyboardInterrupt, SystemExit):
+            if self._interruption.impatient:
+                raise
             self.save()
             self._stop()
         except Exception:
@@ -109,14 +113,27 @@ class Saving:
                 self._checkpoints.wait()
             raise
 
-    def weights_of(self, step: int, model: keras.Model) -> None:
-        """Bring a model's weights back from a kept checkpoint.
+    @contextmanager
+    def weights_of(self, step: int, model: keras.Model) -> Iterator[None]:
+        """Lend the model to the weights of a kept checkpoint; signals wait meanwhile, and nothing is saved.
 
         Raises:
             CheckpointError: it is missing or damaged.
         """
-        if step != self.state.step:
-            self._checkpoints.weights_of(step, model.variables)
+        if step == self.state.step:
+            yield
+            return
+        with self._interruption.deferred():
+            own = [np.array(variable.value.read_value()) for variable in model.variables]
+            self._lent = True  # until its own weights are back: else a checkpoint would hold those of two steps
+            try:
+                self._checkpoints.weights_of(step, model.variables)
+                yield
+            finally:
+                for variable, value in zip(model.variables, own, strict=True):
+                    variable.assign(value)
+                self._lent = False
+        self._interruption.obey()
 
     def wait(self) -> bool:
         """Wait for the checkpoint that is being written; whether it was."""

@@ -38,6 +38,7 @@ def light() -> Iterator[Forks]:
         ("head._target_=glr.head.arcface.Arc", "glr.head.arcface has no class or function of this name"),
         ("train.epochs=abc", "train.epochs=abc: expected a whole number"),
         ("train.epochs=0", "train.epochs=0: expected at least 1"),
+        ("strategy=cpu strategy.replicas=0", "strategy.replicas=0: expected at least 1"),
         ("train.epoch=3", "train.epoch is not a setting; did you mean train.epochs?"),
         ("backbone=xcepton", "backbone=xcepton: there is no such choice; did you mean backbone=xception?"),
         ("headd=arcface", "headd is not a setting; did you mean head?"),

@@ -175,3 +175,21 @@ def test_the_same_state_is_written_once(tmp_path: Path):
     kept.save(State(step=1), variables(9))
     kept.wait()
     assert (tmp_path / "step-0000000001.npz").stat().st_mtime_ns == stamp
+
+
+def test_a_bucket_out_of_reach_costs_no_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+    kept = checkpoints(tmp_path)
+    saved(kept, 1)
+    with monkeypatch.context() as away:
+
+        def fails(*_: object, **__: object) -> None:
+            raise GlrError("out of reach")
+
+        away.setattr(storage, "write", fails)
+        away.setattr(storage, "files", fails)
+        kept.save(State(step=2), variables(2))
+        assert not kept.wait()
+    assert capsys.readouterr().err == "\na checkpoint could not be written: out of reach\n"
+    kept.save(State(step=2), variables(2))  # again, though this step has had its turn
+    assert kept.wait()
+    assert sorted(storage.files(tmp_path)) == ["step-0000000001.npz", "step-0000000002.npz"]

@@ -135,6 +135,25 @@ def test_one_that_diverged_refuses_no_other_settings(tmp_path: Path):
     assert claim(tmp_path, "optimizer.learning_rate=0.0001").attempt == 1
 
 
+def test_one_whose_last_records_wait_is_cleared_away_when_they_are_sent(tmp_path: Path, monkeypatch):
+    (journal := tmp_path / "journal/one.jsonl").parent.mkdir()
+    journal.touch()
+    first = claim(tmp_path, new="one")
+    (checkpoint := Path(first.folder) / "step-0000000001.npz").write_bytes(b"x")
+    first.complete()
+    assert claim(tmp_path, "seed=1").attempt == 1  # other settings are not refused: it is not unfinished
+    assert checkpoint.exists()
+    journal.unlink()
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr("socket.gethostname", lambda: "another machine")  # cannot know what has been sent
+        assert claim(tmp_path, "seed=1", "train.epochs=9").attempt == 1
+        assert checkpoint.exists()
+    claim(tmp_path, "seed=2")
+    assert not checkpoint.exists()
+    again = claim(tmp_path, new="two")
+    assert (again.journal, again.attempt) == ("two", 1)
+
+
 def test_no_secret_is_in_the_note(tmp_path: Path):
     found = claim(tmp_path, "data.path=http://ann:hunter2@host/x")
     assert "hunter2" not in (Path(found.folder) / "run.json").read_text()

@@ -52,7 +52,7 @@ def result(folder: Path) -> Result:
 
 def check_same(found: Result, expected: Result) -> None:
     for name, values in expected[1].items():
-        assert len(values) == EPOCHS // (EVERY if "/" in name else 1), name
+        assert len(found[1][name]) == len(values) > 0, name
         np.testing.assert_allclose(found[1][name], values, rtol=1e-3, atol=1e-4, err_msg=name)
     assert found[0].keys() == expected[0].keys()
     for name, values in expected[0].items():
@@ -71,10 +71,13 @@ def test_a_run_on_replicas(
     processes: Forks, line: list[str], alone: Result, tmp_path: Path, head: str, regularization: str
 ):
     found = {1: alone} if (head, regularization) == TRIED[0] else {}
+    # From step to step rounding grows, the faster the larger the scale: 18 steps are what float32 bears of every head.
+    short = [] if found else ["train.epochs=6", "evaluate.every=3"]
+    calm = [] if head.startswith("adacos") else ["head.scale=4", "optimizer.learning_rate=0.005"]
     for replicas in {1, 2, 8} - found.keys():
         (folder := tmp_path / f"{replicas}").mkdir()
         where = [f"head={head}", f"regularization={regularization}", "strategy=cpu", f"strategy.replicas={replicas}"]
-        assert processes.run(*line, *where, cwd=folder) == 0, (folder / "log.txt").read_text()
+        assert processes.run(*line, *where, *short, *calm, cwd=folder) == 0, (folder / "log.txt").read_text()
         found[replicas] = result(folder)
     check_same(found[2], found[1])
     check_same(found[8], found[1])
