@@ -22,13 +22,12 @@ def main(jobs: list[tuple[DictConfig, dict[str, str]]]) -> None:
 
     check_compiler()
     settings, compiler = jobs[0][0].preflight, Compiler()
-    for tracking in [config.tracking for config, _ in jobs if config.preflight.log][:1]:
+    for uri in {config.tracking.uri for config, _ in jobs if config.preflight.log}:
         from glr.tracking.store import connect
 
-        connect(tracking.uri)  # before hours of compiling
+        connect(uri)  # before hours of compiling
     rows: list[dict[str, Any]] = []
-    for (config, choices), label in zip(jobs, _labels(jobs), strict=True):
-        row = label.copy()
+    for (config, choices), row in zip(jobs, _labels(jobs), strict=True):
         rows.append(row)
         try:
             row |= preflight(config, compiler).values()

@@ -204,11 +204,11 @@ def _product(values: list[list[str]]) -> Iterator[list[str]]:
 
 
 def _compose(config_name: str, overrides: list[str]) -> DictConfig:
-    return _latest(config_name, tuple(overrides)).copy()
+    return _composition(config_name, tuple(overrides)).copy()
 
 
 @lru_cache(maxsize=1024)  # a job is looked at twice: before all of them start, and as it does
-def _latest(config_name: str, overrides: tuple[str, ...]) -> DictConfig:
+def _composition(config_name: str, overrides: tuple[str, ...]) -> DictConfig:
     try:
         return compose(config_name, list(overrides), return_hydra_config=True)
     except (HydraException, OmegaConfBaseException) as error:

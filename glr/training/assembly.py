@@ -18,6 +18,8 @@ from glr.model import RetrievalModel
 from glr.trained import build_model, load_weights
 from glr.training.step import TrainStep
 
+_OF_ONE_REPLICA = ("gradient_accumulation_steps", "ema_overwrite_frequency")  # of Keras's optimizers
+
 
 @dataclass(frozen=True)
 class Assembly:
@@ -81,9 +83,6 @@ def assembled(config: DictConfig, data: PreparedData, weights: Path | None) -> A
     return Assembly(strategy, augment, pipeline, schedule, step.model, step)
 
 
-_OF_ONE_REPLICA = ("gradient_accumulation_steps", "ema_overwrite_frequency")
-
-
 def train_step(
     config: DictConfig, strategy: tf.distribute.Strategy, schedule: Any, classes: int, weights: Path | None = None
 ) -> TrainStep:
@@ -92,12 +91,12 @@ def train_step(
     Raises:
         GlrError: the weights are not those of this model, or the optimizer has settings for one replica alone.
     """
-    for setting in _OF_ONE_REPLICA if strategy.num_replicas_in_sync > 1 else ():
-        if config.optimizer.get(setting) is not None:
-            raise GlrError(
-                f"optimizer.{setting}: Keras has this for one replica alone, and here are "
-                f"{strategy.num_replicas_in_sync}; set it to null"
-            )
+    replicas = strategy.num_replicas_in_sync
+    refused = [setting for setting in _OF_ONE_REPLICA if config.optimizer.get(setting) is not None]
+    if refused and replicas > 1:
+        raise GlrError(
+            f"optimizer.{refused[0]}: Keras has this for one replica alone, and here are {replicas}; set it to null"
+        )
     with strategy.scope():
         model = build_model(config, classes, config.data.image_size)
         if weights is not None:

@@ -113,7 +113,7 @@ class Checkpoints:
         self.wait()
         if self._saved == (state.step, state.evaluated) and not self._failed:
             return
-        values = [np.array(variable.value.read_value()) for variable in variables]
+        values = values_of(variables)
         content = json.dumps(state.as_json()).encode()
         best = None if state.best is None else state.best.step
         self._saved, self._saved_at = (state.step, state.evaluated), time.monotonic()
@@ -195,6 +195,11 @@ def clear_parts(folder: str) -> None:
     if not storage.is_bucket(folder):
         for part in Path(folder).glob("*.part"):
             part.unlink(missing_ok=True)
+
+
+def values_of(variables: Sequence[keras.Variable]) -> list[np.ndarray]:
+    """Copies of their values, brought from the device."""
+    return [np.array(variable.value.read_value()) for variable in variables]
 
 
 def _assign(variables: Sequence[keras.Variable], values: Sequence[Any], path: str) -> None:

@@ -5,14 +5,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 import keras
-import numpy as np
 from omegaconf import DictConfig
 
 from glr.errors import GlrError
 from glr.tracking.run import Run
 from glr.tracking.unrecorded import Unrecorded
 from glr.training.assembly import Assembly
-from glr.training.checkpoint import Checkpoints
+from glr.training.checkpoint import Checkpoints, values_of
 from glr.training.interruption import PREEMPTED, Interruption
 from glr.training.resumption import Claim
 from glr.training.state import State
@@ -124,7 +123,7 @@ class Saving:
             yield
             return
         with self._interruption.deferred():
-            own = [np.array(variable.value.read_value()) for variable in model.variables]
+            own = values_of(model.variables)
             self._lent = True  # until its own weights are back: else a checkpoint would hold those of two steps
             try:
                 self._checkpoints.weights_of(step, model.variables)
