@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.compiler.xla.service import hlo_pb2
 
 from glr.config.check import composed
 from glr.config.component import build
@@ -32,7 +33,16 @@ def test_several_steps_a_call_have_the_batches_of_all_of_them_there():
         for more in ([], ["train.steps_per_execution=4"])
     )
     assert four[1] == one[1]
-    assert four[0] != one[0]
+    share = (2, 16, 16, 3)
+    assert share in arguments(one[0])
+    assert (4, *share) in arguments(four[0])
+    assert len(arguments(four[0])) == len(arguments(one[0])) + 1  # the number of the step
+
+
+def arguments(module: bytes) -> list[tuple[int, ...]]:
+    """The shape of each."""
+    shape = hlo_pb2.HloModuleProto.FromString(module).host_program_shape
+    return [tuple(parameter.dimensions) for parameter in shape.parameters]
 
 
 def test_one_replica_of_one_makes_the_same_step_as_train():
