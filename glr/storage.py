@@ -118,14 +118,21 @@ def delete(path: str | Path) -> None:
         bucket.remove(found)
 
 
-def checksum(path: Path) -> str:
-    """The CRC32C of a local file, hexadecimal.
+def normalized(path: str) -> str:
+    """The one spelling of a place: absolute and without links if it is local, without a slash at the end."""
+    return path.rstrip("/") if is_bucket(path) else str(Path(path).resolve())
+
+
+def checksum(path: str | Path) -> str:
+    """The CRC32C of a file, hexadecimal; a bucket knows it.
 
     Raises:
-        GlrError: it cannot be read.
+        GlrError: it is missing or cannot be read.
     """
+    if is_bucket(path):
+        return str(bucket.existing(path).info.crc32c)
     crc = google_crc32c.Checksum()
-    with _local(path), path.open("rb") as file:
+    with _local(path), Path(path).open("rb") as file:
         while chunk := file.read(2**20):
             crc.update(chunk)
     return crc.hexdigest().decode()

@@ -4,7 +4,6 @@ import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, redirect_stdout
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hydra.core.hydra_config import HydraConfig
@@ -12,6 +11,7 @@ from omegaconf import DictConfig
 
 from glr import storage
 from glr.config.command import command
+from glr.config.identity import Identity, settings_of
 from glr.errors import DivergedError, GlrError
 from glr.searching.trial import Trial
 from glr.tracking.sweep import PARENT_VARIABLE
@@ -34,9 +34,12 @@ def main(config: DictConfig) -> float:
 def _train(config: DictConfig, worker: Worker) -> float:
     # Imported late: only a run that really starts pays for TensorFlow and MLflow.
     from glr.data.opening import open_data
+    from glr.tracking.weights import initial_weights
 
     data = open_data(config.data, prepare=config.data.prepare_when_missing)
-    weights, source = _initial_weights(config)
+    weights = initial_weights(config)
+    if weights is not None and weights.run_id is not None:
+        print(f"starting from the weights of {weights.name}")
     from glr.startup import import_tensorflow
 
     import_tensorflow()
@@ -54,7 +57,12 @@ def _train(config: DictConfig, worker: Worker) -> float:
             "strategy=multi_worker takes no sweep: start each of its runs by a command of its own, without -m"
         )
     chief = worker.is_chief
-    with claimed(config, data.digest, name, alone=alone, journal=new_journal()) if chief else followed(config) as claim:
+    identity = Identity(settings_of(config, weights.identity if weights else None), data.digest)
+    with (
+        claimed(config, identity, name, alone=alone, journal=new_journal())
+        if chief
+        else followed(config, identity) as claim
+    ):
         recorded = run(
             config.tracking,
             config.study,
@@ -62,7 +70,7 @@ def _train(config: DictConfig, worker: Worker) -> float:
             journal=claim.journal,
             attempt=claim.attempt,
             continued=claim.continues,
-            tags={"key": claim.key},
+            tags={"key": identity.key, "configuration": identity.configuration, "data_digest": identity.digest},
         )
         with (
             _abandoned_if_diverged(claim),
@@ -71,11 +79,11 @@ def _train(config: DictConfig, worker: Worker) -> float:
         ):
             opened.config(config, choices)
             opened.tags(environment() | {"overrides": " ".join(HydraConfig.get().overrides.task)})
-            opened.tags({"init_from_run": source} if source else {})
+            opened.tags({"init_from_run": weights.run_id} if weights and weights.run_id else {})
             opened.dataset(
                 config.data.label, data.digest, config.data.path, "training", {"images": data.images("train")}
             )
-            with nullcontext() if weights is None else storage.on_disk(weights) as file:
+            with nullcontext() if weights is None else storage.on_disk(weights.file) as file:
                 scores = train(config, data, opened, claim, trial, file, worker)
         if opened.complete:
             claim.release()
@@ -97,21 +105,6 @@ def _abandoned_if_diverged(claim: "Claim") -> Iterator[None]:
     except DivergedError:
         claim.abandon()
         raise
-
-
-def _initial_weights(config: DictConfig) -> tuple[str | Path | None, str | None]:
-    """The file, local or gs://, that `init_from` stands for, and the id of the run that left it."""
-    given = config.init_from
-    if given is None or storage.exists(given):
-        return given, None
-    if storage.is_bucket(given):
-        raise GlrError(f"init_from={given}: there is no such file")
-    from glr.tracking.history import weights
-    from glr.tracking.store import connect
-
-    run, file = weights(connect(config.tracking.uri), config.init_from, config.study)
-    print(f"starting from the weights of run {run.name} ({run.id})")
-    return file, run.id
 
 
 if __name__ == "__main__":

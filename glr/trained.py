@@ -1,28 +1,34 @@
 """The model of a past run, built again from the config and the weights that the run stored."""
 
 from pathlib import Path
+from typing import Any
 
 import keras
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from glr.config.component import build
+from glr.config.component import build, resolve
 from glr.config.schema import Train
 from glr.errors import GlrError
 from glr.model import RetrievalModel
 
 
 def read_config(file: Path) -> DictConfig:
-    """The config that a run stored as config.yaml.
+    """The config that a run stored as config.yaml, its components' classes where conf/ names them today.
 
     Raises:
-        GlrError: it holds settings that this version of glr does not know.
+        GlrError: it holds settings or classes that this version of glr does not know.
     """
     try:
-        return OmegaConf.merge(OmegaConf.structured(Train), OmegaConf.load(file))  # pyright: ignore[reportReturnType]
+        config: Any = OmegaConf.merge(OmegaConf.structured(Train), OmegaConf.load(file))
     except OmegaConfBaseException as error:
         reason = str(error).splitlines()[0]
         raise GlrError(f"{file} was written by another version of glr ({reason}); use that one") from error
+    try:
+        resolve(config)
+    except GlrError as error:
+        raise GlrError(f"{file}: {error}") from error
+    return config
 
 
 def build_model(config: DictConfig, classes: int, image_size: int | None) -> RetrievalModel:

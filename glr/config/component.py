@@ -1,4 +1,8 @@
-"""Components: config nodes that name a class by `_target_`; their arguments checked from its source, and built.
+"""Components: config nodes that name a class by `_target_`, whose arguments are checked from its source, then built.
+
+A component is known by its place in the config and its class's name (`head: ArcFace`), not by its module's path: the
+class is the one that conf/<group>/ names today, so that modules may move and stored configs still resolve. A class of
+the user's own (`_target_: mypackage.MyHead`) is known by its full path.
 
 The check reads signatures with `ast`, so that it needs no TensorFlow and takes milliseconds.
 """
@@ -6,18 +10,22 @@ The check reads signatures with `ast`, so that it needs no TensorFlow and takes 
 import ast
 import importlib
 import inspect
+import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from glr.config.shorthand import CONF
 from glr.errors import GlrError
 
 # Keys of a component's YAML that are not arguments: the target, and the text that tables print.
 NOT_ARGUMENTS = {"_target_", "label"}
-ROOT = Path(__file__).parents[1]
+_OURS = {"glr", "keras"}
+_ROOT = Path(__file__).parents[2]
 
 
 class UnknownSettingError(GlrError):
@@ -34,8 +42,7 @@ def build(config: DictConfig, **runtime: Any) -> Any:
     Raises:
         GlrError: the constructor refused a value; the message names the component.
     """
-    target = config["_target_"]
-    module, _, name = target.rpartition(".")
+    module, _, name = config["_target_"].rpartition(".")
     factory = getattr(importlib.import_module(module), name)
     arguments: dict[Any, Any] = OmegaConf.to_container(config, resolve=True)  # pyright: ignore[reportAssignmentType]
     arguments = {key: value for key, value in arguments.items() if key not in NOT_ARGUMENTS}
@@ -46,16 +53,54 @@ def build(config: DictConfig, **runtime: Any) -> Any:
         raise GlrError(f"{config._get_full_key(None)}: {error}") from error
 
 
-def components(config: DictConfig) -> Iterator[tuple[str, DictConfig]]:
-    """Yield every (full key, node) below `config` that names a `_target_`."""
-    for key in config:
-        if OmegaConf.is_missing(config, key):
+def components(config: DictConfig, prefix: str = "") -> Iterator[tuple[str, DictConfig]]:
+    """Yield (full key, node) of every component below `config`, whose own key is `prefix`."""
+    for name in config:
+        if OmegaConf.is_missing(config, name) or OmegaConf.is_interpolation(config, name):
             continue
-        node = config._get_node(key)
-        if isinstance(node, DictConfig) and not node._is_none():
+        node, key = config[name], f"{prefix}.{name}" if prefix else str(name)
+        if isinstance(node, DictConfig):
             if "_target_" in node:
-                yield str(node._get_full_key(None)), node
-            yield from components(node)
+                yield key, node
+            yield from components(node, key)
+
+
+@cache
+def named(place: str) -> dict[str, str]:
+    """The classes that conf/ names at a place (`head`, `data.source`): class name -> full path."""
+    group, *path = place.split(".")
+    found: dict[str, str] = {}
+    for file in sorted((CONF / group).rglob("*.yaml")):
+        node: Any = OmegaConf.load(file)
+        for name in path:
+            node = node.get(name) or {}
+        if target := node.get("_target_"):
+            found[target.rpartition(".")[2]] = target
+    return found
+
+
+def class_of(place: str, target: str) -> str:
+    """What identifies a component's class: its name if it is one of glr's or Keras's, else its full path."""
+    name = target.rpartition(".")[2]
+    return name if target.split(".")[0] in _OURS and name in named(place) else target
+
+
+def resolve(config: DictConfig) -> None:
+    """Let every component of a stored config name its class where conf/ names it today.
+
+    Raises:
+        GlrError: conf/ no longer names a class of glr's that the config asks for.
+    """
+    for key, node in components(config):
+        target = node["_target_"]
+        if target.split(".")[0] not in _OURS:
+            continue
+        known = named(key)
+        name = target.rpartition(".")[2]
+        if name not in known:
+            choices = ", ".join(known) or "none"
+            raise GlrError(f"{key}: this version of glr has no class {name} there (it has {choices}); use an older one")
+        node["_target_"] = known[name]
 
 
 def check(key: str, node: DictConfig, runtime: set[str], defaults: Mapping[str, Any]) -> None:
@@ -72,10 +117,13 @@ def check(key: str, node: DictConfig, runtime: set[str], defaults: Mapping[str, 
         GlrError: an unknown target, a missing argument, or a value of a wrong type.
     """
     target = node["_target_"]
-    if not isinstance(target, str) or target.split(".")[0] not in {"glr", "keras"}:
-        raise GlrError(f"{key}._target_={target}: only glr.* and keras.* classes can be named here")
+    if not isinstance(target, str) or "." not in target or target.split(".")[0] in sys.stdlib_module_names:
+        raise GlrError(f"{key}._target_={target}: expected a class of glr, Keras or your own, as mypackage.MyHead")
     settings = [str(name) for name in node if name not in NOT_ARGUMENTS]
-    arguments = signature(target)
+    try:
+        arguments = signature(target)
+    except GlrError as error:
+        raise GlrError(f"{key}._target_={target}: {error}") from error
     if arguments is None:
         for name in settings:
             if name not in defaults:
@@ -93,7 +141,7 @@ def check(key: str, node: DictConfig, runtime: set[str], defaults: Mapping[str, 
 
 @cache
 def signature(target: str) -> dict[str, str] | None:
-    """The arguments of a `glr.*` class or function: name -> annotation, as written in the source.
+    """The arguments of a class or function: name -> annotation, as written in the source.
 
     A class without a constructor of its own has that of its last base. None: the constructor is Keras's.
 
@@ -101,9 +149,9 @@ def signature(target: str) -> dict[str, str] | None:
         GlrError: no such module, class or function.
     """
     module, _, name = target.rpartition(".")
-    if module.startswith("keras"):
+    if module.split(".")[0] == "keras":
         return None
-    tree = ast.parse(_source(module, target).read_text())
+    tree = ast.parse(_source(module).read_text())
     for statement in tree.body:
         if isinstance(statement, ast.FunctionDef) and statement.name == name:
             return _arguments(statement)
@@ -115,25 +163,38 @@ def signature(target: str) -> dict[str, str] | None:
             return signature(_qualified(base, tree, module)) if base else {}
         if isinstance(statement, ast.ImportFrom) and any((a.asname or a.name) == name for a in statement.names):
             return signature(_qualified(name, tree, module))
-    raise GlrError(f"_target_={target}: {module} has no class or function of this name")
+    raise GlrError(f"module {module} has no class or function {name}")
 
 
-def _source(module: str, target: str) -> Path:
-    path = ROOT.parent.joinpath(*module.split("."))
+def _source(module: str) -> Path:
+    """The file of a module; those of glr's own are found without importing their packages."""
+    path = _ROOT.joinpath(*module.split("."))
     for file in (path.with_suffix(".py"), path / "__init__.py"):
-        if file.is_file():
+        if module.split(".")[0] == "glr" and file.is_file():
             return file
-    raise GlrError(f"_target_={target}: there is no module {module}")
+    try:
+        spec = None if module.split(".")[0] == "glr" else find_spec(module)
+    except (ImportError, ValueError):
+        spec = None
+    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
+        raise GlrError(f"there is no module {module}")
+    return Path(spec.origin)
 
 
 def _qualified(name: str, tree: ast.Module, module: str) -> str:
-    if name.startswith("keras."):
-        return name
+    """The full path of a name that a module defines or imports."""
+    first, _, rest = name.partition(".")
     for statement in tree.body:
-        if isinstance(statement, ast.ImportFrom):
-            for alias in statement.names:
-                if (alias.asname or alias.name) == name:
-                    return f"{statement.module}.{alias.name}"
+        if not isinstance(statement, ast.Import | ast.ImportFrom):
+            continue
+        for alias in statement.names:
+            if (alias.asname or alias.name.split(".")[0]) != first:
+                continue
+            if isinstance(statement, ast.Import):
+                return f"{alias.name}.{rest}" if alias.asname else name
+            parents = module.split(".")[: -statement.level] if statement.level else []
+            package = ".".join([*parents, *([statement.module] if statement.module else [])])
+            return ".".join([package, alias.name, *([rest] if rest else [])])
     return f"{module}.{name}"
 
 

@@ -1,30 +1,75 @@
-"""What makes two commands the same job: a key of all settings that its result depends on."""
+"""What makes two commands the same job: a key of all settings that its result depends on.
+
+The key covers each component's class and arguments, every other setting that the result depends on, and the version of
+the mathematics. It does not cover labels, module paths, the names of choices, where data lie, or where and how a job
+computes and is recorded. The digest of the data set stands beside the key: two commands are the same job if both agree.
+A *configuration* is a job without its seed.
+"""
 
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-# Where and how a job computes and is recorded: free to change when it is continued.
+from glr.config.component import class_of
+
+# Goes up when the mathematics changes, so that results of before are not taken for results of now.
+RESULT_VERSION = 1
+
+# Settings that were added since, each with the value that computes what was computed before it existed. A setting with
+# that value is no part of the key, so that a new setting makes no finished job run again.
+_ADDED: dict[str, Any] = {}
+
+# Where and how a job computes and is recorded, and what reports show: free to change when it is continued.
 _CIRCUMSTANCES = {
-    *["tracking", "checkpoint", "resume", "strategy", "sweep", "index", "highlights"],
-    *["data.parallelism", "data.cache_dir", "data.prepare_when_missing", "evaluate.memory", "evaluate.gallery"],
-    "train.steps_per_execution",
+    *["tracking", "checkpoint", "resume", "strategy", "sweep", "index", "highlights", "trust"],
+    *["data.path", "data.source.path", "data.parallelism", "data.cache_dir", "data.prepare_when_missing"],
+    *["evaluate.memory", "evaluate.gallery", "train.steps_per_execution"],
 }
 
 
-def settings_of(config: DictConfig) -> dict[str, Any]:
-    """A train config's settings that the result depends on, flattened with dots."""
+def settings_of(config: DictConfig, init_from: str | None = None) -> dict[str, Any]:
+    """The settings of a train config that its result depends on, flattened with dots; a component's key has its class.
+
+    Args:
+        config: composed from conf/train.yaml.
+        init_from: what identifies the weights that `config.init_from` names; None: its text.
+    """
     resolved: Any = OmegaConf.to_container(config, resolve=True, enum_to_str=True)
-    return {key: value for key, value in flattened(resolved) if not is_circumstance(key)}
+    if init_from is not None:
+        resolved["init_from"] = init_from
+    return dict(_identifying(resolved))
 
 
-def key_of(config: DictConfig) -> str:
-    """The job's key, hexadecimal: the same for every command line that stands for the same job."""
-    text = json.dumps(settings_of(config), sort_keys=True)
-    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+@dataclass(frozen=True)
+class Identity:
+    """What identifies a job.
+
+    Attributes:
+        settings: that its result depends on; see `settings_of`.
+        digest: of its data set.
+    """
+
+    settings: Mapping[str, Any]
+    digest: str
+
+    @property
+    def key(self) -> str:
+        """The same, hexadecimal, for every command line that stands for the same job; it does not cover the data."""
+        return _hash(self.settings)
+
+    @property
+    def configuration(self) -> str:
+        """The key of the job without its seed."""
+        return _hash({key: value for key, value in self.settings.items() if key != "seed"})
+
+    @property
+    def folder(self) -> str:
+        """A name for the job's folder."""
+        return f"{self.key}-{self.digest}"
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
@@ -43,8 +88,21 @@ def flattened(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str
 
 
 def is_circumstance(key: str) -> bool:
-    """Whether a setting only says where and how a job computes and is recorded."""
-    return key in _CIRCUMSTANCES or key.split(".")[0] in _CIRCUMSTANCES
+    """Whether a setting only says where and how a job computes and is recorded, or what reports show."""
+    return key in _CIRCUMSTANCES or key.split(".")[0] in _CIRCUMSTANCES or key.split(".")[-1] == "label"
+
+
+def _hash(settings: Mapping[str, Any]) -> str:
+    lasting = {key: value for key, value in settings.items() if key not in _ADDED or value != _ADDED[key]}
+    text = json.dumps([RESULT_VERSION, lasting], sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def _identifying(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for key, value in flattened(config):
+        place, _, name = key.rpartition(".")
+        if not is_circumstance(key):
+            yield (place, class_of(place, value)) if name == "_target_" else (key, value)
 
 
 def _shown(settings: Mapping[str, Any], key: str) -> str:

@@ -9,14 +9,14 @@ recognition_solution.csv    id,landmarks,Usage
 image_report.csv            id,file,what,reason of the images that were converted or skipped
 """
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import google_crc32c
-
 from glr import storage
+from glr.config.component import class_of
 from glr.data import tfrecord
 from glr.errors import GlrError
 
@@ -118,9 +118,9 @@ class PreparedData:
 
     @property
     def digest(self) -> str:
-        """A short fingerprint of all shards, hexadecimal."""
+        """What tells the set's content from all others': 128 bits over all shards' checksums, hexadecimal."""
         text = json.dumps({split: [asdict(shard) for shard in shards] for split, shards in self.shards.items()})
-        return google_crc32c.Checksum(text.encode()).hexdigest().decode()
+        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
     def check_settings(self, settings: dict[str, Any]) -> None:
         """Refuse a run that asks for another data set than this: settings as in `settings`; null is not compared.
@@ -129,8 +129,18 @@ class PreparedData:
             GlrError: names the first difference.
         """
         for key, value in settings.items():
-            if value is not None and self.settings.get(key) != value:
+            before = self.settings.get(key)
+            if value is not None and before != value and not _same(key, before, value):
                 raise GlrError(
-                    f"{self.path} was prepared with data.{key}={self.settings.get(key)}, this run says {value}; "
+                    f"{self.path} was prepared with data.{key}={before}, this run says {value}; "
                     "give data.path another folder, or delete this one"
                 )
+
+
+def _same(key: str, before: Any, value: Any) -> bool:
+    """Whether two spellings mean the same source: its class's module may have moved, its path may be absolute."""
+    if not isinstance(before, str) or not isinstance(value, str):
+        return False
+    if key == "source._target_":
+        return class_of("data.source", before) == class_of("data.source", value)
+    return key == "source.path" and storage.normalized(before) == storage.normalized(value)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from glr.config.identity import Identity
 from glr.tracking.secrets import redacted
 
 
@@ -34,7 +35,7 @@ class Job:
     overrides: list[str]  # its command line
     shown: str  # what tells it from the others
     folder: Path  # for its log
-    key: str | None = None  # of its settings: glr.config.identity.key_of
+    identity: Identity | None = None  # of a train job
     study: str | None = None
     state: State = State.WAITING
     starts: int = 0

@@ -1,27 +1,63 @@
-"""What earlier runs make unnecessary: jobs that have finished are skipped, those that failed by the user's wish."""
+"""Which jobs of a sweep earlier runs make unnecessary: finished ones are skipped, failed ones on request."""
 
+import json
 from collections.abc import Iterable, Sequence
 
+from omegaconf import DictConfig, OmegaConf
+
+from glr.config.identity import Identity, settings_of
+from glr.errors import GlrError
 from glr.sweeping.job import Job, State
+
+
+def identify(jobs: Sequence[Job], configs: Sequence[DictConfig]) -> None:
+    """Give train jobs their identities and studies; data sets that are not prepared yet are prepared first.
+
+    A job whose data set or initial weights are missing keeps none: it says so when it runs.
+
+    Args:
+        jobs: of a sweep.
+        configs: of each, composed from conf/train.yaml.
+    """
+    from glr.data.opening import open_data  # slow imports, which only sweeps need
+    from glr.tracking.weights import initial_weights
+
+    digests: dict[str, str | None] = {}
+    weights: dict[tuple[str | None, str], str | None] = {(None, ""): None}
+    for job, config in zip(jobs, configs, strict=True):
+        job.study = config.study
+        data = json.dumps(OmegaConf.to_container(config.data, resolve=True, enum_to_str=True))
+        start = (config.init_from, config.study if config.init_from else "")
+        try:
+            if data not in digests:
+                digests[data] = None
+                digests[data] = open_data(config.data, prepare=config.data.prepare_when_missing).digest
+            if start not in weights:
+                found = initial_weights(config)
+                weights[start] = found and found.identity
+        except GlrError:
+            continue
+        if (digest := digests[data]) is not None:
+            job.identity = Identity(settings_of(config, weights[start]), digest)
 
 
 def skip(jobs: Sequence[Job], uri: str, rerun: str) -> None:
     """Settle the jobs that need not run; the others stay WAITING.
 
     Args:
-        jobs: with their keys and studies.
+        jobs: with their identities and studies.
         uri: of the MLflow store.
         rerun: which of the jobs that have ended run again: `failed` those that failed, `all`, or `none`.
     """
     first: dict[str, Job] = {}
     for job in jobs:
-        if job.key is not None and (same := first.setdefault(job.key, job)) is not job:
+        if job.identity is not None and (same := first.setdefault(job.identity.folder, job)) is not job:
             job.state, job.reason = State.SKIPPED, f"the same as job {same.number}"
     if rerun == "all":
         return
     newest = _newest(uri, {job.study for job in jobs if job.study is not None})
     for job in jobs:
-        run = newest.get(job.key or "")
+        run = None if job.identity is None else newest.get((job.identity.key, job.identity.digest))
         if run is None or job.state != State.WAITING:
             continue
         if run.status == "FINISHED" and "pruned" not in run.tags:
@@ -31,11 +67,11 @@ def skip(jobs: Sequence[Job], uri: str, rerun: str) -> None:
 
 
 def _newest(uri: str, studies: Iterable[str]):
-    """The newest train run of each key."""
+    """The newest train run of each (key, digest of the data)."""
     from glr.tracking.history import runs_of
     from glr.tracking.store import connect
 
     client = connect(uri)
     there = [study for study in studies if client.get_experiment_by_name(study) is not None]
     found = runs_of(client, there, "tags.kind = 'train' and tags.key != ''") if there else []
-    return {run.tags["key"]: run for run in found}
+    return {(run.tags["key"], run.tags.get("data_digest")): run for run in found}

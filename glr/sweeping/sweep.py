@@ -29,8 +29,8 @@ def run(jobs: Sequence[Job], command: Callable[[Job], Sequence[str]], limits: Li
             stopped = Pool(jobs, command, limits, view, environment).run()
     else:
         stopped = Pool(jobs, command, limits, Lines(jobs, total, follow), environment).run()
-    scores = {job.key: job.score for job in jobs if job.score is not None}
+    scores = {job.identity.folder: job.score for job in jobs if job.identity is not None and job.score is not None}
     for job in jobs:
-        if job.state == State.SKIPPED:
-            job.score = scores.get(job.key, job.score)
+        if job.state == State.SKIPPED and job.identity is not None:
+            job.score = scores.get(job.identity.folder, job.score)
     return stopped

@@ -99,7 +99,7 @@ def find(client: MlflowClient, name: str) -> PastRun:
     return found[0]
 
 
-def weights(client: MlflowClient, name: str, study: str) -> tuple[PastRun, Path]:
+def stored_weights(client: MlflowClient, name: str, study: str) -> tuple[PastRun, Path]:
     """The last weights of a run, given by its id, or of the newest finished run of this name in a study.
 
     Raises:

@@ -14,11 +14,11 @@ from typing import Any
 from omegaconf import DictConfig
 
 from glr import storage
-from glr.config.identity import differences, key_of, settings_of
+from glr.config.identity import Identity, differences
 from glr.errors import GlrError
 from glr.lock import acquire
 from glr.tracking.journal import is_there
-from glr.tracking.secrets import without_secrets
+from glr.tracking.secrets import redacted, without_secrets
 from glr.training.checkpoint import clear, clear_parts
 
 _NOTE = "run.json"
@@ -31,7 +31,6 @@ class Claim:
     """A job that this process alone trains.
 
     Attributes:
-        key: of the job.
         folder: of its checkpoints.
         journal: the name of its run's journal, whichever process writes it.
         attempt: how many processes have worked at it, this one included.
@@ -39,7 +38,6 @@ class Claim:
         holder: a word that stands for this process.
     """
 
-    key: str
     folder: str
     journal: str
     attempt: int
@@ -84,12 +82,12 @@ class Claim:
 
 
 @contextmanager
-def claimed(config: DictConfig, digest: str, name: str, *, alone: bool, journal: str) -> Iterator[Claim]:
+def claimed(config: DictConfig, identity: Identity, name: str, *, alone: bool, journal: str) -> Iterator[Claim]:
     """Claim the job that a config stands for.
 
     Args:
         config: composed from conf/train.yaml.
-        digest: of the data set.
+        identity: of the job.
         name: of the run.
         alone: it is no job of a sweep: an interrupted run of the same study and name that differs in a setting is what
             the user means to continue, by all appearances.
@@ -98,10 +96,9 @@ def claimed(config: DictConfig, digest: str, name: str, *, alone: bool, journal:
     Raises:
         GlrError: another process trains it; the data have changed; or an interrupted run of this name differs.
     """
-    key, root = key_of(config), config.checkpoint.path
-    folder = storage.join(root, key)
+    folder = storage.join(config.checkpoint.path, identity.folder)
     # A sweep that is started again may find jobs of the one before still saving.
-    with _held(_locks(config), key, wait=_LOOKING if alone else _SAVING):
+    with _held(_locks(config), identity.folder, wait=_LOOKING if alone else _SAVING):
         clear_parts(folder)
         note = _read(folder)
         if note is not None and _is_recorded(config, note):
@@ -110,59 +107,72 @@ def claimed(config: DictConfig, digest: str, name: str, *, alone: bool, journal:
         if config.resume.value == "never":
             clear(folder)
             note = None
-            for other, unfinished in _others(config, name, key) if alone else []:
-                _write(other, unfinished | {"abandoned": True})
-        elif note is not None and note["digest"] != digest:
-            raise GlrError(
-                f"{config.data.path} has changed since this run was interrupted; bring the former data back, or start "
-                "anew with resume=never"
-            )
-        elif note is None and alone:
-            _refuse_changes(config, name, key)
+            for other, unfinished in _others(config, identity, name):
+                if alone or _is_with_other_data(unfinished, config, identity):
+                    _write(other, unfinished | {"abandoned": True})
+        elif note is None:
+            _refuse_changes(config, identity, name, alone=alone)
         if note is None:
             clear(folder)  # of a run whose note was deleted first when it was complete
-            note = {"study": config.study, "name": name, "journal": journal, "digest": digest, "attempt": 0}
-            note |= {"settings": without_secrets(settings_of(config)), "time": time.time()}
+            note = {"study": config.study, "name": name, "journal": journal, "attempt": 0, "key": identity.key}
+            note |= {"data": _place(config), "digest": identity.digest}
+            note |= {"settings": without_secrets(identity.settings), "time": time.time()}
         # A machine that was lost may come back, and shall see that it has lost the run.
         note |= {"attempt": note["attempt"] + 1, "holder": secrets.token_hex(8)}
         note |= {"abandoned": False, "complete": None}
         _write(folder, note)
         continues = any(name.startswith("step-") for name in storage.files(folder))
-        yield Claim(key, folder, note["journal"], note["attempt"], continues, note["holder"])
+        yield Claim(folder, note["journal"], note["attempt"], continues, note["holder"])
 
 
 @contextmanager
-def followed(config: DictConfig) -> Iterator[Claim]:
+def followed(config: DictConfig, identity: Identity) -> Iterator[Claim]:
     """The job that a config stands for, for a worker that trains it with the chief, who has claimed it."""
-    key = key_of(config)
-    yield Claim(key, storage.join(config.checkpoint.path, key), "", 0, continues=False, holder="")
+    folder = storage.join(config.checkpoint.path, identity.folder)
+    yield Claim(folder, "", 0, continues=False, holder="")
 
 
-def _refuse_changes(config: DictConfig, name: str, key: str) -> None:
-    """Refuse to start beside an interrupted run of the same name that differs."""
+def _refuse_changes(config: DictConfig, identity: Identity, name: str, *, alone: bool) -> None:
+    """Refuse to start beside an interrupted run of the same name that differs: in its data, or (alone) in a setting."""
     others = []
-    for folder, note in _others(config, name, key):
+    for folder, note in _others(config, identity, name):
         if _is_recorded(config, note):
             clear(folder)
         elif not note["abandoned"] and not note.get("complete"):
             others.append(note)
-    if not others:
+    if any(_is_with_other_data(note, config, identity) for note in others):
+        raise GlrError(
+            f"{config.data.path} has changed since this run was interrupted; bring the former data back, or start "
+            "anew with resume=never"
+        )
+    others = [note for note in others if note.get("key") != identity.key]
+    if not alone or not others:
         return
     note = max(others, key=lambda other: other["time"])
-    changed = "; ".join(differences(note["settings"], without_secrets(settings_of(config))))
+    changed = "; ".join(differences(note["settings"], without_secrets(identity.settings)))
     raise GlrError(
         f"run {name} of study {config.study} is unfinished, and had other settings ({changed}); give those it had to "
         "continue it, another name= for a run of its own, or resume=never to leave it and start anew"
     )
 
 
-def _others(config: DictConfig, name: str, key: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Folder and note of each interrupted run of a study and name, but for the job of a key."""
+def _is_with_other_data(note: dict[str, Any], config: DictConfig, identity: Identity) -> bool:
+    """Whether a run is this job on what its data set was before it changed."""
+    return note.get("key") == identity.key and note["data"] == _place(config)
+
+
+def _place(config: DictConfig) -> str:
+    """Where the data set lies, in one spelling and without a password."""
+    return storage.normalized(redacted(config.data.path))
+
+
+def _others(config: DictConfig, identity: Identity, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the folder and the note of each interrupted run of this name in the study, but for the job itself."""
     root, names = config.checkpoint.path, storage.files(config.checkpoint.path)
     begun = {name.rpartition("/")[0] for name in names if "/step-" in name}  # in others is nothing to continue
     for file in names:
         folder, _, last = file.rpartition("/")
-        if last == _NOTE and folder != key and folder in begun and _free(_locks(config), folder):
+        if last == _NOTE and folder != identity.folder and folder in begun and _free(_locks(config), folder):
             note = _read(storage.join(root, folder))
             if note is not None and (note["study"], note["name"]) == (config.study, name):
                 yield storage.join(root, folder), note

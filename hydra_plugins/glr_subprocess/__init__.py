@@ -18,10 +18,9 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from glr.config.check import composed, jobs_of
-from glr.config.identity import key_of
 from glr.errors import GlrError
 from glr.sweeping.job import UNSUCCESSFUL, Job, differing
-from glr.sweeping.past import skip
+from glr.sweeping.past import identify, skip
 from glr.sweeping.pool import Limits
 from glr.sweeping.summary import left, summary
 
@@ -77,17 +76,15 @@ class SubprocessLauncher(Launcher):
                 zip(job_overrides, differing(job_overrides), strict=True), start=initial_job_idx + 1
             )
         ]
-        if self.config.hydra.job.config_name == "train":  # other commands' jobs have no keys
-            for job in jobs:
-                config, _ = composed("train", job.overrides)
-                job.key, job.study = key_of(config), config.study
+        if self.config.hydra.job.config_name == "train":  # other commands' jobs have no identities
+            identify(jobs, [composed("train", job.overrides)[0] for job in jobs])
             skip(jobs, self.config.tracking.uri, self.config.sweep.rerun.name)
         return jobs
 
     def _command(self, job: Job) -> list[str]:
         module = sys.modules["__main__"].__spec__.name  # pyright: ignore[reportOptionalMemberAccess]
         # A job that is begun anew, and then killed, continues.
-        anew = job.key is not None and self.config.sweep.rerun.name == "all" and job.starts == 1
+        anew = job.identity is not None and self.config.sweep.rerun.name == "all" and job.starts == 1
         return [
             *[sys.executable, "-m", module, *job.overrides, *(["resume=never"] if anew else [])],
             *["hydra.mode=RUN", f"hydra.run.dir={job.folder}", f"hydra.job.num={job.number - 1}"],

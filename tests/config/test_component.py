@@ -1,10 +1,15 @@
 """Signatures read from the source agree with Python's own, and types are checked as annotated."""
 
+from pathlib import Path
+
 import pytest
 from omegaconf import OmegaConf
 
 from glr.config import component
+from glr.config.shorthand import CONF
 from glr.errors import GlrError
+
+GROUPS = sorted(folder.name for folder in CONF.iterdir() if folder.is_dir())
 
 
 def test_signature_follows_imports_and_bases():
@@ -13,6 +18,62 @@ def test_signature_follows_imports_and_bases():
     assert folder["retrieval_classes"] == "float"
     assert component.signature("glr.optimizer.Adam") is None  # the constructor is Keras's
     assert component.signature("glr.augment.Unchanged") == {}
+
+
+OWN = """
+import glr.head.cosine as base
+from .parts import Unchanged
+
+
+class Angular(base.CosineHead):
+    def __init__(self, *, power: float, num_classes: int):
+        super().__init__(num_classes)
+
+
+class Steeper(Angular):
+    pass
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user's package `ownheads`, which nothing of glr names."""
+    package = tmp_path / "ownheads"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "parts.py").write_text("from glr.augment import Unchanged\n")
+    (package / "angular.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+@pytest.mark.usefixtures("own")
+def test_a_class_of_the_users_own_is_checked_like_ours():
+    assert component.signature("ownheads.angular.Steeper") == {"power": "float", "num_classes": "int"}
+    assert component.signature("ownheads.angular.Unchanged") == {}
+    node = OmegaConf.create({"_target_": "ownheads.angular.Angular", "label": None, "power": "x"})
+    with pytest.raises(GlrError, match=r"head\.power=x: expected a number"):
+        component.check("head", node, {"num_classes"}, {})
+    with pytest.raises(GlrError, match=r"module ownheads\.angular has no class or function Missing"):
+        component.signature("ownheads.angular.Missing")
+    assert component.class_of("head", "ownheads.angular.Angular") == "ownheads.angular.Angular"
+
+
+def test_a_class_is_the_one_that_conf_names_at_its_place():
+    config = OmegaConf.create({"head": {"_target_": "glr.elsewhere.ArcFace"}, "x": {"y": None, "z": "${x.y}"}})
+    component.resolve(config)
+    assert config.head._target_ == component.named("head")["ArcFace"]
+    gone = OmegaConf.create({"head": {"_target_": "glr.head.gone.Gone"}})
+    with pytest.raises(GlrError, match=r"head: this version of glr has no class Gone there \(it has .*ArcFace"):
+        component.resolve(gone)
+    wrong = OmegaConf.create({"pooling": {"_target_": "glr.head.arcface.ArcFace"}})  # a head is no pooling
+    with pytest.raises(GlrError, match="pooling: this version of glr has no class ArcFace"):
+        component.resolve(wrong)
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_no_two_classes_of_a_group_have_the_same_name(group: str):
+    targets = {OmegaConf.load(file).get("_target_") for file in (CONF / group).glob("*.yaml")} - {None}
+    assert len({target.rpartition(".")[2] for target in targets}) == len(targets)
 
 
 @pytest.mark.parametrize(

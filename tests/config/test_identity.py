@@ -1,15 +1,24 @@
 """The key of a job: the same for what only says where it computes, another for what its result depends on."""
 
-import pytest
+from pathlib import Path
 
+import pytest
+from omegaconf import DictConfig, OmegaConf
+
+from glr.config import identity
 from glr.config.check import composed
-from glr.config.identity import differences, key_of, settings_of
+from glr.config.component import resolve
+from glr.config.identity import Identity, differences, settings_of
 
 BASE = ["backbone=small_cnn", "head=arcface"]
 
 
-def settings(*overrides: str):
+def settings(*overrides: str) -> DictConfig:
     return composed("train", [*BASE, *overrides])[0]
+
+
+def key(config: DictConfig) -> str:
+    return Identity(settings_of(config), "").key
 
 
 @pytest.mark.parametrize(
@@ -19,24 +28,105 @@ def settings(*overrides: str):
         ["strategy=cpu", "strategy.replicas=2"],
         ["tracking.uri=sqlite:///elsewhere.db", "data.parallelism=7", "evaluate.memory=3"],
         ["index=4", "highlights=[backbone]"],
+        ["head.label=Another", "data.label=Mine"],
+        ["data.path=./data/demo"],
+        [f"data.path={Path('data/demo').resolve()}", "data.source.path=elsewhere"],
     ],
 )
 def test_circumstances_are_no_part_of_the_key(overrides: list[str]):
-    assert key_of(settings(*overrides)) == key_of(settings())
+    assert key(settings(*overrides)) == key(settings())
 
 
 @pytest.mark.parametrize(
-    "override", ["head.margin=0.4", "seed=1", "train.epochs=9", "name=other", "study=other", "data.path=elsewhere"]
+    "override",
+    [
+        "head.margin=0.4",
+        "head=cosface",
+        "optimizer=adamw",
+        "data.source.train_landmarks=31",
+        "seed=1",
+        "train.epochs=9",
+        "name=other",
+        "study=other",
+        "init_from=weights.h5",
+    ],
 )
 def test_everything_else_is(override: str):
-    assert key_of(settings(override)) != key_of(settings())
+    assert key(settings(override)) != key(settings())
+
+
+def test_a_class_counts_by_its_name_and_not_by_its_module():
+    moved = settings()
+    moved.head._target_ = "glr.losses.margin.ArcFace"
+    assert key(moved) == key(settings())
+    assert settings_of(moved)["head"] == "ArcFace"
+    assert settings_of(moved)["data.source"] == "DemoSource"
+    own = settings()
+    own.head._target_ = "mypackage.ArcFace"
+    assert settings_of(own)["head"] == "mypackage.ArcFace"
+    assert key(own) != key(settings())
+    moved.head._target_ = "glr.losses.margin.CosFace"  # another class with the same arguments
+    assert key(moved) != key(settings())
+
+
+def test_the_file_of_a_choice_is_no_part_of_the_key():
+    """AdaCos with a fixed scale and NormSoftmax are one class; with the same arguments they are the same job."""
+    assert key(settings("head=norm_softmax", "head.scale=null")) == key(settings("head=adacos_fixed"))
+
+
+def test_the_data_set_is_part_of_the_identity_beside_the_key():
+    one, two = Identity(settings_of(settings()), "a" * 32), Identity(settings_of(settings()), "b" * 32)
+    assert one.key == two.key
+    assert one.folder != two.folder
+
+
+def test_initial_weights_count_by_what_they_are():
+    by_name, by_id = (settings_of(settings(f"init_from={text}"), "run 1234") for text in ("one", "1234"))
+    assert Identity(by_name, "").key == Identity(by_id, "").key
+    assert Identity(settings_of(settings("init_from=one"), "run 5678"), "").key != Identity(by_name, "").key
+
+
+def test_a_configuration_is_a_job_without_its_seed():
+    zero, one, other = (
+        Identity(settings_of(settings(*overrides)), "").configuration
+        for overrides in ([], ["seed=1"], ["head.margin=0.4"])
+    )
+    assert zero == one != other
+
+
+def test_a_setting_that_is_added_later_counts_only_where_it_differs(monkeypatch: pytest.MonkeyPatch):
+    before = key(settings())
+    later = settings()
+    OmegaConf.set_struct(later, False)
+    later.head.easy = False
+    assert key(later) != before
+    monkeypatch.setitem(identity._ADDED, "head.easy", False)
+    assert key(later) == before
+    later.head.easy = True
+    assert key(later) != before
+
+
+def test_the_key_changes_with_the_version_of_the_mathematics(monkeypatch: pytest.MonkeyPatch):
+    before = key(settings())
+    monkeypatch.setattr(identity, "RESULT_VERSION", identity.RESULT_VERSION + 1)
+    assert key(settings()) != before
+
+
+def test_a_stored_config_of_before_a_move_is_the_same_job():
+    stored = settings()
+    stored.head._target_, stored.data.source._target_ = "glr.head.arcface.ArcFace", "glr.data.source.DemoSource"
+    now = key(settings())
+    assert key(stored) == now
+    resolve(stored)
+    assert stored.head._target_ == settings().head._target_
 
 
 def test_differences_name_both_values():
     before, now = settings_of(settings()), settings_of(settings("head.margin=0.4", "name=x", "head=cosface"))
     found = differences(before, now)
     assert "head.margin: 0.5 -> 0.4" in found
+    assert 'head: "ArcFace" -> "CosFace"' in found
     assert 'name: null -> "x"' in found
-    assert found == sorted(found)
+    assert found == sorted(found, key=lambda line: line.partition(": ")[0])
     assert differences(before, before) == []
     assert differences({"a": 1}, {"b": None}) == ["a: 1 -> (none)"]  # a missing key is equal to null

@@ -5,11 +5,16 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from omegaconf import OmegaConf
 
+from glr.config.check import composed
+from glr.data.preparation import prepare
 from glr.sweeping.job import Job, State
 from glr.tracking.store import connect
+from tests.conftest import folder_source
 
 WORKER = Path(__file__).with_name("worker.py")
 
@@ -69,10 +74,21 @@ def new_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
+@pytest.fixture(scope="session")
+def demo_set(class_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small set that says of itself that it is the demo's: to draw that takes a minute."""
+    source: Any = OmegaConf.to_container(composed("train", [])[0].data.source, resolve=True)
+    target = tmp_path_factory.mktemp("demo") / "set"
+    prepare(folder_source(class_folders), target, settings=source, validation_share=0.0, max_side=None)
+    return target
+
+
 @pytest.fixture
-def store(tmp_path: Path, new_store: Path) -> Path:
-    """An empty store of the test's own, where train's settings expect it."""
+def store(tmp_path: Path, new_store: Path, demo_set: Path) -> Path:
+    """An empty store of the test's own, where train's settings expect it, and the data set that they name."""
     (tmp_path / "mlruns").mkdir()
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/demo").symlink_to(demo_set)
     return Path(shutil.copy(new_store, tmp_path / "mlruns/mlflow.db"))
 
 

@@ -17,8 +17,9 @@ from hydra.core.utils import JobStatus
 from mlflow import MlflowClient
 
 from glr.config.check import composed
-from glr.config.identity import key_of
+from glr.config.identity import Identity, settings_of
 from glr.config.shorthand import CONF
+from glr.data.prepared import PreparedData
 from glr.errors import GlrError
 from glr.sweeping.job import Job
 from glr.tracking.store import connect, experiment
@@ -60,7 +61,8 @@ def record(folder: Path) -> None:
         ended = json.loads(file.read_text())
         config, _ = composed("train", [text for text in ended["line"] if not text.startswith("hydra.")])
         study = experiment(store, config.study, str(folder / "artifacts"))
-        run = store.create_run(study, tags={"kind": "train", "key": key_of(config)}).info.run_id
+        key, digest = Identity(settings_of(config), "").key, PreparedData(folder / config.data.path).digest
+        run = store.create_run(study, tags={"kind": "train", "key": key, "data_digest": digest}).info.run_id
         if "score" in ended:
             store.log_metric(run, "public_score", ended["score"])
         if "failure" in ended:
@@ -142,7 +144,7 @@ def test_a_job_that_is_run_anew_continues_after_a_kill(monkeypatch: pytest.Monke
     monkeypatch.setattr(sys.modules["__main__"], "__spec__", ModuleSpec("glr.train", None))
     launcher = SubprocessLauncher()
     launcher.config, _ = composed("train", ["sweep.rerun=all"])
-    job = Job(3, ["seed=1"], "seed=1", Path("out/2"), key="k", starts=1)
+    job = Job(3, ["seed=1"], "seed=1", Path("out/2"), identity=Identity({}, "k"), starts=1)
     end = ["hydra.mode=RUN", "hydra.run.dir=out/2", "hydra.job.num=2"]
     assert launcher._command(job) == [sys.executable, "-m", "glr.train", "seed=1", "resume=never", *end]
     job.starts = 2

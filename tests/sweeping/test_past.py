@@ -5,15 +5,23 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
+from glr.config.check import composed
+from glr.config.identity import Identity
+from glr.data.prepared import PreparedData
 from glr.sweeping.job import Job, State
-from glr.sweeping.past import skip
+from glr.sweeping.past import identify, skip
 from glr.tracking.store import connect
 
 
-def recorded(client: MlflowClient, study: str, key: str, status: str, kind: str = "train", **tags: str) -> None:
+def identity(name: str, digest: str = "abc") -> Identity:
+    return Identity({"name": name}, digest)
+
+
+def recorded(client: MlflowClient, study: str, name: str, status: str, kind: str = "train", **tags: str) -> None:
     found = client.get_experiment_by_name(study)
     experiment = found.experiment_id if found else client.create_experiment(study)
-    run = client.create_run(experiment, tags={"kind": kind, "key": key, **tags}).info.run_id
+    tags = {"kind": kind, "key": identity(name).key, "data_digest": "abc"} | tags
+    run = client.create_run(experiment, tags=tags).info.run_id
     client.log_metric(run, "public_score", 0.25)
     if status != "RUNNING":
         client.set_terminated(run, status)
@@ -35,7 +43,7 @@ def uri(store: Path) -> str:
 
 
 def settled(uri: str, rerun: str, *keys: tuple[str, str]) -> list[Job]:
-    jobs = [Job(n, [], key, Path(), key=key, study=study) for n, (key, study) in enumerate(keys, start=1)]
+    jobs = [Job(n, [], key, Path(), identity(key), study) for n, (key, study) in enumerate(keys, start=1)]
     skip(jobs, uri, rerun)
     return jobs
 
@@ -48,7 +56,7 @@ ALL = [(key, "one") for key in ("finished", "failed", "killed", "lost", "new")] 
     [("failed", {"finished", "other"}), ("none", {"finished", "other", "failed"}), ("all", set())],
 )
 def test_what_is_left_out(uri: str, rerun: str, left_out: set[str]):
-    jobs = {job.key: job for job in settled(uri, rerun, *ALL)}
+    jobs = {job.shown: job for job in settled(uri, rerun, *ALL)}
     assert {key for key, job in jobs.items() if job.state != State.WAITING} == left_out
     if rerun == "none":
         assert (jobs["failed"].state, jobs["failed"].reason) == (State.LEFT, "it was tired")
@@ -66,6 +74,25 @@ def test_other_studies_do_not_count(uri: str):
 def test_a_job_that_stands_twice_in_a_sweep_runs_once(uri: str, rerun: str):
     first, second = settled(uri, rerun, ("new", "one"), ("new", "one"))
     assert (first.state, second.state, second.reason) == (State.WAITING, State.SKIPPED, "the same as job 1")
+
+
+def test_a_run_on_other_data_is_another_job(uri: str):
+    job = Job(1, [], "finished", Path(), identity("finished", "def"), "one")
+    skip([job], uri, "failed")
+    assert job.state == State.WAITING
+
+
+def test_a_set_is_prepared_before_its_jobs_are_judged(tmp_path: Path, class_folders: Path):
+    """Two jobs on one set by two spellings of its path are the same; a job whose set is missing keeps no identity."""
+    images = [f"data.source.path={class_folders}", "data=folder"]
+    paths = [f"data.path={tmp_path}/set", f"data.path={tmp_path}/./set/", f"data.path={tmp_path}/another"]
+    configs = [composed("train", [*images, path])[0] for path in paths]
+    configs[2].data.prepare_when_missing = False
+    jobs = [Job(number, [], "", Path()) for number in (1, 2, 3)]
+    identify(jobs, configs)
+    assert jobs[0].identity == jobs[1].identity
+    assert jobs[0].identity.digest == PreparedData(tmp_path / "set").digest
+    assert jobs[2].identity is None
 
 
 def test_jobs_without_keys_all_run(uri: str):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from glr.config.check import composed
+from glr.config.identity import Identity, settings_of
 from glr.errors import GlrError
 from glr.training.resumption import Claim, claimed
 
@@ -15,7 +16,8 @@ def claim(folder: Path, *overrides: str, digest: str = "abc", alone: bool = True
     """Claim a job and let go of it, as a process that is killed does."""
     places = [f"checkpoint.path={folder}/checkpoints", f"tracking.journal={folder}/journal"]
     config, _ = composed("train", [*places, "backbone=small_cnn", *overrides])
-    with claimed(config, digest, config.name or "a name", alone=alone, journal=new) as found:
+    identity = Identity(settings_of(config), digest)
+    with claimed(config, identity, config.name or "a name", alone=alone, journal=new) as found:
         return found
 
 
@@ -23,7 +25,7 @@ def test_the_same_command_continues_in_the_same_journal(tmp_path: Path):
     first = claim(tmp_path, new="one")
     assert (first.journal, first.attempt) == ("one", 1)
     second = claim(tmp_path, "tracking.artifacts=elsewhere", "strategy=cpu", new="two")  # only circumstances differ
-    assert (second.key, second.folder) == (first.key, first.folder)
+    assert second.folder == first.folder
     assert (second.journal, second.attempt) == ("one", 2)
     second.release()
     assert not Path(second.folder).exists()
@@ -53,15 +55,26 @@ def test_resume_never_starts_anew_and_leaves_the_old_one_be(tmp_path: Path):
     assert (changed.journal, changed.attempt) == ("two", 1)
     assert claim(tmp_path, "seed=1").attempt == 2
     again = claim(tmp_path, "resume=never", new="three")
-    assert (again.key, again.journal, again.attempt) == (old.key, "three", 1)
+    assert (again.folder, again.journal, again.attempt) == (old.folder, "three", 1)
     assert [file.name for file in Path(again.folder).iterdir()] == ["run.json"]
 
 
-def test_changed_data_are_refused(tmp_path: Path):
-    claim(tmp_path)
+@pytest.mark.parametrize("alone", [True, False])
+def test_changed_data_are_refused(tmp_path: Path, alone: bool):
+    first = claim(tmp_path)
+    (Path(first.folder) / "step-0000000001.npz").write_bytes(b"x")
     with pytest.raises(GlrError, match=r"data/demo has changed since this run was interrupted; .* resume=never"):
-        claim(tmp_path, digest="def")
-    assert claim(tmp_path, "resume=never", digest="def").attempt == 1
+        claim(tmp_path, f"data.path={Path('data/demo').resolve()}", digest="def", alone=alone)
+    assert claim(tmp_path, "resume=never", digest="def", alone=alone).attempt == 1
+    assert claim(tmp_path, digest="def", alone=alone).attempt == 2
+
+
+def test_a_sweep_over_data_sets_keeps_their_jobs_apart(tmp_path: Path):
+    first = claim(tmp_path, alone=False)
+    (Path(first.folder) / "step-0000000001.npz").write_bytes(b"x")
+    other = claim(tmp_path, "data.path=data/other", digest="def", alone=False)
+    assert (other.attempt, other.folder != first.folder) == (1, True)
+    assert claim(tmp_path, alone=False).attempt == 2
 
 
 def test_half_written_checkpoints_are_cleared_away(tmp_path: Path):
@@ -79,7 +92,7 @@ def hold(folder: Path, ready, done) -> None:
     setup()
     places = [f"checkpoint.path={folder}/checkpoints", f"tracking.journal={folder}/journal"]
     config, _ = composed("train", [*places, "backbone=small_cnn"])
-    with claimed(config, "abc", "a name", alone=True, journal="held"):
+    with claimed(config, Identity(settings_of(config), "abc"), "a name", alone=True, journal="held"):
         ready.set()
         done.wait(60)
 

@@ -1,0 +1,45 @@
+"""The weights that `init_from` names: a file's, or those that a run stored."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from glr import storage
+from glr.errors import GlrError
+from glr.tracking.history import stored_weights
+from glr.tracking.store import connect
+
+
+@dataclass(frozen=True)
+class InitialWeights:
+    """Weights to start from.
+
+    Attributes:
+        file: local or gs://.
+        identity: the id of the run, or the content of the file, wherever it lies.
+        run_id: of the run that stored them; None: of no run.
+        name: for people.
+    """
+
+    file: str | Path
+    identity: str
+    run_id: str | None
+    name: str
+
+
+def initial_weights(config: DictConfig) -> InitialWeights | None:
+    """The weights that a train config starts from; None: those that its backbone names.
+
+    Raises:
+        GlrError: there is no such file or run.
+    """
+    given = config.init_from
+    if given is None:
+        return None
+    if storage.exists(given):
+        return InitialWeights(given, f"crc32c {storage.checksum(given)}", None, given)
+    if storage.is_bucket(given):
+        raise GlrError(f"init_from={given}: there is no such file")
+    run, file = stored_weights(connect(config.tracking.uri), given, config.study)
+    return InitialWeights(file, f"run {run.id}", run.id, f"run {run.name} ({run.id})")
