@@ -1,22 +1,22 @@
 """`python -m glr.ensemble`: score a concatenation of runs' descriptors, or find the best one."""
 
-import csv
-import tempfile
 from collections.abc import Sequence
 from math import inf
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from glr.config.command import command
+from glr.ensembling.tried import as_csv, listing, weighted
 from glr.errors import GlrError
 
 if TYPE_CHECKING:
+    from glr.ensembling.ensemble import Ensemble
     from glr.retrieval.ensemble import Choice
+    from glr.retrieval.landmarks import LandmarkTask
+    from glr.tracking.run import Run
 
-_SHOWN = 10
 _ROUNDING = 1e-6
 
 
@@ -27,62 +27,28 @@ def main(config: DictConfig) -> None:
     from glr.startup import import_tensorflow
 
     import_tensorflow()
+    from glr.ensembling.ensemble import Ensemble
     from glr.ensembling.members import described, named
-    from glr.ensembling.search import Limits, search
-    from glr.retrieval.ensemble import joined
-    from glr.retrieval.evaluation import evaluate
     from glr.retrieval.table import table
-    from glr.tracking.run import environment
-    from glr.tracking.run import run as record
     from glr.tracking.store import connect
 
-    wanted, score = config.ensemble, config.score.value
+    score = config.score.value
     client = connect(config.tracking.uri)
     runs = named(client, config.study, list(config.members))
     members, task = described(client, runs, neighbors=config.neighbors)
-    weights, tried = list(config.weights or [1.0] * len(runs)), []
-    candidates = [run.name for run in runs]
-    if wanted.search is not None:
-        tried = search(
-            members,
-            task,
-            score,
-            method=wanted.search.value,
-            limits=Limits(wanted.max_members, wanted.max_dimension),
-            weights=list(wanted.weights),
-            depth=wanted.depth,
-            memory=config.memory,
-        )
-        print(f"{len(tried):,} ensembles of {len(runs)} runs tried; the best by public {score}:")
-        for choice in tried[:_SHOWN]:
-            print(f"  {choice.score:.5f}  {_shown([candidates[n] for n in choice.members], choice.weights)}")
-        best = sorted(zip(tried[0].members, tried[0].weights, strict=True))  # as in the table
-        runs, members = ([column[position] for position, _ in best] for column in (runs, members))
-        weights = [weight for _, weight in best]
-    names = [run.name for run in runs]
-    dimension = sum(member.dimension for member in members)
-    with (
-        tempfile.TemporaryDirectory(prefix="glr-") as temporary,
-        record(
-            config.tracking, config.study, config.name or f"ensemble {' + '.join(names)}", kind="ensemble"
-        ) as opened,
-    ):
-        folder, logged = Path(temporary), config.copy()
-        logged.members, logged.weights = [run.id for run in runs], weights
-        opened.config(logged, {})
-        opened.params({"names": names, "dimension": dimension, "candidates": candidates})
-        opened.tags(environment() | {"overrides": " ".join(HydraConfig.get().overrides.task)})
-        index = joined([member.index for member in members], weights, folder / "index.npy")
-        query = joined([member.query for member in members], weights, folder / "query.npy")
-        scores, _ = evaluate(task, index, query, memory=config.memory)
-        opened.metrics(scores | {f"{usage}_score": scores[f"{usage}/{score}"] for usage in ("public", "private")}, 0)
-        if tried:
-            _write(folder / "search.csv", tried, candidates, score)
-            opened.file(folder / "search.csv")
+    candidates = ensemble = Ensemble(runs, members, list(config.weights or [1.0] * len(runs)))
+    tried: list[Choice] = []
+    if config.ensemble.search is not None:
+        tried = _search(config, candidates, task)
+        print(listing(tried, candidates.names, score))
+        ensemble = candidates.chosen(tried[0].members, tried[0].weights)
+    scores = ensemble.scores(task, memory=config.memory)
+    opened = _record(config, ensemble, scores, candidates.names, tried)
     print(table({"": scores}))
     if tried and abs(tried[0].score - scores[f"public/{score}"]) > _ROUNDING:
         print(f"the search saw {tried[0].score:.5f}: raise ensemble.depth to have it see more of the index")
-    print(f"\nensemble {_shown(names, weights)} of {dimension:,} dimensions in study {config.study} ({opened.id})")
+    joint = f"{weighted(ensemble.names, ensemble.weights)} of {ensemble.dimension:,} dimensions"
+    print(f"\nensemble {joint} in study {config.study} ({opened.id})")
     print(f"compare runs: {opened.pages}")
 
 
@@ -105,19 +71,47 @@ def _check(config: DictConfig) -> None:
             raise GlrError(f"members: {member} is no table index, name or id")
 
 
-def _shown(names: Sequence[str], weights: Sequence[float]) -> str:
-    equal = len(set(weights)) == 1
-    return " + ".join(name if equal else f"{weight:g} x {name}" for name, weight in zip(names, weights, strict=True))
+def _search(config: DictConfig, candidates: "Ensemble", task: "LandmarkTask") -> "list[Choice]":
+    """Try ensembles of the candidates; the best comes first."""
+    from glr.ensembling.search import Limits, search
+
+    wanted = config.ensemble
+    return search(
+        candidates.members,
+        task,
+        config.score.value,
+        method=wanted.search.value,
+        limits=Limits(wanted.max_members, wanted.max_dimension),
+        weights=list(wanted.weights),
+        depth=wanted.depth,
+        memory=config.memory,
+    )
 
 
-def _write(file: Path, tried: "list[Choice]", names: Sequence[str], score: str) -> None:
-    """All that was tried, as a CSV."""
-    with file.open("w", newline="") as opened:
-        writer = csv.writer(opened, lineterminator="\n")
-        writer.writerow([f"public/{score}", "members", "weights"])
-        for choice in tried:
-            members = "; ".join(names[n] for n in choice.members)
-            writer.writerow([choice.score, members, "; ".join(f"{weight:g}" for weight in choice.weights)])
+def _record(
+    config: DictConfig,
+    ensemble: "Ensemble",
+    scores: dict[str, float],
+    candidates: Sequence[str],
+    tried: "Sequence[Choice]",
+) -> "Run":
+    """Log the ensemble as a finished run."""
+    from glr.tracking.run import environment
+    from glr.tracking.run import run as record
+
+    score, names = config.score.value, ensemble.names
+    with record(
+        config.tracking, config.study, config.name or f"ensemble {' + '.join(names)}", kind="ensemble"
+    ) as opened:
+        logged = config.copy()
+        logged.members, logged.weights = [run.id for run in ensemble.runs], list(ensemble.weights)
+        opened.config(logged, {})
+        opened.params({"names": names, "dimension": ensemble.dimension, "candidates": candidates})
+        opened.tags(environment() | {"overrides": " ".join(HydraConfig.get().overrides.task)})
+        opened.metrics(scores | {f"{usage}_score": scores[f"{usage}/{score}"] for usage in ("public", "private")}, 0)
+        if tried:
+            opened.text(as_csv(tried, candidates, score), "search.csv")
+    return opened
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from glr.errors import GlrError
 from glr.retrieval.metrics import recognition_metrics, retrieval_metrics
 from glr.retrieval.predictions import read_classes, read_rankings
 from glr.retrieval.rows import COLUMNS
-from glr.retrieval.solution import SPLITS, Solution, read_solution
+from glr.retrieval.solution import USAGES, Solution, read_solution
 from glr.retrieval.table import table
 
 
@@ -27,18 +27,18 @@ def main(config: DictConfig) -> None:
     if solution.task == "retrieval":
         predictions = read_rankings(config.predictions)
         _check_known(config, predictions, solution)
-        values = {split: retrieval_metrics(solution.split(split), predictions) for split in SPLITS}
+        values = {usage: retrieval_metrics(solution.of_usage(usage), predictions) for usage in USAGES}
         answered = {query for query, images in predictions.items() if images}
     else:
         predictions = read_classes(config.predictions)
         _check_known(config, predictions, solution)
-        values = {split: recognition_metrics(solution.split(split), predictions) for split in SPLITS}
+        values = {usage: recognition_metrics(solution.of_usage(usage), predictions) for usage in USAGES}
         answered = predictions.keys()
 
-    for split in SPLITS:
-        scored = [query for query, relevant in solution.split(split).items() if relevant]
-        print(f"{split}: {sum(query in answered for query in scored):,} of {len(scored):,} scored queries answered")
-    scores = {f"{split.lower()}/{name}": value for split in SPLITS for name, value in values[split].items()}
+    for usage in USAGES:
+        scored = [query for query, relevant in solution.of_usage(usage).items() if relevant]
+        print(f"{usage}: {sum(query in answered for query in scored):,} of {len(scored):,} scored queries answered")
+    scores = {f"{usage.lower()}/{name}": value for usage in USAGES for name, value in values[usage].items()}
     print(table({"": scores}))
     if config.output is not None:
         storage.write(config.output, f"{json.dumps(scores, indent=2)}\n".encode(), overwrite=True)

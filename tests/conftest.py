@@ -17,7 +17,7 @@ from hydra.core.global_hydra import GlobalHydra
 
 from glr.config.command import setup
 from glr.data.catalog import SPLITS, TASKS, Catalog
-from glr.data.preparation import prepare
+from glr.data.preparation import Options, prepare
 from glr.data.prepared import PreparedData
 from glr.data.source import FolderSource, Source
 from tests.gcs.fixture import gcs, gcs_folder
@@ -136,4 +136,4 @@ def small_data(class_folders: Path, tmp_path_factory: pytest.TempPathFactory) ->
     """The class folders, prepared: 72 train images of 9 classes in 3 shards, 18 index images, 6 queries."""
     target = tmp_path_factory.mktemp("prepared") / "data"
     settings = {"path": str(class_folders), "seed": 3}
-    return prepare(folder_source(class_folders), target, settings=settings, shard_images=25)
+    return prepare(folder_source(class_folders), target, Options(shard_images=25), settings=settings)

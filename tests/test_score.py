@@ -134,7 +134,7 @@ def test_the_solution_as_predictions_scores_full_marks(command):
         ),
         (
             "predictions=rankings.csv solution=ignored.csv",
-            "ignored.csv: no Public query has images, so there is nothing to score in that split",
+            "ignored.csv: no Public query has images, so there is nothing to score for that usage",
         ),
         (
             "predictions=rankings.csv solution=retrieval.csv task=ranking",

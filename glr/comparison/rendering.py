@@ -1,16 +1,16 @@
 """Tables as Markdown and HTML, rows as CSV and JSON: whatever a run's parameters hold, it stays text in its cell."""
 
 import csv
-import html
 import io
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Any
 
 from glr.comparison.rows import Row
 from glr.comparison.table import Cell, Table
+from glr.report.template import template
 
 _LONGEST = 200  # characters of one text; what is longer is cut
 
@@ -20,7 +20,7 @@ def markdown(tables: Iterable[Table]) -> str:
     blocks = []
     for table in tables:
         rules = [":--------:" if column in table.centred else "-----" for column in table.columns]
-        rows = [[_marked(cell, _escaped, "**{}**", "~~{}~~") for cell in row] for row in table.rows]
+        rows = [[_marked(cell) for cell in row] for row in table.rows]
         lines = [f"|{'|'.join(row)}|" for row in ([_escaped(c) for c in table.columns], rules, *rows)]
         blocks.append("\n".join([f"{'#' * table.depth} {_escaped(table.title)}", "", *lines]))
     return "\n\n".join(blocks) + "\n"
@@ -28,16 +28,7 @@ def markdown(tables: Iterable[Table]) -> str:
 
 def page(tables: Iterable[Table]) -> str:
     """HTML: a heading and a table each, without a page around them."""
-    blocks = []
-    for table in tables:
-        head = "".join(f"<th>{html.escape(column)}</th>" for column in table.columns)
-        rows = (
-            "".join(f"<td>{_marked(cell, _html, '<b>{}</b>', '<s>{}</s>')}</td>" for cell in row) for row in table.rows
-        )
-        body = "\n".join(f"<tr>{row}</tr>" for row in rows)
-        title = f"<h{table.depth}>{_html(table.title)}</h{table.depth}>"
-        blocks.append(f"{title}\n<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>")
-    return "\n".join(blocks) + "\n"
+    return template(__file__).render(tables=tables, shortened=_shortened)
 
 
 def records(singles: Sequence[Row], ensembles: Sequence[Row]) -> list[dict[str, Any]]:
@@ -76,17 +67,13 @@ def as_csv(singles: Sequence[Row], ensembles: Sequence[Row]) -> str:
     return text.getvalue()
 
 
-def _marked(cell: Cell, escape: Callable[[str], str], bold: str, struck: str) -> str:
+def _marked(cell: Cell) -> str:
     lines = (
-        "".join(bold.format(escape(span.text)) if span.bold and span.text else escape(span.text) for span in line)
+        "".join(f"**{_escaped(span.text)}**" if span.bold and span.text else _escaped(span.text) for span in line)
         for line in cell.lines
     )
     text = "<br>".join(lines)
-    return struck.format(text) if cell.struck and text else text
-
-
-def _html(text: str) -> str:
-    return html.escape(_shortened(text))
+    return f"~~{text}~~" if cell.struck and text else text
 
 
 def _escaped(text: str) -> str:

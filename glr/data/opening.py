@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from glr import storage
 from glr.config.component import build
+from glr.data.preparation import Options
 from glr.data.preparation import prepare as prepare_source
 from glr.data.prepared import MANIFEST, PreparedData
 
@@ -22,7 +23,7 @@ def open_data(config: DictConfig, *, prepare: bool, **options: Any) -> PreparedD
     Args:
         config: a choice of conf/data.
         prepare: make the set from `config.source` when nothing is there yet.
-        options: of `glr.data.preparation.prepare`.
+        options: more fields of `glr.data.preparation.Options`.
 
     Raises:
         GlrError: there is none, it is damaged or was made in another way, or the source is bad.
@@ -33,7 +34,7 @@ def open_data(config: DictConfig, *, prepare: bool, **options: Any) -> PreparedD
     if prepare and not storage.exists(manifest):
         with nullcontext() if storage.is_bucket(config.path) else _alone(Path(f"{config.path}.lock")):
             if not storage.exists(manifest):
-                return prepare_source(build(config.source), config.path, settings=source, **how, **options)
+                return prepare_source(build(config.source), config.path, Options(**how, **options), settings=source)
     data = PreparedData(config.path)
     data.check_settings(how | {f"source.{key}": value for key, value in source.items()})
     if config.cache_dir is None or not storage.is_bucket(config.path):

@@ -5,15 +5,12 @@ Source: Mitchell et al., Model Cards for Model Reporting, FAT* 2019, arXiv:1810.
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
+from glr.exporting.export import Export
 from glr.tracking.history import PastRun
-
-if TYPE_CHECKING:
-    from glr.exporting.job import Export
 
 _NOT_GIVEN = "not given"
 
@@ -23,7 +20,7 @@ def model_card(
     runs: Sequence[PastRun],
     settings: Sequence[DictConfig],
     weights: Sequence[float],
-    done: "Export",
+    done: Export,
 ) -> str:
     """The card as Markdown, with front matter that model hubs read.
 
@@ -60,21 +57,28 @@ def model_card(
         "",
     ]
     for number, (run, own, weight) in enumerate(zip(runs, settings, weights, strict=True), start=1):
-        lines += [f"## Member {number}: {run.name}" if len(runs) > 1 else "## Model", ""]
-        lines += ["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in _facts(run, own, weight)), ""]
-        scores = {name: value for name, value in run.metrics.items() if name.startswith(("public/", "private/"))}
-        if scores:
-            lines += ["| score of the last epoch | Public | Private |", "|---|---|---|"]
-            names = dict.fromkeys(name.partition("/")[2] for name in scores)
-            columns = [[scores.get(f"{usage}/{name}") for usage in ("public", "private")] for name in names]
-            lines += [
-                f"| {name} | {' | '.join('' if value is None else f'{value:.5f}' for value in row)} |"
-                for name, row in zip(names, columns, strict=True)
-            ]
-            lines.append("")
-        lines += ["<details><summary>config</summary>", "", "```yaml", OmegaConf.to_yaml(own, resolve=True).strip()]
-        lines += ["```", "", "</details>", ""]
+        title = f"Member {number}: {run.name}" if len(runs) > 1 else "Model"
+        lines += _section(title, run, own, weight)
     return "\n".join(lines)
+
+
+def _section(title: str, run: PastRun, own: DictConfig, weight: float) -> list[str]:
+    """A member's facts, scores and config."""
+    lines = [f"## {title}", "", "| | |", "|---|---|"]
+    lines += [*(f"| {name} | {value} |" for name, value in _facts(run, own, weight)), ""]
+    scores = {name: value for name, value in run.metrics.items() if name.startswith(("public/", "private/"))}
+    if scores:
+        lines += ["| score of the last epoch | Public | Private |", "|---|---|---|"]
+        names = dict.fromkeys(name.partition("/")[2] for name in scores)
+        columns = [[scores.get(f"{usage}/{name}") for usage in ("public", "private")] for name in names]
+        lines += [
+            f"| {name} | {' | '.join('' if value is None else f'{value:.5f}' for value in row)} |"
+            for name, row in zip(names, columns, strict=True)
+        ]
+        lines.append("")
+    lines += ["<details><summary>config</summary>", "", "```yaml", OmegaConf.to_yaml(own, resolve=True).strip()]
+    lines += ["```", "", "</details>", ""]
+    return lines
 
 
 def _facts(run: PastRun, own: DictConfig, weight: float) -> list[tuple[str, str]]:
@@ -91,7 +95,7 @@ def _facts(run: PastRun, own: DictConfig, weight: float) -> list[tuple[str, str]
     ]
 
 
-def _tried(done: "Export") -> str:
+def _tried(done: Export) -> str:
     if done.difference is None:
         return "nothing"
     return f"{done.images} images: largest difference from {done.reference} {done.difference:.1e}"

@@ -5,7 +5,6 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,32 +18,12 @@ from glr.data.pictures import StoredPictures, batches
 from glr.errors import GlrError
 from glr.exporting import reloading
 from glr.exporting.card import model_card
+from glr.exporting.export import Export
 from glr.exporting.model import Exported
 from glr.model import RetrievalModel
 from glr.retrieval import descriptors
 from glr.tracking.history import WEIGHTS, PastRun, stored
 from glr.trained import load_model, read_config
-
-
-@dataclass(frozen=True)
-class Export:
-    """What was written.
-
-    Attributes:
-        output: the folder.
-        dimension: of the descriptor.
-        megabytes: of submission.zip, 10^6 bytes.
-        images: how many it was tried on.
-        reference: what its descriptors were compared with.
-        difference: the largest of any of their numbers; None: it was not tried.
-    """
-
-    output: str
-    dimension: int
-    megabytes: float
-    images: int
-    reference: str
-    difference: float | None
 
 
 def export(config: DictConfig, client: MlflowClient, runs: Sequence[PastRun]) -> Export:

@@ -59,23 +59,23 @@ def plot_precision_recall(solutions: Mapping[str, Answers], rankings: Rankings, 
     A curve ends at the recall that no query reaches beyond with its first k results.
 
     Args:
-        solutions: by split, the relevant images of its queries; a curve each.
+        solutions: by part of the task, the relevant images of its queries; a curve each.
         rankings: by query, the images found, best first.
         file: to write.
         k: ranks that count.
 
     Raises:
-        GlrError: a split has no query with a relevant image, or there are no splits.
+        GlrError: a part has no query with a relevant image, or there are no parts.
     """
     if not solutions:
-        raise GlrError("there is no split whose precision and recall could be drawn")
+        raise GlrError("there is no part of the task whose precision and recall could be drawn")
     figure = Figure(figsize=(7, 5), layout="constrained")
     axes = figure.subplots()
     levels = np.linspace(0, 1, _LEVELS + 1)
-    for number, (split, solution) in enumerate(solutions.items()):
+    for number, (part, solution) in enumerate(solutions.items()):
         precision = interpolated_precision(solution, rankings, k)
         shown = max(np.count_nonzero(precision), 1)
-        label = f"{split}: mAP@{k} {mean_average_precision(solution, rankings, k):.3f}"
+        label = f"{part}: mAP@{k} {mean_average_precision(solution, rankings, k):.3f}"
         # The lines differ in style too, and where one ends is a dot.
         style = ("-", "--", ":", "-.")[number % 4]
         (line,) = axes.plot(levels[:shown], precision[:shown], style, linewidth=2, label=label)

@@ -12,7 +12,7 @@ from glr import storage
 from glr.errors import GlrError
 from glr.retrieval.evaluation import Ranking
 from glr.retrieval.metrics import Classes, recognition_metrics, retrieval_metrics
-from glr.retrieval.solution import SPLITS, Solution, read_solution
+from glr.retrieval.solution import USAGES, Solution, read_solution
 
 K = 100  # ranks that count
 _COLUMNS = {"retrieval": "images", "recognition": "landmarks"}
@@ -75,9 +75,9 @@ class LandmarkTask:
         """The neighbours that its metrics look at."""
         return min(max(K if self.retrieval else 0, self.neighbors if self.recognition else 0), index)
 
-    def score(self, ranking: Ranking, splits: Sequence[str] = SPLITS) -> dict[str, float]:
-        """Every metric of `glr.retrieval.metrics` by split: `public/map_at_100`, `private/gap`, ..."""
-        metrics: dict[str, dict[str, float]] = {split: {} for split in splits}
+    def score(self, ranking: Ranking, usages: Sequence[str] = USAGES) -> dict[str, float]:
+        """Return every metric of `glr.retrieval.metrics` by usage: `public/map_at_100`, `private/gap`, ..."""
+        metrics: dict[str, dict[str, float]] = {usage: {} for usage in usages}
         if self.retrieval:
             names = np.array(ranking.index_ids, object)
             rankings = {
@@ -85,28 +85,28 @@ class LandmarkTask:
                 for query, row in zip(ranking.query_ids, ranking.positions, strict=True)
                 if self.retrieval.relevant.get(query)
             }
-            for split in splits:
-                metrics[split] |= retrieval_metrics(self.retrieval.split(split), rankings, K)
+            for usage in usages:
+                metrics[usage] |= retrieval_metrics(self.retrieval.of_usage(usage), rankings, K)
         if self.recognition:
             predictions = classify(ranking, self.index_classes, self.neighbors)
-            for split in splits:
-                metrics[split] |= recognition_metrics(self.recognition.split(split), predictions)
-        return {f"{split.lower()}/{name}": value for split, values in metrics.items() for name, value in values.items()}
+            for usage in usages:
+                metrics[usage] |= recognition_metrics(self.recognition.of_usage(usage), predictions)
+        return {f"{usage.lower()}/{name}": value for usage, values in metrics.items() for name, value in values.items()}
 
     def answers(self) -> dict[str, dict[str, AbstractSet[str]]]:
-        """By split, the relevant index images of each query; without a retrieval solution those of its landmarks."""
+        """Return each query's relevant index images by usage; without a retrieval solution those of its landmarks."""
         if self.retrieval:
-            return {split: dict(self.retrieval.split(split)) for split in SPLITS}
+            return {usage: dict(self.retrieval.of_usage(usage)) for usage in USAGES}
         assert self.recognition
         members: dict[str, set[str]] = {}
         for image_id, landmark in self.index_classes.items():
             members.setdefault(landmark, set()).add(image_id)
         return {
-            split: {
+            usage: {
                 query: frozenset().union(*(members.get(landmark, ()) for landmark in shown))
-                for query, shown in self.recognition.split(split).items()
+                for query, shown in self.recognition.of_usage(usage).items()
             }
-            for split in SPLITS
+            for usage in USAGES
         }
 
     def save(self, folder: Path) -> None:

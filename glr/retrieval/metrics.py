@@ -2,7 +2,7 @@
 
 A *solution* says what is right: for each query image the set of relevant index images (retrieval), or for each test
 image the set of landmarks that it shows (recognition); empty where there is none. *Predictions* of images that the
-solution does not name are left out, so that one set of predictions serves a split's part of the solution.
+solution does not name are left out, so that one set of predictions serves the solution of each usage.
 
 Source: Weyand et al., Google Landmarks Dataset v2, CVPR 2020, arXiv:2004.01804, section 5 (mAP@100, GAP); the other
 definitions are those of the scoring code of DELF (tensorflow/models). All values lie in 0..1, but for positions.

@@ -1,4 +1,4 @@
-"""Solutions of a retrieval task: what is right for each query, and in which split it counts."""
+"""Solutions of a retrieval task: what is right for each query, and for which usage it counts."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ from pathlib import Path
 from glr.errors import GlrError
 from glr.retrieval.rows import COLUMNS, Rows
 
-SPLITS = ("Public", "Private")
-USAGES = (*SPLITS, "Ignored")
+USAGES = ("Public", "Private")  # that are scored
+_KNOWN = (*USAGES, "Ignored")
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ class Solution:
     usage: dict[str, str]
     task: str
 
-    def split(self, usage: str) -> dict[str, frozenset[str]]:
-        """`relevant`, of the queries of one Usage: the solution that `glr.retrieval.metrics` expects."""
+    def of_usage(self, usage: str) -> dict[str, frozenset[str]]:
+        """Return `relevant` of the queries of one usage: the solution that `glr.retrieval.metrics` expects."""
         return {query: relevant for query, relevant in self.relevant.items() if self.usage[query] == usage}
 
 
@@ -45,12 +45,12 @@ def read_solution(source: str | Path | Iterable[str]) -> Solution:
     rows = Rows(source, "solution", further=["Usage"])
     solution = Solution({}, {}, rows.task)
     for where, query, values, (usage,) in rows:
-        if usage not in USAGES:
-            raise GlrError(f"{where}: Usage is {usage!r}; expected {', '.join(USAGES)}")
+        if usage not in _KNOWN:
+            raise GlrError(f"{where}: Usage is {usage!r}; expected {', '.join(_KNOWN)}")
         solution.relevant[query] = frozenset(values.split()) - {"None"}
         solution.usage[query] = usage
-    for split in SPLITS:
-        if not any(solution.split(split).values()):
+    for usage in USAGES:
+        if not any(solution.of_usage(usage).values()):
             column = COLUMNS[rows.task]
-            raise GlrError(f"{rows.name}: no {split} query has {column}, so there is nothing to score in that split")
+            raise GlrError(f"{rows.name}: no {usage} query has {column}, so there is nothing to score for that usage")
     return solution

@@ -13,7 +13,7 @@ from glr import storage
 from glr.augment import Unchanged
 from glr.data.opening import open_data
 from glr.data.pipeline import Batch, TrainPipeline
-from glr.data.preparation import prepare
+from glr.data.preparation import Options, prepare
 from glr.data.prepared import MANIFEST, PreparedData
 from glr.errors import GlrError
 from tests.conftest import folder_source
@@ -97,12 +97,12 @@ def test_a_preparation_that_broke_off_in_a_bucket_continues(class_folders: Path,
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(storage, "upload", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            prepare(folder_source(class_folders), path, settings={}, shard_images=25)
+            prepare(folder_source(class_folders), path, Options(shard_images=25), settings={})
     with pytest.raises(GlrError, match="holds no prepared data set"):
         PreparedData(path)
     before = storage.files(path)
     gcs.log()
-    data = prepare(folder_source(class_folders), path, settings={}, shard_images=25)
+    data = prepare(folder_source(class_folders), path, Options(shard_images=25), settings={})
     assert {name for name in before if "train" in name} == {
         "train-00000-of-00003-24.tfrec",
         "train-00000-of-00003.done.json",
@@ -149,5 +149,5 @@ def test_a_source_in_a_bucket(class_folders: Path, gcs_folder: str, local: Prepa
         for p in class_folders.rglob("*.jpg")
     ]
     storage.upload(photos)
-    made = prepare(folder_source(f"{gcs_folder}/photos"), f"{gcs_folder}/set", settings={}, shard_images=25)
+    made = prepare(folder_source(f"{gcs_folder}/photos"), f"{gcs_folder}/set", Options(shard_images=25), settings={})
     same(made, local)

@@ -10,7 +10,7 @@ import tensorflow as tf
 from glr.data.geometry import letterbox
 from glr.data.photo import jpeg
 from glr.data.pictures import File, FilePictures, Picture, StoredPictures, batches, picture
-from glr.data.preparation import prepare
+from glr.data.preparation import Options, prepare
 from glr.data.prepared import PreparedData
 from glr.errors import GlrError
 from tests.conftest import folder_source
@@ -22,7 +22,7 @@ def data(class_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> Prepa
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("glr.data.preparation.BLOCK", 5)
         target = tmp_path_factory.mktemp("blocks") / "data"
-        return prepare(folder_source(class_folders), target, settings={}, shard_images=25)
+        return prepare(folder_source(class_folders), target, Options(shard_images=25), settings={})
 
 
 def expected(data: PreparedData, split: str) -> list[Picture]:

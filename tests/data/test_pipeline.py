@@ -14,7 +14,7 @@ from glr.augment import Study, Unchanged
 from glr.data import reading
 from glr.data.geometry import letterbox
 from glr.data.pipeline import Batch, TrainPipeline
-from glr.data.preparation import prepare
+from glr.data.preparation import Options, prepare
 from glr.data.prepared import PreparedData
 from glr.data.tfrecord import example, framed
 from glr.errors import GlrError
@@ -56,7 +56,9 @@ def blocks(class_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> Pre
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("glr.data.preparation.BLOCK", 5)
         target = tmp_path_factory.mktemp("blocks") / "data"
-        return prepare(folder_source(class_folders), target, settings={}, shard_images=25, validation_share=0.1)
+        return prepare(
+            folder_source(class_folders), target, Options(shard_images=25, validation_share=0.1), settings={}
+        )
 
 
 def test_every_image_once_an_epoch_with_its_own_label(small_data: PreparedData):

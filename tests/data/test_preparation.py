@@ -1,15 +1,6 @@
-"""Prepared sets: what goes in comes out, checked; what is interrupted continues, and nothing is half-written."""
+"""Prepared sets: what goes in comes out, checked; what is interrupted continues."""
 
 import csv
-import hashlib
-import json
-import os
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,51 +10,12 @@ import pytest
 import tensorflow as tf
 
 from glr.data import preparation
-from glr.data.catalog import Catalog, Photo
-from glr.data.preparation import prepare
+from glr.data.preparation import Options, prepare
 from glr.data.prepared import PreparedData
 from glr.errors import GlrError
 from glr.retrieval.landmarks import read_index_classes
-from tests.conftest import ROOT, folder_source, no_file_beyond
-
-
-@dataclass
-class Listed:
-    """A source that holds what it is given: (id, class) of each split's photos, which lie in `folder`."""
-
-    folder: Path
-    photos: dict[str, list[tuple[str, str | None]]]
-    retrieval: list[tuple[str, str, str]] = field(default_factory=list)
-    recognition: list[tuple[str, str, str]] = field(default_factory=list)
-
-    def fill(self, catalog: Catalog) -> None:
-        for split, photos in self.photos.items():
-            catalog.add(split, (Photo(i, str(self.folder / f"{i}.jpg"), name, "list") for i, name in photos))
-        catalog.answer("retrieval", self.retrieval)
-        catalog.answer("recognition", self.recognition)
-
-
-@pytest.fixture
-def few(tmp_path: Path) -> Listed:
-    for name in "abciqr":
-        PIL.Image.fromarray(np.full((8, 9, 3), ord(name), np.uint8)).save(tmp_path / f"{name}.jpg")
-    photos = {
-        "train": [("a", "20"), ("b", "3"), ("c", "20")],
-        "index": [("i", "5")],
-        "query": [("q", None), ("r", None)],
-    }
-    retrieval = [("q", "i", "Public"), ("r", "i", "Private")]
-    return Listed(tmp_path, photos, retrieval, [("q", "5", "Public"), ("r", "5", "Private")])
-
-
-def records(data: PreparedData, split: str) -> dict[str, tuple[bytes, int]]:
-    found = {}
-    for record in tf.data.TFRecordDataset(data.files(split)).as_numpy_iterator():
-        features = tf.train.Example.FromString(record).features.feature
-        image_id = features["image/id"].bytes_list.value[0].decode()
-        label = features["image/class/label"].int64_list.value[0]
-        found[image_id] = (features["image/encoded"].bytes_list.value[0], label)
-    return found
+from tests.conftest import folder_source, no_file_beyond
+from tests.data.conftest import Listed, contents, records
 
 
 def test_everything_arrives(small_data: PreparedData, class_folders: Path):
@@ -100,15 +52,11 @@ def test_numeric_classes_are_numbered_in_their_order(few: Listed, tmp_path: Path
     assert {i: label for i, (_, label) in records(data, "train").items()} == {"a": 1, "b": 0, "c": 1}
 
 
-def contents(folder: str | Path) -> dict[str, str]:
-    """A checksum of each file: megabytes that differ take minutes to be shown."""
-    files = [p for p in Path(folder).rglob("*") if p.is_file()]
-    return {p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
-
-
 def test_workers_and_repetition_write_the_same_bytes(class_folders: Path, small_data: PreparedData, tmp_path: Path):
     settings = {"path": str(class_folders), "seed": 3}
-    again = prepare(folder_source(class_folders), tmp_path / "out", settings=settings, shard_images=25, workers=2)
+    again = prepare(
+        folder_source(class_folders), tmp_path / "out", Options(shard_images=25, workers=2), settings=settings
+    )
     assert contents(again.path) == contents(small_data.path)
     assert not list(tmp_path.glob("*.partial"))
 
@@ -122,7 +70,9 @@ def test_blocks_begin_where_the_manifest_says(class_folders: Path, tmp_path: Pat
 
 
 def test_a_validation_split_has_the_same_classes(class_folders: Path, tmp_path: Path):
-    data = prepare(folder_source(class_folders), tmp_path / "out", settings={}, validation_share=0.25, shard_images=10)
+    data = prepare(
+        folder_source(class_folders), tmp_path / "out", Options(validation_share=0.25, shard_images=10), settings={}
+    )
     train, validation = records(data, "train"), records(data, "validation")
     assert not set(train) & set(validation)
     assert {label for _, label in validation.values()} == {label for _, label in train.values()} == set(range(9))
@@ -133,7 +83,7 @@ def test_a_validation_split_has_the_same_classes(class_folders: Path, tmp_path: 
 def test_conversions_are_listed_and_large_images_shrunk(few: Listed, tmp_path: Path):
     PIL.Image.new("L", (30, 20)).save(tmp_path / "a.jpg")
     PIL.Image.new("RGB", (40, 20)).save(tmp_path / "b.jpg")
-    data = prepare(few, tmp_path / "out", settings={}, max_side=32)
+    data = prepare(few, tmp_path / "out", Options(max_side=32), settings={})
     with Path(data.file("image_report.csv")).open() as file:
         rows = {row["id"]: (row["what"], row["reason"]) for row in csv.DictReader(file)}
     assert rows == {"a": ("converted", "Gray JPEG"), "b": ("converted", "40 x 20 pixels")}
@@ -152,11 +102,11 @@ def broken(kind: str, file: Path) -> None:
 @pytest.mark.parametrize("kind", ["empty", "cut off", "text"])
 def test_bad_images_are_refused_together_and_the_rest_is_kept(few: Listed, tmp_path: Path, kind: str):
     good = (tmp_path / "b.jpg").read_bytes()
-    whole = contents(prepare(few, tmp_path / "whole", settings={}, shard_images=1).path)
+    whole = contents(prepare(few, tmp_path / "whole", Options(shard_images=1), settings={}).path)
     broken(kind, tmp_path / "b.jpg")
     broken(kind, tmp_path / "i.jpg")
     with pytest.raises(GlrError, match=r"i\.jpg: it .* \(2 images are bad, see .*on_bad_image=skip"):
-        prepare(few, tmp_path / "out", settings={}, shard_images=1)
+        prepare(few, tmp_path / "out", Options(shard_images=1), settings={})
     assert not (tmp_path / "out").exists()
     with (tmp_path / "out.partial/image_report.csv").open() as file:
         assert [(row["id"], row["what"]) for row in csv.DictReader(file)] == [("i", "skipped"), ("b", "skipped")]
@@ -166,7 +116,7 @@ def test_bad_images_are_refused_together_and_the_rest_is_kept(few: Listed, tmp_p
         (tmp_path / f"{name}.jpg").write_bytes(content)
     (tmp_path / "i.jpg").write_bytes(good)
     PIL.Image.fromarray(np.full((8, 9, 3), ord("i"), np.uint8)).save(tmp_path / "i.jpg")
-    data = prepare(few, tmp_path / "out", settings={}, shard_images=1)
+    data = prepare(few, tmp_path / "out", Options(shard_images=1), settings={})
     assert contents(data.path) == whole
     assert all((Path(data.path) / p.name).stat().st_mtime_ns == written for p, written in kept.items())
 
@@ -177,11 +127,11 @@ def test_a_bad_image_is_skipped_and_listed_on_request(few: Listed, tmp_path: Pat
     few.retrieval[0] = ("q", "i", "Private")
     few.recognition[0] = ("q", "5", "Private")
     with pytest.raises(GlrError, match="no Public query"):  # its only Public query is the bad one now
-        prepare(few, tmp_path / "out", settings={}, skip_bad=True)
+        prepare(few, tmp_path / "out", Options(skip_bad=True), settings={})
     (tmp_path / "r.jpg").write_bytes((tmp_path / "q.jpg").read_bytes())
     few.retrieval[1] = ("r", "i", "Public")
     few.recognition[1] = ("r", "5", "Public")
-    data = prepare(few, tmp_path / "out", settings={}, skip_bad=True)
+    data = prepare(few, tmp_path / "out", Options(skip_bad=True), settings={})
     assert set(records(data, "train")) == {"a", "b"}
     assert data.shards["train"][0].file.endswith("-2.tfrec")
     with Path(data.file("image_report.csv")).open() as file:
@@ -198,7 +148,7 @@ def test_a_quick_check_lets_damage_inside_pass(few: Listed, tmp_path: Path):
     (tmp_path / "a.jpg").write_bytes(content)
     with pytest.raises(GlrError, match=r"a\.jpg: it cannot be decoded"):
         prepare(few, tmp_path / "one", settings={})
-    assert records(prepare(few, tmp_path / "two", settings={}, check=False), "train")["a"][0] == bytes(content)
+    assert records(prepare(few, tmp_path / "two", Options(check=False), settings={}), "train")["a"][0] == bytes(content)
 
 
 @pytest.mark.parametrize("split", ["train", "index", "query"])
@@ -245,139 +195,17 @@ def test_two_at_once_do_not_mix(few: Listed, tmp_path: Path, monkeypatch: pytest
     prepare(few, tmp_path / "out", settings={})
 
 
-PROGRAM = """
-import sys
-from pathlib import Path
-from glr.data.preparation import prepare
-from tests.conftest import folder_source
-if __name__ == "__main__":
-    source, target, workers = sys.argv[1:]
-    prepare(folder_source(Path(source)), target, settings={}, shard_images=40, workers=int(workers))
-"""
-
-
-@pytest.fixture(scope="module")
-def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """40 classes of 40 images that take a while to check."""
-    folder = tmp_path_factory.mktemp("many")
-    noise = np.random.default_rng(0).integers(0, 256, (300, 300, 3)).astype(np.uint8)
-    PIL.Image.fromarray(noise).save(folder / "image.jpg")
-    content = (folder / "image.jpg").read_bytes()
-    (folder / "image.jpg").unlink()
-    for number in range(40):
-        (folder / f"{number:02d}").mkdir()
-        for image in range(40):
-            (folder / f"{number:02d}/{image}.jpg").write_bytes(content)
-    return folder
-
-
-def started(many: Path, target: Path, workers: int) -> subprocess.Popen:
-    command = [sys.executable, "-c", PROGRAM, str(many), str(target), str(workers)]
-    return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, start_new_session=True)
-
-
-def until(condition: Callable[[], bool]) -> None:
-    for _ in range(600):
-        if condition():
-            return
-        time.sleep(0.05)
-    pytest.fail("it never came to that")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("workers", [1, 2])
-def test_killed_half_way_it_continues_and_gives_the_same_bytes(many: Path, tmp_path: Path, workers: int):
-    reference = started(many, tmp_path / "reference", 2)
-    assert reference.wait(120) == 0, reference.stderr.read()
-    partial = tmp_path / "out.partial"
-    process = started(many, tmp_path / "out", workers)
-    until(lambda: len(list(partial.glob("*.done.json"))) >= 8)
-    process.send_signal(signal.SIGKILL)  # the parent alone: its workers must find out
-    process.wait()
-    until(lambda: not any(alive(pid) for pid in members(process.pid)))
-    kept = {p: p.stat().st_mtime_ns for p in partial.glob("*.tfrec") if (partial / done_of(p)).exists()}
-    assert 8 <= len(kept) < 40
-    assert not (tmp_path / "out").exists()
-    # As it would be if the kill had come while a worker took its note of a shard.
-    (partial / "train-00000-of-00030.done.json.0123456789abcdef.part").write_text("[")
-    again = started(many, tmp_path / "out", workers)
-    assert again.wait(120) == 0, again.stderr.read()
-    assert contents(tmp_path / "out") == contents(tmp_path / "reference")
-    assert all((tmp_path / "out" / p.name).stat().st_mtime_ns == written for p, written in kept.items())
-    assert not partial.exists()
-
-
-def done_of(shard: Path) -> str:
-    return f"{shard.name.rpartition('-')[0]}.done.json"
-
-
-def members(session: int) -> list[int]:
-    """The processes of a session that was started here."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                if os.getsid(int(entry.name)) == session:
-                    found.append(int(entry.name))
-            except ProcessLookupError:
-                continue
-    return found
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
 def test_other_settings_do_not_take_over_what_is_there(few: Listed, tmp_path: Path):
     few.photos["query"].append(("missing", None))
     for size in (8, 7):
         with pytest.raises(GlrError, match="in no solution"):
-            prepare(few, tmp_path / "out", settings={}, max_side=size)
+            prepare(few, tmp_path / "out", Options(max_side=size), settings={})
     few.photos["query"].pop()
     broken("empty", tmp_path / "q.jpg")
     with pytest.raises(GlrError, match="1 image is bad"):
-        prepare(few, tmp_path / "out", settings={}, max_side=8)
+        prepare(few, tmp_path / "out", Options(max_side=8), settings={})
     PIL.Image.fromarray(np.full((8, 9, 3), 7, np.uint8)).save(tmp_path / "q.jpg")
-    data = prepare(few, tmp_path / "out", settings={}, shard_images=2)
+    data = prepare(few, tmp_path / "out", Options(shard_images=2), settings={})
     assert records(data, "train")["a"][0] == (tmp_path / "a.jpg").read_bytes()  # not shrunk
     files = {shard.file for shards in data.shards.values() for shard in shards}
     assert {p.name for p in Path(data.path).glob("*.tfrec")} == files
-
-
-def test_damage_is_noticed_on_opening(few: Listed, tmp_path: Path):
-    data = prepare(few, tmp_path / "out", settings={})
-    file = Path(data.files("train")[0])
-    whole = file.read_bytes()
-    file.write_bytes(whole[:-5])
-    with pytest.raises(GlrError, match=r"train-00000-of-00001-3\.tfrec has [\d,]+ bytes, the manifest says"):
-        PreparedData(data.path)
-    file.write_bytes(whole[:50] + bytes([whole[50] ^ 1]) + whole[51:])
-    with pytest.raises(GlrError, match=r"train-00000-of-00001-3\.tfrec is damaged"):
-        PreparedData(data.path)
-    file.unlink()
-    with pytest.raises(GlrError, match=r"train-00000-of-00001-3\.tfrec is missing"):
-        PreparedData(data.path)
-    Path(data.file("manifest.json")).write_text("{}")
-    with pytest.raises(GlrError, match=r"manifest\.json cannot be read"):
-        PreparedData(data.path)
-    with pytest.raises(GlrError, match="holds no prepared data set"):
-        PreparedData(tmp_path)
-
-
-def test_another_source_is_refused(small_data: PreparedData):
-    small_data.check_settings({"source.seed": 3, "source.path": None, "max_side": None})
-    with pytest.raises(GlrError, match=r"was prepared with data\.source\.seed=3, this run says 4"):
-        small_data.check_settings({"source.seed": 4})
-    with pytest.raises(GlrError, match=r"was prepared with data\.max_side=None, this run says 512"):
-        small_data.check_settings({"max_side": 512})
-
-
-def test_the_manifest_is_plain_json(small_data: PreparedData):
-    manifest = json.loads(Path(small_data.file("manifest.json")).read_text())
-    assert (manifest["classes"], manifest["block"]) == (9, 64)
-    assert manifest["images"] == {"train": 72, "index": 18, "query": 6}
-    assert manifest["settings"]["source.seed"] == 3
-    assert manifest["settings"]["seed"] == 0

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from glr.data.pictures import StoredPictures, batches
-from glr.data.preparation import prepare
+from glr.data.preparation import Options, prepare
 from glr.data.prepared import PreparedData
 from glr.evaluation.evaluator import Evaluator
 from glr.head.norm_softmax import NormSoftmax
@@ -18,7 +18,7 @@ from tests.conftest import folder_source
 @pytest.fixture(scope="module")
 def data(class_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
     target = tmp_path_factory.mktemp("validation") / "set"
-    return prepare(folder_source(class_folders), target, settings={}, validation_share=0.4)
+    return prepare(folder_source(class_folders), target, Options(validation_share=0.4), settings={})
 
 
 class Pixels:

@@ -80,7 +80,7 @@ def test_a_run_that_finds_nothing_is_drawn(tmp_path: Path):
 
 @pytest.mark.parametrize("solutions", [{}, {"Public": {}}, {"Public": {"a": {"x"}}, "Private": {"b": set()}}])
 def test_no_curve_without_relevant_images(solutions: dict, tmp_path: Path):
-    with pytest.raises(GlrError, match=r"no split|no query"):
+    with pytest.raises(GlrError, match=r"no part|no query"):
         plot_precision_recall(solutions, {"a": ["x"]}, tmp_path / "a.png")
 
 

@@ -62,7 +62,7 @@ def test_an_example_by_hand():
         "median_position",
     ]
     assert list(result) == [
-        f"{split}/{m}" for split in ("public", "private") for m in [*ranked, "gap", "top1_accuracy"]
+        f"{usage}/{m}" for usage in ("public", "private") for m in [*ranked, "gap", "top1_accuracy"]
     ]
     # Public: q1 finds a and c at ranks 1 and 3. Private: q2 finds b at rank 3; q4 has nothing to find.
     assert result["public/map_at_100"] == pytest.approx((1 + 2 / 3) / 2)
@@ -124,11 +124,11 @@ def test_against_a_slow_reference(seed: int):
     )
     result, ranking = evaluate(task, Descriptors(index_ids, index), Descriptors(query_ids, queries), memory=0.001)
     assert ranking.positions.shape == (40, 100)
-    for split in ("Public", "Private"):
-        of_split = [query for query in query_ids if usage[query] == split]
-        expected = retrieval_metrics({q: relevant[q] for q in of_split}, rankings)
-        expected |= recognition_metrics({q: shown[q] for q in of_split}, predictions)
-        actual = {name: result[f"{split.lower()}/{name}"] for name in expected}
+    for wanted in ("Public", "Private"):
+        of_usage = [query for query in query_ids if usage[query] == wanted]
+        expected = retrieval_metrics({q: relevant[q] for q in of_usage}, rankings)
+        expected |= recognition_metrics({q: shown[q] for q in of_usage}, predictions)
+        actual = {name: result[f"{wanted.lower()}/{name}"] for name in expected}
         assert actual == pytest.approx(expected, abs=1e-6)
 
 

@@ -19,9 +19,9 @@ def test_retrieval(tmp_path: Path):
         usage={"q1": "Public", "q2": "Private", "q3": "Ignored", "q4": "Public"},
         task="retrieval",
     )
-    assert solution.split("Public") == {"q1": {"a", "b"}, "q4": frozenset()}
-    assert solution.split("Private") == {"q2": {"c"}}
-    assert solution.split("Ignored") == {"q3": frozenset()}
+    assert solution.of_usage("Public") == {"q1": {"a", "b"}, "q4": frozenset()}
+    assert solution.of_usage("Private") == {"q2": {"c"}}
+    assert solution.of_usage("Ignored") == {"q3": frozenset()}
     assert read_solution(str(file)) == solution
 
 
@@ -58,11 +58,11 @@ def test_files_as_spreadsheets_and_large_classes_make_them(tmp_path: Path):
         ("id,images,Usage\n", "no queries below the header"),
         (
             "id,images,Usage\nq1,a,Public\nq2,None,Private\n",
-            "no Private query has images, so there is nothing to score in that split",
+            "no Private query has images, so there is nothing to score for that usage",
         ),
         (
             "id,landmarks,Usage\nq1,,Public\nq2,3,Private\n",
-            "no Public query has landmarks, so there is nothing to score in that split",
+            "no Public query has landmarks, so there is nothing to score for that usage",
         ),
     ],
 )

@@ -1,0 +1,45 @@
+"""Files that appear in a folder, local or in a bucket, only when they are whole."""
+
+import csv
+import io
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from glr import storage
+
+STAGING = ".writing-"  # begins the names of a local folder's temporary folders; a killed process leaves its own behind
+
+
+@contextmanager
+def published(folder: str) -> Iterator[tuple[BinaryIO, Callable[[str], None]]]:
+    """Open a file to write; the function beside it puts the whole file into `folder` under a name."""
+    bucket = storage.is_bucket(folder)
+    with tempfile.TemporaryDirectory(prefix=STAGING, dir=None if bucket else folder) as place:
+        staging = Path(place) / "file"
+        with staging.open("wb") as file:
+
+            def publish(name: str) -> None:
+                file.flush()
+                os.fsync(file.fileno())
+                if bucket:
+                    storage.upload([(staging, storage.join(folder, name))], overwrite=True)
+                else:
+                    staging.replace(Path(folder) / name)
+
+            yield file, publish
+
+
+def write_csv(folder: str, name: str, header: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> str:
+    """Write a CSV with a header; return its path."""
+    with published(folder) as (file, publish):
+        text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)
+        publish(name)
+        text.detach()
+    return storage.join(folder, name)

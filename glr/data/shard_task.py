@@ -1,0 +1,126 @@
+"""A shard to write. A note beside each finished shard lets an interrupted preparation continue."""
+
+import hashlib
+import json
+import re
+from collections.abc import Container, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import NamedTuple
+
+import google_crc32c
+
+from glr import storage
+from glr.data.photo import jpeg
+from glr.data.prepared import Shard
+from glr.data.publishing import published
+from glr.data.tfrecord import example, framed
+from glr.errors import GlrError
+
+_NOTE = ".done.json"
+
+
+@dataclass(frozen=True)
+class ShardTask:
+    """One shard to write.
+
+    Attributes:
+        folder: where to write it.
+        name: of the shard, without its count of records.
+        images: (id, file, label) of each.
+        max_side: pixels; larger images are shrunk.
+        check: decode every image; else read only its header and its end.
+        block: records in a block.
+    """
+
+    folder: str
+    name: str
+    images: list[tuple[str, str, int]]
+    max_side: int | None
+    check: bool
+    block: int
+
+    @property
+    def digest(self) -> str:
+        """Equal for two tasks that write the same shard of the same files."""
+        return hashlib.blake2b(json.dumps([self.name, self.images, self.max_side, self.block]).encode()).hexdigest()[
+            :32
+        ]
+
+    def finished(self, files: Mapping[str, storage.FileInfo]) -> Shard | None:
+        """The shard that an earlier run wrote; None if there is none, or if images failed: they may have been replaced.
+
+        Args:
+            files: of the folder.
+        """
+        if f"{self.name}{_NOTE}" not in files:
+            return None
+        note = _read_note(self.folder, f"{self.name}{_NOTE}")
+        file = files.get(note.shard.file)
+        whole = file is not None and file.size == note.shard.size and file.crc32c in (None, note.shard.crc32c)
+        return note.shard if whole and note.task == self.digest and not note.skipped else None
+
+    def write(self) -> Shard:
+        """Write the shard and its note.
+
+        Raises:
+            GlrError: the bucket may not be written.
+            OSError: the disk is full, or the folder may not be written.
+        """
+        report, blocks, records = [], [], 0
+        crc32c = google_crc32c.Checksum()
+        with published(self.folder) as (file, publish):
+            for image_id, path, label in self.images:
+                try:
+                    image = jpeg(storage.read(path), max_side=self.max_side, check=self.check)
+                except GlrError as error:
+                    report.append((image_id, path, "skipped", str(error)))
+                    continue
+                if image.converted:
+                    report.append((image_id, path, "converted", image.converted))
+                if records % self.block == 0:
+                    blocks.append(file.tell())
+                record = framed(example(image.encoded, image.height, image.width, image_id, label))
+                file.write(record)
+                crc32c.update(record)
+                records += 1
+            name = f"{self.name}-{records}.tfrec"
+            shard = Shard(name, records, file.tell(), crc32c.hexdigest().decode(), blocks)
+            publish(name)
+        note = json.dumps([self.digest, asdict(shard), report]).encode()
+        storage.write(storage.join(self.folder, f"{self.name}{_NOTE}"), note, overwrite=True)
+        return shard
+
+
+class _Note(NamedTuple):
+    """A finished shard.
+
+    task: the digest of its task.
+    report: (id, file, converted or skipped, why) of its images that did not pass unchanged.
+    """
+
+    task: str
+    shard: Shard
+    report: list[tuple[str, str, str, str]]
+
+    @property
+    def skipped(self) -> bool:
+        return any(what == "skipped" for _, _, what, _ in self.report)
+
+
+def _read_note(folder: str, name: str) -> _Note:
+    task, shard, report = json.loads(storage.read(storage.join(folder, name)))
+    return _Note(task, Shard(**shard), report)
+
+
+def reports(folder: str) -> Iterator[tuple[str, str, str, str]]:
+    """Yield (id, file, converted or skipped, why) of the images of all finished shards that did not pass unchanged."""
+    for name in sorted(storage.files(folder)):
+        if name.endswith(_NOTE):
+            yield from _read_note(folder, name).report
+
+
+def clear(folder: str, shards: Container[str]) -> None:
+    """Delete the notes, and the shards of another try: all whose names are not in `shards`."""
+    for name in storage.files(folder):
+        if name.endswith(_NOTE) or (re.fullmatch(r"\w+-\d{5}-of-\d{5}-\d+\.tfrec", name) and name not in shards):
+            storage.delete(storage.join(folder, name))

@@ -1,0 +1,96 @@
+"""Shards written in parallel, each by one process; finished ones are kept."""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, nullcontext
+
+from tqdm import tqdm
+
+from glr import storage
+from glr.data.prepared import Shard
+from glr.data.shard_task import ShardTask
+from glr.errors import GlrError
+
+
+def write_shards(tasks: Iterator[ShardTask], folder: str, *, workers: int, images: int) -> list[Shard]:
+    """Write the shards that are not finished yet.
+
+    Args:
+        tasks: all shards.
+        folder: where they are written.
+        workers: processes; 1: this one.
+        images: of all tasks, for the progress bar.
+
+    Returns:
+        All shards, by file name.
+
+    Raises:
+        GlrError: a shard could not be written, or a worker was killed. Finished shards are kept.
+    """
+    shards: list[Shard] = []
+    with (
+        nullcontext() if workers == 1 else _processes(workers) as pool,
+        tqdm(total=images, unit=" images", desc="prepare", disable=None, smoothing=0.1) as bar,
+    ):
+        try:
+            for task, shard in _written(tasks, storage.files(folder), pool, 2 * workers):
+                shards.append(shard)
+                bar.update(len(task.images))
+        except (OSError, BrokenProcessPool) as error:
+            # A failed write does not say where: a full disk, a quota.
+            where = getattr(error, "filename", None) or folder
+            reason = getattr(error, "strerror", None) or "a worker process was killed (out of memory? give workers=1)"
+            raise GlrError(f"{where}: {reason}; what is done is kept, and the same command continues") from error
+    return sorted(shards, key=lambda shard: shard.file)
+
+
+def _written(
+    tasks: Iterator[ShardTask], files: dict[str, storage.FileInfo], pool: ProcessPoolExecutor | None, most: int
+) -> Iterator[tuple[ShardTask, Shard]]:
+    """Yield each task with its shard; at most `most` wait at a time, because each holds its list of images."""
+    pending: dict[Future[Shard], ShardTask] = {}
+    for task in tasks:
+        if (shard := task.finished(files)) is not None:
+            yield task, shard
+        elif pool is None:
+            yield task, task.write()
+        else:
+            yield from _collected(pending, most - 1)
+            pending[pool.submit(task.write)] = task
+    yield from _collected(pending, 0)
+
+
+def _collected(pending: dict[Future[Shard], ShardTask], most: int) -> Iterator[tuple[ShardTask, Shard]]:
+    """Wait until at most `most` tasks are pending; yield those that finished."""
+    while len(pending) > most:
+        for future in wait(pending, return_when=FIRST_COMPLETED).done:
+            yield pending.pop(future), future.result()
+
+
+@contextmanager
+def _processes(count: int) -> Iterator[ProcessPoolExecutor]:
+    # spawn: the caller may have threads (TensorFlow's) that a fork would copy in a broken state.
+    pool = ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), _begin_worker)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _begin_worker() -> None:
+    # Ctrl-C reaches every process: the parent lets shards that are begun be finished. A parent that was killed
+    # can tell nobody.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def watch() -> None:
+        parent = multiprocessing.parent_process()
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

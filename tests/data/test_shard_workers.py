@@ -1,0 +1,112 @@
+"""A killed preparation continues: nothing is half-written, nothing is written twice."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from tests.conftest import ROOT
+from tests.data.conftest import contents
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from glr.data.preparation import Options, prepare
+from tests.conftest import folder_source
+if __name__ == "__main__":
+    source, target, workers = sys.argv[1:]
+    prepare(folder_source(Path(source)), target, Options(shard_images=40, workers=int(workers)), settings={})
+"""
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """40 classes of 40 images that take a while to check."""
+    folder = tmp_path_factory.mktemp("many")
+    noise = np.random.default_rng(0).integers(0, 256, (300, 300, 3)).astype(np.uint8)
+    PIL.Image.fromarray(noise).save(folder / "image.jpg")
+    content = (folder / "image.jpg").read_bytes()
+    (folder / "image.jpg").unlink()
+    for number in range(40):
+        (folder / f"{number:02d}").mkdir()
+        for image in range(40):
+            (folder / f"{number:02d}/{image}.jpg").write_bytes(content)
+    return folder
+
+
+def started(many: Path, target: Path, workers: int) -> subprocess.Popen:
+    command = [sys.executable, "-c", PROGRAM, str(many), str(target), str(workers)]
+    return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, start_new_session=True)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    for _ in range(600):
+        if condition():
+            return
+        time.sleep(0.05)
+    pytest.fail("it never came to that")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
+def test_killed_half_way_it_continues_and_gives_the_same_bytes(many: Path, tmp_path: Path, workers: int):
+    reference = started(many, tmp_path / "reference", 2)
+    assert reference.wait(120) == 0, reference.stderr.read()
+    partial = tmp_path / "out.partial"
+    process = started(many, tmp_path / "out", workers)
+    until(lambda: len(list(partial.glob("*.done.json"))) >= 8)
+    process.send_signal(signal.SIGKILL)  # the parent alone: its workers must find out
+    process.wait()
+    until(lambda: not any(alive(pid) for pid in members(process.pid)))
+    kept = {p: p.stat().st_mtime_ns for p in partial.glob("*.tfrec") if (partial / done_of(p)).exists()}
+    assert 8 <= len(kept) < 40
+    assert not (tmp_path / "out").exists()
+    # As it would be if the kill had come while a worker took its note of a shard.
+    (partial / "train-00000-of-00030.done.json.0123456789abcdef.part").write_text("[")
+    again = started(many, tmp_path / "out", workers)
+    assert again.wait(120) == 0, again.stderr.read()
+    assert contents(tmp_path / "out") == contents(tmp_path / "reference")
+    assert all((tmp_path / "out" / p.name).stat().st_mtime_ns == written for p, written in kept.items())
+    assert not partial.exists()
+
+
+def test_a_killed_worker_ends_it_and_the_finished_shards_are_kept(many: Path, tmp_path: Path):
+    process = started(many, tmp_path / "out", 2)
+    until(lambda: len(list((tmp_path / "out.partial").glob("*.done.json"))) >= 2)
+    workers = [pid for pid in members(process.pid) if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    os.kill(workers[0], signal.SIGKILL)
+    _, printed = process.communicate(timeout=60)
+    assert b"out.partial: a worker process was killed (out of memory? give workers=1); what is done is kept" in printed
+    assert len(list((tmp_path / "out.partial").glob("*.done.json"))) >= 2
+    assert not (tmp_path / "out").exists()
+
+
+def done_of(shard: Path) -> str:
+    return f"{shard.name.rpartition('-')[0]}.done.json"
+
+
+def members(session: int) -> list[int]:
+    """The processes of a session that was started here."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                if os.getsid(int(entry.name)) == session:
+                    found.append(int(entry.name))
+            except ProcessLookupError:
+                continue
+    return found
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
