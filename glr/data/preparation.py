@@ -1,7 +1,6 @@
 """From a source's images to a prepared data set: every image checked, and what was interrupted is continued."""
 
 import csv
-import fcntl
 import hashlib
 import io
 import json
@@ -16,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -32,6 +31,7 @@ from glr.data.prepared import BLOCK, MANIFEST, PreparedData, Shard
 from glr.data.source import Source
 from glr.data.tfrecord import example, framed
 from glr.errors import GlrError
+from glr.lock import held
 from glr.retrieval.solution import read_solution
 
 _REPORT = "image_report.csv"
@@ -356,12 +356,12 @@ def _unfinished(path: str) -> Iterator[str]:
     folder = Path(f"{path}.partial")
     folder.mkdir(parents=True, exist_ok=True)
     lock = folder / ".lock"
-    with lock.open("w") as held:
+    with ExitStack() as stack:
         try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            stack.enter_context(held(lock, wait=0))
         except BlockingIOError:
             raise GlrError(f"{folder} is being written by another process; wait for it") from None
-        # What a killed process was about:
+        # What a killed process has left:
         for left in folder.glob(".writing-*"):
             shutil.rmtree(left)
         for left in folder.glob("*.part"):
