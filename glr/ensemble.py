@@ -7,7 +7,6 @@ from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from glr.config.command import command
@@ -31,15 +30,13 @@ def main(config: DictConfig) -> None:
     from glr.ensembling.search import Limits, search
     from glr.retrieval.ensemble import joined
     from glr.retrieval.evaluation import evaluate
+    from glr.retrieval.landmarks import headline
     from glr.retrieval.table import table
-    from glr.tracking.run import environment
     from glr.tracking.run import run as record
-    from glr.tracking.store import connect
 
     wanted, score = config.ensemble, config.score.value
-    client = connect(config.tracking.uri)
-    runs = named(client, config.study, list(config.members))
-    members, task = described(client, runs, neighbors=config.neighbors)
+    runs = named(config.tracking.uri, config.study, list(config.members))
+    members, task = described(runs, neighbors=config.neighbors)
     weights, tried = list(config.weights or [1.0] * len(runs)), []
     candidates = [run.name for run in runs]
     if wanted.search is not None:
@@ -69,13 +66,12 @@ def main(config: DictConfig) -> None:
     ):
         folder, logged = Path(temporary), config.copy()
         logged.members, logged.weights = [run.id for run in runs], weights
-        opened.config(logged, {})
+        opened.provenance(logged, {})
         opened.params({"names": names, "dimension": dimension, "candidates": candidates})
-        opened.tags(environment() | {"overrides": " ".join(HydraConfig.get().overrides.task)})
         index = joined([member.index for member in members], weights, folder / "index.npy")
         query = joined([member.query for member in members], weights, folder / "query.npy")
         scores, _ = evaluate(task, index, query, memory=config.memory)
-        opened.metrics(scores | {f"{usage}_score": scores[f"{usage}/{score}"] for usage in ("public", "private")}, 0)
+        opened.metrics(scores | headline(scores, score), 0)
         if tried:
             _write(folder / "search.csv", tried, candidates, score)
             opened.file(folder / "search.csv")
@@ -111,7 +107,7 @@ def _shown(names: Sequence[str], weights: Sequence[float]) -> str:
 
 
 def _write(file: Path, tried: "list[Choice]", names: Sequence[str], score: str) -> None:
-    """All that was tried, as a CSV."""
+    """Write all ensembles that were tried, as a CSV."""
     with file.open("w", newline="") as opened:
         writer = csv.writer(opened, lineterminator="\n")
         writer.writerow([f"public/{score}", "members", "weights"])

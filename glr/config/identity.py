@@ -1,4 +1,4 @@
-"""What makes two commands the same job: a key of all settings that its result depends on."""
+"""A job's name, and its key: two commands whose results depend on the same settings have the same key."""
 
 import hashlib
 import json
@@ -7,12 +7,17 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-# Where and how a job computes and is recorded: free to change when it is continued.
+# Where and how a job computes and is recorded: these may change when it is continued.
 _CIRCUMSTANCES = {
     *["tracking", "checkpoint", "resume", "strategy", "sweep", "index", "highlights"],
     *["data.parallelism", "data.cache_dir", "data.prepare_when_missing", "evaluate.memory", "evaluate.gallery"],
     "train.steps_per_execution",
 }
+
+
+def run_name(config: DictConfig, choices: Mapping[str, Any]) -> str:
+    """The name of a run: `name` where it is given, else its choices of backbone and head."""
+    return config.name or f"{choices['backbone']}-{choices['head']}"
 
 
 def settings_of(config: DictConfig) -> dict[str, Any]:
@@ -22,13 +27,13 @@ def settings_of(config: DictConfig) -> dict[str, Any]:
 
 
 def key_of(config: DictConfig) -> str:
-    """The job's key, hexadecimal: the same for every command line that stands for the same job."""
+    """The job's key, hexadecimal: equal for all command lines of the same job."""
     text = json.dumps(settings_of(config), sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What has changed, as `KEY: BEFORE -> NOW`, in order of the keys."""
+    """The changed settings, as `KEY: BEFORE -> NOW`, in order of the keys."""
     keys = sorted(key for key in {*before, *now} if before.get(key) != now.get(key))
     return [f"{key}: {_shown(before, key)} -> {_shown(now, key)}" for key in keys]
 
