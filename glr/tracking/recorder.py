@@ -12,7 +12,6 @@ from glr.config.identity import flattened
 from glr.tracking.entries import DatasetUse, Entry, Metrics, Params, Tags, from_json
 from glr.tracking.environment import environment
 from glr.tracking.secrets import redacted, without_secrets
-from glr.tracking.store import pages
 from glr.tracking.writer import ARTIFACTS, Writer
 
 
@@ -26,14 +25,14 @@ class Recorder(ABC):
     complete = False
 
     @property
-    @abstractmethod
     def id(self) -> str | None:
-        """The run's id in MLflow; None: not known to this process."""
+        """The run's id in MLflow; None: this process does not know it."""
+        return None
 
     @property
-    @abstractmethod
     def pages(self) -> str:
-        """Where a browser shows the run's study."""
+        """Where a browser shows the run's study; empty: this process does not know it."""
+        return ""
 
     @abstractmethod
     def record(self, entry: Entry) -> None:
@@ -114,20 +113,8 @@ class Recorder(ABC):
 class DirectRun(Recorder):
     """A run that is written to MLflow at once: an import, which is repeated if it is interrupted."""
 
-    complete = True
-
     def __init__(self, writer: Writer):
         self._writer = writer
-
-    @property
-    def id(self) -> str:
-        """The run's id in MLflow."""
-        return self._writer.run_id
-
-    @property
-    def pages(self) -> str:
-        """Where a browser shows the run's study."""
-        return pages(self._writer.client.tracking_uri, self._writer.experiment_id)
 
     def record(self, entry: Entry) -> None:
         """Write it."""
@@ -144,15 +131,6 @@ class DirectRun(Recorder):
 
 class Unrecorded(Recorder):
     """Stands in for the run on every worker but the chief, which records it."""
-
-    @property
-    def id(self) -> None:
-        """Unknown."""
-
-    @property
-    def pages(self) -> str:
-        """Unknown."""
-        return "at the chief's"
 
     def record(self, entry: Entry) -> None:
         """Nothing."""
