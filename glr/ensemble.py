@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from math import inf
 from typing import TYPE_CHECKING
 
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from glr.config.command import command
@@ -30,12 +29,10 @@ def main(config: DictConfig) -> None:
     from glr.ensembling.ensemble import Ensemble
     from glr.ensembling.members import described, named
     from glr.retrieval.table import table
-    from glr.tracking.store import connect
 
     score = config.score.value
-    client = connect(config.tracking.uri)
-    runs = named(client, config.study, list(config.members))
-    members, task = described(client, runs, neighbors=config.neighbors)
+    runs = named(config.tracking.uri, config.study, list(config.members))
+    members, task = described(runs, neighbors=config.neighbors)
     candidates = ensemble = Ensemble(runs, members, list(config.weights or [1.0] * len(runs)))
     tried: list[Choice] = []
     if config.ensemble.search is not None:
@@ -96,7 +93,7 @@ def _record(
     tried: "Sequence[Choice]",
 ) -> "Run":
     """Log the ensemble as a finished run."""
-    from glr.tracking.run import environment
+    from glr.retrieval.landmarks import headline
     from glr.tracking.run import run as record
 
     score, names = config.score.value, ensemble.names
@@ -105,10 +102,9 @@ def _record(
     ) as opened:
         logged = config.copy()
         logged.members, logged.weights = [run.id for run in ensemble.runs], list(ensemble.weights)
-        opened.config(logged, {})
+        opened.provenance(logged, {})
         opened.params({"names": names, "dimension": ensemble.dimension, "candidates": candidates})
-        opened.tags(environment() | {"overrides": " ".join(HydraConfig.get().overrides.task)})
-        opened.metrics(scores | {f"{usage}_score": scores[f"{usage}/{score}"] for usage in ("public", "private")}, 0)
+        opened.metrics(scores | headline(scores, score), 0)
         if tried:
             opened.text(as_csv(tried, candidates, score), "search.csv")
     return opened

@@ -22,13 +22,12 @@ def main(config: DictConfig) -> None:
     import_tensorflow()
     from glr.evaluation.job import evaluate, opened_set, run_subject, saved_model_subject
     from glr.retrieval.table import table
-    from glr.tracking.run import environment, run
+    from glr.tracking.run import run
 
     with ExitStack() as stack:
         subject = run_subject(config) if config.run else saved_model_subject(config, stack)
         found = opened_set(config, subject)
         print(f"{subject.name}: {len(found.index):,} index images, {len(found.query):,} queries of {found.path}")
-        choices = HydraConfig.get().runtime.choices
         opened = stack.enter_context(
             run(
                 config.tracking,
@@ -38,8 +37,7 @@ def main(config: DictConfig) -> None:
                 parent=subject.run_id,
             )
         )
-        opened.config(config, choices)
-        opened.tags(environment() | {"overrides": " ".join(HydraConfig.get().overrides.task)})
+        opened.provenance(config, HydraConfig.get().runtime.choices)
         opened.dataset(Path(found.path).name, found.digest, found.path, "evaluation", {"queries": len(found.query)})
         scores = evaluate(config, subject, found, opened)
     print(table({"": scores}))

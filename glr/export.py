@@ -8,7 +8,7 @@ from glr.errors import GlrError
 
 @command("export")
 def main(config: DictConfig) -> None:
-    """Write the model, try it in a fresh process, and print what became of it."""
+    """Write the model, try it in a fresh process, and print the result."""
     if (config.run is None) == (not config.members):
         raise GlrError("give run=NAME (or its id), or members=[...]: one of them")
     if config.weights is not None and len(config.weights) != len(config.members):
@@ -21,11 +21,9 @@ def main(config: DictConfig) -> None:
     import_tensorflow()
     from glr.ensembling.members import named
     from glr.exporting.job import export
-    from glr.tracking.store import connect
 
-    client = connect(config.tracking.uri)
-    runs = named(client, config.study, [config.run] if config.run else list(config.members))
-    done = export(config, client, runs)
+    runs = named(config.tracking.uri, config.study, [config.run] if config.run else list(config.members))
+    done = export(config, runs)
     print(f"{done.output}: saved_model/, submission.zip, model_card.md")
     print(f"dimension {done.dimension:,}{_limit(config.limits.dimension)}")
     print(f"submission.zip {done.megabytes:,.1f} MB{_limit(config.limits.megabytes)}")

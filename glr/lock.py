@@ -3,34 +3,50 @@
 import fcntl
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from math import inf
 from pathlib import Path
 
 
-def acquire(path: Path, wait: float = 0.0) -> int:
-    """Open a file, made if need be, to read and append, and lock it; closing the descriptor unlocks it.
+@contextmanager
+def held(path: Path, wait: float = inf) -> Iterator[int]:
+    """Hold the lock of a file for a while: `acquire` and its release. Yields the descriptor."""
+    file = acquire(path, wait)
+    try:
+        yield file
+    finally:
+        os.close(file)
 
-    The file may be deleted by whoever holds it: those who waited then make it anew.
+
+def acquire(path: Path, wait: float = inf) -> int:
+    """Open a file to read and append, creating it if need be, and lock it; closing the descriptor unlocks it.
+
+    The holder may delete the file: those who waited for it then create it again.
 
     Args:
         path: of the file, on this machine's disk.
-        wait: seconds that another process is given to let go of it.
+        wait: seconds to wait for another process that holds it.
 
     Raises:
-        BlockingIOError: another process holds it.
+        BlockingIOError: another process still holds it.
         OSError: it cannot be opened.
     """
     deadline = time.monotonic() + wait
     while True:
-        file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        locked = False
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.path.samestat(os.fstat(file), path.stat()):
-                return file
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait == inf else fcntl.LOCK_NB))
+            locked = os.path.samestat(os.fstat(file), path.stat())
         except FileNotFoundError:
-            pass  # deleted meanwhile by who held it
+            pass  # its holder has deleted it
         except BlockingIOError:
             if time.monotonic() >= deadline:
-                os.close(file)
                 raise
             time.sleep(0.05)
-        os.close(file)
+        finally:
+            if not locked:
+                os.close(file)
+        if locked:
+            return file

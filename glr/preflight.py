@@ -25,7 +25,7 @@ def main(jobs: list[tuple[DictConfig, dict[str, str]]]) -> None:
     for uri in {config.tracking.uri for config, _ in jobs if config.preflight.log}:
         from glr.tracking.store import connect
 
-        connect(uri)  # before hours of compiling
+        connect(uri)  # fail before hours of compiling
     rows: list[dict[str, Any]] = []
     for (config, choices), row in zip(jobs, _labels(jobs), strict=True):
         rows.append(row)
@@ -48,12 +48,12 @@ def main(jobs: list[tuple[DictConfig, dict[str, str]]]) -> None:
 
 
 def _labels(jobs: list[tuple[DictConfig, dict[str, str]]]) -> list[dict[str, Any]]:
-    """Run, precision and TPU of each job; where these do not tell all jobs apart, also what differs between them."""
-    from glr.config.identity import flattened
+    """Run, precision and TPU of each job; if two jobs have the same, also the settings in which jobs differ."""
+    from glr.config.identity import flattened, run_name
 
     labels = [
         {
-            "run": config.name or f"{choices['backbone']}-{choices['head']}",
+            "run": run_name(config, choices),
             "precision": config.train.precision.value,
             "topology": config.preflight.topology.value,
         }
@@ -76,12 +76,11 @@ def _labels(jobs: list[tuple[DictConfig, dict[str, str]]]) -> list[dict[str, Any
 
 def _log(config: DictConfig, choices: dict[str, str], row: dict[str, Any]) -> None:
     """Record an estimate as a run of kind preflight in the study."""
-    from glr.tracking.run import environment, run
+    from glr.tracking.run import run
 
     numbers = {k: v for k, v in row.items() if isinstance(v, int | float)}
     with run(config.tracking, config.study, f"preflight {row['run']}", kind="preflight") as opened:
-        opened.config(config, choices)
-        opened.tags(environment())
+        opened.provenance(config, choices)
         opened.metrics(numbers, 0)
         opened.text(json.dumps(row, indent=2), "preflight.json")
 

@@ -1,6 +1,5 @@
 """Files by path, local (`FOLDER/NAME`) or in Google Cloud Storage (`gs://BUCKET/NAME`); every failure is a GlrError."""
 
-import fcntl
 import io
 import os
 import re
@@ -12,13 +11,14 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import google_crc32c
 
 from glr import bucket
 from glr.bucket import FileInfo, ReplacedError
 from glr.errors import GlrError
+from glr.lock import held
 
 _PART = ".part"
 
@@ -261,10 +261,10 @@ def _download(source: str, target: Path, step: Callable[[int], None]) -> None:
     with _local(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         while not _holds(target, info):
-            with part.open("ab") as file:
-                fcntl.flock(file, fcntl.LOCK_EX)
-                if not _is_at(file, part):
-                    continue  # another process has finished or given up this part while this one waited
+            with held(part) as lock, os.fdopen(lock, "ab", closefd=False) as file:
+                if _holds(target, info):  # another process has finished it while this one waited
+                    part.unlink()
+                    break
                 if file.tell() > info.size:
                     file.truncate(0)
                 done = file.seek(0, os.SEEK_END)
@@ -290,13 +290,6 @@ def _download(source: str, target: Path, step: Callable[[int], None]) -> None:
 
 def _holds(file: Path, info: FileInfo) -> bool:
     return file.is_file() and file.stat().st_size == info.size and checksum(file) == info.crc32c
-
-
-def _is_at(file: BinaryIO, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(file.fileno()), path.stat())
-    except FileNotFoundError:
-        return False
 
 
 def _crc32c(data: bytes | memoryview) -> str:

@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 from glr import storage
 from glr.config.command import command
-from glr.config.identity import Identity, settings_of
+from glr.config.identity import Identity, run_name, settings_of
 from glr.errors import DivergedError, GlrError
 from glr.searching.trial import Trial
 from glr.tracking.sweep import PARENT_VARIABLE
@@ -32,7 +32,7 @@ def main(config: DictConfig) -> float:
 
 
 def _train(config: DictConfig, worker: Worker) -> float:
-    # Imported late: only a run that really starts pays for TensorFlow and MLflow.
+    # Imported late: only a run that starts pays for TensorFlow and MLflow.
     from glr.data.opening import open_data
     from glr.tracking.weights import initial_weights
 
@@ -44,13 +44,13 @@ def _train(config: DictConfig, worker: Worker) -> float:
 
     import_tensorflow()
     from glr.retrieval.table import table
-    from glr.tracking.run import environment, new_journal, run
-    from glr.tracking.unrecorded import Unrecorded
+    from glr.tracking.recorder import Unrecorded
+    from glr.tracking.run import new_journal, run
     from glr.training.job import train
     from glr.training.resumption import claimed, followed
 
     choices = HydraConfig.get().runtime.choices
-    name = config.name or f"{choices.backbone}-{choices.head}"
+    name = run_name(config, choices)
     alone = PARENT_VARIABLE not in os.environ
     if worker.count > 1 and not alone:
         raise GlrError(
@@ -77,8 +77,7 @@ def _train(config: DictConfig, worker: Worker) -> float:
             recorded if chief else nullcontext(Unrecorded()) as opened,
             Trial(config.sweep.trial) as trial,
         ):
-            opened.config(config, choices)
-            opened.tags(environment() | {"overrides": " ".join(HydraConfig.get().overrides.task)})
+            opened.provenance(config, choices)
             opened.tags({"init_from_run": weights.run_id} if weights and weights.run_id else {})
             opened.dataset(
                 config.data.label, data.digest, config.data.path, "training", {"images": data.images("train")}
@@ -87,7 +86,7 @@ def _train(config: DictConfig, worker: Worker) -> float:
                 scores = train(config, data, opened, claim, trial, file, worker)
         if opened.complete:
             claim.release()
-        else:  # what waits to be sent is on this machine alone, and the checkpoints are not
+        else:  # unsent records are on this machine only; the checkpoints may be elsewhere
             claim.complete()
     print(table(scores))
     print(f"\nrun {name} in study {config.study} ({opened.id or 'waiting to be sent'})")
@@ -99,7 +98,7 @@ def _train(config: DictConfig, worker: Worker) -> float:
 
 @contextmanager
 def _abandoned_if_diverged(claim: "Claim") -> Iterator[None]:
-    """Who trains a run of this name with a lower rate next is not to be refused."""
+    """Allow the next run of this name to have other settings, such as a lower learning rate."""
     try:
         yield
     except DivergedError:

@@ -55,10 +55,10 @@ def build(config: DictConfig, **runtime: Any) -> Any:
 
 def components(config: DictConfig, prefix: str = "") -> Iterator[tuple[str, DictConfig]]:
     """Yield (full key, node) of every component below `config`, whose own key is `prefix`."""
-    for name in config:
+    for name in map(str, config):
         if OmegaConf.is_missing(config, name) or OmegaConf.is_interpolation(config, name):
             continue
-        node, key = config[name], f"{prefix}.{name}" if prefix else str(name)
+        node, key = config[name], f"{prefix}.{name}" if prefix else name
         if isinstance(node, DictConfig):
             if "_target_" in node:
                 yield key, node

@@ -1,4 +1,4 @@
-"""What makes two commands the same job: a key of all settings that its result depends on.
+"""The name of a run, and what makes two commands the same job: a key of all settings that its result depends on.
 
 The key covers each component's class and arguments, every other setting that the result depends on, and the version of
 the mathematics. It does not cover labels, module paths, the names of choices, where data lie, or where and how a job
@@ -29,6 +29,11 @@ _CIRCUMSTANCES = {
     *["data.path", "data.source.path", "data.parallelism", "data.cache_dir", "data.prepare_when_missing"],
     *["evaluate.memory", "evaluate.gallery", "train.steps_per_execution"],
 }
+
+
+def run_name(config: DictConfig, choices: Mapping[str, Any]) -> str:
+    """The name of a run: `name` where it is given, else its choices of backbone and head."""
+    return config.name or f"{choices['backbone']}-{choices['head']}"
 
 
 def settings_of(config: DictConfig, init_from: str | None = None) -> dict[str, Any]:
@@ -73,7 +78,7 @@ class Identity:
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What has changed, as `KEY: BEFORE -> NOW`, in order of the keys."""
+    """The changed settings, as `KEY: BEFORE -> NOW`, in order of the keys."""
     keys = sorted(key for key in {*before, *now} if before.get(key) != now.get(key))
     return [f"{key}: {_shown(before, key)} -> {_shown(now, key)}" for key in keys]
 

@@ -1,6 +1,5 @@
-"""Open the prepared data set that a config names: made first, or brought from its bucket, where that is asked for."""
+"""Open the prepared data set that a config names; on request, prepare it first, or download it from its bucket."""
 
-import fcntl
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -15,18 +14,19 @@ from glr.config.component import build
 from glr.data.preparation import Options
 from glr.data.preparation import prepare as prepare_source
 from glr.data.prepared import MANIFEST, PreparedData
+from glr.lock import held
 
 
 def open_data(config: DictConfig, *, prepare: bool, **options: Any) -> PreparedData:
-    """Open and verify the set at `config.path`. Processes on this machine that want it made wait for the one that does.
+    """Open and verify the set at `config.path`. One process on this machine prepares it; the others wait.
 
     Args:
         config: a choice of conf/data.
-        prepare: make the set from `config.source` when nothing is there yet.
+        prepare: make the set from `config.source` if it does not exist.
         options: more fields of `glr.data.preparation.Options`.
 
     Raises:
-        GlrError: there is none, it is damaged or was made in another way, or the source is bad.
+        GlrError: it does not exist, is damaged or was made with other settings, or the source is bad.
     """
     source: Any = OmegaConf.to_container(config.source, resolve=True)
     how = {"validation_share": config.validation_share, "max_side": config.max_side}
@@ -45,8 +45,7 @@ def open_data(config: DictConfig, *, prepare: bool, **options: Any) -> PreparedD
 @contextmanager
 def _alone(lock: Path) -> Iterator[None]:
     lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
+    with held(lock):
         try:
             yield
         finally:
@@ -54,10 +53,9 @@ def _alone(lock: Path) -> Iterator[None]:
 
 
 def cached(data: PreparedData, cache: Path) -> Path:
-    """Download a set from its bucket, unless that was done before: its folder below `cache`.
+    """Download a set from its bucket, unless that was done before, and return its folder below `cache`.
 
-    What an interrupted download has brought is continued; every file's checksum is verified. Processes that want the
-    same set wait for the one that brings it.
+    It continues an interrupted download, and verifies every file's checksum. One process downloads a set; others wait.
 
     Raises:
         GlrError: a file could not be downloaded or does not fit its checksum.
@@ -65,8 +63,7 @@ def cached(data: PreparedData, cache: Path) -> Path:
     name = hashlib.blake2b(f"{data.path} {data.digest}".encode(), digest_size=8).hexdigest()
     folder = cache / name
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with held(folder / ".lock"):
         if not (folder / MANIFEST).is_file():  # it comes last
             files = {name: info.size for name, info in storage.files(data.path).items() if name != MANIFEST}
             with tqdm(total=sum(files.values()), unit="B", unit_scale=True, desc="download", disable=None) as bar:

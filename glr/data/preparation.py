@@ -1,11 +1,10 @@
 """From a source's images to a prepared data set: every image checked, and what was interrupted is continued."""
 
-import fcntl
 import json
 import shutil
 from collections import Counter
 from collections.abc import Container, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -19,6 +18,7 @@ from glr.data.shard_task import ShardTask, clear, reports
 from glr.data.shard_workers import write_shards
 from glr.data.source import Source
 from glr.errors import GlrError
+from glr.lock import held
 from glr.retrieval.solution import read_solution
 
 _REPORT = "image_report.csv"
@@ -179,12 +179,12 @@ def _unfinished(path: str) -> Iterator[str]:
     folder = Path(f"{path}.partial")
     folder.mkdir(parents=True, exist_ok=True)
     lock = folder / ".lock"
-    with lock.open("w") as held:
+    with ExitStack() as stack:
         try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            stack.enter_context(held(lock, wait=0))
         except BlockingIOError:
             raise GlrError(f"{folder} is being written by another process; wait for it") from None
-        # What a killed process was about:
+        # What a killed process has left:
         for left in folder.glob(f"{STAGING}*"):
             shutil.rmtree(left)
         for left in folder.glob("*.part"):

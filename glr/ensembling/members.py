@@ -1,28 +1,28 @@
-"""Members of an ensemble: runs, named by their row in a table, their name or id, with the descriptors they stored."""
+"""Members of an ensemble: runs, given by their row in a table, name or id, with the descriptors they stored."""
 
 from collections.abc import Sequence
-
-from mlflow import MlflowClient
 
 from glr.comparison.rows import single_models
 from glr.errors import GlrError
 from glr.retrieval import descriptors
 from glr.retrieval.ensemble import Member, check_members
 from glr.retrieval.landmarks import LandmarkTask
-from glr.tracking.history import PastRun, find, runs_of, stored
+from glr.tracking.history import PastRun, find, runs_of
+from glr.tracking.store import connect
 
 
-def named(client: MlflowClient, study: str, members: Sequence[str | int]) -> list[PastRun]:
-    """The runs that the members name.
+def named(uri: str, study: str, members: Sequence[str | int]) -> list[PastRun]:
+    """The runs that are given as members.
 
     Args:
-        client: of the store.
-        study: whose table a number is an index of.
+        uri: of the MLflow store.
+        study: in whose table an index is looked up.
         members: indices, names or ids; none: all rows of the table that have stored descriptors.
 
     Raises:
-        GlrError: there is no such run, or one stands twice.
+        GlrError: the store cannot be opened, a run does not exist, or one is given twice.
     """
+    client = connect(uri)
     table: dict[int, PastRun] = {}
     if not members or any(isinstance(member, int) for member in members):
         table = {row.index: row.run for row in single_models(runs_of(client, [study]), None)}
@@ -43,21 +43,20 @@ def named(client: MlflowClient, study: str, members: Sequence[str | int]) -> lis
     return runs
 
 
-def described(client: MlflowClient, runs: Sequence[PastRun], *, neighbors: int) -> tuple[list[Member], LandmarkTask]:
-    """The descriptors that runs have stored, and what is right for them.
+def described(runs: Sequence[PastRun], *, neighbors: int) -> tuple[list[Member], LandmarkTask]:
+    """The descriptors that runs stored, and the task that scores them.
 
     Args:
-        client: of the store.
         runs: at least one.
         neighbors: index images that classify a query.
 
     Raises:
-        GlrError: a run has stored no descriptors, or the runs were evaluated on different sets.
+        GlrError: a run stored no descriptors, or the runs were evaluated on different sets.
     """
     members, tasks = [], []
     for run in runs:
         try:
-            folder = stored(client, run, "descriptors")
+            folder = run.stored("descriptors")
         except GlrError as error:
             raise GlrError(f"{error}; it ran with evaluate.keep_descriptors=false, or was only recorded") from error
         members.append(Member(descriptors.load(folder, "index"), descriptors.load(folder, "query")))

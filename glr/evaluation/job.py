@@ -1,6 +1,5 @@
-"""An evaluation job: what is evaluated on which set, described, post-processed, scored and recorded."""
+"""An evaluation job: a model describes a set; the descriptors are post-processed, scored and recorded."""
 
-import fcntl
 import hashlib
 import json
 import tempfile
@@ -21,6 +20,7 @@ from glr.data.prepared import PreparedData
 from glr.errors import GlrError
 from glr.evaluation import sets
 from glr.evaluation.sets import EvaluationSet
+from glr.lock import held
 from glr.postprocess.chain import postprocessed
 from glr.report.report import report
 from glr.retrieval.descriptors import Descriptors, save
@@ -28,25 +28,24 @@ from glr.retrieval.evaluation import evaluate as score
 from glr.retrieval.extraction import Describer, Extractor, extract
 from glr.retrieval.landmarks import LandmarkTask
 from glr.saved_model import SavedModel
-from glr.tracking.history import WEIGHTS, find, stored
-from glr.tracking.run import Run
+from glr.tracking.history import WEIGHTS, find
+from glr.tracking.recorder import Recorder
 from glr.tracking.store import connect
-from glr.tracking.writer import ARTIFACTS
 from glr.trained import load_model, read_config
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What is evaluated.
+    """A model to evaluate.
 
     Attributes:
         name: for people.
-        study: where its scores are filed.
-        run_id: the run that they belong to; None: a SavedModel's.
+        study: of its scores.
+        run_id: of the run above the evaluation; None: it is a SavedModel.
         describer: the model.
-        fingerprint: tells its descriptors from all others.
+        fingerprint: tells its descriptors from those of all other models.
         neighbors: index images that classified a query in its own evaluations.
-        data: opens the data set that it was trained on; None: a SavedModel's.
+        data: opens the data set that it was trained on; None: it is a SavedModel.
     """
 
     name: str
@@ -64,12 +63,11 @@ def run_subject(config: DictConfig) -> Subject:
     Raises:
         GlrError: there is no such run, or it stored no weights.
     """
-    client = connect(config.tracking.uri)
-    run = find(client, config.run)
+    run = find(connect(config.tracking.uri), config.run)
     if "classes" not in run.params:
         raise GlrError(f"run={config.run}: it trained no model that could be evaluated (it is of kind {run.kind})")
-    weights = stored(client, run, WEIGHTS.format(config.checkpoint.value))
-    settings = read_config(stored(client, run, "config.yaml"))
+    weights = run.stored(WEIGHTS.format(config.checkpoint.value))
+    settings = read_config(run.stored("config.yaml"))
     views = build(config.tta)
     strategy = build(config.strategy)
     with strategy.scope():
@@ -87,10 +85,10 @@ def run_subject(config: DictConfig) -> Subject:
 
 
 def saved_model_subject(config: DictConfig, stack: ExitStack) -> Subject:
-    """A SavedModel; what it needs on disk goes with the stack.
+    """A SavedModel; closing the stack deletes its copy on this disk.
 
     Raises:
-        GlrError: there is none, or it has another signature.
+        GlrError: it does not exist, or has another signature.
     """
     folder = stack.enter_context(saved_model.on_disk(config.model))
     files = sorted(file for file in folder.rglob("*") if file.is_file())
@@ -100,7 +98,7 @@ def saved_model_subject(config: DictConfig, stack: ExitStack) -> Subject:
 
 
 def opened_set(config: DictConfig, subject: Subject) -> EvaluationSet:
-    """The set that a config asks for.
+    """The set that a config names.
 
     Raises:
         GlrError: it is missing or damaged.
@@ -123,7 +121,7 @@ def opened_set(config: DictConfig, subject: Subject) -> EvaluationSet:
     return sets.prepared(subject.data(), neighbors=neighbors)
 
 
-def evaluate(config: DictConfig, subject: Subject, found: EvaluationSet, run: Run) -> dict[str, float]:
+def evaluate(config: DictConfig, subject: Subject, found: EvaluationSet, run: Recorder) -> dict[str, float]:
     """Describe, post-process, rank and score; record the scores, the gallery and the plots.
 
     Returns:
@@ -173,17 +171,14 @@ def evaluate(config: DictConfig, subject: Subject, found: EvaluationSet, run: Ru
             for name, values in (("index", index), ("query", query)):
                 save(kept, name, values)
             found.task.save(kept)
-            for file in sorted(kept.iterdir()):
-                run.file(file, "descriptors")
-            run.tags({"descriptors": f"{ARTIFACTS}/descriptors"})
+            run.descriptors(kept)
     return scores
 
 
 @contextmanager
 def _held(root: Path, key: list[Any]) -> Iterator[Path]:
-    """The folder of what has this key, held against other processes."""
+    """The folder for a key, locked against other processes."""
     folder = root / hashlib.blake2b(json.dumps(key).encode(), digest_size=10).hexdigest()
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with held(folder / ".lock"):
         yield folder

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from mlflow import MlflowClient
 from omegaconf import DictConfig
 
 from glr import storage
@@ -22,32 +21,31 @@ from glr.exporting.export import Export
 from glr.exporting.model import Exported
 from glr.model import RetrievalModel
 from glr.retrieval import descriptors
-from glr.tracking.history import WEIGHTS, PastRun, stored
+from glr.tracking.history import WEIGHTS, PastRun
 from glr.trained import load_model, read_config
 
 
-def export(config: DictConfig, client: MlflowClient, runs: Sequence[PastRun]) -> Export:
+def export(config: DictConfig, runs: Sequence[PastRun]) -> Export:
     """Write `saved_model/`, `submission.zip` and `model_card.md`, or nothing.
 
     Args:
         config: of conf/export.yaml.
-        client: of the MLflow store.
         runs: the members.
 
     Raises:
-        GlrError: a run has no weights, a limit is passed, the output exists, or the written model gives other
-            descriptors than the runs.
+        GlrError: a run has no weights, a limit is exceeded, the output exists, or the written model's descriptors
+            differ from the runs'.
     """
     output = config.output or f"exports/{'+'.join(run.name for run in runs)}"
     if storage.files(output):
         raise GlrError(f"output={output}: there are files already; give a new folder, or delete them")
-    settings = [read_config(stored(client, run, "config.yaml")) for run in runs]
-    members = [_member(client, run, own, config.checkpoint.value) for run, own in zip(runs, settings, strict=True)]
+    settings = [read_config(run.stored("config.yaml")) for run in runs]
+    members = [_member(run, own, config.checkpoint.value) for run, own in zip(runs, settings, strict=True)]
     weights = list(config.weights or [1.0] * len(members))
     dimension = sum(own.model.embedding_size for own in settings)
     if config.limits.dimension is not None and dimension > config.limits.dimension:
         raise GlrError(f"the descriptor would have {dimension} dimensions; limits.dimension={config.limits.dimension}")
-    # Beside a local output, so that it comes into being at once.
+    # Beside a local output, so that a rename creates it in one step.
     beside = None if storage.is_bucket(output) else Path(output).resolve().parent
     if beside is not None:
         beside.mkdir(parents=True, exist_ok=True)
@@ -60,7 +58,7 @@ def export(config: DictConfig, client: MlflowClient, runs: Sequence[PastRun]) ->
         difference, reference = None, "nothing"
         if config.verify:
             images, names = _images(settings[0], config.verify)
-            expected, reference = _expected(client, runs, settings, members, weights, names, config)
+            expected, reference = _expected(runs, settings, members, weights, names, config)
             found = _reloaded(folder / "submission.zip", images, Path(temporary))
             difference = float(np.abs(found - expected).max())
             if not difference <= config.tolerance:
@@ -78,14 +76,14 @@ def export(config: DictConfig, client: MlflowClient, runs: Sequence[PastRun]) ->
     return done
 
 
-def _member(client: MlflowClient, run: PastRun, settings: DictConfig, checkpoint: str) -> RetrievalModel:
+def _member(run: PastRun, settings: DictConfig, checkpoint: str) -> RetrievalModel:
     if "classes" not in run.params:
         raise GlrError(f"run {run.name} ({run.id}) trained no model that could be exported")
-    return load_model(settings, int(run.params["classes"]), stored(client, run, WEIGHTS.format(checkpoint)))
+    return load_model(settings, int(run.params["classes"]), run.stored(WEIGHTS.format(checkpoint)))
 
 
 def _zip(folder: Path, file: Path) -> int:
-    """Pack a SavedModel with its files at the root; the size in bytes."""
+    """Pack a SavedModel with its files at the root, and return the size in bytes."""
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for member in sorted(folder.rglob("*")):
             archive.write(member, member.relative_to(folder))
@@ -93,7 +91,7 @@ def _zip(folder: Path, file: Path) -> int:
 
 
 def _images(settings: DictConfig, count: int) -> tuple[list[np.ndarray], list[str]]:
-    """The first query images of a run's data set, as they are, and their ids."""
+    """The first query images of a run's data set, unchanged, and their ids."""
     data = open_data(settings.data, prepare=False)
     found = batches(StoredPictures(data, "query"), image_size=None, batch_size=count, parallelism=1)
     names, images = next(found)
@@ -101,7 +99,6 @@ def _images(settings: DictConfig, count: int) -> tuple[list[np.ndarray], list[st
 
 
 def _expected(
-    client: MlflowClient,
     runs: Sequence[PastRun],
     settings: Sequence[DictConfig],
     members: Sequence[RetrievalModel],
@@ -109,11 +106,11 @@ def _expected(
     names: Sequence[str],
     config: DictConfig,
 ) -> tuple[np.ndarray, str]:
-    """The descriptors [n, D] that the runs themselves stored, or where they stored none, give now."""
+    """The descriptors [n, D] that the runs stored, or that their models give now, and which of both."""
     shares = np.sqrt(np.array(weights) / sum(weights))
     parts, sources = [], set()
     for run, own, member, share in zip(runs, settings, members, shares, strict=True):
-        values = _stored(client, run, names) if config.checkpoint.value == "last" else None
+        values = _stored(run, names) if config.checkpoint.value == "last" else None
         sources.add("the descriptors of training" if values is not None else "the model in training's pipeline")
         if values is None:
             data = open_data(own.data, prepare=False)
@@ -124,10 +121,10 @@ def _expected(
     return np.concatenate(parts, axis=1), " and ".join(sorted(sources))
 
 
-def _stored(client: MlflowClient, run: PastRun, names: Sequence[str]) -> np.ndarray | None:
-    """What a run stored for some queries; None: nothing, or only in half precision."""
+def _stored(run: PastRun, names: Sequence[str]) -> np.ndarray | None:
+    """The descriptors that a run stored for some queries; None: none, or in half precision."""
     try:
-        ids, values = descriptors.load(stored(client, run, "descriptors"), "query")
+        ids, values = descriptors.load(run.stored("descriptors"), "query")
     except GlrError:
         return None
     if values.dtype != np.float32 or not set(names) <= set(ids):
@@ -136,7 +133,7 @@ def _stored(client: MlflowClient, run: PastRun, names: Sequence[str]) -> np.ndar
 
 
 def _reloaded(archive: Path, images: Sequence[np.ndarray], folder: Path) -> np.ndarray:
-    """What the zip's content gives in a process that has nothing of this one."""
+    """The descriptors of the zip's model, loaded in a process that has nothing of this one."""
     with zipfile.ZipFile(archive) as opened:
         opened.extractall(folder / "reloaded")
     np.savez(folder / "images.npz", *images)

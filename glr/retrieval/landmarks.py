@@ -145,6 +145,11 @@ def read_index_classes(path: str | Path) -> dict[str, str]:
     return {row["id"]: row["landmark_id"] for row in rows}
 
 
+def headline(scores: Mapping[str, float], metric: str) -> dict[str, float]:
+    """The scores that studies compare: a metric on Public and Private as `public_score` and `private_score`."""
+    return {f"{usage.lower()}_score": scores[f"{usage.lower()}/{metric}"] for usage in USAGES}
+
+
 def classify(ranking: Ranking, index_classes: Mapping[str, str], neighbors: int) -> Classes:
     """The class with the largest sum of similarities among a query's nearest index images, and that sum.
 

@@ -47,7 +47,7 @@ def skip(jobs: Sequence[Job], uri: str, rerun: str) -> None:
     Args:
         jobs: with their identities and studies.
         uri: of the MLflow store.
-        rerun: which of the jobs that have ended run again: `failed` those that failed, `all`, or `none`.
+        rerun: the ended jobs to run again: `failed`, `all` or `none`.
     """
     first: dict[str, Job] = {}
     for job in jobs:
@@ -71,7 +71,5 @@ def _newest(uri: str, studies: Iterable[str]):
     from glr.tracking.history import runs_of
     from glr.tracking.store import connect
 
-    client = connect(uri)
-    there = [study for study in studies if client.get_experiment_by_name(study) is not None]
-    found = runs_of(client, there, "tags.kind = 'train' and tags.key != ''") if there else []
-    return {(run.tags["key"], run.tags.get("data_digest")): run for run in found}
+    runs = runs_of(connect(uri), studies, "tags.kind = 'train' and tags.key != ''", missing_ok=True)
+    return {(run.tags["key"], run.tags.get("data_digest")): run for run in runs}

@@ -1,1 +1,1 @@
-"""MLflow: the store, a run's record in it, and the parent run of a sweep. Nothing else in glr talks to MLflow."""
+"""MLflow: the store, a run's records, past runs, and the parent run of a sweep. No other package talks to MLflow."""

@@ -1,10 +1,10 @@
-"""Runs that were recorded: all of a study's, or the one that a user names."""
+"""Past runs: all of a study, or the one that a user names."""
 
 import gc
 import re
 from collections.abc import Iterable, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -14,15 +14,15 @@ from mlflow.entities import Run, ViewType
 from mlflow.exceptions import MlflowException
 
 from glr.errors import GlrError
-from glr.tracking.run import recorded
+from glr.tracking.recorder import recorded
 
-WEIGHTS = "weights/{}.weights.h5"  # of a run's artifacts: last or best
+WEIGHTS = "weights/{}.weights.h5"  # a run's file: last or best
 _PAGE = 1000
 
 
 @dataclass(frozen=True)
 class PastRun:
-    """What MLflow holds of a run."""
+    """A run in MLflow."""
 
     id: str
     name: str
@@ -32,37 +32,55 @@ class PastRun:
     params: dict[str, str]
     metrics: dict[str, float]  # the last value of each
     tags: dict[str, str]
+    store: str = field(repr=False)  # its address, which may hold a password
 
     @property
     def kind(self) -> str | None:
-        """train, ensemble, evaluation or sweep; None: not one of glr's."""
+        """train, ensemble, evaluation, preflight or sweep; None: glr did not record it."""
         return self.tags.get("kind")
 
+    def stored(self, name: str) -> Path:
+        """A file or folder that the run stored: the original if it lies on this machine, else a copy.
 
-def runs_of(client: MlflowClient, studies: Iterable[str], query: str | None = None) -> list[PastRun]:
+        Raises:
+            GlrError: the run has none of this name, or it cannot be fetched.
+        """
+        with suppress(MlflowException, OSError):
+            file = Path(MlflowClient(self.store).download_artifacts(self.id, name))
+            if file.exists():
+                return file
+        raise GlrError(f"run {self.name} ({self.id}, {self.status.lower()}) has no {name}")
+
+
+def runs_of(
+    client: MlflowClient, studies: Iterable[str], query: str = "", *, missing_ok: bool = False
+) -> list[PastRun]:
     """All runs of some studies, in order of start.
 
     Args:
         client: of the store.
         studies: MLflow experiments.
-        query: in MLflow's search syntax; None: all.
+        query: in MLflow's search syntax.
+        missing_ok: a study that does not exist has no runs.
 
     Raises:
-        GlrError: there is no such study.
+        GlrError: a study does not exist.
     """
     names = {}
     for study in studies:
         experiment = client.get_experiment_by_name(study)
         if experiment is None or experiment.lifecycle_stage == "deleted":
+            if missing_ok:
+                continue
             there = ", ".join(sorted(e.name for e in client.search_experiments())) or "none"
             raise GlrError(f"study={study}: there is no such study in {client.tracking_uri}; those there: {there}")
         names[experiment.experiment_id] = study
     found: list[PastRun] = []
     token: str | None = ""
     with _without_collection():
-        while token is not None:
-            page = client.search_runs(list(names), query or "", ViewType.ACTIVE_ONLY, _PAGE, page_token=token or None)
-            found += [_past(run, names[run.info.experiment_id]) for run in page]
+        while names and token is not None:
+            page = client.search_runs(list(names), query, ViewType.ACTIVE_ONLY, _PAGE, page_token=token or None)
+            found += [_past(client, run, names[run.info.experiment_id]) for run in page]
             token = page.token
     return sorted(found, key=lambda run: run.started)
 
@@ -71,7 +89,7 @@ def matching(runs: list[PastRun], wanted: Mapping[str, Any]) -> list[PastRun]:
     """The runs that have these values of parameters or tags.
 
     Raises:
-        GlrError: no run has such a parameter or tag at all.
+        GlrError: no run has a parameter or tag of one of the names.
     """
     for name in wanted:
         known = {key for run in runs for key in (*run.params, *run.tags)}
@@ -86,11 +104,11 @@ def find(client: MlflowClient, name: str) -> PastRun:
     """The run with this id, or the only one with this name.
 
     Raises:
-        GlrError: there is none, or the name is that of several.
+        GlrError: there is none, or several have the name.
     """
     if (run := _with_id(client, name)) is not None:
         return run
-    found = _named(client, name, [experiment.name for experiment in client.search_experiments()])
+    found = _named(client, name, *(experiment.name for experiment in client.search_experiments()))
     if not found:
         raise GlrError(f"there is no run with the id or the name {name} in {client.tracking_uri}")
     if len(found) > 1:
@@ -100,37 +118,21 @@ def find(client: MlflowClient, name: str) -> PastRun:
 
 
 def stored_weights(client: MlflowClient, name: str, study: str) -> tuple[PastRun, Path]:
-    """The last weights of a run, given by its id, or of the newest finished run of this name in a study.
+    """The last weights of the run with this id, or of the newest finished run of this name in a study.
 
     Raises:
-        GlrError: there is no such run, or it has left no weights.
+        GlrError: there is no such run, or it stored no weights.
     """
     run = _with_id(client, name)
     if run is None:
-        there = client.get_experiment_by_name(study) is not None
-        finished = [run for run in _named(client, name, [study]) if run.status == "FINISHED"] if there else []
+        finished = [run for run in _named(client, name, study) if run.status == "FINISHED"]
         if not finished:
             raise GlrError(f"init_from={name}: neither a file, nor a run's id, nor a finished run of study {study}")
         run = finished[-1]
     try:
-        return run, stored(client, run, WEIGHTS.format("last"))
+        return run, run.stored(WEIGHTS.format("last"))
     except GlrError as error:
         raise GlrError(f"init_from={name}: {error}") from error
-
-
-def stored(client: MlflowClient, run: PastRun, name: str) -> Path:
-    """A file or folder that a run has stored: itself where it lies on this machine, else a copy.
-
-    Raises:
-        GlrError: the run has none of this name, or it cannot be fetched.
-    """
-    try:
-        found = Path(client.download_artifacts(run.id, name))
-        if found.exists():
-            return found
-    except (MlflowException, OSError) as error:
-        raise GlrError(f"run {run.name} ({run.id}, {run.status.lower()}) has no {name}") from error
-    raise GlrError(f"run {run.name} ({run.id}, {run.status.lower()}) has no {name}")
 
 
 def _with_id(client: MlflowClient, text: str) -> PastRun | None:
@@ -140,26 +142,24 @@ def _with_id(client: MlflowClient, text: str) -> PastRun | None:
         run = client.get_run(text)
     except MlflowException:
         return None
-    return _past(run, client.get_experiment(run.info.experiment_id).name)
+    return _past(client, run, client.get_experiment(run.info.experiment_id).name)
 
 
-def _named(client: MlflowClient, name: str, studies: Iterable[str]) -> list[PastRun]:
+def _named(client: MlflowClient, name: str, *studies: str) -> list[PastRun]:
     quoted = name.replace("'", "\\'")
-    found = runs_of(client, studies, f"attributes.run_name = '{quoted}'")
+    found = runs_of(client, studies, f"attributes.run_name = '{quoted}'", missing_ok=True)
     return [run for run in found if run.kind not in ("sweep", "evaluation")]
 
 
-def _past(run: Run, study: str) -> PastRun:
+def _past(client: MlflowClient, run: Run, study: str) -> PastRun:
     info, data = run.info, run.data
-    name = info.run_name or info.run_id
-    return PastRun(
-        info.run_id, name, study, info.status, info.start_time, dict(data.params), dict(data.metrics), dict(data.tags)
-    )
+    name, values = info.run_name or info.run_id, (dict(data.params), dict(data.metrics), dict(data.tags))
+    return PastRun(info.run_id, name, study, info.status, info.start_time, *values, store=client.tracking_uri)
 
 
 @contextmanager
 def _without_collection():
-    """No garbage collection meanwhile: SQLAlchemy's many small objects make it two thirds of the time."""
+    """Switch garbage collection off for a while: with SQLAlchemy's many objects it takes two thirds of the time."""
     enabled = gc.isenabled()
     gc.disable()
     try:

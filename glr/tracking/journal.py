@@ -1,4 +1,4 @@
-"""A run's journal: every record in a local file first, whatever the tracking server does; sent from there."""
+"""A run's journal: every record goes to a local file first, and is sent to MLflow from there."""
 
 import errno
 import json
@@ -13,8 +13,7 @@ from typing import Any
 from glr import storage
 from glr.errors import GlrError
 from glr.lock import acquire
-
-Entry = dict[str, Any]  # what `glr.tracking.writer` writes into MLflow; "kind" says which
+from glr.tracking.entries import End, Entry, Open, as_json, from_json
 
 _ENDING = ".jsonl"
 
@@ -24,15 +23,18 @@ class BusyError(GlrError):
 
 
 class Journal:
-    """The records of one run, in order, held by one process at a time.
+    """The records of one run, in order; one process at a time holds them.
 
-    A record is on disk when `append` returns, if there is room; a last line that a kill cut off is dropped when the
-    journal is opened again. Files are copied beside the journal until they have been sent.
+    If there is room, a record is on disk when `append` returns. Opening the journal again drops a last line that a kill
+    cut off. Copies of files lie beside the journal until they are sent.
 
     Args:
         folder: of all journals, on this machine's disk.
-        name: of this one.
+        name: of this journal.
         wait: seconds to wait for another process that holds it.
+
+    Attributes:
+        failure: why the latest records are in memory only; None: they are on disk.
 
     Raises:
         BusyError: another process holds it.
@@ -45,7 +47,7 @@ class Journal:
         self._folder = folder / name
         self._progress = self._folder / "sent.json"
         self._unwritten = b""
-        self.failure: str | None = None  # why the latest records are in memory only
+        self.failure: str | None = None
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._file = acquire(self.path, wait)
@@ -60,21 +62,32 @@ class Journal:
             raise GlrError(f"{self.path}: {error.strerror}; make room, or give another tracking.journal") from error
 
     @property
+    def opening(self) -> Open:
+        """The first record.
+
+        Raises:
+            GlrError: the file is no journal.
+        """
+        if self.entries and isinstance(first := self.entries[0], Open):
+            return first
+        raise GlrError(f"the first record of {self.path} opens no run; move the file away")
+
+    @property
     def ended(self) -> bool:
-        """Whether the last process that wrote here said how the run ended."""
-        return bool(self.entries) and self.entries[-1]["kind"] == "end"
+        """Whether the last record says how the run ended."""
+        return bool(self.entries) and isinstance(self.entries[-1], End)
 
     def append(self, entry: Entry) -> None:
-        """Write a record; while there is no room for it, keep it in memory, and say so once."""
+        """Write a record; while the disk has no room, keep it in memory, and say so once."""
         self.entries.append(entry)
-        self._unwritten += json.dumps(entry).encode() + b"\n"
+        self._unwritten += json.dumps(as_json(entry)).encode() + b"\n"
         end = os.fstat(self._file).st_size
         try:
             if os.write(self._file, self._unwritten) != len(self._unwritten):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(self._file)
         except OSError as error:
-            os.ftruncate(self._file, end)  # no part of a record is left
+            os.ftruncate(self._file, end)  # leave no part of a record
             if self.failure is None:
                 self.failure = f"{self.path}: {error.strerror}"
                 print(f"{self.failure}; what is recorded is kept in memory until there is room", file=sys.stderr)
@@ -82,10 +95,10 @@ class Journal:
         self._unwritten, self.failure = b"", None
 
     def keep(self, file: Path | bytes, name: str) -> str:
-        """Copy a file (by a hard link, where that is possible) or bytes to where they wait to be sent: the place.
+        """Copy a file (by a hard link, if possible) or bytes beside the journal, and return the place of the copy.
 
         Raises:
-            GlrError: there is no room for it.
+            GlrError: the disk has no room.
         """
         place = f"{len(self.entries):06d}/{name}"
         target = self._folder / place
@@ -105,31 +118,31 @@ class Journal:
         return place
 
     def kept(self, place: str) -> Path:
-        """The file that `keep` put there."""
+        """The file at a place that `keep` returned."""
         return self._folder / place
 
     def sent(self) -> dict[str, Any]:
-        """What has been noted of the sending; {} at first."""
+        """The latest note of `note_sent`; {} at first."""
         with suppress(OSError, ValueError):
             return json.loads(self._progress.read_bytes())
         return {}
 
     def note_sent(self, progress: dict[str, Any]) -> None:
-        """Note how far the sending is; what a kill forgets is sent again, and is then found to be there already."""
+        """Note how far the sending is. A kill may lose the note: the writer skips records that MLflow has already."""
         with suppress(GlrError):
             storage.write(self._progress, json.dumps(progress).encode(), overwrite=True)
 
     def set_aside(self) -> None:
-        """Let go of a journal of which MLflow will never take everything; nobody tries again, nothing is deleted."""
+        """Rename and close a journal that MLflow will never take as a whole: nobody sends it again."""
         self.path.rename(self.path.with_suffix(".refused"))
         self.close()
 
     def close(self) -> None:
-        """Let go of the journal."""
+        """Close the file, which unlocks it."""
         os.close(self._file)
 
     def remove(self) -> None:
-        """Delete the journal, all of it having been sent, and let go of it."""
+        """Delete the journal, and close it."""
         shutil.rmtree(self._folder, ignore_errors=True)
         self.path.unlink(missing_ok=True)
         self.close()
@@ -140,9 +153,9 @@ class Journal:
         end = 0
         for line in content.splitlines(keepends=True):
             try:
-                entries.append(json.loads(line if line.endswith(b"\n") else b""))
+                entries.append(from_json(json.loads(line if line.endswith(b"\n") else b"")))
             except ValueError:
-                break  # cut off by a kill or a crash of the machine: nothing behind it counts
+                break  # a kill or a crash of the machine cut it off: drop it and all behind it
             end += len(line)
         os.ftruncate(self._file, end)
         return entries
@@ -154,7 +167,7 @@ def is_there(folder: Path, name: str) -> bool:
 
 
 def left_behind(folder: Path) -> Iterator[Journal]:
-    """Open, one after the other, the journals that no living process holds; of one that cannot be opened it is said."""
+    """Open, one after the other, the journals that no process holds; print why one cannot be opened."""
     for path in sorted(folder.glob(f"*{_ENDING}")):
         try:
             journal = Journal(folder, path.stem, wait=0)

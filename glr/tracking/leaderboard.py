@@ -1,4 +1,4 @@
-"""Scores that a leaderboard gave: of a whole published study, or of one run."""
+"""Scores from a leaderboard: of a whole published study, or of one run."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ from glr.config.check import composed
 from glr.config.shorthand import SWEEPS
 from glr.errors import GlrError
 from glr.tracking.history import PastRun, find, runs_of
-from glr.tracking.run import DirectRun
+from glr.tracking.recorder import DirectRun
 from glr.tracking.store import experiment
 from glr.tracking.writer import Writer
 
@@ -29,7 +29,7 @@ class _Row:
 
     name: str
     kind: str  # train or ensemble
-    scores: dict[str, float]  # none: it failed
+    scores: dict[str, float]  # empty: it failed
     source: str
     overrides: list[str] = field(default_factory=list)
     params: dict[str, Any] = field(default_factory=dict)
@@ -38,27 +38,27 @@ class _Row:
 def record_study(client: MlflowClient, study: str, artifacts: str | None) -> tuple[int, int]:
     """Write every row of sweeps/<study>/leaderboard.yaml into MLflow, as a run with its experiment's full parameters.
 
-    A row that is there already, with the same parameters and scores, is left alone; one that differs is replaced.
+    A row that MLflow has with the same parameters and scores stays as it is; one that differs is replaced.
 
     Args:
         client: of the store.
-        study: also the MLflow experiment that they go to.
-        artifacts: where a new MLflow experiment puts its files; None leaves it to the server.
+        study: also the name of the MLflow experiment.
+        artifacts: where a new MLflow experiment puts its files; None: where the server says.
 
     Returns:
-        How many rows there are, and how many of them were written now.
+        The number of rows, and the number of those written now.
 
     Raises:
         GlrError: there is no such study, or a row is wrong.
     """
     rows = list(_rows(study))
     target = experiment(client, study, artifacts)
-    there = {run.tags[_RECORDED]: run for run in runs_of(client, [study]) if _RECORDED in run.tags}
+    recorded = {run.tags[_RECORDED]: run for run in runs_of(client, [study]) if _RECORDED in run.tags}
     written = 0
     for row in rows:
         settings = composed("train", [*row.overrides, f"study={study}"]) if row.kind == "train" else None
         digest = _digest(row, settings)
-        old = there.get(row.name)
+        old = recorded.get(row.name)
         if old is not None and old.tags.get(_DIGEST) == digest:
             continue
         if old is not None:
@@ -72,7 +72,7 @@ def record_study(client: MlflowClient, study: str, artifacts: str | None) -> tup
         run.params(row.params)
         if row.scores:
             run.metrics({f"leaderboard/{usage}": score for usage, score in row.scores.items()}, 0)
-        # Last: what was interrupted before this is written anew the next time.
+        # Last: the next call writes a row again that was interrupted before this.
         run.tags({_DIGEST: digest})
         client.set_terminated(run_id, "FINISHED" if row.scores else "FAILED")
         written += 1
@@ -80,14 +80,14 @@ def record_study(client: MlflowClient, study: str, artifacts: str | None) -> tup
 
 
 def record_run(client: MlflowClient, name: str, *, public: float, private: float) -> PastRun:
-    """Write what a leaderboard said of a run, as its metrics `leaderboard/public` and `leaderboard/private`.
+    """Write a run's scores on a leaderboard, as its metrics `leaderboard/public` and `leaderboard/private`.
 
     Raises:
         GlrError: there is no such run, or there are several.
     """
     run = find(client, name)
     scores = {"leaderboard/public": public, "leaderboard/private": private}
-    DirectRun(Writer(client, run.id, fresh=True)).metrics(scores, 0)  # a correction counts from now on
+    DirectRun(Writer(client, run.id, fresh=True)).metrics(scores, 0)  # as fresh: a correction replaces the score
     return run
 
 

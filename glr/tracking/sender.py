@@ -1,14 +1,16 @@
-"""The thread that sends journals to MLflow, in its own time: training never waits for the tracking server."""
+"""The thread that sends journals to MLflow, so that training never waits for the tracking server."""
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 from mlflow import MlflowClient
 
 from glr.errors import GlrError
+from glr.tracking.entries import Continue, End, File, Metrics
 from glr.tracking.journal import Journal, left_behind
 from glr.tracking.secrets import redacted
 from glr.tracking.store import connect, reason
@@ -21,9 +23,9 @@ class Sending:
     """One journal on its way to MLflow.
 
     Attributes:
-        writer: of its run, once that is known.
-        trouble: why the last try failed, in a line; None: it did not.
-        refused: what MLflow will never take, a line each.
+        writer: of its run; None: MLflow does not know the run yet.
+        trouble: why the last try failed, in a line; None: it succeeded.
+        refused: a line for each record that MLflow will never take.
     """
 
     def __init__(self, journal: Journal):
@@ -41,12 +43,12 @@ class Sending:
         return len(self.journal.entries) - self._next + len(self._later)
 
     def advance(self, client: MlflowClient) -> bool:
-        """Send some records: whether there was anything to do and it worked; `trouble` says what did not."""
+        """Send some records, and return whether any were sent; `trouble` says why not. It raises nothing."""
         entries = self.journal.entries
         try:
             if self.writer is None:
-                writer = Writer.opened(client, entries[0])
-                begun = [entry["attempt"] for entry in entries[: self._next] if entry["kind"] == "continue"]
+                writer = Writer.opened(client, self.journal.opening)
+                begun = [entry.attempt for entry in entries[: self._next] if isinstance(entry, Continue)]
                 writer.attempt = begun[-1] if begun else None
                 self.writer = writer
             if self._next < len(entries):
@@ -56,52 +58,58 @@ class Sending:
                 self._later.pop(0)
             else:
                 return False
-        except Exception as error:  # each kind of store has errors of its own
+        except Exception as error:  # each kind of store has its own errors, and a journal may hold anything
             self.trouble = reason(error)
             return False
         self.trouble = None
-        if self.journal.failure is None:  # else what was sent is not yet on disk, and would be counted twice
+        if self.journal.failure is None:  # else the note would count records that are not on disk yet
             self.journal.note_sent({"next": self._next, "later": self._later})
         return True
 
     def _send(self, position: int) -> None:
         assert self.writer
         entries = self.journal.entries
-        if entries[position]["kind"] == "file":
+        if isinstance(entries[position], File):
             try:
                 self._store(position)
             except Exception as error:
                 self.trouble = reason(error)
-                self._later.append(position)  # metrics need not wait until there is room for files
+                self._later.append(position)  # metrics need not wait for room for files
             self._next = position + 1
             return
-        end = position + 1
-        while end < len(entries) and entries[position]["kind"] == entries[end]["kind"] == "metrics":
-            end += 1
+        metrics: list[Metrics] = []
+        for entry in islice(entries, position, None):
+            if not isinstance(entry, Metrics):
+                break
+            metrics.append(entry)
         try:
-            self.writer.write(entries[position:end])
+            if metrics:
+                self.writer.write_metrics(metrics)
+            else:
+                self.writer.write(entries[position])
         except Exception as error:
             if not is_refusal(error):
                 raise
             self.refused.append(reason(error))
-        self._next = end
+        self._next += len(metrics) or 1
 
     def _store(self, position: int) -> None:
-        assert self.writer
         entry = self.journal.entries[position]
-        file = self.journal.kept(entry["place"])
-        if file.exists():  # else it was stored before a kill that forgot it
-            self.writer.store(file, entry["folder"])
+        assert self.writer
+        assert isinstance(entry, File)
+        file = self.journal.kept(entry.place)
+        if file.exists():  # else it was stored, and a kill lost the note of it
+            self.writer.store(file, entry.folder)
             file.unlink()
 
 
 class Sender(threading.Thread):
-    """Sends a run's journal while it grows, then what dead runs have left behind.
+    """Sends a run's journal while it grows, and the journals that dead runs left behind.
 
     Args:
         uri: of the store.
         journal: of the run.
-        patience: seconds that `finish` goes on trying while everything fails.
+        patience: seconds for which `finish` tries again while everything fails.
     """
 
     def __init__(self, uri: str, journal: Journal, patience: float):
@@ -116,13 +124,13 @@ class Sender(threading.Thread):
         self._client: MlflowClient | None = None
 
     def notify(self) -> None:
-        """There are new records."""
+        """Wake the thread: there are new records."""
         self._news.set()
 
     def finish(self) -> bool:
-        """Wait until everything is sent, or has failed for as long as the patience lasts: whether all is sent.
+        """Wait until everything is sent or has failed for `patience` seconds, and return whether all is sent.
 
-        A large file may take its time: the patience is for what fails.
+        A large file that takes longer is waited for: patience counts failures only.
         """
         self._failing = None
         self._closing.set()
@@ -130,11 +138,11 @@ class Sender(threading.Thread):
         while self.is_alive() and (self._failing is None or time.monotonic() - self._failing < self.patience):
             self.join(0.05)
         self._given_up.set()
-        self.join(0.5)  # unless it waits for an answer
+        self.join(0.5)  # it may wait longer for an answer
         return not self.is_alive() and self.sending.unsent == 0
 
     def run(self) -> None:
-        """Send until told to finish, and let go of the journal."""
+        """Send until `finish` is called, then close the journal."""
         try:
             self._send()
         finally:
@@ -151,7 +159,7 @@ class Sender(threading.Thread):
                 return
             elif self.sending.trouble is not None:
                 self._failing = self._failing or time.monotonic()
-            # In turns with its own records, of which there may be always more.
+            # Take turns with the run's own records: more of those may always come.
             if self.sending.trouble is None and not self._closing.is_set():
                 progress = next(rest, False) or progress
             if progress:
@@ -161,7 +169,7 @@ class Sender(threading.Thread):
             elif not self._closing.is_set():
                 self._closing.wait(wait)
             elif self._given_up.wait(min(wait, 1.0)):
-                return  # nobody waits for this thread any more
+                return  # nobody waits for this thread
             wait = min(2 * wait, _LONGEST_WAIT)
 
     def _advance(self, sending: Sending) -> bool:
@@ -172,23 +180,23 @@ class Sender(threading.Thread):
             return False
         return sending.advance(self._client)
 
-    def _others(self):
-        """Send what others left, a step at a time."""
+    def _others(self) -> Iterator[bool]:
+        """Send the journals that dead runs left, a step at a time."""
         folder = self.sending.journal.path.parent
         for journal in left_behind(folder):
-            with suppress(Exception):  # one that is no journal keeps nobody's records back
+            with suppress(Exception):  # a corrupt journal must not block the others
                 yield from _steps(Sending(journal), self._uri, self._advance)
 
 
 def send_left_behind(folder: Path, uri: str) -> tuple[int, list[str]]:
-    """Send all journals in a folder whose processes have gone; runs that did not end are marked KILLED.
+    """Send all journals of a folder whose processes are gone, and mark runs without an end as KILLED.
 
     Args:
         folder: of the journals.
         uri: of the store.
 
     Returns:
-        How many journals were sent, and of those that could not be, a line each.
+        The number of journals that were sent, and a line for each that was not.
 
     Raises:
         GlrError: the store cannot be opened.
@@ -200,8 +208,8 @@ def send_left_behind(folder: Path, uri: str) -> tuple[int, list[str]]:
             sending = Sending(journal)
             for _ in _steps(sending, uri, lambda sending: sending.advance(client)):
                 pass
-        except (KeyError, TypeError, ValueError) as error:
-            left.append(f"{journal.path} is no journal ({type(error).__name__}: {error})")
+        except (GlrError, AttributeError, TypeError, ValueError) as error:
+            left.append(f"{journal.path} is no journal ({error})")
             continue
         if sending.unsent or sending.refused:
             left.append(f"{journal.path}: {sending.unsent} records wait ({sending.trouble or sending.refused[0]})")
@@ -210,19 +218,17 @@ def send_left_behind(folder: Path, uri: str) -> tuple[int, list[str]]:
     return sent, left
 
 
-def _steps(sending: Sending, uri: str, advance: Callable[[Sending], bool]):
+def _steps(sending: Sending, uri: str, advance: Callable[[Sending], bool]) -> Iterator[bool]:
     journal = sending.journal
     if not journal.entries:
         journal.remove()  # killed before its first record
         return
-    if (of := journal.entries[0]["uri"]) != redacted(uri):
+    if (own := journal.opening.uri) != redacted(uri):
         journal.close()
-        sending.trouble = f"it belongs to another store: give tracking.uri={of}"
+        sending.trouble = f"it belongs to another store: give tracking.uri={own}"
         return
     if not journal.ended:
-        now = int(time.time() * 1000)
-        reason = "the process was killed"
-        journal.append({"kind": "end", "status": "KILLED", "time": now, "values": {"failure": reason}})
+        journal.append(End("KILLED", {"failure": "the process was killed"}))
     try:
         while advance(sending):
             yield True
@@ -231,7 +237,7 @@ def _steps(sending: Sending, uri: str, advance: Callable[[Sending], bool]):
 
 
 def settle(sending: Sending) -> None:
-    """Let go of a journal: deleted if all of it was sent, kept if not."""
+    """Close a journal: delete it if all of it was sent, else keep it."""
     if sending.unsent:
         sending.journal.close()
     elif sending.refused:

@@ -1,6 +1,5 @@
-"""The MLflow store: opened, and brought into being once however many processes start at the same time."""
+"""Opens the MLflow store, and creates it once, however many processes start at the same time."""
 
-import fcntl
 import logging
 import os
 import re
@@ -12,6 +11,7 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from glr.errors import GlrError
+from glr.lock import held
 from glr.tracking.secrets import redacted
 
 _SQLITE = "sqlite:///"
@@ -30,7 +30,7 @@ def connect(uri: str) -> MlflowClient:
         logging.getLogger(name).setLevel(logging.ERROR)
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # a wrong address is to fail in seconds
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # fail in seconds at a wrong address
     try:
         with _alone(uri):
             client = MlflowClient(uri)
@@ -41,12 +41,12 @@ def connect(uri: str) -> MlflowClient:
 
 
 def reason(error: Exception) -> str:
-    """Why something did not work with a store, in a line."""
+    """Why a call to a store failed, in a line."""
     if isinstance(error, OSError) and error.filename and error.strerror:
         return redacted(f"{error.filename}: {error.strerror}")
     text = str(getattr(error, "orig", None) or error).strip() or type(error).__name__
     if refused := re.search(r"\[Errno -?\d+\] ([\w ]+)", text):
-        return refused[1]  # out of urllib3's many words
+        return refused[1]  # the core of urllib3's long message
     return redacted(text.splitlines()[0][:500])
 
 
@@ -63,7 +63,7 @@ def experiment(client: MlflowClient, name: str, artifacts: str | None) -> str:
     try:
         return client.create_experiment(name, location)
     except MlflowException:
-        # Another job of the same sweep was faster.
+        # Another job of the same sweep has created it meanwhile.
         found = client.get_experiment_by_name(name)
         if found is None:
             raise
@@ -71,9 +71,9 @@ def experiment(client: MlflowClient, name: str, artifacts: str | None) -> str:
 
 
 def pages(uri: str, experiment_id: str) -> str:
-    """What shows an experiment's runs in a browser: an address, for a local store behind the command that serves it.
+    """Where a browser shows an experiment's runs: an address; for a local store also the command that serves it.
 
-    MLflow's pages start among chats and prompts; `workflowType` takes them to training runs.
+    MLflow's pages open at chats and prompts; `workflowType` selects training runs.
     """
     path = f"/#/experiments/{experiment_id}/runs?workflowType=machine_learning"
     if uri.startswith("http"):
@@ -83,23 +83,22 @@ def pages(uri: str, experiment_id: str) -> str:
 
 @contextmanager
 def _alone(uri: str):
-    """Hold a lock beside a SQLite store, made if it is new: two processes that touch a new one break it for good."""
+    """Hold a lock beside a SQLite store, and create the store: two processes at once would break a new one for good."""
     if not uri.startswith(_SQLITE):
         yield
         return
     file = Path(uri.removeprefix(_SQLITE)).resolve()
     file.parent.mkdir(parents=True, exist_ok=True)
-    with (file.parent / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with held(file.parent / ".lock"):
         if not file.exists():
             _make(file)
         yield
 
 
 def _make(file: Path) -> None:
-    """Bring a database into being at once: MLflow never repairs one whose making was cut off by a kill."""
+    """Create a database in one step, by a rename: MLflow never repairs one that a kill left half-made."""
     from mlflow.store.tracking import DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore  # slow; a server needs it not
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore  # slow, and not needed for a server
 
     part = file.with_name(f"{file.name}.part")
     for rest in (part, part.with_name(f"{part.name}-journal")):

@@ -1,4 +1,4 @@
-"""Records into MLflow: each may be written any number of times, and stands there once."""
+"""Writes records to MLflow: a record that is written again changes nothing."""
 
 import json
 from collections.abc import Iterable
@@ -10,36 +10,36 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunT
 from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-from glr.tracking.journal import Entry
+from glr.tracking.entries import Continue, DatasetUse, End, Entry, Metrics, Open, Params, Tags
 from glr.tracking.store import experiment
 
 JOURNAL = "journal"  # the tag that names a run's journal
-ATTEMPT = "attempt"  # the tag that counts the processes that have worked at a run, one after the other
-ARTIFACTS = "<artifacts>"  # in a tag's value: where the run's files lie
-_BATCH = 900  # metrics a request; MLflow takes 1,000
-# What MLflow answers to a record that it will never take; all else may pass.
+ATTEMPT = "attempt"  # the tag with the number of the latest process that worked at the run
+ARTIFACTS = "<artifacts>"  # in a tag's value: stands for the place of the run's files
+_BATCH = 900  # metrics per request; MLflow takes 1,000
+# MLflow's answers to a record that it will never take; other errors may pass.
 _REFUSALS = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS", "BAD_REQUEST"}
 
 
 def is_refusal(error: Exception) -> bool:
-    """Whether MLflow will answer the same whenever it is asked again."""
+    """Whether MLflow will never take the record."""
     return isinstance(error, MlflowException) and error.error_code in _REFUSALS
 
 
 class Writer:
     """Writes the records of one run.
 
-    A parameter, and a metric of a step, that is there already stays as it is: a run that was killed repeats what it did
-    after its last checkpoint, and each step shall stand in its history once. Status and tags are those of the latest
-    attempt: what an earlier one, on a machine that was lost, has left unsent adds metrics and files alone.
+    A parameter that MLflow has keeps its value, and so does a metric of a step: a killed run repeats the steps after
+    its last checkpoint, and its history shall hold each step once. Status and tags are those of the latest attempt:
+    records that an earlier one left on a lost machine add parameters, metrics and files only.
 
     Args:
         client: of the store.
         run_id: the run.
-        fresh: nothing has been recorded of it.
+        fresh: MLflow has no records of it.
 
     Attributes:
-        attempt: whose records these are (`glr.tracking.run.begin`); None: nobody counts.
+        attempt: whose records these are (see `glr.tracking.run.begin`); None: nobody counts.
     """
 
     def __init__(self, client: MlflowClient, run_id: str, *, fresh: bool):
@@ -54,31 +54,58 @@ class Writer:
         self.attempt: int | None = None
 
     @classmethod
-    def opened(cls, client: MlflowClient, entry: Entry) -> "Writer":
-        """Of the run that an `open` record describes: found by its journal's name, or created."""
-        target = experiment(client, entry["study"], entry["artifacts"])
-        journal = entry["tags"][JOURNAL]
+    def opened(cls, client: MlflowClient, entry: Open) -> "Writer":
+        """The writer of the run that the record opens: found by its journal's name, or created."""
+        target = experiment(client, entry.study, entry.artifacts)
+        journal = entry.tags[JOURNAL]
         found = client.search_runs([target], f"tags.{JOURNAL} = '{journal}'", max_results=1)
         if found:
             return cls(client, found[0].info.run_id, fresh=False)
-        created = client.create_run(target, entry["time"], tags=entry["tags"], run_name=entry["name"])
+        created = client.create_run(target, entry.time, tags=entry.tags, run_name=entry.name)
         return cls(client, created.info.run_id, fresh=True)
 
-    def write(self, entries: Iterable[Entry]) -> None:
-        """Write records, metrics that stand together in as few requests as possible."""
-        metrics: list[Entry] = []
+    def write(self, entry: Entry) -> None:
+        """Write a record of any kind but `File`, which `store` takes.
+
+        Raises:
+            ValueError: this version cannot read the record.
+        """
+        match entry:
+            case Open():
+                pass  # `opened` has done it
+            case Continue():
+                self._continue(entry)
+            case Params(values):
+                self._add_params(values)
+            case Tags(values):
+                if not self._is_superseded():
+                    self._set_tags(values)
+            case Metrics():
+                self.write_metrics([entry])
+            case DatasetUse():
+                self._use(entry)
+            case End(status, values, time):
+                if not self._is_superseded():
+                    self._set_tags(values)
+                    self.client.set_terminated(self.run_id, status, time)
+            case _:
+                raise ValueError(f"this version of glr does not know the record {entry}")
+
+    def write_metrics(self, entries: Iterable[Metrics]) -> None:
+        """Write the metrics of several records in as few requests as possible."""
+        new: dict[tuple[str, int], Metric] = {}
         for entry in entries:
-            if entry["kind"] == "metrics":
-                metrics.append(entry)
-                continue
-            self._write_metrics(metrics)
-            metrics = []
-            if entry["kind"] != "open":  # `opened` has done it
-                getattr(self, f"_write_{entry['kind']}")(entry)
-        self._write_metrics(metrics)
+            for key, value in entry.values.items():
+                if entry.step not in self._seen(key) and (key, entry.step) not in new:
+                    new[key, entry.step] = Metric(key, value, entry.time, entry.step)
+        metrics = list(new.values())
+        for start in range(0, len(metrics), _BATCH):
+            self.client.log_batch(self.run_id, metrics[start : start + _BATCH])
+        for key, step in new:
+            self._steps[key].add(step)
 
     def store(self, file: Path, folder: str | None) -> None:
-        """Store a file with the run; what fails leaves no part of it."""
+        """Store a file with the run; if that fails, no part of it stays in the store."""
         try:
             self.client.log_artifact(self.run_id, str(file), folder)
         except Exception:
@@ -86,9 +113,9 @@ class Writer:
                 get_artifact_repository(self.artifacts).delete_artifacts(f"{folder or '.'}/{file.name}")
             raise
 
-    def _write_continue(self, entry: Entry) -> None:
-        """Make it a running run again."""
-        self.attempt = entry["attempt"]
+    def _continue(self, entry: Continue) -> None:
+        """Set the status to RUNNING again."""
+        self.attempt = entry.attempt
         if self._is_superseded():
             return
         if not self._fresh:
@@ -96,48 +123,24 @@ class Writer:
             tags = self.client.get_run(self.run_id).data.tags
             for tag in {"failure", "diverged", "pruned"} & set(tags):
                 self.client.delete_tag(self.run_id, tag)
-        self._set_tags(entry["values"] | ({} if self.attempt is None else {ATTEMPT: str(self.attempt)}))
-
-    def _write_end(self, entry: Entry) -> None:
-        if self._is_superseded():
-            return
-        self._set_tags(entry["values"])
-        self.client.set_terminated(self.run_id, entry["status"], entry["time"])
+        self._set_tags(entry.values | ({} if self.attempt is None else {ATTEMPT: str(self.attempt)}))
 
     def _is_superseded(self) -> bool:
-        """Whether a later attempt has been at the run."""
+        """Whether a later attempt has worked at the run."""
         if self.attempt is None:
             return False
         return int(self.client.get_run(self.run_id).data.tags.get(ATTEMPT, 0)) > self.attempt
 
-    def _write_params(self, entry: Entry) -> None:
+    def _add_params(self, values: dict[str, str]) -> None:
         if self._params is None:
             self._params = dict(self.client.get_run(self.run_id).data.params)
-        new = {key: value for key, value in entry["values"].items() if key not in self._params}
+        new = {key: value for key, value in values.items() if key not in self._params}
         self.client.log_batch(self.run_id, params=[Param(key, value) for key, value in new.items()])
         self._params |= new
-
-    def _write_tags(self, entry: Entry) -> None:
-        if not self._is_superseded():
-            self._set_tags(entry["values"])
 
     def _set_tags(self, values: dict[str, str]) -> None:
         tags = {key: value.replace(ARTIFACTS, self.artifacts) for key, value in values.items()}
         self.client.log_batch(self.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
-
-    def _write_metrics(self, entries: list[Entry]) -> None:
-        found = [
-            (key, entry["step"], value, entry["time"]) for entry in entries for key, value in entry["values"].items()
-        ]
-        new: dict[tuple[str, int], Metric] = {}
-        for key, step, value, time in found:
-            if step not in self._seen(key) and (key, step) not in new:
-                new[key, step] = Metric(key, value, time, step)
-        metrics = list(new.values())
-        for start in range(0, len(metrics), _BATCH):
-            self.client.log_batch(self.run_id, metrics[start : start + _BATCH])
-        for key, step in new:
-            self._steps[key].add(step)
 
     def _seen(self, key: str) -> set[int]:
         if key not in self._steps:
@@ -145,9 +148,7 @@ class Writer:
             self._steps[key] = {metric.step for metric in history}
         return self._steps[key]
 
-    def _write_dataset(self, entry: Entry) -> None:
-        source = json.dumps({"uri": entry["path"]})
-        dataset = Dataset(entry["name"], entry["digest"], "local", source, profile=json.dumps(entry["profile"]))
-        self.client.log_inputs(
-            self.run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", entry["context"])])]
-        )
+    def _use(self, entry: DatasetUse) -> None:
+        source = json.dumps({"uri": entry.path})
+        dataset = Dataset(entry.name, entry.digest, "local", source, profile=json.dumps(entry.profile))
+        self.client.log_inputs(self.run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", entry.context)])])

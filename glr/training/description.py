@@ -1,4 +1,4 @@
-"""What a run tells of itself before it trains: what is trained on what, its learning rate and its images."""
+"""Describes a run before it trains: sizes, device, learning rate and train images."""
 
 import os
 from pathlib import Path
@@ -8,16 +8,13 @@ from omegaconf import DictConfig
 
 from glr.data.prepared import PreparedData
 from glr.evaluation.sets import EvaluationSet
-from glr.tracking.run import Run
-from glr.tracking.unrecorded import Unrecorded
+from glr.tracking.recorder import Recorder
 from glr.training.assembly import Assembly
 from glr.training.plot import plot_augmentation, plot_schedule
 
 
-def describe(
-    config: DictConfig, data: PreparedData, found: EvaluationSet, parts: Assembly, run: Run | Unrecorded
-) -> None:
-    """Record and print sizes and device: of a run with these parts, scored on the set `found`."""
+def describe(config: DictConfig, data: PreparedData, found: EvaluationSet, parts: Assembly, run: Recorder) -> None:
+    """Record and print sizes and device of a run with these parts; `found` is the set that scores it."""
     images, total, steps = parts.pipeline.images, parts.model.count_params(), parts.pipeline.steps_per_epoch
     run.tags({"device": _device(parts.strategy), "replicas": parts.strategy.num_replicas_in_sync})
     run.params({"parameters": total, "trainable_parameters": parts.trainable, "classes": data.classes})
@@ -30,8 +27,8 @@ def describe(
     )
 
 
-def plot(config: DictConfig, data: PreparedData, parts: Assembly, run: Run | Unrecorded, folder: Path) -> None:
-    """Record the learning rate over time, and train images as the network sees them; `folder` is for their files."""
+def plot(config: DictConfig, data: PreparedData, parts: Assembly, run: Recorder, folder: Path) -> None:
+    """Record the learning rate over time, and train images as the network sees them; `folder` takes the files."""
     schedule, augmentation = folder / "schedule.png", folder / "augmentation.png"
     plot_schedule(parts.schedule, parts.pipeline.steps_per_epoch, config.train.epochs, schedule)
     run.file(schedule)

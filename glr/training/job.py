@@ -1,6 +1,5 @@
-"""A training job: trained from where it stands to its end, scored and recorded."""
+"""A training job: it trains from its newest checkpoint to the end, and records the scores."""
 
-import json
 import os
 import re
 import sys
@@ -16,10 +15,9 @@ from glr.errors import GlrError
 from glr.evaluation.evaluator import Evaluator
 from glr.report.report import report
 from glr.retrieval.extraction import Extractor
+from glr.retrieval.landmarks import headline
 from glr.searching.trial import Trial
-from glr.tracking.run import Run
-from glr.tracking.unrecorded import Unrecorded
-from glr.tracking.writer import ARTIFACTS
+from glr.tracking.recorder import Recorder
 from glr.training import progress
 from glr.training.assembly import Assembly, assembled
 from glr.training.checkpoint import CheckpointError
@@ -32,34 +30,34 @@ from glr.training.saving import Saving
 from glr.training.state import Best
 from glr.workers import Worker
 
-_LONG_WAIT = 0.2  # share of an epoch's time that the device may wait for images before it is said
-_WORTH_SAYING = 5.0  # seconds of waiting
-_LONG_ENOUGH = 120.0  # seconds of an epoch, to say it before its end
+_LONG_WAIT = 0.2  # warn if the device waits for images longer than this share of an epoch's time
+_WORTH_SAYING = 5.0  # ... and longer than these seconds
+_LONG_ENOUGH = 120.0  # seconds of an epoch after which to warn before its end
 _ALONE = Worker()
 
 
 def train(
     config: DictConfig,
     data: PreparedData,
-    run: Run | Unrecorded,
+    run: Recorder,
     claim: Claim,
     trial: Trial,
     weights: Path | None = None,
     worker: Worker = _ALONE,
 ) -> dict[str, dict[str, float]]:
-    """Train, evaluate and record one run, from its newest checkpoint on if there is one.
+    """Train, evaluate and record one run; continue from its newest checkpoint if there is one.
 
     Args:
         config: composed from conf/train.yaml.
         data: the prepared data set.
         run: the open MLflow run.
         claim: on the job, with the folder of its checkpoints.
-        trial: of a search, which says when training is hopeless; it ends then.
+        trial: of a search; it ends a hopeless training.
         weights: to start from, of a model of the same shape; None: those that the backbone's config names.
-        worker: this process among those that train the run; the chief alone saves.
+        worker: this process among those that train the run; only the chief saves.
 
     Returns:
-        The retrieval metrics (`public/gap`, ...) of the "untrained" (if asked for) and of the "trained" model.
+        The retrieval metrics (`public/gap`, ...) of the "trained" model and, if configured, of the "untrained" one.
 
     Raises:
         GlrError: the data cannot be read, training diverged, another worker is gone, or another machine has taken the
@@ -86,7 +84,7 @@ class _Job:
         self,
         config: DictConfig,
         data: PreparedData,
-        run: Run | Unrecorded,
+        run: Recorder,
         parts: Assembly,
         claim: Claim,
         trial: Trial,
@@ -125,10 +123,7 @@ class _Job:
     def train(self) -> dict[str, dict[str, float]]:
         describe(self._config, self._data, self._evaluator.set, self._parts, self._run)
         state = self._state
-        there = {json.dumps(entry) for entry in self._run.metrics_so_far()}
-        for entry in state.metrics:  # what another machine recorded may never have been sent
-            if json.dumps(entry) not in there:
-                self._run.record(entry)
+        self._run.restore(state.metrics)
         plot(self._config, self._data, self._parts, self._run, self._folder)
         if state.step == self._total:
             state.evaluated = min(state.evaluated, self._epochs - 1)  # its ranking went with the process
@@ -164,7 +159,7 @@ class _Job:
         return state.scores
 
     def _epoch(self, epoch: int) -> None:
-        """Train the epoch, or what is left of it, if only to record it, and evaluate."""
+        """Train the rest of the epoch, which may be nothing, record it and evaluate."""
         state = self._state
         metrics = self._loop.epoch(self._watch, f"epoch {epoch}/{self._epochs}")
         self._run.metrics(metrics, epoch)
@@ -192,10 +187,10 @@ class _Job:
             self._saving.boundary(self._loop.read)
 
     def _judge(self, scores: dict[str, float], epoch: int) -> None:
-        """Record an evaluation; where it is the best, keep a checkpoint of it."""
+        """Record an evaluation; if it is the best so far, save a checkpoint."""
         state, score = self._state, self._config.evaluate.score.value
         state.scores["trained"] = scores
-        metrics = scores | {f"{usage}_score": scores[f"{usage}/{score}"] for usage in ("public", "private")}
+        metrics = scores | headline(scores, score)
         best = metrics["public_score"]
         if state.best is None or best > state.best.score:
             state.best = Best(best, epoch, state.step)
@@ -231,9 +226,7 @@ class _Job:
                 ):
                     run.file(file)
             if config.evaluate.keep_descriptors and self._descriptors.is_dir():  # not of a trial pruned at once
-                for file in sorted(self._descriptors.iterdir()):
-                    run.file(file, "descriptors")
-                run.tags({"descriptors": f"{ARTIFACTS}/descriptors"})
+                run.descriptors(self._descriptors)
         self._saving.wait()
 
     def _store_best(self) -> None:
@@ -255,7 +248,7 @@ class _Job:
         return scores
 
     def _watch(self) -> None:
-        """Tell a launcher how far it is."""
+        """Report progress to the launcher."""
         state, every = self._state, self._config.evaluate.every or self._epochs
         epoch = (state.step - 1) // self._steps_per_epoch + 1
         per_step = (time.monotonic() - self._started) / max(state.step - self._first, 1)
@@ -266,7 +259,7 @@ class _Job:
             self._warn_of_waiting()
 
     def _warn_of_waiting(self) -> None:
-        """Say, once an epoch, that the input pipeline is too slow."""
+        """Warn, once an epoch, of an input pipeline that is too slow."""
         sums, epoch = self._state.sums, self._state.evaluated + 1
         if epoch == self._warned or sums.waited < max(_LONG_WAIT * sums.seconds, _WORTH_SAYING):
             return

@@ -1,4 +1,4 @@
-"""When a training is saved, and how a signal ends it: between two steps, with all that was done in a checkpoint."""
+"""When a training is saved, and how a signal ends it: between two steps, after a checkpoint."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -8,8 +8,7 @@ import keras
 from omegaconf import DictConfig
 
 from glr.errors import GlrError
-from glr.tracking.run import Run
-from glr.tracking.unrecorded import Unrecorded
+from glr.tracking.recorder import Recorder
 from glr.training.assembly import Assembly
 from glr.training.checkpoint import Checkpoints, values_of
 from glr.training.interruption import PREEMPTED, Interruption
@@ -17,30 +16,30 @@ from glr.training.resumption import Claim
 from glr.training.state import State
 from glr.workers import Agreement, Worker
 
-_CALLS_BETWEEN_QUESTIONS = 10  # of the step, before workers ask each other whether one of them has to stop
+_CALLS_BETWEEN_QUESTIONS = 10  # calls of the step between workers' questions whether one of them has to stop
 
 
 class Saving:
-    """Brings a training back from its newest checkpoint, and saves it from then on; of several workers the chief does.
+    """Restores a training from its newest checkpoint, then saves it; of several workers only the chief saves.
 
     Args:
         config: composed from conf/train.yaml.
-        parts: whose variables are saved.
-        run: whose metrics are.
+        parts: their variables are saved.
+        run: its metrics are saved.
         claim: on the job, with the folder of its checkpoints.
-        interruption: what signals ask for.
+        interruption: the signals that arrived.
         worker: this process among those that train the run.
 
     Attributes:
         state: where training stands.
-        continues: from a checkpoint.
+        continues: training goes on from a checkpoint.
     """
 
     def __init__(
         self,
         config: DictConfig,
         parts: Assembly,
-        run: Run | Unrecorded,
+        run: Recorder,
         claim: Claim,
         interruption: Interruption,
         worker: Worker,
@@ -69,7 +68,7 @@ class Saving:
         self.state = found or State()
 
     def boundary(self, read: Callable[[], None]) -> None:
-        """Between two steps: save if it is time, or if a signal wants the process to end.
+        """Between two steps: save if it is time; save and stop if a signal arrived.
 
         Args:
             read: brings the state up to date.
@@ -83,7 +82,7 @@ class Saving:
             self._stop()
 
     def save(self) -> None:
-        """Save now, if this process is the one that does.
+        """Save now, if this process is the chief.
 
         Raises:
             GlrError: another machine has taken the run over.
@@ -97,7 +96,7 @@ class Saving:
 
     @contextmanager
     def around(self) -> Iterator[None]:
-        """Around what changes no weight: a signal breaks it off, and whatever does, training is saved first."""
+        """Around code that changes no weight: signals and errors break it off, and training is saved first."""
         try:
             with self._interruption.at_once():
                 yield
@@ -107,14 +106,14 @@ class Saving:
             self.save()
             self._stop()
         except Exception:
-            with suppress(GlrError):  # this one's reason counts
+            with suppress(GlrError):  # the first error counts
                 self.save()
                 self._checkpoints.wait()
             raise
 
     @contextmanager
     def weights_of(self, step: int, model: keras.Model) -> Iterator[None]:
-        """Lend the model to the weights of a kept checkpoint; signals wait meanwhile, and nothing is saved.
+        """Put the weights of a kept checkpoint into the model for a while; signals wait, and nothing is saved.
 
         Raises:
             CheckpointError: it is missing or damaged.
@@ -124,7 +123,7 @@ class Saving:
             return
         with self._interruption.deferred():
             own = values_of(model.variables)
-            self._lent = True  # until its own weights are back: else a checkpoint would hold those of two steps
+            self._lent = True  # until its own weights are back: a checkpoint would hold weights of two steps
             try:
                 self._checkpoints.weights_of(step, model.variables)
                 yield
@@ -135,11 +134,11 @@ class Saving:
         self._interruption.obey()
 
     def wait(self) -> bool:
-        """Wait for the checkpoint that is being written; whether it was."""
+        """Wait for the pending checkpoint, and return whether it was written."""
         return self._checkpoints.wait()
 
     def _stops(self) -> bool:
-        """Whether a signal waits; several workers ask each other now and then, to stop after the same step."""
+        """Whether a signal waits; several workers ask each other now and then, so that all stop after the same step."""
         if self._worker.count == 1:
             return self._interruption.pending
         self._calls += 1

@@ -1,4 +1,4 @@
-"""Where a training stands, apart from its weights: what a checkpoint holds beside them."""
+"""The state of a training without its weights: a checkpoint holds both."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 
 @dataclass
 class Best:
-    """The evaluated epoch that is best so far; its weights are those of the checkpoint of this step."""
+    """The best evaluated epoch so far; the checkpoint of this step holds its weights."""
 
     score: float
     epoch: int
@@ -15,12 +15,12 @@ class Best:
 
 @dataclass
 class EpochSums:
-    """Sums over the steps of the epoch under way; seconds are of all processes that had a part in it."""
+    """Sums over the steps of the current epoch; seconds add up over all processes that trained it."""
 
     loss: float = 0.0
     penalty: float = 0.0
     accuracy: float = 0.0
-    steps: int = 0  # that count in the sums
+    steps: int = 0  # in the sums
     skipped: int = 0
     seconds: float = 0.0
     waited: float = 0.0  # of the seconds, for images
@@ -32,12 +32,12 @@ class State:
 
     Attributes:
         step: steps done.
-        sums: of the epoch under way.
-        skipped: batches left out for their gradients, in all.
-        evaluated: epochs whose evaluation is done, or was not asked for.
+        sums: of the current epoch.
+        skipped: batches skipped because of their gradients, in the whole run.
+        evaluated: epochs whose evaluation is done or not wanted.
         best: the best evaluated epoch.
         scores: the latest of "untrained" and "trained".
-        metrics: all that was recorded, as journal entries.
+        metrics: all that were recorded, as `Recorder.metrics_so_far` gives them.
     """
 
     step: int = 0
@@ -54,6 +54,6 @@ class State:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "State":
-        """From what `as_json` gave."""
+        """From the values of `as_json`."""
         best = values["best"]
         return cls(**values | {"sums": EpochSums(**values["sums"]), "best": None if best is None else Best(**best)})

@@ -32,6 +32,6 @@ def past() -> Callable[..., PastRun]:
         kind, status = changes.pop("kind", "train"), changes.pop("status", "FINISHED")
         metrics = {"public_score": public, "private_score": private} if public is not None else {}
         params = (PARAMS if kind == "train" else {}) | {k.replace("__", "."): str(v) for k, v in changes.items()}
-        return PastRun(f"{count:032x}", name, "study", status, count, params, metrics, {"kind": kind})
+        return PastRun(f"{count:032x}", name, "study", status, count, params, metrics, {"kind": kind}, "")
 
     return make

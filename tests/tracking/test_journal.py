@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from glr.errors import GlrError
+from glr.tracking.entries import End, File, Metrics
 from glr.tracking.journal import BusyError, Journal, left_behind
 from tests.conftest import ROOT, no_file_beyond
 
 
-def entry(number: int) -> dict:
-    return {"kind": "metrics", "values": {"loss": number + 0.1}, "step": number}
+def entry(number: int) -> Metrics:
+    return Metrics({"loss": number + 0.1}, number, time=0)
 
 
 def test_what_was_appended_is_there_again(tmp_path: Path):
@@ -23,7 +24,7 @@ def test_what_was_appended_is_there_again(tmp_path: Path):
     again = Journal(tmp_path, "a")
     assert again.entries == [entry(number) for number in range(3)]
     assert not again.ended
-    again.append({"kind": "end", "status": "FINISHED"})
+    again.append(End("FINISHED", {}))
     assert again.ended
 
 
@@ -68,8 +69,9 @@ def test_one_process_holds_it(tmp_path: Path):
         assert found.name == "a"
         found.close()
     code = (
-        "import os, signal, sys; from pathlib import Path; from glr.tracking.journal import Journal; "
-        "Journal(Path(sys.argv[1]), 'b').append({'kind': 'open'}); os.kill(os.getpid(), signal.SIGKILL)"
+        "import os, signal, sys; from pathlib import Path; from glr.tracking.entries import Tags; "
+        "from glr.tracking.journal import Journal; "
+        "Journal(Path(sys.argv[1]), 'b').append(Tags({})); os.kill(os.getpid(), signal.SIGKILL)"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, check=False)
     assert {found.name: len(found.entries) for found in left_behind(tmp_path)} == {"a": 0, "b": 1}
@@ -79,7 +81,7 @@ def test_files_wait_as_they_were(tmp_path: Path):
     (tmp_path / "plot.png").write_bytes(b"first")
     journal = Journal(tmp_path / "journal", "a")
     places = [journal.keep(tmp_path / "plot.png", "plot.png")]
-    journal.append({"kind": "file"})
+    journal.append(File(places[0], None))
     (tmp_path / "plot.png").unlink()
     (tmp_path / "plot.png").write_bytes(b"second")
     places += [journal.keep(tmp_path / "plot.png", "plot.png"), journal.keep(b"a: 1\n", "config.yaml")]

@@ -12,7 +12,8 @@ from mlflow import MlflowClient
 from glr.config.identity import flattened
 from glr.config.schema import Tracking
 from glr.errors import GlrError
-from glr.tracking.run import environment, run
+from glr.tracking.environment import environment
+from glr.tracking.run import run
 from glr.tracking.sender import send_left_behind
 from glr.tracking.store import connect, experiment
 from glr.tracking.sweep import PARENT_VARIABLE

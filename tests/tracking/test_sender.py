@@ -15,6 +15,7 @@ from mlflow import MlflowClient
 
 from glr.config.schema import Tracking
 from glr.errors import GlrError
+from glr.tracking.entries import Continue, Metrics, Open, Tags
 from glr.tracking.journal import Journal
 from glr.tracking.run import run
 from glr.tracking.sender import Sending, send_left_behind
@@ -166,11 +167,10 @@ def test_a_machine_that_comes_back_changes_no_status_of_a_run_that_went_on_elsew
     lost = Journal(one / "journal", "shared")
     with run(**options(uri, tmp_path, journal="shared", attempt=1)) as first:
         first.tags({"device": "first"})
-    opening, begun = {"kind": "open", "uri": uri, "study": "tests", "name": "a run", "artifacts": None}, time.time()
-    lost.append(opening | {"tags": {"journal": "shared"}, "time": int(begun * 1000)})
-    lost.append({"kind": "continue", "values": {"device": "lost"}, "attempt": 1})
-    lost.append({"kind": "metrics", "values": {"loss": 0.5}, "step": 1, "time": int(begun * 1000)})
-    lost.append({"kind": "tags", "values": {"device": "lost"}})
+    lost.append(Open(uri, "tests", "a run", None, {"journal": "shared"}))
+    lost.append(Continue({"device": "lost"}, 1))
+    lost.append(Metrics({"loss": 0.5}, 1))
+    lost.append(Tags({"device": "lost"}))
     lost.close()
     with run(**options(uri, two, journal="shared", attempt=2)) as second:
         second.metrics({"loss": 0.25}, 2)
@@ -205,15 +205,14 @@ def test_what_was_sent_from_memory_and_lost_by_a_kill_hides_no_later_record(tmp_
     with run(**options(uri, tmp_path, journal="j")) as opened:
         opened.metrics({"loss": 0.5}, 1)
     again = Journal(tmp_path / "journal", "j")
-    again.append({"kind": "open", "uri": uri, "study": "tests", "name": "a run", "artifacts": None, "time": 0})
-    again.entries[0]["tags"] = {"journal": "j"}
+    again.append(Open(uri, "tests", "a run", None, {"journal": "j"}))
     again.note_sent({"next": 9})
-    again.append({"kind": "continue", "values": {}, "attempt": None})
-    again.append({"kind": "metrics", "values": {"loss": 0.25}, "step": 2, "time": 0})
+    again.append(Continue({}, None))
+    again.append(Metrics({"loss": 0.25}, 2))
     sending = Sending(again)
     assert sending.unsent == 0
     again.failure = "the disk is full"
-    again.entries.append({"kind": "metrics", "values": {"loss": 0.125}, "step": 3, "time": 0})
+    again.entries.append(Metrics({"loss": 0.125}, 3))
     while sending.advance(MlflowClient(uri)):
         pass
     assert again.sent() == {"next": 9}  # on disk there are fewer
@@ -226,8 +225,7 @@ def test_what_is_no_journal_keeps_nobodys_records_back(tmp_path: Path, capsys: p
     (tmp_path / "journal/aa.jsonl").mkdir(parents=True)
     (tmp_path / "journal/bb.jsonl").write_text('{"kind": "open"}\n')
     dead = Journal(tmp_path / "journal", "zz")
-    place = {"uri": uri, "study": "tests", "name": "dead", "artifacts": None, "tags": {"journal": "zz"}, "time": 0}
-    dead.append({"kind": "open", **place})
+    dead.append(Open(uri, "tests", "dead", None, {"journal": "zz"}))
     dead.close()
     sent, left = send_left_behind(tmp_path / "journal", uri)
     assert (sent, len(left)) == (1, 1)

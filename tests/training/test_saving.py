@@ -14,7 +14,7 @@ import pytest
 
 from glr.config.check import composed
 from glr.errors import GlrError
-from glr.tracking.unrecorded import Unrecorded
+from glr.tracking.recorder import Unrecorded
 from glr.training import saving
 from glr.training.interruption import Interruption
 from glr.training.resumption import claimed

@@ -1,0 +1,117 @@
+"""The records of a journal: a class for each kind, and their JSON."""
+
+import time
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+
+def now() -> int:
+    """The time in ms, as MLflow counts it."""
+    return int(time.time() * 1000)
+
+
+@dataclass(frozen=True)
+class Open:
+    """A run is to be created in the store `uri`: the first record of every journal."""
+
+    uri: str
+    study: str
+    name: str
+    artifacts: str | None  # where a new study puts its files; None: where the server says
+    tags: dict[str, str]
+    time: int = field(default_factory=now)
+
+
+@dataclass(frozen=True)
+class Continue:
+    """A process starts to work at the run, and sets these tags."""
+
+    values: dict[str, str]
+    attempt: int | None  # number of the process, from 1; None: nobody counts
+
+
+@dataclass(frozen=True)
+class Params:
+    """Parameters."""
+
+    values: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Tags:
+    """Tags."""
+
+    values: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """The metrics of a step."""
+
+    values: dict[str, float]
+    step: int
+    time: int = field(default_factory=now)
+
+
+@dataclass(frozen=True)
+class DatasetUse:
+    """A data set that the run used for training or evaluation."""
+
+    name: str
+    digest: str
+    path: str
+    context: str
+    profile: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class File:
+    """A file that waits at `place` (see `Journal.keep`) to be stored in a folder of the run."""
+
+    place: str
+    folder: str | None
+
+
+@dataclass(frozen=True)
+class End:
+    """The run ends with this status, and with these tags."""
+
+    status: str
+    values: dict[str, str]
+    time: int = field(default_factory=now)
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """JSON that is no record of this version: kept as it is, and never sent."""
+
+    content: Any
+
+
+Entry = Open | Continue | Params | Tags | Metrics | DatasetUse | File | End | Unreadable
+# The names are those on disk: journals and checkpoints of earlier versions hold them.
+_KINDS: dict[str, type] = {
+    "open": Open,
+    "continue": Continue,
+    "params": Params,
+    "tags": Tags,
+    "metrics": Metrics,
+    "dataset": DatasetUse,
+    "file": File,
+    "end": End,
+}
+_NAMES = {kind: name for name, kind in _KINDS.items()}
+
+
+def as_json(entry: Entry) -> Any:
+    """An entry as plain values."""
+    return entry.content if isinstance(entry, Unreadable) else {"kind": _NAMES[type(entry)]} | vars(entry)
+
+
+def from_json(content: Any) -> Entry:
+    """The entry of plain values; it raises nothing, whatever they are."""
+    try:
+        kind = _KINDS[content["kind"]]
+        return kind(**{each.name: content[each.name] for each in fields(kind)})
+    except (KeyError, TypeError):
+        return Unreadable(content)

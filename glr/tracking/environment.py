@@ -1,0 +1,55 @@
+"""The code, the machine and the command line of this process, as a run's tags."""
+
+import getpass
+import importlib.metadata
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+
+_LIBRARIES = ("tensorflow", "tensorflow-cpu", "tensorflow-tpu", "keras", "numpy", "mlflow", "hydra-core", "glr")
+
+
+def environment() -> dict[str, str]:
+    """Git commit, versions of libraries and Python, platform, command and overrides."""
+    overrides = HydraConfig.get().overrides.task if HydraConfig.initialized() else sys.argv[1:]
+    tags = {"python": platform.python_version(), "platform": platform.platform(), "overrides": " ".join(overrides)}
+    tags["command"] = shlex.join(["python", "-m", module(), *overrides])
+    for library in _LIBRARIES:
+        try:
+            tags[f"version.{library}"] = importlib.metadata.version(library)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    root = Path(__file__).parents[2]
+    if (commit := _git(root, "rev-parse", "HEAD")) is not None:
+        tags["mlflow.source.git.commit"] = commit
+        tags["git.uncommitted_changes"] = str(bool(_git(root, "status", "--porcelain", "--untracked-files=no")))
+    return tags
+
+
+def user() -> str:
+    """The name of who runs this process."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without an entry in passwd
+        return str(os.getuid())
+
+
+def module() -> str:
+    """The command's module; in a launcher's worker, the main module would be the launcher's own."""
+    if HydraConfig.initialized():
+        return f"glr.{HydraConfig.get().job.config_name}"
+    spec = sys.modules["__main__"].__spec__
+    return spec.name if spec else Path(sys.argv[0]).name
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()

@@ -1,0 +1,147 @@
+"""What commands record of a run, whether it is written to a journal, to MLflow at once, or not at all."""
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from glr.config.identity import flattened
+from glr.tracking.entries import DatasetUse, Entry, Metrics, Params, Tags, from_json
+from glr.tracking.environment import environment
+from glr.tracking.secrets import redacted, without_secrets
+from glr.tracking.writer import ARTIFACTS, Writer
+
+
+class Recorder(ABC):
+    """Records of one run; secrets are taken out of them.
+
+    Attributes:
+        complete: the run has ended, and MLflow knows all of it.
+    """
+
+    complete = False
+
+    @property
+    def id(self) -> str | None:
+        """The run's id in MLflow; None: this process does not know it."""
+        return None
+
+    @property
+    def pages(self) -> str:
+        """Where a browser shows the run's study; empty: this process does not know it."""
+        return ""
+
+    @abstractmethod
+    def record(self, entry: Entry) -> None:
+        """Record an entry."""
+
+    @abstractmethod
+    def file(self, path: Path, folder: str | None = None) -> None:
+        """Store a file with the run; afterwards it may be deleted or replaced, but not written into.
+
+        Raises:
+            GlrError: the disk has no room for it.
+        """
+
+    @abstractmethod
+    def text(self, content: str, name: str) -> None:
+        """Store a text as a file of the run.
+
+        Raises:
+            GlrError: the disk has no room for it.
+        """
+
+    def params(self, values: Mapping[str, Any]) -> None:
+        """Record parameters: nested ones flattened with dots, a list as JSON, None as null."""
+        visible = without_secrets(dict(values))
+        self.record(Params({key: recorded(value) for key, value in flattened(visible)}))
+
+    def tags(self, values: Mapping[str, Any]) -> None:
+        """Record tags."""
+        self.record(Tags({key: redacted(str(value)) for key, value in values.items()}))
+
+    def metrics(self, values: Mapping[str, float], step: int) -> None:
+        """Record the metrics of a step."""
+        self.record(Metrics({key: float(value) for key, value in values.items()}, step))
+
+    def metrics_so_far(self) -> list[Any]:
+        """All recorded metrics as JSON values, for a checkpoint: with it they outlive this machine."""
+        return []
+
+    def restore(self, metrics: Iterable[Any]) -> None:
+        """Record the metrics of a checkpoint that are not recorded here: another machine may never have sent them."""
+        known = {json.dumps(entry) for entry in self.metrics_so_far()}
+        for entry in metrics:
+            if json.dumps(entry) not in known:
+                self.record(from_json(entry))
+
+    def dataset(self, name: str, digest: str, path: str, context: str, profile: Mapping[str, Any]) -> None:
+        """Record a data set that the run used; `context` is training or evaluation."""
+        self.record(DatasetUse(name, digest, redacted(path), context, dict(profile)))
+
+    def descriptors(self, folder: Path) -> None:
+        """Store the files of a folder as the run's descriptors, and tag the run with their place.
+
+        Raises:
+            GlrError: the disk has no room for them.
+        """
+        for file in sorted(folder.iterdir()):
+            self.file(file, "descriptors")
+        self.tags({"descriptors": f"{ARTIFACTS}/descriptors"})
+
+    def config(self, config: DictConfig, choices: Mapping[str, Any]) -> None:
+        """Record a composed config: its choices and settings as parameters, and all of it as config.yaml.
+
+        Args:
+            config: resolved; how a run is tracked and launched is no parameter.
+            choices: group -> choice, of this config's groups and of Hydra's own.
+        """
+        settings: Any = without_secrets(OmegaConf.to_container(config, resolve=True, enum_to_str=True))
+        self.text(OmegaConf.to_yaml(OmegaConf.create(settings)), "config.yaml")
+        self.params({group: name for group, name in choices.items() if group in {*settings, "experiment"} and name})
+        self.params({key: value for key, value in settings.items() if key not in ("tracking", "sweep")})
+
+    def provenance(self, config: DictConfig, choices: Mapping[str, Any]) -> None:
+        """Record where the results come from: the config (see `config`), the code, the machine, the command line."""
+        self.config(config, choices)
+        self.tags(environment())
+
+
+class DirectRun(Recorder):
+    """A run that is written to MLflow at once: an import, which is repeated if it is interrupted."""
+
+    def __init__(self, writer: Writer):
+        self._writer = writer
+
+    def record(self, entry: Entry) -> None:
+        """Write it."""
+        self._writer.write(entry)
+
+    def file(self, path: Path, folder: str | None = None) -> None:
+        """Store a file with the run."""
+        self._writer.store(path, folder)
+
+    def text(self, content: str, name: str) -> None:
+        """Store a text as a file of the run."""
+        self._writer.client.log_text(self._writer.run_id, content, name)
+
+
+class Unrecorded(Recorder):
+    """Stands in for the run on every worker but the chief, which records it."""
+
+    def record(self, entry: Entry) -> None:
+        """Nothing."""
+
+    def file(self, path: Path, folder: str | None = None) -> None:
+        """Nothing."""
+
+    def text(self, content: str, name: str) -> None:
+        """Nothing."""
+
+
+def recorded(value: Any) -> str:
+    """The text of a parameter in MLflow: None and lists as JSON, all else as Python prints it."""
+    return json.dumps(value) if value is None or isinstance(value, list) else str(value)
