@@ -20,19 +20,20 @@ class Part:
     shape: Any  # of `SHAPES`, `BEAMS`, "arcade" or "crown", the landmark's own top
     width: Any  # as a share of what carries it; of the first part: in the landmark's height
     height: Any  # of all repetitions together
-    depth: Any = None  # like the width; None: as deep as wide
-    cover: Any = None  # names of the style's covers, in turn for each segment; None: the shape's own
+    depth: Any = None  # as a share, like the width; None: as deep as wide
+    cover: Any = None  # names of the style's covers, which the segments take in turn; None: the shape's own
     at: Any = "middle"  # of `PLACES`
-    beside: bool = False  # on the ground around what would carry it
-    sides: Any = 4  # corners of its plan; 0: as many as the landmark's towers
-    repeat: Any = 1  # how often, one over the other; openings of an arcade, members of beams
-    shrink: Any = 1.0  # a repetition's width as a share of the one below
-    turn: Any = 0.0  # radians from one repetition to the next
-    top: Any = None  # a shape on each of them
-    rise: Any = 0.0  # of that shape
+    beside: bool = False  # stands on the ground, around the part that would carry it
+    sides: Any = 4  # 0: as many as the landmark's towers have
+    repeat: Any = 1  # repetitions, one on top of the other; an arcade's openings; the count of `BEAMS`
+    shrink: Any = 1.0  # a repetition's width as a share of the width of the top below it
+    turn: Any = 0.0  # radians from one repetition to the next; the turn of `BEAMS`
+    top: Any = None  # a shape on top of each copy
+    rise: Any = 0.0  # the height of that shape
 
 
-# Silhouettes from foot to tip: (radius, height) as shares of the part's, or (x, height, y) where depth differs.
+# The covers and the silhouette of each shape. A silhouette lists (radius, height) from foot to tip, as shares of the
+# part's; or (x, height, y) where width and depth differ.
 SHAPES: dict[str, tuple[str, tuple[tuple[float, ...], ...]]] = {
     "block": ("walls", ((1, 0), (1, 1))),
     "slab": ("trim", ((1, 0), (1, 1))),

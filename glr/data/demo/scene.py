@@ -11,7 +11,7 @@ from glr.data.demo.surroundings import elsewhere, landscape, scatter
 from glr.data.demo.things import NEIGHBOURS, OCCLUDERS
 from glr.data.demo.weather import Light, develop, fall
 
-OVERSAMPLING = 2  # drawn so many times larger than the photo, each way
+OVERSAMPLING = 2  # pixels drawn for one of the photo, in each direction
 FORMATS = np.array([(3, 4), (4, 3), (4, 5), (5, 4), (1, 1)])  # height to width
 
 

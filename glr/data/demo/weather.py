@@ -9,11 +9,11 @@ from glr.data.demo.canvas import Canvas, colours
 
 
 class Climate(NamedTuple):
-    """One kind of light; a weight says how often it comes, angles are in degrees."""
+    """One kind of light."""
 
-    weight: float
+    weight: float  # how often it comes
     colours: np.ndarray  # [4, 3]: the sky on high, the sky at the horizon, the sun, and light from all sides
-    height: tuple[float, float]  # of the sun
+    height: tuple[float, float]  # of the sun, degrees
     fog: tuple[float, float] = (0.0, 0.15)
     lamps: float = 0.0
     falls: str = ""
