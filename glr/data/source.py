@@ -148,14 +148,14 @@ class DemoSource(CsvSource):
         """Draw the photos unless they are there, and list them.
 
         Raises:
-            GlrError: the folder holds photos drawn with other settings, or other files.
+            GlrError: the folder holds photos drawn with other settings or by another version, or other files.
         """
         made = Path(self.path) / generation.SETTINGS
         if not made.is_file():
             generation.generate(Path(self.path), **self.settings, workers=os.cpu_count() or 1)
-        elif json.loads(made.read_text()) != self.settings:
+        elif json.loads(made.read_text()) != {"version": generation.VERSION, **self.settings}:
             raise GlrError(
-                f"{self.path} holds demo photos drawn with other settings ({made}); "
+                f"{self.path} holds demo photos drawn with other settings or by another version of glr ({made}); "
                 "give data.source.path another folder, or delete this one"
             )
         super().fill(catalog)

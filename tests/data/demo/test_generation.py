@@ -1,6 +1,7 @@
 """The demo set: complete, consistent, the same for every run, and no matter of mere colour."""
 
 import csv
+import json
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from glr.data.demo.generation import SETTINGS as SETTINGS_FILE
 from glr.data.demo.generation import generate
 from glr.data.source import DemoSource
 from glr.errors import GlrError
@@ -98,8 +100,13 @@ def test_drawn_once_and_only_with_the_same_settings(tmp_path: Path):
     times = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.jpg")}
     assert content(source(tmp_path / "photos")) == first
     assert times == {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.jpg")}
-    with pytest.raises(GlrError, match=r"holds demo photos drawn with other settings .*delete this one"):
+    refused = r"holds demo photos drawn with other settings or by another version of glr .*delete this one"
+    with pytest.raises(GlrError, match=refused):
         content(source(tmp_path / "photos", seed=6))
+    settings = tmp_path / "photos" / SETTINGS_FILE
+    settings.write_text(json.dumps({**json.loads(settings.read_text()), "version": 1}))
+    with pytest.raises(GlrError, match=refused):
+        content(source(tmp_path / "photos"))
 
 
 def test_what_lies_there_is_not_touched_and_a_full_disk_leaves_nothing(tmp_path: Path):
