@@ -5,8 +5,8 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from glr.config.command import command
+from glr.config.secrets import redacted
 from glr.errors import GlrError
-from glr.tracking.secrets import redacted
 
 
 @command("record")

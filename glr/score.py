@@ -7,12 +7,12 @@ from omegaconf import DictConfig
 
 from glr import storage
 from glr.config.command import command
+from glr.data.predictions import read_classes, read_rankings
+from glr.data.rows import COLUMNS
+from glr.data.solution import USAGES, Solution, read_solution
 from glr.errors import GlrError
 from glr.retrieval.metrics import recognition_metrics, retrieval_metrics
-from glr.retrieval.predictions import read_classes, read_rankings
-from glr.retrieval.rows import COLUMNS
-from glr.retrieval.solution import USAGES, Solution, read_solution
-from glr.retrieval.table import table
+from glr.retrieval.scores import table
 
 
 @command("score")

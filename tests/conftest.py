@@ -48,7 +48,8 @@ def _resolvers():
 
 def here(name: str, *arguments: str, cwd: Path) -> str:
     """Run `python -m glr.<name>` in this process and the folder `cwd`: what it prints, or its last sentence."""
-    main = importlib.import_module(f"glr.{name}").main
+    module = f"glr.{name}" if name in ("prepare", "score", "record") else f"glr.{name}.__main__"
+    main = importlib.import_module(module).main
     GlobalHydra.instance().clear()
     printed = io.StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed):

@@ -8,8 +8,8 @@ import tensorflow as tf
 from glr.config.check import composed
 from glr.config.component import build
 from glr.config.shorthand import CONF, choices
-from glr.training.assembly import train_step
-from glr.training.step import outcomes
+from glr.train.assembly import train_step
+from glr.train.step import outcomes
 
 EXPERIMENTS = choices("experiment")
 

@@ -1,1 +1,1 @@
-"""Configuration: the schemas, the check that no typo survives, and the command line around Hydra."""
+"""Configuration: schemas, the check of every setting, and the command line around Hydra."""

@@ -19,12 +19,12 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from glr.config import component
+from glr.config import search as searching
+from glr.config.ranges import covering, is_open, parameter
 from glr.config.schema import BOUNDS, RUNTIME_ARGUMENTS
+from glr.config.secrets import redacted
 from glr.config.shorthand import CONF, choices, unknown_choice, written_out
 from glr.errors import GlrError
-from glr.searching import settings as searching
-from glr.searching.space import covering, is_open, parameter
-from glr.tracking.secrets import redacted
 
 # Launchers of others, and the extras of glr that they come with.
 _LAUNCHERS = {"joblib": "joblib", "submitit_local": "submitit", "submitit_slurm": "submitit", "ray": "ray"}

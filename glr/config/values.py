@@ -134,7 +134,7 @@ class Format(Enum):
     html = "html"
 
 
-# The TPUs that preflight compiles for; glr.preflighting.topology knows their chips.
+# The TPUs that preflight compiles for; glr.preflight.topology knows their chips.
 Topology = Enum(
     "Topology",
     {

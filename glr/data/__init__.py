@@ -1,1 +1,1 @@
-"""Data: sources, preparation into shards, and the pipelines that read them."""
+"""Data: sources, preparation into TFRecord shards, input pipelines, and the CSVs of solutions and predictions."""

@@ -40,7 +40,7 @@ class Warp:
         Args:
             encoded: JPEG bytes.
             geometry: [3, 3], from a place in the result to one in the frame: (x, y, 1) from the centre, in units of the
-                frame's side (`glr.augment.Changes`).
+                frame's side (`glr.data.augment.Changes`).
             out: uint8 [S, S, 3], contiguous.
 
         Raises:

@@ -14,7 +14,7 @@ from glr.config.component import build
 from glr.data.preparation import Options
 from glr.data.preparation import prepare as prepare_source
 from glr.data.prepared import MANIFEST, PreparedData
-from glr.lock import held
+from glr.storage.lock import held
 
 
 def open_data(config: DictConfig, *, prepare: bool, **options: Any) -> PreparedData:

@@ -37,7 +37,7 @@ class TrainPipeline:
     Args:
         data: the prepared set.
         splits: those of its splits that are trained on.
-        augment: has `draws` and `changes(uniforms)`, see `glr.augment`.
+        augment: has `draws` and `changes(uniforms)`, see `glr.data.augment`.
         image_size: S, pixels.
         batch_size: images per step over all replicas.
         seed: of order and augmentation.

@@ -16,10 +16,10 @@ from glr.data.prepared import BLOCK, MANIFEST, PreparedData, Shard
 from glr.data.publishing import STAGING, write_csv
 from glr.data.shard_task import ShardTask, clear, reports
 from glr.data.shard_workers import write_shards
+from glr.data.solution import read_solution
 from glr.data.source import Source
 from glr.errors import GlrError
-from glr.lock import held
-from glr.retrieval.solution import read_solution
+from glr.storage.lock import held
 
 _REPORT = "image_report.csv"
 

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from glr import storage
 from glr.data.catalog import Catalog, Photo
-from glr.data.demo import generation
+from glr.demo import generation
 from glr.errors import GlrError
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff"}

@@ -1,1 +1,1 @@
-"""What may be done to descriptors and rankings in evaluation, and only there."""
+"""Postprocessing at evaluation time: views of an image, whitening, expansion, re-ranking."""

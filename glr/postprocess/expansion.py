@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from glr.retrieval.search import top_k
+from glr.retrieval.neighbors import top_k
 
 _ROWS = 2_048  # descriptors expanded at once
 

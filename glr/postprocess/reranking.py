@@ -6,7 +6,7 @@ Source: Zhong et al., Re-ranking person re-identification with k-reciprocal enco
 import numpy as np
 from scipy.sparse import csr_array
 
-from glr.retrieval.search import top_k
+from glr.retrieval.neighbors import top_k
 
 _ROWS = 512  # encoded at once
 

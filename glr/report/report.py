@@ -9,8 +9,8 @@ from glr.report.gallery import Entry, Result, choose
 from glr.report.page import page
 from glr.report.plots import plot_precision_recall, plot_score_distribution
 from glr.report.sheet import draw
-from glr.retrieval.evaluation import Ranking, Task
 from glr.retrieval.metrics import average_precision
+from glr.retrieval.task import Ranking, Task
 
 _RESULTS = 10
 

@@ -1,1 +1,1 @@
-"""Retrieval: descriptors, exact search, and the metrics of the Google Landmark tasks."""
+"""Retrieval: descriptors, exact nearest neighbours, retrieval sets, and the metrics of their tasks."""

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from glr import storage
+from glr.data.solution import USAGES, Solution, read_solution
 from glr.errors import GlrError
-from glr.retrieval.evaluation import Ranking
 from glr.retrieval.metrics import Classes, recognition_metrics, retrieval_metrics
-from glr.retrieval.solution import USAGES, Solution, read_solution
+from glr.retrieval.task import Ranking
 
 K = 100  # ranks that count
 _COLUMNS = {"retrieval": "images", "recognition": "landmarks"}

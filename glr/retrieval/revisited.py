@@ -15,8 +15,8 @@ import numpy as np
 
 from glr import storage
 from glr.errors import GlrError
-from glr.retrieval.evaluation import Ranking
 from glr.retrieval.plain_pickle import numbers, read_pickle
+from glr.retrieval.task import Ranking
 
 # By level: the labels whose images are relevant, and those whose images are taken out of the ranking.
 LEVELS = {

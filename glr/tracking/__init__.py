@@ -1,1 +1,1 @@
-"""MLflow: the store, a run's records, past runs, and the parent run of a sweep. No other package talks to MLflow."""
+"""Tracking: all that talks to MLflow. A run's record, its journal on disk, past runs, the leaderboard."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from glr import storage
 from glr.errors import GlrError
-from glr.lock import acquire
+from glr.storage.lock import acquire
 from glr.tracking.entries import End, Entry, Open, as_json, from_json
 
 _ENDING = ".jsonl"

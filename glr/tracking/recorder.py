@@ -9,9 +9,9 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from glr.config.identity import flattened
+from glr.config.secrets import redacted, without_secrets
 from glr.tracking.entries import DatasetUse, Entry, Metrics, Params, Tags, from_json
 from glr.tracking.environment import environment
-from glr.tracking.secrets import redacted, without_secrets
 from glr.tracking.writer import ARTIFACTS, Writer
 
 

@@ -11,16 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from glr.config.schema import Tracking
+from glr.config.secrets import redacted
 from glr.errors import DivergedError, GlrError
 from glr.tracking.entries import Continue, End, Entry, File, Metrics, Open, as_json
 from glr.tracking.environment import module, user
 from glr.tracking.journal import Journal
 from glr.tracking.recorder import Recorder
-from glr.tracking.secrets import redacted
 from glr.tracking.sender import Sender
 from glr.tracking.store import connect, pages
-from glr.tracking.sweep import PARENT_VARIABLE
 from glr.tracking.writer import JOURNAL
+
+# The parent run's id, for the jobs in their own processes.
+PARENT_VARIABLE = "GLR_PARENT_RUN_ID"
 
 
 class Run(Recorder):

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 
+from glr.config.secrets import redacted
 from glr.errors import GlrError
 from glr.tracking.entries import Continue, End, File, Metrics
 from glr.tracking.journal import Journal, left_behind
-from glr.tracking.secrets import redacted
 from glr.tracking.store import connect, reason
 from glr.tracking.writer import Writer, is_refusal
 

@@ -10,9 +10,9 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
+from glr.config.secrets import redacted
 from glr.errors import GlrError
-from glr.lock import held
-from glr.tracking.secrets import redacted
+from glr.storage.lock import held
 
 _SQLITE = "sqlite:///"
 

@@ -16,7 +16,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import II, DictConfig, OmegaConf
 
-from glr.searching.settings import Settings
+from glr.config.search import Settings
 
 
 @dataclass
@@ -31,7 +31,7 @@ ConfigStore.instance().store(group="hydra/sweeper", name="optuna", node=OptunaSw
 
 
 class OptunaSweeper(Sweeper):
-    """Runs `glr.searching.search` with whichever launcher is chosen."""
+    """Runs `glr.tuning.search` with whichever launcher is chosen."""
 
     def __init__(self, **settings: Any):
         self.settings = Settings(**settings)
@@ -46,9 +46,9 @@ class OptunaSweeper(Sweeper):
     def sweep(self, arguments: list[str]) -> None:
         """Search over what the sweep's overrides leave open."""
         from glr.config.identity import settings_of
-        from glr.searching.search import Search
-        from glr.searching.space import parameter
-        from glr.tracking.secrets import without_secrets
+        from glr.config.ranges import parameter
+        from glr.config.secrets import without_secrets
+        from glr.tuning.search import Search
 
         folder = Path(self._config.hydra.sweep.dir)
         folder.mkdir(parents=True, exist_ok=True)

@@ -2,7 +2,7 @@
 
 TensorFlow keeps memory, seeds and (on a TPU) the device for the life of a process, and a job that crashes takes its
 process with it: one process per job is the only clean sweep. Hydra finds launchers only here; the work is done in
-glr.sweeping.
+glr.sweep.
 """
 
 import signal
@@ -19,10 +19,10 @@ from omegaconf import DictConfig
 
 from glr.config.check import composed, jobs_of
 from glr.errors import GlrError
-from glr.sweeping.job import UNSUCCESSFUL, Job, differing
-from glr.sweeping.past import identify, skip
-from glr.sweeping.pool import Limits
-from glr.sweeping.summary import left, summary
+from glr.sweep.job import UNSUCCESSFUL, Job, differing
+from glr.sweep.past import identify, skip
+from glr.sweep.pool import Limits
+from glr.sweep.summary import left, summary
 
 
 @dataclass
@@ -54,7 +54,7 @@ class SubprocessLauncher(Launcher):
             GlrError: behind the last job, if any of them failed.
             KeyboardInterrupt: it was stopped; SystemExit: by SIGTERM.
         """
-        from glr.sweeping.sweep import run  # rich's import waits until there is a sweep
+        from glr.sweep.sweep import run  # rich's import waits until there is a sweep
 
         sweep = self.config.sweep
         limits = Limits(sweep.jobs, sweep.minutes, sweep.retries, sweep.backoff)

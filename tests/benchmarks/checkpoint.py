@@ -17,12 +17,12 @@ from glr.config.check import composed
 from glr.config.command import setup
 from glr.config.component import build
 from glr.config.schema import Tracking
-from glr.schedule import Constant
+from glr.optim.schedule import Constant
 from glr.tracking.run import Run, run
-from glr.training.assembly import train_step
-from glr.training.checkpoint import Checkpoints
-from glr.training.state import State
-from glr.training.step import TrainStep
+from glr.train.assembly import train_step
+from glr.train.checkpoint import Checkpoints
+from glr.train.state import State
+from glr.train.step import TrainStep
 
 STEPS, ROUNDS = 30, 3
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from glr.ensembling.search import Limits, search
+from glr.data.solution import Solution
+from glr.ensemble.combining import Member
+from glr.ensemble.search import Limits, search
 from glr.retrieval.descriptors import Descriptors, load, save
-from glr.retrieval.ensemble import Member
 from glr.retrieval.landmarks import LandmarkTask
-from glr.retrieval.solution import Solution
 
 MODELS, QUERIES, INDEX, CLASSES, DIMENSION = 10, 1_000, 50_000, 2_500, 512
 

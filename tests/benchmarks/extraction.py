@@ -18,9 +18,9 @@ import tensorflow as tf
 from glr.config.check import composed
 from glr.config.command import setup
 from glr.data import pictures
+from glr.model.loading import build_model
 from glr.retrieval import extraction
 from glr.retrieval.extraction import Extractor, extract
-from glr.trained import build_model
 
 SIZE, BATCH, BATCHES = 224, 32, 12
 

@@ -21,14 +21,14 @@ import cv2
 import numpy as np
 import simplejpeg
 
-from glr.augment import Study
+from glr.data.augment import Study
 from glr.data.pictures import StoredPictures, batches
 from glr.data.pipeline import TrainPipeline
 from glr.data.preparation import prepare
 from glr.data.prepared import PreparedData
 from glr.data.source import FolderSource
 from glr.data.tfrecord import parse
-from glr.startup import import_tensorflow
+from glr.devices.startup import import_tensorflow
 
 SIZE, BATCH, BATCHES = 441, 32, 16
 STUDY = Study(flip=0.5, brightness=0.2, hue=0.2, rotation=15.0, shear=5.0, zoom=0.1, shift=16 / 441)
@@ -111,7 +111,7 @@ def fed(data: PreparedData, cores: int) -> Iterator[Any]:
     """The same, as training takes it."""
     import tensorflow as tf
 
-    from glr.training.feed import Feed
+    from glr.train.feed import Feed
 
     yield from Feed(pipeline(data, cores), tf.distribute.OneDeviceStrategy("/cpu:0"), 0, 10**6)
 
@@ -203,17 +203,17 @@ def stall(data: PreparedData) -> None:
     import keras
     import tensorflow as tf
 
-    from glr.backbone import SmallCNN
-    from glr.evaluation.evaluator import Evaluator
-    from glr.head.norm_softmax import NormSoftmax
-    from glr.model import RetrievalModel
-    from glr.pooling import GeM
-    from glr.regularization import Unregularized
+    from glr.model.backbone import SmallCNN
+    from glr.model.head.norm_softmax import NormSoftmax
+    from glr.model.network import RetrievalModel
+    from glr.model.pooling import GeM
+    from glr.optim.regularization import Unregularized
+    from glr.optim.schedule import Constant
     from glr.retrieval.extraction import Extractor
-    from glr.schedule import Constant
-    from glr.training.feed import Feed
-    from glr.training.loop import epochs
-    from glr.training.step import TrainStep
+    from glr.train.evaluator import Evaluator
+    from glr.train.feed import Feed
+    from glr.train.loop import epochs
+    from glr.train.step import TrainStep
 
     strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
     with strategy.scope():

@@ -9,9 +9,9 @@ import numpy as np
 
 from glr.data.pictures import StoredPictures, batches
 from glr.data.prepared import PreparedData
-from glr.evaluation.sets import prepared
 from glr.retrieval.descriptors import Descriptors
-from glr.retrieval.evaluation import evaluate
+from glr.retrieval.sets import prepared
+from glr.retrieval.task import evaluate
 
 SIDE = 28
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from glr.retrieval.search import top_k
+from glr.retrieval.neighbors import top_k
 
 K = 100
 

@@ -39,8 +39,8 @@ def measure(backbone: str, steps: int, kind: str) -> tuple[float, float]:
     from glr.config.check import composed
     from glr.config.command import setup
     from glr.config.component import build
-    from glr.schedule import Constant
-    from glr.training.assembly import train_step
+    from glr.optim.schedule import Constant
+    from glr.train.assembly import train_step
 
     setup()
     started = time.monotonic()
@@ -81,9 +81,9 @@ def measure(backbone: str, steps: int, kind: str) -> tuple[float, float]:
 
 def epoch(step: Any, batches: Iterator[Any], steps: int) -> None:
     """Train as a job does."""
-    from glr.training.interruption import Interruption
-    from glr.training.loop import Loop
-    from glr.training.state import State
+    from glr.train.interruption import Interruption
+    from glr.train.loop import Loop
+    from glr.train.state import State
 
     with Interruption() as interruption:
         Loop(step, batches, State(), steps_per_epoch=steps, interruption=interruption).epoch()
@@ -94,8 +94,8 @@ def bare_step(config: Any, classes: int) -> Callable[..., Any]:
     import tensorflow as tf
 
     from glr.config.component import build
-    from glr.schedule import Constant
-    from glr.trained import build_model
+    from glr.model.loading import build_model
+    from glr.optim.schedule import Constant
 
     model = build_model(config, classes, config.data.image_size)
     optimizer = build(config.optimizer, learning_rate=Constant(peak=1e-4))

@@ -18,15 +18,15 @@ EXPERIMENT = ["experiment=published/09_xception"]
 
 
 def main(topology: str = "v3-8") -> None:
-    from glr.preflighting.compiling import Compiled
-    from glr.preflighting.topology import GIB
+    from glr.preflight.compiling import Compiled
+    from glr.preflight.topology import GIB
 
     results = {}
     with tempfile.TemporaryDirectory() as folder:
         for name in ("study", "float32", "mixed_bfloat16"):
             module = str(Path(folder, name))
             subprocess.run([sys.executable, __file__, "trace", name, module, topology], check=True)
-            line = [sys.executable, "-m", "glr.preflighting.compiling", module, topology]
+            line = [sys.executable, "-m", "glr.preflight.compiling", module, topology]
             done = subprocess.run(line, check=True, capture_output=True, text=True)
             results[name] = Compiled(**json.loads(done.stdout.splitlines()[-1]))
             found, first = results[name], results["study"]
@@ -42,9 +42,9 @@ def main(topology: str = "v3-8") -> None:
 def trace(name: str, output: str, topology: str) -> None:
     from glr.config.check import composed
     from glr.config.command import setup
-    from glr.preflighting.topology import TOPOLOGIES
-    from glr.preflighting.tracing import trace as trace_step
-    from glr.startup import import_tensorflow
+    from glr.devices.startup import import_tensorflow
+    from glr.preflight.topology import TOPOLOGIES
+    from glr.preflight.tracing import trace as trace_step
 
     import_tensorflow()
     setup()
@@ -62,7 +62,7 @@ def study_step(cores: int) -> bytes:
     import keras
     import tensorflow as tf
 
-    from glr.preflighting.replica import OneOfMany
+    from glr.preflight.replica import OneOfMany
 
     share = BATCH // cores
     strategy = OneOfMany(cores)

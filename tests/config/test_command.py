@@ -35,7 +35,7 @@ def light() -> Iterator[Forks]:
         ("head=arcface head.margin=abc", "head.margin=abc: expected a number"),
         ("+head.foo=1", "head.foo is not a setting"),
         ("head._target_=os.system", "head._target_=os.system: expected a class of glr, Keras or your own"),
-        ("head._target_=glr.head.arcface.Arc", "module glr.head.arcface has no class or function Arc"),
+        ("head._target_=glr.model.head.arcface.Arc", "module glr.model.head.arcface has no class or function Arc"),
         ("train.epochs=abc", "train.epochs=abc: expected a whole number"),
         ("train.epochs=0", "train.epochs=0: expected at least 1"),
         ("strategy=cpu strategy.replicas=0", "strategy.replicas=0: expected at least 1"),

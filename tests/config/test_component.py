@@ -16,12 +16,12 @@ def test_signature_follows_imports_and_bases():
     folder = component.signature("glr.data.source.FolderSource")
     assert folder is not None
     assert folder["retrieval_classes"] == "float"
-    assert component.signature("glr.optimizer.Adam") is None  # the constructor is Keras's
-    assert component.signature("glr.augment.Unchanged") == {}
+    assert component.signature("glr.optim.optimizer.Adam") is None  # the constructor is Keras's
+    assert component.signature("glr.data.augment.Unchanged") == {}
 
 
 OWN = """
-import glr.head.cosine as base
+import glr.model.head.cosine as base
 from .parts import Unchanged
 
 
@@ -41,7 +41,7 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = tmp_path / "ownheads"
     package.mkdir()
     (package / "__init__.py").touch()
-    (package / "parts.py").write_text("from glr.augment import Unchanged\n")
+    (package / "parts.py").write_text("from glr.data.augment import Unchanged\n")
     (package / "angular.py").write_text(OWN)
     monkeypatch.syspath_prepend(tmp_path)
 
@@ -62,10 +62,10 @@ def test_a_class_is_the_one_that_conf_names_at_its_place():
     config = OmegaConf.create({"head": {"_target_": "glr.elsewhere.ArcFace"}, "x": {"y": None, "z": "${x.y}"}})
     component.resolve(config)
     assert config.head._target_ == component.named("head")["ArcFace"]
-    gone = OmegaConf.create({"head": {"_target_": "glr.head.gone.Gone"}})
+    gone = OmegaConf.create({"head": {"_target_": "glr.model.head.gone.Gone"}})
     with pytest.raises(GlrError, match=r"head: this version of glr has no class Gone there \(it has .*ArcFace"):
         component.resolve(gone)
-    wrong = OmegaConf.create({"pooling": {"_target_": "glr.head.arcface.ArcFace"}})  # a head is no pooling
+    wrong = OmegaConf.create({"pooling": {"_target_": "glr.model.head.arcface.ArcFace"}})  # a head is no pooling
     with pytest.raises(GlrError, match="pooling: this version of glr has no class ArcFace"):
         component.resolve(wrong)
 
@@ -113,7 +113,7 @@ def test_build_passes_only_the_run_time_arguments_that_the_constructor_names():
 
 
 def test_build_names_the_component_whose_constructor_refused():
-    part = {"_target_": "glr.augment.Study", "flip": 2.0, "brightness": 0, "hue": 0, "rotation": 0, "shear": 0}
+    part = {"_target_": "glr.data.augment.Study", "flip": 2.0, "brightness": 0, "hue": 0, "rotation": 0, "shear": 0}
     config = OmegaConf.create({"augment": part | {"zoom": 0, "shift": 0}})
     with pytest.raises(GlrError, match=r"augment: flip=2\.0: expected 0 to 1"):
         component.build(config.augment)

@@ -114,7 +114,7 @@ def test_the_key_changes_with_the_version_of_the_mathematics(monkeypatch: pytest
 
 def test_a_stored_config_of_before_a_move_is_the_same_job():
     stored = settings()
-    stored.head._target_, stored.data.source._target_ = "glr.head.arcface.ArcFace", "glr.data.source.DemoSource"
+    stored.head._target_, stored.data.source._target_ = "glr.model.head.arcface.ArcFace", "glr.data.source.DemoSource"
     now = key(settings())
     assert key(stored) == now
     resolve(stored)

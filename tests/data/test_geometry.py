@@ -5,7 +5,7 @@ import pytest
 import simplejpeg
 import tensorflow as tf
 
-from glr.augment import Study
+from glr.data.augment import Study
 from glr.data.geometry import ROUNDING, Warp, letterbox
 from glr.data.randomness import uniforms
 

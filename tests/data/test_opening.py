@@ -10,7 +10,7 @@ import pytest
 from omegaconf import DictConfig, OmegaConf
 
 from glr import storage
-from glr.augment import Unchanged
+from glr.data.augment import Unchanged
 from glr.data.opening import open_data
 from glr.data.pipeline import Batch, TrainPipeline
 from glr.data.preparation import Options, prepare

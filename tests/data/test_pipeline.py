@@ -10,8 +10,8 @@ import pytest
 import simplejpeg
 import tensorflow as tf
 
-from glr.augment import Study, Unchanged
 from glr.data import reading
+from glr.data.augment import Study, Unchanged
 from glr.data.geometry import letterbox
 from glr.data.pipeline import Batch, TrainPipeline
 from glr.data.preparation import Options, prepare

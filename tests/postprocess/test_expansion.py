@@ -7,7 +7,7 @@ import pytest
 
 from glr.postprocess import expansion
 from glr.postprocess.expansion import AlphaExpansion
-from glr.retrieval.search import top_k
+from glr.retrieval.neighbors import top_k
 
 
 def unit(values: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ import pytest
 
 from glr.postprocess import reranking
 from glr.postprocess.reranking import KReciprocal, Unranked
-from glr.retrieval.search import top_k
+from glr.retrieval.neighbors import top_k
 
 
 def clusters(seed: int, queries: int = 8, index: int = 50, size: int = 6) -> tuple[np.ndarray, np.ndarray]:

@@ -101,10 +101,15 @@ def forks(without: Sequence[str] = ()) -> Iterator[Forks]:
         opened.close()
 
 
-_OF_A_RUN = ["keras", "mlflow", "glr.training.job", "glr.tracking.run", "glr.retrieval.table"]
+_OF_A_RUN = ["keras", "mlflow", "glr.train.job", "glr.tracking.run", "glr.retrieval.scores"]
 _OF_A_RUN += [f"mlflow.store.tracking.{kind}_store" for kind in ("rest", "sqlalchemy")]
 _OF_A_RUN += [
-    f"glr.{part}" for part in ("augment", "backbone", "data.preparation", "head.adacos", "pooling", "strategy")
+    "glr.data.augment",
+    "glr.model.backbone",
+    "glr.data.preparation",
+    "glr.model.head.adacos",
+    "glr.model.pooling",
+    "glr.devices.strategy",
 ]
 
 

@@ -5,7 +5,7 @@ from mlflow import MlflowClient
 
 from glr.config.schema import Tracking
 from glr.errors import DivergedError, GlrError
-from glr.tracking.history import find, matching, runs_of, weights
+from glr.tracking.history import find, matching, runs_of, stored_weights
 from glr.tracking.run import run
 
 
@@ -78,10 +78,10 @@ def test_one_by_id_or_name(store):
 def test_weights_of_a_run_or_of_the_newest_with_a_name(store):
     client, ids = store
     for name, expected in (("first", "first"), (ids["twin1"], "twin1"), ("twin", "twin2")):
-        found, file = weights(client, name, "one")
+        found, file = stored_weights(client, name, "one")
         assert (found.id, file.read_bytes()) == (ids[expected], expected.encode())
     for name, study in (("first", "two"), ("first", "three"), ("diverged", "one")):
         with pytest.raises(GlrError, match=f"init_from={name}: neither a file, nor a run's id, nor a finished run"):
-            weights(client, name, study)
+            stored_weights(client, name, study)
     with pytest.raises(GlrError, match=r"failed\) has no weights/last\.weights\.h5"):
-        weights(client, ids["diverged"], "one")
+        stored_weights(client, ids["diverged"], "one")

@@ -13,10 +13,9 @@ from glr.config.identity import flattened
 from glr.config.schema import Tracking
 from glr.errors import GlrError
 from glr.tracking.environment import environment
-from glr.tracking.run import run
+from glr.tracking.run import PARENT_VARIABLE, run
 from glr.tracking.sender import send_left_behind
 from glr.tracking.store import connect, experiment
-from glr.tracking.sweep import PARENT_VARIABLE
 from tests.conftest import no_file_beyond
 
 ROOT = Path(__file__).parents[2]

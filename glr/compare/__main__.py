@@ -1,0 +1,65 @@
+"""`python -m glr.compare`: the tables of studies, from MLflow into README.md, a file or the terminal."""
+
+import difflib
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from glr.config.command import command
+from glr.errors import GlrError
+
+README = Path("README.md")
+
+
+@command("compare")
+def main(config: DictConfig) -> None:
+    """Write the tables that the config describes, or check that those there are fresh."""
+    studies = list(config.study) if OmegaConf.is_list(config.study) else [config.study]
+    if not all(isinstance(study, str) for study in studies):
+        raise GlrError(f"study={config.study}: expected the name of a study, or several as [one, another]")
+    to_readme = config.output is None and config.format.value == "markdown"
+    if not (config.where is None or OmegaConf.is_dict(config.where)):
+        raise GlrError(f"where={config.where}: expected parameters or tags with their values: where={{head: arcface}}")
+    file = README if to_readme else None if config.output in (None, "-") else Path(config.output)
+    if config.check and file is None:
+        raise GlrError("check=true compares with a file: README.md, or the one that output=FILE names")
+
+    text = _rendered(config, studies)
+    if file is None:
+        print(text, end="")
+        return
+    from glr.compare.document import replaced, write
+
+    before, after = replaced(file, text) if to_readme else (file.read_text() if file.exists() else "", text)
+    if config.check and before != after:
+        stale, fresh = before.splitlines(), after.splitlines()
+        print("\n".join(difflib.unified_diff(stale, fresh, f"{file}", f"{file}, fresh", lineterm="", n=1)))
+        raise GlrError(f"{file} is stale; the same command without check=true writes it anew")
+    if before != after:
+        write(file, after)
+    print(f"{file} {'written' if before != after else 'is fresh'}")
+
+
+def _rendered(config: DictConfig, studies: list[str]) -> str:
+    from glr.compare import rendering
+    from glr.compare.table import tables
+    from glr.tracking.history import matching, runs_of
+    from glr.tracking.rows import ensembles, highlighted, single_models
+    from glr.tracking.store import connect
+
+    wanted = config.compare
+    runs = matching(runs_of(connect(config.tracking.uri), studies), config.where or {})
+    singles = highlighted(single_models(runs, wanted.score, wanted.settings), wanted.highlight)
+    joint = ensembles(runs, singles, wanted.score)
+    if wanted.order.value == "score":
+        singles, joint = (sorted(rows, key=lambda row: -row.best) for rows in (singles, joint))
+    if config.format.value == "json":
+        return rendering.as_json(singles, joint)
+    if config.format.value == "csv":
+        return rendering.as_csv(singles, joint)
+    made = tables(singles, joint, decimals=wanted.decimals, backbones=list(wanted.backbones))
+    return rendering.page(made) if config.format.value == "html" else rendering.markdown(made)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""Tables as Markdown and HTML, rows as CSV and JSON: whatever a run's parameters hold, it stays text in its cell."""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from typing import Any
+
+from glr.compare.table import Cell, Table
+from glr.report.template import template
+from glr.tracking.rows import Row
+
+_LONGEST = 200  # characters of one text; what is longer is cut
+
+
+def markdown(tables: Iterable[Table]) -> str:
+    """GitHub's Markdown: a heading and a table each."""
+    blocks = []
+    for table in tables:
+        rules = [":--------:" if column in table.centred else "-----" for column in table.columns]
+        rows = [[_marked(cell) for cell in row] for row in table.rows]
+        lines = [f"|{'|'.join(row)}|" for row in ([_escaped(c) for c in table.columns], rules, *rows)]
+        blocks.append("\n".join([f"{'#' * table.depth} {_escaped(table.title)}", "", *lines]))
+    return "\n\n".join(blocks) + "\n"
+
+
+def page(tables: Iterable[Table]) -> str:
+    """HTML: a heading and a table each, without a page around them."""
+    return template(__file__).render(tables=tables, shortened=_shortened)
+
+
+def records(singles: Sequence[Row], ensembles: Sequence[Row]) -> list[dict[str, Any]]:
+    """One flat record per run, scores in full: continuations are records of their own, with the index they share."""
+    rows = chain.from_iterable((row, row.continuation) if row.continuation else (row,) for row in singles)
+    return [
+        {
+            "kind": row.run.kind,
+            "index": row.index,
+            "name": row.run.name,
+            "run_id": row.run.id,
+            "study": row.run.study,
+            "status": row.run.status,
+            **row.part_texts,
+            "init_from": _or_none(row.run.params.get("init_from")),
+            "public_score": row.public,
+            "private_score": row.private,
+        }
+        for row in chain(rows, ensembles)
+    ]
+
+
+def as_json(singles: Sequence[Row], ensembles: Sequence[Row]) -> str:
+    """The records as a JSON list."""
+    return json.dumps(records(singles, ensembles), indent=2, ensure_ascii=False) + "\n"
+
+
+def as_csv(singles: Sequence[Row], ensembles: Sequence[Row]) -> str:
+    """The records as CSV, a column for every key that any of them has."""
+    made = records(singles, ensembles)
+    columns = list(dict.fromkeys(chain.from_iterable(made)))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(made)
+    return text.getvalue()
+
+
+def _marked(cell: Cell) -> str:
+    lines = (
+        "".join(f"**{_escaped(span.text)}**" if span.bold and span.text else _escaped(span.text) for span in line)
+        for line in cell.lines
+    )
+    text = "<br>".join(lines)
+    return f"~~{text}~~" if cell.struck and text else text
+
+
+def _escaped(text: str) -> str:
+    """Text that Markdown shows as it is; what is harmless (the _ in a word, a lone ~, ->) stays readable."""
+    text = _shortened(text).replace("&", "&amp;").replace("<", "&lt;").replace("$", "&#36;")
+    text = re.sub(r"[\\|`*\[\]]", r"\\\g<0>", text)
+    text = re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\_", text)
+    return re.sub(r"(?<! )~|~(?! )", r"\\~", text)
+
+
+def _shortened(text: str) -> str:
+    text = re.sub(r"\s+", " ", text)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+
+
+def _or_none(value: str | None) -> str | None:
+    return None if value == "null" else value

@@ -1,0 +1,106 @@
+"""Tables of rows: titles, columns, and cells of plain text with what is bold or struck through."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from decimal import ROUND_DOWN, Decimal
+
+from glr.tracking.rows import Row
+
+_FAILED = "X"
+
+
+@dataclass(frozen=True)
+class Span:
+    """A piece of text. It may come from a run's parameters and hold anything: whoever prints it escapes it."""
+
+    text: str
+    bold: bool = False
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Lines of spans."""
+
+    lines: tuple[tuple[Span, ...], ...]
+    struck: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """A title, its depth below the document's own, columns (those centred), and rows of cells."""
+
+    title: str
+    depth: int
+    columns: tuple[str, ...]
+    centred: frozenset[str]
+    rows: tuple[tuple[Cell, ...], ...]
+
+
+def tables(singles: Sequence[Row], ensembles: Sequence[Row], *, decimals: int, backbones: Sequence[str]) -> list[Table]:
+    """The single models, the ensembles, and the single models of each backbone.
+
+    Args:
+        singles: rows, in the order to print.
+        ensembles: rows, in the order to print; without any there is no such table.
+        decimals: of scores. A backbone's own table cuts them, without rounding, to three.
+        backbones: whose tables come first; then the others in order of appearance.
+    """
+    scores = ("Public Score", "Private Score")
+    rows = tuple((*_described(row), *_scores(row, decimals)) for row in singles)
+    made = [Table("Single Model", 3, ("Index", "Model", "Setting", *scores), frozenset(scores), rows)]
+    if ensembles:
+        rows = tuple((_plain(str(row.index)), _model(row), *_scores(row, decimals)) for row in ensembles)
+        made.append(Table("Ensemble Model", 3, ("Index", "Model", *scores), frozenset(scores), rows))
+    found = list(dict.fromkeys(row.model.get("backbone", "") for row in singles))
+    for backbone in sorted(found, key=lambda name: backbones.index(name) if name in backbones else len(backbones)):
+        own = [row for row in singles if row.model.get("backbone", "") == backbone]
+        # Bold says what changed: from its second row on, a backbone's own table does not say that of the backbone.
+        own[1:] = [replace(row, highlights=row.highlights - {"backbone"}) for row in own[1:]]
+        rows = tuple((*_described(row), _accuracy(row, min(decimals, 3))) for row in own)
+        made.append(Table(backbone, 4, ("Index", "Model", "Setting", "Accuracy"), frozenset({"Accuracy"}), rows))
+    return made
+
+
+def _described(row: Row) -> tuple[Cell, Cell, Cell]:
+    lines = tuple((Span(f"{name} = {text}", part in row.highlights),) for part, (name, text) in row.setting.items())
+    return _plain(str(row.index)), _model(row), Cell(lines, row.failed)
+
+
+def _model(row: Row) -> Cell:
+    spans: list[Span] = []
+    for part, text in row.model.items():
+        spans += [Span(" + ")] if spans else []
+        spans.append(Span(text, part in row.highlights))
+    return Cell((tuple(spans),), row.failed)
+
+
+def _scores(row: Row, decimals: int) -> tuple[Cell, Cell]:
+    """Public and Private; a continuation's Public on a line of its own, its Private behind a slash."""
+    public, private = (_rounded(value, decimals, row) for value in (row.public, row.private))
+    if row.continuation is None:
+        return _plain(public), _plain(private)
+    then = row.continuation
+    later = f"after fine-tune:{_rounded(then.public, decimals, then)}"
+    return _plain(public, later), _plain(f"{private}/{_rounded(then.private, decimals, then)}")
+
+
+def _accuracy(row: Row, decimals: int) -> Cell:
+    """The Public score, cut."""
+    lines = [_cut(row.public, decimals, row)]
+    if row.continuation is not None:
+        lines.append(f"after fine-tune:{_cut(row.continuation.public, decimals, row.continuation)}")
+    return _plain(*lines)
+
+
+def _rounded(score: float | None, decimals: int, row: Row) -> str:
+    return _FAILED if row.failed else "" if score is None else f"{score:.{decimals}f}"
+
+
+def _cut(score: float | None, decimals: int, row: Row) -> str:
+    if row.failed or score is None:
+        return _rounded(score, decimals, row)
+    return str(Decimal(str(score)).quantize(Decimal(1).scaleb(-decimals), ROUND_DOWN))
+
+
+def _plain(*lines: str) -> Cell:
+    return Cell(tuple((Span(line),) for line in lines))

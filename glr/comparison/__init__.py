@@ -1,1 +1,0 @@
-"""Comparison: the tables of studies, from what their runs logged. No TensorFlow here."""

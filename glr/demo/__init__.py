@@ -1,0 +1,1 @@
+"""The demo data set: photographs of landmarks, drawn on the spot."""

@@ -1,0 +1,1 @@
+"""Devices: TensorFlow's start, distribution strategies, TPUs, and several workers in one training."""

@@ -1,0 +1,101 @@
+"""Several machines that train one run (strategy=multi_worker): which of them this is, and what they agree on.
+
+TensorFlow's TF_CONFIG tells:
+`{"cluster": {"worker": ["HOST:PORT", "HOST:PORT"]}, "task": {"type": "worker", "index": 0}}`.
+"""
+
+import json
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from omegaconf import DictConfig
+
+from glr.errors import GlrError
+
+_TARGET = "glr.devices.strategy.multi_worker"
+_EXAMPLE = '{"cluster": {"worker": ["HOST:PORT", "HOST:PORT"]}, "task": {"type": "worker", "index": 0}}'
+
+
+@dataclass(frozen=True)
+class Worker:
+    """This process among those that train a run.
+
+    Attributes:
+        index: from 0.
+        count: 1 where the run is trained on one machine.
+    """
+
+    index: int = 0
+    count: int = 1
+
+    @property
+    def is_chief(self) -> bool:
+        """Whether it is the one that prints, records and saves; the others only compute."""
+        return self.index == 0
+
+
+def this_worker(config: DictConfig) -> Worker:
+    """Who this process is; alone, unless strategy=multi_worker.
+
+    Raises:
+        GlrError: TF_CONFIG is missing or makes no sense.
+    """
+    return from_environment() if trains_together(config) else Worker()
+
+
+def trains_together(config: DictConfig) -> bool:
+    """Whether several workers are meant to train a run: strategy=multi_worker."""
+    return config.strategy["_target_"] == _TARGET
+
+
+def from_environment() -> Worker:
+    """Who TF_CONFIG says this process is.
+
+    Raises:
+        GlrError: it is missing or makes no sense.
+    """
+    text = os.environ.get("TF_CONFIG")
+    if not text:
+        raise GlrError(f"strategy=multi_worker: TF_CONFIG is not set; give every worker its own, as {_EXAMPLE}")
+    try:
+        given = json.loads(text)
+        jobs, task = given["cluster"], given["task"]
+        names = [(kind, number) for kind in ("chief", "worker") for number in range(len(jobs.get(kind, [])))]
+        return Worker(names.index((task["type"], int(task["index"]))), len(names))
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise GlrError(f"strategy=multi_worker: TF_CONFIG={text} names no worker; give it as {_EXAMPLE}") from error
+
+
+class Agreement:
+    """Values that all workers have to have in common; with one worker, its own."""
+
+    def __init__(self, worker: Worker, strategy: Any):
+        import tensorflow as tf
+
+        self._worker = worker
+        self._strategy = strategy
+
+        @tf.function(autograph=False)
+        def summed(value: tf.Tensor) -> tf.Tensor:
+            def share() -> tf.Tensor:
+                context: Any = tf.distribute.get_replica_context()
+                first = context.replica_id_in_sync_group % (strategy.num_replicas_in_sync // worker.count) == 0
+                return tf.where(first, value, tf.zeros_like(value))
+
+            return strategy.reduce(tf.distribute.ReduceOp.SUM, strategy.run(share), axis=None)
+
+        self._summed = summed
+
+    def chiefs(self, value: int) -> int:
+        """The chief's value."""
+        return self._sum(value if self._worker.is_chief else 0)
+
+    def any(self, value: bool) -> bool:
+        """Whether it is true for any of them."""
+        return self._sum(int(value)) > 0
+
+    def _sum(self, value: int) -> int:
+        import tensorflow as tf
+
+        return value if self._worker.count == 1 else int(self._summed(tf.constant(value, tf.int32)))

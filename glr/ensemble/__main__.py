@@ -1,0 +1,114 @@
+"""`python -m glr.ensemble`: score a concatenation of runs' descriptors, or find the best one."""
+
+from collections.abc import Sequence
+from math import inf
+from typing import TYPE_CHECKING
+
+from omegaconf import DictConfig
+
+from glr.config.command import command
+from glr.ensemble.tried import as_csv, listing, weighted
+from glr.errors import GlrError
+
+if TYPE_CHECKING:
+    from glr.ensemble.combining import Choice
+    from glr.ensemble.ensemble import Ensemble
+    from glr.retrieval.landmarks import LandmarkTask
+    from glr.tracking.run import Run
+
+_ROUNDING = 1e-6
+
+
+@command("ensemble")
+def main(config: DictConfig) -> None:
+    """Join the members, or the best of them, score them and log the scores as a run of kind ensemble."""
+    _check(config)
+    from glr.devices.startup import import_tensorflow
+
+    import_tensorflow()
+    from glr.ensemble.ensemble import Ensemble
+    from glr.ensemble.members import described, named
+    from glr.retrieval.scores import table
+
+    score = config.score.value
+    runs = named(config.tracking.uri, config.study, list(config.members))
+    members, task = described(runs, neighbors=config.neighbors)
+    candidates = ensemble = Ensemble(runs, members, list(config.weights or [1.0] * len(runs)))
+    tried: list[Choice] = []
+    if config.ensemble.search is not None:
+        tried = _search(config, candidates, task)
+        print(listing(tried, candidates.names, score))
+        ensemble = candidates.chosen(tried[0].members, tried[0].weights)
+    scores = ensemble.scores(task, memory=config.memory)
+    opened = _record(config, ensemble, scores, candidates.names, tried)
+    print(table({"": scores}))
+    if tried and abs(tried[0].score - scores[f"public/{score}"]) > _ROUNDING:
+        print(f"the search saw {tried[0].score:.5f}: raise ensemble.depth to have it see more of the index")
+    joint = f"{weighted(ensemble.names, ensemble.weights)} of {ensemble.dimension:,} dimensions"
+    print(f"\nensemble {joint} in study {config.study} ({opened.id})")
+    print(f"compare runs: {opened.pages}")
+
+
+def _check(config: DictConfig) -> None:
+    """Refuse settings that contradict each other."""
+    if config.ensemble.search is None and not config.members:
+        raise GlrError("members: give at least one run, as [9,15]; or ensemble.search=greedy to choose from the study")
+    if config.weights is not None:
+        if config.ensemble.search is not None:
+            raise GlrError("weights are of given members; a search tries ensemble.weights")
+        if len(config.weights) != len(config.members):
+            raise GlrError(f"weights: {len(config.weights)} for {len(config.members)} members; give one for each")
+    for key, weights in (("weights", config.weights or []), ("ensemble.weights", config.ensemble.weights)):
+        if any(not 0 < weight < inf for weight in weights):
+            raise GlrError(f"{key}={list(weights)}: weights are above 0")
+    if not config.ensemble.weights:
+        raise GlrError("ensemble.weights: give at least one weight, as [1.0]")
+    for member in config.members:
+        if isinstance(member, bool) or not isinstance(member, int | str):
+            raise GlrError(f"members: {member} is no table index, name or id")
+
+
+def _search(config: DictConfig, candidates: "Ensemble", task: "LandmarkTask") -> "list[Choice]":
+    """Try ensembles of the candidates; the best comes first."""
+    from glr.ensemble.search import Limits, search
+
+    wanted = config.ensemble
+    return search(
+        candidates.members,
+        task,
+        config.score.value,
+        method=wanted.search.value,
+        limits=Limits(wanted.max_members, wanted.max_dimension),
+        weights=list(wanted.weights),
+        depth=wanted.depth,
+        memory=config.memory,
+    )
+
+
+def _record(
+    config: DictConfig,
+    ensemble: "Ensemble",
+    scores: dict[str, float],
+    candidates: Sequence[str],
+    tried: "Sequence[Choice]",
+) -> "Run":
+    """Log the ensemble as a finished run."""
+    from glr.retrieval.landmarks import headline
+    from glr.tracking.run import run as record
+
+    score, names = config.score.value, ensemble.names
+    with record(
+        config.tracking, config.study, config.name or f"ensemble {' + '.join(names)}", kind="ensemble"
+    ) as opened:
+        logged = config.copy()
+        logged.members, logged.weights = [run.id for run in ensemble.runs], list(ensemble.weights)
+        opened.provenance(logged, {})
+        opened.params({"names": names, "dimension": ensemble.dimension, "candidates": candidates})
+        opened.metrics(scores | headline(scores, score), 0)
+        if tried:
+            opened.text(as_csv(tried, candidates, score), "search.csv")
+    return opened
+
+
+if __name__ == "__main__":
+    main()

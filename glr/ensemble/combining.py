@@ -1,0 +1,223 @@
+"""Ensembles of descriptors: concatenated, and the best of many found without searching the index again."""
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from glr.errors import GlrError
+from glr.retrieval.descriptors import Descriptors
+from glr.retrieval.neighbors import tensor
+from glr.retrieval.task import Ranking
+
+_ROWS = 65_536  # of an index, normalised and joined at once
+
+
+@dataclass(frozen=True)
+class Member:
+    """A model's descriptors of the same index and queries as those of the other members."""
+
+    index: Descriptors
+    query: Descriptors
+
+    @property
+    def dimension(self) -> int:
+        """D."""
+        return self.index.values.shape[1]
+
+
+class Choice(NamedTuple):
+    """Some of the members by their positions, the weights of their similarities, and the score."""
+
+    members: tuple[int, ...]
+    weights: tuple[float, ...]
+    score: float
+
+
+def check_members(members: Sequence[Member], names: Sequence[str]) -> None:
+    """Raise GlrError unless all members describe the same images, in the same order, and with numbers."""
+    for member, name in zip(members, names, strict=True):
+        for split in ("index", "query"):
+            ids, first = getattr(member, split).ids, getattr(members[0], split).ids
+            if ids == first:
+                continue
+            raise GlrError(
+                f"{names[0]} and {name} describe different {split} images ({len(first):,} and {len(ids):,}, "
+                f"{len({*first} & {*ids}):,} of them the same); members have to be evaluated on the same set"
+            )
+
+
+def joined(members: Sequence[Descriptors], weights: Sequence[float], file: Path) -> Descriptors:
+    """The members' normalised descriptors side by side: their inner product is the mean of the members' cosines.
+
+    Args:
+        members: of the same images.
+        weights: of each member's cosine in the mean; above 0.
+        file: where to write float32 [N, sum of D], memory-mapped.
+
+    Raises:
+        GlrError: a descriptor is no number, or zero.
+    """
+    shares = np.sqrt(np.array(weights, np.float64) / np.sum(weights))
+    ends = np.cumsum([member.values.shape[1] for member in members])
+    count = len(members[0].ids)
+    out = np.lib.format.open_memmap(file, "w+", np.float32, (count, int(ends[-1])))
+    for start in range(0, count, _ROWS):
+        for member, end, share in zip(members, ends, shares, strict=True):
+            part = member.values[start : start + _ROWS]
+            out[start : start + _ROWS, end - part.shape[1] : end] = part * (share * _scales(part, start))[:, np.newaxis]
+    return Descriptors(members[0].ids, out)
+
+
+class Candidates:
+    """The similarities that a search for ensembles needs: of each query with all index images that may rank.
+
+    Each member's similarities are computed once. Of each query those index images are kept that are among the `depth`
+    nearest of any member, with their similarities in all members. A sum of similarities ranks the same among them as
+    among all but where an image beyond every member's depth would come in: with `depth` the size of the index, never.
+
+    Args:
+        members: of the same images.
+        queries: positions of the queries that count.
+        depth: nearest images of each member.
+        memory: for the similarities of a block of queries, GB.
+    """
+
+    def __init__(self, members: Sequence[Member], queries: np.ndarray, *, depth: int, memory: float):
+        self._index_ids = members[0].index.ids
+        self._query_ids = [members[0].query.ids[position] for position in queries]
+        depth = min(depth, len(self._index_ids))
+        rows = max(int(memory * 1e9) // (4 * len(members) * len(self._index_ids)), 1)
+        scales = [_scales(member.index.values) for member in members]
+        parts: list[tuple[np.ndarray, np.ndarray]] = []
+        with tqdm(total=len(queries), unit=" queries", desc="similarities", leave=False, disable=None) as bar:
+            for start in range(0, len(queries), rows):
+                some = queries[start : start + rows]
+                own = [_similarities(member, scale, some) for member, scale in zip(members, scales, strict=True)]
+                parts += _candidates(own, depth)
+                bar.update(len(some))
+        width = max(len(positions) for positions, _ in parts)
+        self.positions = np.zeros((len(parts), width), np.int64)
+        self.similarities = np.full((len(members), len(parts), width), -np.inf, np.float32)
+        for row, (positions, similarities) in enumerate(parts):
+            self.positions[row, : len(positions)] = positions
+            self.similarities[:, row, : len(positions)] = similarities
+
+    def ranking(self, sums: np.ndarray, ranks: int) -> Ranking:
+        """The ranking by some sum of the members' similarities [Q, C]; equal ones by position."""
+        scores, columns = tf.math.top_k(sums, min(ranks, sums.shape[1]))
+        positions = np.take_along_axis(self.positions, columns.numpy(), 1)
+        return Ranking(self._index_ids, self._query_ids, scores.numpy(), positions)
+
+
+def greedy(
+    similarities: np.ndarray,
+    score: Callable[[np.ndarray], float],
+    allowed: Callable[[tuple[int, ...]], bool],
+    weights: Sequence[float],
+) -> Iterator[Choice]:
+    """Start with the best member; add the one that helps most, at the best weight, until none helps.
+
+    Args:
+        similarities: float32 [M, Q, C] of M members.
+        score: of a weighted sum of similarities [Q, C]; the higher, the better.
+        allowed: whether so many or such members may be combined.
+        weights: that a further member may have; the first one's is 1.
+
+    Yields:
+        What was tried, each step's best one last.
+    """
+    best: Choice | None = None
+    total = np.zeros_like(similarities[0])
+    while True:
+        members = () if best is None else best.members
+        tried = []
+        for member in range(len(similarities)):
+            if member in members or not allowed((*members, member)):
+                continue
+            for weight in weights if members else (1.0,):
+                value = score(total + np.float32(weight) * similarities[member])
+                tried.append(Choice((*members, member), (*(best.weights if best else ()), weight), value))
+        step = max(tried, key=lambda choice: choice.score, default=None)
+        yield from (choice for choice in tried if choice is not step)
+        if step is None:
+            return
+        yield step
+        if best is not None and step.score <= best.score:
+            return
+        best = step
+        total += np.float32(step.weights[-1]) * similarities[step.members[-1]]
+
+
+def exhaustive(
+    similarities: np.ndarray,
+    score: Callable[[np.ndarray], float],
+    allowed: Callable[[tuple[int, ...]], bool],
+    weights: Sequence[float],
+) -> Iterator[Choice]:
+    """Try every combination that is allowed; each sum is made from that of one member less.
+
+    Args and yields: as of `greedy`, in no particular order. With what is not allowed, nothing larger is either.
+    """
+
+    def beyond(members: tuple[int, ...], given: tuple[float, ...], total: np.ndarray) -> Iterator[Choice]:
+        for member in range(members[-1] + 1 if members else 0, len(similarities)):
+            if not allowed((*members, member)):
+                continue
+            for weight in weights if members else (1.0,):
+                more = total + np.float32(weight) * similarities[member]
+                yield Choice((*members, member), (*given, weight), score(more))
+                yield from beyond((*members, member), (*given, weight), more)
+
+    return beyond((), (), np.zeros_like(similarities[0]))
+
+
+def combinations(members: int, allowed: Callable[[tuple[int, ...]], bool], weights: int, limit: int) -> int:
+    """How many choices `exhaustive` tries; counting ends beyond a limit."""
+    count = 0
+    for size in range(1, members + 1):
+        for chosen in itertools.combinations(range(members), size):
+            count += weights ** (size - 1) if allowed(chosen) else 0
+            if count > limit:
+                return count
+    return count
+
+
+def _similarities(member: Member, scales: np.ndarray, queries: np.ndarray) -> np.ndarray:
+    """Cosines [q, N] of some queries; `scales` are those of the index."""
+    some = member.query.values[queries].astype(np.float32)
+    some *= _scales(some)[:, np.newaxis]
+    index = member.index.values
+    out = np.empty((len(queries), len(index)), np.float32)
+    for start in range(0, len(index), _ROWS):
+        part = slice(start, start + _ROWS)
+        out[:, part] = tf.matmul(some, tf.cast(tensor(index[part]), tf.float32), transpose_b=True).numpy()
+        out[:, part] *= scales[part]
+    return out
+
+
+def _candidates(similarities: list[np.ndarray], depth: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Of each query, the positions [c] among any member's nearest, ascending, and their similarities [M, c]."""
+    nearest = np.concatenate([tf.math.top_k(own, depth, sorted=False).indices.numpy() for own in similarities], axis=1)
+    for row, found in enumerate(nearest):
+        positions = np.unique(found)
+        yield positions, np.stack([own[row, positions] for own in similarities])
+
+
+def _scales(values: np.ndarray, first: int = 0) -> np.ndarray:
+    """What makes each row's length 1: float32 [n]. What is stored is so but for its rounding."""
+    scales = np.empty(len(values), np.float32)
+    for start in range(0, len(values), _ROWS):
+        part = values[start : start + _ROWS].astype(np.float32)
+        squares = np.einsum("nd,nd->n", part, part)
+        usable = np.isfinite(squares) & (squares > 0)
+        if not usable.all():
+            row = first + start + int(np.argmin(usable))
+            raise GlrError(f"row {row} of a member's descriptors is zero or holds NaN; the model that gave it diverged")
+        scales[start : start + _ROWS] = 1 / np.sqrt(squares)
+    return scales

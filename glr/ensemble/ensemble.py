@@ -1,0 +1,50 @@
+"""An ensemble: runs whose descriptors are joined, and their scores."""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from glr.ensemble.combining import Member, joined
+from glr.retrieval.task import Task, evaluate
+from glr.tracking.history import PastRun
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Members of equal order: their runs, descriptors, and the weights of their cosines, above 0."""
+
+    runs: Sequence[PastRun]
+    members: Sequence[Member]
+    weights: Sequence[float]
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the runs."""
+        return [run.name for run in self.runs]
+
+    @property
+    def dimension(self) -> int:
+        """Dimension of the joint descriptor."""
+        return sum(member.dimension for member in self.members)
+
+    def chosen(self, positions: Sequence[int], weights: Sequence[float]) -> "Ensemble":
+        """Return the ensemble of some members, in the order of this one, with new weights."""
+        order = sorted(zip(positions, weights, strict=True))
+        runs = [self.runs[position] for position, _ in order]
+        return Ensemble(runs, [self.members[position] for position, _ in order], [weight for _, weight in order])
+
+    def scores(self, task: Task, *, memory: float) -> dict[str, float]:
+        """Return the metrics of `task` for the joint descriptors.
+
+        Args:
+            task: knows what is right.
+            memory: for similarities, GB.
+
+        Raises:
+            GlrError: a descriptor is no number or zero, or the task is of other images.
+        """
+        with tempfile.TemporaryDirectory(prefix="glr-") as folder:
+            index = joined([member.index for member in self.members], self.weights, Path(folder, "index.npy"))
+            query = joined([member.query for member in self.members], self.weights, Path(folder, "query.npy"))
+            return evaluate(task, index, query, memory=memory)[0]

@@ -1,0 +1,90 @@
+"""The best ensemble of some members: sought on the Public queries, without a look at the Private ones."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from glr.ensemble.combining import Candidates, Choice, Member, combinations, exhaustive, greedy
+from glr.errors import GlrError
+from glr.retrieval.landmarks import LandmarkTask
+
+MOST_MEMBERS = 20
+MOST_COMBINATIONS = 100_000
+_PUBLIC = "Public"
+_RECOGNITION = ("gap", "top1_accuracy")
+_DEPTHS = {True: 50, False: 1000}  # recognition looks at few neighbours
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What an ensemble may be: so many members, and so large a descriptor (None: any)."""
+
+    members: int
+    dimension: int | None
+
+
+def search(
+    members: Sequence[Member],
+    task: LandmarkTask,
+    score: str,
+    *,
+    method: str,
+    limits: Limits,
+    weights: Sequence[float],
+    depth: int | None,
+    memory: float,
+) -> list[Choice]:
+    """Try ensembles; which are tried depends on the method.
+
+    Args:
+        members: of the same images, 20 at most.
+        task: what is right.
+        score: a metric of the task.
+        method: greedy or exhaustive.
+        limits: what an ensemble may be.
+        weights: that each member after the first may have.
+        depth: nearest images of each member that can rank, see `Candidates`; None: 50 for recognition, else 1,000.
+        memory: for the similarities of a block of queries, GB.
+
+    Returns:
+        What was tried, the best first; of equal ones that with the fewest members.
+
+    Raises:
+        GlrError: too many members or combinations, no member within the limits, or the task has no such metric.
+    """
+    if len(members) > MOST_MEMBERS:
+        raise GlrError(f"a search takes at most {MOST_MEMBERS} members, these are {len(members)}; leave the worst out")
+    recognition = score in _RECOGNITION
+    solution = task.recognition if recognition else task.retrieval
+    if solution is None:
+        raise GlrError(f"score={score}: the members were evaluated without the solution that it needs")
+    dimensions = [member.dimension for member in members]
+
+    def allowed(chosen: tuple[int, ...]) -> bool:
+        dimension = sum(dimensions[position] for position in chosen)
+        return len(chosen) <= limits.members and (limits.dimension is None or dimension <= limits.dimension)
+
+    if not any(allowed((position,)) for position in range(len(members))):
+        raise GlrError(
+            f"ensemble.max_dimension={limits.dimension}: the smallest member has {min(dimensions)} dimensions"
+        )
+    if method == "exhaustive":
+        count = combinations(len(members), allowed, len(weights), MOST_COMBINATIONS)
+        if count > MOST_COMBINATIONS:
+            raise GlrError(
+                f"ensemble.search=exhaustive would try more than {MOST_COMBINATIONS:,} combinations; "
+                "lower ensemble.max_members, leave members out, or search greedily"
+            )
+    solutions = (None, solution) if recognition else (solution, None)
+    part = LandmarkTask(*solutions, task.index_classes, neighbors=task.neighbors)
+    queries = [n for n, query in enumerate(members[0].query.ids) if solution.usage.get(query) == _PUBLIC]
+    depth = _DEPTHS[recognition] if depth is None else depth
+    ranks = part.ranks(len(members[0].index.ids))
+    candidates = Candidates(members, np.array(queries), depth=max(depth, ranks), memory=memory)
+
+    def scored(sums: np.ndarray) -> float:
+        return part.score(candidates.ranking(sums, ranks), [_PUBLIC])[f"{_PUBLIC.lower()}/{score}"]
+
+    tried = {"greedy": greedy, "exhaustive": exhaustive}[method](candidates.similarities, scored, allowed, weights)
+    return sorted(tried, key=lambda choice: (-choice.score, len(choice.members)))

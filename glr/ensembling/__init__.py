@@ -1,1 +1,0 @@
-"""Ensembles: members from past runs, and the best of them."""

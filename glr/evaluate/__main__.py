@@ -1,0 +1,75 @@
+"""`python -m glr.evaluate`: score a run, or any SavedModel, on a retrieval set."""
+
+from contextlib import ExitStack
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from glr.config.command import command
+from glr.devices.workers import trains_together
+from glr.errors import GlrError
+
+_FOLDERS = ("index", "queries")
+
+
+@command("evaluate")
+def main(config: DictConfig) -> None:
+    """Describe the images, rank and score them, and log the scores."""
+    _check(config)
+    from glr.devices.startup import import_tensorflow
+
+    import_tensorflow()
+    from glr.evaluate.job import evaluate, opened_set, run_subject, saved_model_subject
+    from glr.retrieval.scores import table
+    from glr.tracking.run import run
+
+    with ExitStack() as stack:
+        subject = run_subject(config) if config.run else saved_model_subject(config, stack)
+        found = opened_set(config, subject)
+        print(f"{subject.name}: {len(found.index):,} index images, {len(found.query):,} queries of {found.path}")
+        opened = stack.enter_context(
+            run(
+                config.tracking,
+                subject.study,
+                f"evaluate {subject.name}",
+                kind="evaluation",
+                parent=subject.run_id,
+            )
+        )
+        opened.provenance(config, HydraConfig.get().runtime.choices)
+        opened.dataset(Path(found.path).name, found.digest, found.path, "evaluation", {"queries": len(found.query)})
+        scores = evaluate(config, subject, found, opened)
+    print(table({"": scores}))
+    print(f"\nevaluation {opened.id} of {subject.name} in study {subject.study}")
+    print(f"look at its gallery: {opened.pages}")
+
+
+def _check(config: DictConfig) -> None:
+    """Refuse settings that contradict each other."""
+    if (config.run is None) == (config.model is None):
+        raise GlrError("give run=NAME (or its id), or model=FOLDER of a SavedModel: one of them")
+    given = [key for key in ("prepared", "index", "queries", "revisited", "images") if config[key] is not None]
+    if given not in ([], ["prepared"], ["index", "queries"], ["revisited", "images"]):
+        raise GlrError(
+            f"{', '.join(given)}: give prepared=FOLDER, or index=FOLDER queries=FOLDER, or revisited=FILE images=FOLDER"
+        )
+    if not given and config.model is not None:
+        raise GlrError(
+            "model has no data of its own: give prepared=, or index= and queries=, or revisited= and images="
+        )
+    solutions = [key for key in ("retrieval_solution", "recognition_solution", "index_classes") if config[key]]
+    if solutions and given != ["index", "queries"]:
+        raise GlrError(f"{', '.join(solutions)}: these belong to index=FOLDER queries=FOLDER")
+    if given == ["index", "queries"] and not {"retrieval_solution", "recognition_solution"} & set(solutions):
+        raise GlrError("index and queries need retrieval_solution=FILE, recognition_solution=FILE or both")
+    if config.model is not None and (config.tta.flip or list(config.tta.scales) != [1.0]):
+        raise GlrError("tta: a SavedModel decides itself how it looks at an image; this works on runs")
+    if config.model is not None and config.checkpoint.value != "last":
+        raise GlrError("checkpoint=best: a SavedModel has one set of weights; this works on runs")
+    if trains_together(config):
+        raise GlrError("strategy=multi_worker: several workers train a run; one machine evaluates it")
+
+
+if __name__ == "__main__":
+    main()

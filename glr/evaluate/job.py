@@ -1,0 +1,185 @@
+"""An evaluation job: a model describes a set; the descriptors are post-processed, scored and recorded."""
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from omegaconf import DictConfig
+
+from glr import storage
+from glr.config.component import build
+from glr.data.opening import open_data
+from glr.data.pictures import FirstPictures, Pictures, StoredPictures
+from glr.data.prepared import PreparedData
+from glr.errors import GlrError
+from glr.model import saved_model
+from glr.model.loading import load_model, read_config
+from glr.model.saved_model import SavedModel
+from glr.postprocess.chain import postprocessed
+from glr.report.report import report
+from glr.retrieval import sets
+from glr.retrieval.descriptors import Descriptors, save
+from glr.retrieval.extraction import Describer, Extractor, extract
+from glr.retrieval.landmarks import LandmarkTask
+from glr.retrieval.sets import EvaluationSet
+from glr.retrieval.task import evaluate as score
+from glr.storage.lock import held
+from glr.tracking.history import WEIGHTS, find
+from glr.tracking.recorder import Recorder
+from glr.tracking.store import connect
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model to evaluate.
+
+    Attributes:
+        name: for people.
+        study: of its scores.
+        run_id: of the run above the evaluation; None: it is a SavedModel.
+        describer: the model.
+        fingerprint: tells its descriptors from those of all other models.
+        neighbors: index images that classified a query in its own evaluations.
+        data: opens the data set that it was trained on; None: it is a SavedModel.
+    """
+
+    name: str
+    study: str
+    run_id: str | None
+    describer: Describer
+    fingerprint: list[Any]
+    neighbors: int
+    data: Callable[[], PreparedData] | None
+
+
+def run_subject(config: DictConfig) -> Subject:
+    """The model of a past run.
+
+    Raises:
+        GlrError: there is no such run, or it stored no weights.
+    """
+    run = find(connect(config.tracking.uri), config.run)
+    if "classes" not in run.params:
+        raise GlrError(f"run={config.run}: it trained no model that could be evaluated (it is of kind {run.kind})")
+    weights = run.stored(WEIGHTS.format(config.checkpoint.value))
+    settings = read_config(run.stored("config.yaml"))
+    views = build(config.tta)
+    strategy = build(config.strategy)
+    with strategy.scope():
+        model = load_model(settings, int(run.params["classes"]), weights, any_size=views.any_size)
+    viewed = views.of(model, settings.data.image_size)
+    return Subject(
+        run.name,
+        run.study,
+        run.id,
+        Extractor(viewed, strategy, config.batch_size),
+        [run.id, storage.checksum(weights), views.scales, views.flip],
+        settings.evaluate.gap.neighbors,
+        lambda: open_data(settings.data, prepare=settings.data.prepare_when_missing),
+    )
+
+
+def saved_model_subject(config: DictConfig, stack: ExitStack) -> Subject:
+    """A SavedModel; closing the stack deletes its copy on this disk.
+
+    Raises:
+        GlrError: it does not exist, or has another signature.
+    """
+    folder = stack.enter_context(saved_model.on_disk(config.model))
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    fingerprint = [[file.relative_to(folder).as_posix(), storage.checksum(file)] for file in files]
+    name = Path(config.model.rstrip("/")).name
+    return Subject(name, config.study, None, SavedModel(folder), fingerprint, 1, None)
+
+
+def opened_set(config: DictConfig, subject: Subject) -> EvaluationSet:
+    """The set that a config names.
+
+    Raises:
+        GlrError: it is missing or damaged.
+    """
+    neighbors = subject.neighbors if config.neighbors is None else config.neighbors
+    if config.index is not None:
+        return sets.folder_pair(
+            config.index,
+            config.queries,
+            retrieval_solution=config.retrieval_solution,
+            recognition_solution=config.recognition_solution,
+            index_classes=config.index_classes,
+            neighbors=neighbors,
+        )
+    if config.revisited is not None:
+        return sets.revisited(config.revisited, config.images)
+    if config.prepared is not None:
+        return sets.prepared(PreparedData(config.prepared), neighbors=neighbors)
+    assert subject.data
+    return sets.prepared(subject.data(), neighbors=neighbors)
+
+
+def evaluate(config: DictConfig, subject: Subject, found: EvaluationSet, run: Recorder) -> dict[str, float]:
+    """Describe, post-process, rank and score; record the scores, the gallery and the plots.
+
+    Returns:
+        The task's metrics.
+
+    Raises:
+        GlrError: an image cannot be decoded, or images and solutions do not fit together.
+    """
+    if config.keep_descriptors and not isinstance(found.task, LandmarkTask):
+        raise GlrError("keep_descriptors: ensembles are scored by solution CSVs, which this set does not have")
+
+    def described(pictures: Pictures, name: str, digest: str) -> Descriptors:
+        dtype = config.descriptors.value
+        key = [subject.fingerprint, subject.describer.image_size, digest, name, len(pictures), dtype]
+        with _held(Path(config.cache), key) as folder:
+            return extract(subject.describer, pictures, folder, name, parallelism=config.parallelism, dtype=dtype)
+
+    def train(images: int | None) -> np.ndarray:
+        data = subject.data() if subject.data else PreparedData(config.prepared) if config.prepared else None
+        if data is None:
+            raise GlrError("whitening is learned on a train set: a SavedModel has none, give prepared=FOLDER")
+        return described(FirstPictures(StoredPictures(data, "train"), images), "train", data.digest).values
+
+    with tempfile.TemporaryDirectory(prefix="glr-") as temporary:
+        folder = Path(temporary)
+        index, query = postprocessed(
+            described(found.index, "index", found.digest),
+            described(found.query, "query", found.digest),
+            whitening=build(config.whitening),
+            database_augmentation=build(config.database_augmentation),
+            query_expansion=build(config.query_expansion),
+            train=train,
+            folder=folder,
+            memory=config.memory,
+        )
+        scores, ranking = score(found.task, index, query, memory=config.memory, rerank=build(config.reranking))
+        run.params({"dimension": index.values.shape[1]})
+        run.metrics(scores, 0)
+        if config.gallery:
+            title = f"{subject.name} on {found.path}"
+            pictures = found.index, found.query
+            for file in report(found.task, ranking, *pictures, title=title, each=config.gallery, folder=folder):
+                run.file(file)
+        if config.keep_descriptors and isinstance(found.task, LandmarkTask):
+            kept = folder / "descriptors"
+            kept.mkdir()
+            for name, values in (("index", index), ("query", query)):
+                save(kept, name, values)
+            found.task.save(kept)
+            run.descriptors(kept)
+    return scores
+
+
+@contextmanager
+def _held(root: Path, key: list[Any]) -> Iterator[Path]:
+    """The folder for a key, locked against other processes."""
+    folder = root / hashlib.blake2b(json.dumps(key).encode(), digest_size=10).hexdigest()
+    folder.mkdir(parents=True, exist_ok=True)
+    with held(folder / ".lock"):
+        yield folder

@@ -1,1 +1,0 @@
-"""Evaluation: what is scored on which images, while it trains and afterwards."""

@@ -1,0 +1,101 @@
+"""The model card of an export: what it is, what it was trained on, what it scores, and who may use it.
+
+Source: Mitchell et al., Model Cards for Model Reporting, FAT* 2019, arXiv:1810.03993.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import yaml
+from omegaconf import DictConfig, OmegaConf
+
+from glr.export.export import Export
+from glr.tracking.history import PastRun
+
+_NOT_GIVEN = "not given"
+
+
+def model_card(
+    config: DictConfig,
+    runs: Sequence[PastRun],
+    settings: Sequence[DictConfig],
+    weights: Sequence[float],
+    done: Export,
+) -> str:
+    """The card as Markdown, with front matter that model hubs read.
+
+    Args:
+        config: of conf/export.yaml.
+        runs: the members.
+        settings: their configs.
+        weights: of their similarities.
+        done: what was written.
+    """
+    card = {key: value or _NOT_GIVEN for key, value in config.card.items()}
+    front = {"license": card["licence"], "pipeline_tag": "image-feature-extraction", "tags": ["image-retrieval"]}
+    lines = ["---", yaml.safe_dump(front, sort_keys=False).strip(), "---", ""]
+    lines += [f"# {' + '.join(run.name for run in runs)}", ""]
+    lines += [
+        f"Describes an image by {done.dimension:,} numbers of length 1; the inner product of two descriptors says how "
+        "likely they show the same thing.",
+        "",
+        "| | |",
+        "|---|---|",
+        f"| written | {datetime.now(UTC):%Y-%m-%d} |",
+        "| signature `serving_default` | `input_image` uint8 [height, width, 3] -> `global_descriptor` float32 "
+        f"[{done.dimension}] |",
+        "| signature `batched` | `input_images` uint8 [images, height, width, 3] -> `global_descriptor` float32 "
+        f"[images, {done.dimension}] |",
+        f"| submission.zip | {done.megabytes:,.1f} MB |",
+        f"| weights | of the {'last epoch' if config.checkpoint.value == 'last' else 'best epoch on Public'} |",
+        f"| tried on | {_tried(done)} |",
+        f"| licence of the model | {card['licence']} |",
+        f"| licence of the data | {card['data_licence']} |",
+        f"| authors | {card['authors']} |",
+        f"| contact | {card['contact']} |",
+        f"| intended use | {card['intended_use']} |",
+        "",
+    ]
+    for number, (run, own, weight) in enumerate(zip(runs, settings, weights, strict=True), start=1):
+        title = f"Member {number}: {run.name}" if len(runs) > 1 else "Model"
+        lines += _section(title, run, own, weight)
+    return "\n".join(lines)
+
+
+def _section(title: str, run: PastRun, own: DictConfig, weight: float) -> list[str]:
+    """A member's facts, scores and config."""
+    lines = [f"## {title}", "", "| | |", "|---|---|"]
+    lines += [*(f"| {name} | {value} |" for name, value in _facts(run, own, weight)), ""]
+    scores = {name: value for name, value in run.metrics.items() if name.startswith(("public/", "private/"))}
+    if scores:
+        lines += ["| score of the last epoch | Public | Private |", "|---|---|---|"]
+        names = dict.fromkeys(name.partition("/")[2] for name in scores)
+        columns = [[scores.get(f"{usage}/{name}") for usage in ("public", "private")] for name in names]
+        lines += [
+            f"| {name} | {' | '.join('' if value is None else f'{value:.5f}' for value in row)} |"
+            for name, row in zip(names, columns, strict=True)
+        ]
+        lines.append("")
+    lines += ["<details><summary>config</summary>", "", "```yaml", OmegaConf.to_yaml(own, resolve=True).strip()]
+    lines += ["```", "", "</details>", ""]
+    return lines
+
+
+def _facts(run: PastRun, own: DictConfig, weight: float) -> list[tuple[str, str]]:
+    labels = [run.params.get(f"{part}.label") for part in ("backbone", "pooling", "head")]
+    return [
+        ("run", f"{run.id} of study {run.study}"),
+        ("code", run.tags.get("mlflow.source.git.commit", _NOT_GIVEN)),
+        ("model", " + ".join(label for label in labels if label)),
+        ("weight in the ensemble", f"{weight:g}"),
+        ("input", f"{own.data.image_size} x {own.data.image_size} pixels, normalised as {own.data.normalization.name}"),
+        ("data", f"{own.data.label}: {run.params.get('train_images')} images of {run.params.get('classes')} classes"),
+        ("parameters", run.params.get("parameters", _NOT_GIVEN)),
+        ("epochs", str(own.train.epochs)),
+    ]
+
+
+def _tried(done: Export) -> str:
+    if done.difference is None:
+        return "nothing"
+    return f"{done.images} images: largest difference from {done.reference} {done.difference:.1e}"

@@ -1,0 +1,81 @@
+"""A model, or an ensemble of models, as a SavedModel that takes plain images and needs nothing of glr."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from glr.data.geometry import ROUNDING
+from glr.model.network import RetrievalModel
+from glr.model.saved_model import INPUT, OUTPUT, SIGNATURE
+
+
+class Exported(tf.Module):
+    """Letterboxes images as training does, describes them by every member, and concatenates the descriptors.
+
+    Signatures: `serving_default` takes `input_image` uint8 [H, W, 3], `batched` takes `input_images` uint8
+    [B, H, W, 3]; both give `global_descriptor`, float32 [D] and [B, D], of length 1.
+
+    Args:
+        members: each has its own image size and normalisation.
+        weights: of each member's cosine in that of two descriptors.
+    """
+
+    def __init__(self, members: Sequence[RetrievalModel], weights: Sequence[float]):
+        super().__init__(name="exported")
+        # Plain variables, so that whoever loads the model needs no Keras; without the head, which only trains.
+        self.weights = [weight.value for member in members for weight in member.network.weights]
+        shares = [math.sqrt(weight / sum(weights)) for weight in weights]
+
+        def describe(images: Any) -> Any:
+            described = [
+                share * member.describe(letterboxed(images, member.image_size))
+                for member, share in zip(members, shares, strict=True)
+            ]
+            return tf.concat(described, axis=1)
+
+        self.single = tf.function(
+            lambda input_image: {OUTPUT: describe(input_image[tf.newaxis])[0]},
+            input_signature=[tf.TensorSpec([None, None, 3], tf.uint8, INPUT)],
+        )
+        self.batched = tf.function(
+            lambda input_images: {OUTPUT: describe(input_images)},
+            input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, f"{INPUT}s")],
+        )
+
+    def write(self, folder: Path) -> None:
+        """Save the model."""
+        tf.saved_model.save(self, str(folder), signatures={SIGNATURE: self.single, "batched": self.batched})
+
+
+def letterboxed(images: Any, size: int) -> Any:
+    """Fit uint8 images [B, H, W, 3] into squares [B, size, size, 3] as `glr.data.geometry.letterbox` does."""
+    height, width = (tf.cast(tf.shape(images)[axis], tf.float64) for axis in (1, 2))
+    ratio = tf.maximum(height, width) / size
+    high, wide = (tf.maximum(tf.cast(side / ratio, tf.int32), 1) for side in (height, width))
+    top, left = (tf.cast((size - side / ratio) / 2, tf.int32) for side in (height, width))
+    resized = tf.cast(images, tf.float32)
+    for axis, target in ((2, wide), (1, high)):
+        resized = _resized(resized, axis, target)
+    resized = tf.cast(resized + ROUNDING, tf.uint8)
+    bands = [[0, 0], [top, size - high - top], [left, size - wide - left], [0, 0]]
+    return tf.ensure_shape(tf.pad(resized, bands), [None, size, size, 3])
+
+
+def _resized(images: Any, axis: int, target: Any) -> Any:
+    """Bilinear along one axis of [B, H, W, 3], with places in double precision, as OpenCV has them.
+
+    `tf.image.resize` has them in single precision, so that a thousandth of the pixels would be another by one.
+    """
+    size = tf.shape(images)[axis]
+    scale = tf.cast(size, tf.float64) / tf.cast(target, tf.float64)
+    places = (tf.range(tf.cast(target, tf.float64), dtype=tf.float64) + 0.5) * scale - 0.5
+    firsts = tf.floor(places)
+    inside = (firsts >= 0) & (firsts < tf.cast(size - 1, tf.float64))
+    shares = tf.cast(tf.where(inside, places - firsts, 0.0), tf.float32)
+    firsts = tf.clip_by_value(tf.cast(firsts, tf.int32), 0, size - 1)
+    shares = tf.reshape(shares, [-1, 1] if axis == 2 else [-1, 1, 1])
+    one, other = (tf.gather(images, tf.minimum(firsts + more, size - 1), axis=axis) for more in (0, 1))
+    return one * (1 - shares) + other * shares

@@ -1,1 +1,0 @@
-"""Exports: models as SavedModels that need nothing of glr."""

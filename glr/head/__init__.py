@@ -1,1 +1,0 @@
-"""Heads: the losses over cosines that train a descriptor."""

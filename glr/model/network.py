@@ -1,0 +1,89 @@
+"""The retrieval model: pixels to descriptors, and the head that trains them."""
+
+import keras
+import tensorflow as tf
+
+from glr.model.batch_norm import use_one_pass
+
+SCALES = {
+    # (offset, scale): (pixel - offset) / scale
+    "zero_one": ([0.0] * 3, [255.0] * 3),
+    "minus_one_one": ([127.5] * 3, [127.5] * 3),
+    "imagenet": ([255 * m for m in (0.485, 0.456, 0.406)], [255 * s for s in (0.229, 0.224, 0.225)]),
+}
+
+
+def normalise(images: tf.Tensor, normalization: str) -> tf.Tensor:
+    """Scale uint8 images [B, S, S, 3] to float32: `zero_one`, `minus_one_one` or `imagenet` (its mean and spread)."""
+    offset, scale = SCALES[normalization]
+    return (tf.cast(images, tf.float32) - tf.constant(offset)) / tf.constant(scale)
+
+
+class RetrievalModel(keras.Model):
+    """Backbone -> pooling -> Dense (with bias) -> BatchNorm; its normalised output is the descriptor.
+
+    The head, which exists only for training, is part of the model so that its weights are saved with it.
+
+    Args:
+        backbone, pooling, head: built.
+        embedding_size: D.
+        batchnorm_momentum: of the BatchNorm behind the embedding.
+        normalization: of the pixels, a key of `SCALES`.
+        synchronised: whether every BatchNorm normalises with the statistics of the global batch in training, not with
+            those of its replica's share.
+    """
+
+    def __init__(
+        self,
+        backbone: keras.Model,
+        pooling: keras.layers.Layer,
+        head: keras.layers.Layer,
+        *,
+        embedding_size: int,
+        batchnorm_momentum: float,
+        normalization: str,
+        synchronised: bool = False,
+    ):
+        super().__init__(name="retrieval_model")
+        self.normalization = normalization
+        features = pooling(backbone.output)
+        embedding = keras.layers.Dense(embedding_size, name="embedding")(features)
+        # float32: the descriptor and the head's cosines need it, whatever precision the network runs in.
+        norm = keras.layers.BatchNormalization(momentum=batchnorm_momentum, dtype="float32", name="embedding_norm")
+        self.network = keras.Model(backbone.input, norm(embedding), name="network")
+        for layer in self.batch_norms():
+            layer.synchronized = synchronised
+            use_one_pass(layer)
+        self.head = head
+        self.head.build((None, embedding_size))
+        self.built = True
+
+    @property
+    def image_size(self) -> int:
+        """S: the side of the images it takes, pixels."""
+        return self.network.input_shape[1]
+
+    def batch_norms(self) -> list[keras.layers.BatchNormalization]:
+        """Every BatchNorm, of the backbone and behind the embedding."""
+        # No property: Keras stores what it finds in attributes, in a place of its own in the file.
+        return [layer for layer in self.network.layers if isinstance(layer, keras.layers.BatchNormalization)]
+
+    def describe(self, images: tf.Tensor) -> tf.Tensor:
+        """Descriptors of uint8 images [B, S, S, 3]: float32 [B, D], of length 1."""
+        embeddings = self.network(normalise(images, self.normalization), training=False)
+        return tf.math.l2_normalize(embeddings, axis=1)
+
+    def losses_of(self, images: tf.Tensor, labels: tf.Tensor, colours: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The head's losses in training.
+
+        Args:
+            images: uint8 [B, S, S, 3].
+            labels: int32 [B].
+            colours: float32 [B, 3, 4], each image's change of colour (`glr.data.augment.Change`).
+
+        Returns:
+            Losses float32 [B], and bool [B]: is the nearest class the right one.
+        """
+        pixels = normalise(images, self.normalization)
+        pixels = tf.einsum("bhwc,bdc->bhwd", pixels, colours[:, :, :3]) + colours[:, tf.newaxis, tf.newaxis, :, 3]
+        return self.head(self.network(pixels, training=True), labels)

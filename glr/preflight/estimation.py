@@ -1,0 +1,146 @@
+"""From a compiled step to what a user asks: does the run fit, how long does it take, what does it need and cost."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from glr.preflight.compiling import Compiled
+from glr.preflight.topology import GIB, Topology
+from glr.preflight.tracing import Traced
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What a run does with its steps.
+
+    Attributes:
+        batch_size: images per step over all replicas.
+        images: of the train set.
+        epochs: of training.
+        image_bytes: of one image and what comes with it, times the steps of a call, whose batches are all there.
+    """
+
+    batch_size: int
+    images: int
+    epochs: int
+    image_bytes: int
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Full batches of an epoch."""
+        return max(self.images // self.batch_size, 1)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What is to be expected of a run; memory, operations and seconds are those of a core and a step.
+
+    Where the step does not fit, times and all that follows from them are None.
+
+    Attributes:
+        batch_per_core: images.
+        arguments, temporaries, code: GiB, outputs that take the place of no argument among the temporaries; None where
+            the compiler refused the program.
+        memory, capacity: GiB that the step takes, and that there are.
+        fits: does the step.
+        largest_batch: global; an estimate, or found by the compiler where that was asked for.
+        flops, accessed: floating-point operations, bytes moved between core and memory.
+        exchange_seconds: of `step_seconds`, the estimate for adding up gradients.
+        step_seconds: by the compiler's cost model (each operation as fast as it can be), and `exchange_seconds`.
+        cautious_seconds: the same by its code generators' cycle counts; None where the chip's clock is not known.
+        peak_share: of the chip's bfloat16 peak.
+        images_per_second: that the slice trains with, so that the host must decode and augment as many.
+        host_cores: that this takes.
+        epoch_hours, run_hours: training alone, without evaluation.
+        price: of the run, in the unit of the price per hour.
+    """
+
+    batch_per_core: int
+    parameters: int
+    arguments: float | None
+    temporaries: float | None
+    code: float | None
+    memory: float
+    capacity: float
+    fits: bool
+    largest_batch: int
+    flops: float | None = None
+    accessed: float | None = None
+    exchange_seconds: float | None = None
+    step_seconds: float | None = None
+    cautious_seconds: float | None = None
+    peak_share: float | None = None
+    images_per_second: float | None = None
+    host_cores: float | None = None
+    epoch_hours: float | None = None
+    run_hours: float | None = None
+    price: float | None = None
+
+    def values(self) -> dict[str, Any]:
+        """All of it, by name."""
+        return asdict(self)
+
+
+def estimate(
+    traced: Traced,
+    compiled: Compiled,
+    topology: Topology,
+    work: Workload,
+    *,
+    host_images_per_core: float,
+    price_per_hour: float | None,
+    largest_batch: int | None = None,
+) -> Estimate:
+    """What is to be expected of a run.
+
+    Args:
+        traced, compiled: its step.
+        topology: that it was compiled for.
+        work: what the run does.
+        host_images_per_core: images/s that a core of the host decodes and augments.
+        price_per_hour: of the slice.
+        largest_batch: where it was searched for.
+    """
+    refused = bool(compiled.needed)
+    fits = not refused and compiled.memory <= topology.memory * GIB
+    space = Estimate(
+        batch_per_core=work.batch_size // topology.cores,
+        parameters=traced.parameters,
+        arguments=None if refused else compiled.arguments / GIB,
+        temporaries=None if refused else (compiled.temporaries + compiled.outputs) / GIB,
+        code=None if refused else compiled.code / GIB,
+        memory=compiled.memory / GIB,
+        capacity=topology.memory,
+        fits=fits,
+        largest_batch=guessed_batch(compiled, topology, work) if largest_batch is None else largest_batch,
+    )
+    if not fits:
+        return space
+    exchange = topology.exchange_seconds(traced.exchanged)
+    seconds = compiled.seconds + exchange
+    images_per_second = work.batch_size / seconds
+    epoch_hours = work.steps_per_epoch * seconds / 3600
+    run_hours = work.epochs * epoch_hours
+    return Estimate(
+        **space.values()
+        | {
+            "flops": compiled.flops,
+            "accessed": compiled.accessed,
+            "exchange_seconds": exchange,
+            "step_seconds": seconds,
+            "cautious_seconds": topology.clock and compiled.cycles / (topology.clock * 1e6) + exchange,
+            "peak_share": compiled.flops / seconds / topology.core_peak,
+            "images_per_second": images_per_second,
+            "host_cores": images_per_second / host_images_per_core,
+            "epoch_hours": epoch_hours,
+            "run_hours": run_hours,
+            "price": None if price_per_hour is None else run_hours * price_per_hour,
+        }
+    )
+
+
+def guessed_batch(compiled: Compiled, topology: Topology, work: Workload) -> int:
+    """A guess at the largest global batch: as if all temporaries grew with the batch, as most of them do."""
+    share = work.batch_size // topology.cores
+    growing = share * work.image_bytes + (compiled.temporaries or compiled.needed)
+    constant = compiled.memory - growing if not compiled.needed else 0
+    return topology.cores * max(int((topology.memory * GIB - constant) / growing * share), 0)

@@ -1,0 +1,114 @@
+"""A run's preflight: its data set's size, its step compiled, and the estimate."""
+
+from collections.abc import Callable
+
+from omegaconf import DictConfig
+
+from glr import storage
+from glr.data.prepared import MANIFEST, PreparedData
+from glr.errors import GlrError
+from glr.preflight.compiling import Compiled
+from glr.preflight.estimation import Estimate, Workload, estimate, guessed_batch
+from glr.preflight.measuring import Step
+from glr.preflight.topology import GIB, TOPOLOGIES, Topology
+from glr.preflight.tracing import Traced
+
+_COLOUR_AND_LABEL = 4 * (3 * 4 + 1)  # bytes that come with an image
+_NEAR = 16  # a search ends when the next candidate is less than a 16th away
+
+
+def preflight(config: DictConfig, compiler: Callable[[Step], tuple[Traced, Compiled]]) -> Estimate:
+    """Compile a run's train step and estimate what the run needs.
+
+    Args:
+        config: composed from conf/preflight.yaml.
+        compiler: a `Compiler`, shared by the runs of a sweep.
+
+    Raises:
+        GlrError: a batch or precision that the TPU cannot take, no data set of known size, or a step that does not
+            compile.
+    """
+    settings, batch_size = config.preflight, config.train.batch_size
+    topology = TOPOLOGIES[settings.topology.value]
+    if batch_size % topology.cores:
+        raise GlrError(
+            f"train.batch_size={batch_size} is the global batch; give a multiple of the {topology.cores} replicas of "
+            f"{settings.topology.value}"
+        )
+    if config.train.precision.value == "mixed_float16":
+        raise GlrError("train.precision=mixed_float16: a TPU computes in bfloat16; give mixed_bfloat16")
+    classes, images = train_set(config)
+    if images < batch_size:
+        raise GlrError(
+            f"train.batch_size={batch_size}, but there are only {images} train images; lower train.batch_size"
+        )
+    stacked = config.train.steps_per_execution
+    pixels = 3 * config.data.image_size**2
+
+    def compiled(size: int) -> tuple[Step, Workload]:
+        work = Workload(size, images, config.train.epochs, (pixels + _COLOUR_AND_LABEL) * stacked)
+        job = config.copy()
+        job.train.batch_size = size
+        return Step(job, settings.topology.value, classes, work.steps_per_epoch), work
+
+    step, work = compiled(batch_size)
+    traced, program = compiler(step)
+    largest = None
+    if settings.largest_batch:
+        guess = guessed_batch(program, topology, work) // topology.cores
+        largest = topology.cores * largest_share(
+            lambda share: _fits(compiler(compiled(share * topology.cores)[0])[1], topology), guess
+        )
+    return estimate(
+        traced,
+        program,
+        topology,
+        work,
+        host_images_per_core=settings.host_images_per_core,
+        price_per_hour=settings.price_per_hour,
+        largest_batch=largest,
+    )
+
+
+def train_set(config: DictConfig) -> tuple[int, int]:
+    """Classes and images of the train set: as given, else of the prepared set, else as the data set was published.
+
+    Raises:
+        GlrError: nothing says how many.
+    """
+    given = config.preflight.classes, config.preflight.images
+    if None not in given:
+        return given
+    known = config.preflight.published_classes, config.preflight.published_images
+    if storage.exists(storage.join(config.data.path, MANIFEST)):
+        data = PreparedData(config.data.path)
+        images = data.images("train") + (data.images("validation") if config.data.train_on_validation else 0)
+        known = data.classes, images
+    classes, images = (k if g is None else g for g, k in zip(given, known, strict=True))
+    if classes is None or images is None:
+        raise GlrError(
+            f"data.path={config.data.path} holds no prepared set: give preflight.classes and preflight.images"
+        )
+    return classes, images
+
+
+def largest_share(fits: Callable[[int], bool], guess: int) -> int:
+    """The largest number of images per core that fits, to a 16th of itself; 0 if none does.
+
+    Args:
+        fits: does a core's share of so many images; each answer takes a compilation.
+        guess: where to begin.
+    """
+    fitting, refused, candidate = 0, None, max(guess, 1)
+    while True:
+        if fits(candidate):
+            fitting = candidate
+        else:
+            refused = candidate
+        candidate = fitting + max(fitting // 4, 1) if refused is None else (fitting + refused) // 2
+        if refused is not None and refused - fitting <= max(fitting // _NEAR, 1):
+            return fitting
+
+
+def _fits(program: Compiled, topology: Topology) -> bool:
+    return not program.needed and program.memory <= topology.memory * GIB

@@ -1,0 +1,96 @@
+"""Trace and compile a config's train step, each in a process of its own, and each distinct step once."""
+
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from glr.config.identity import settings_of
+from glr.errors import GlrError
+from glr.preflight.compiling import Compiled
+from glr.preflight.topology import TOPOLOGIES
+from glr.preflight.tracing import Traced
+
+# What the step is made of: the schedule and the rate are a few scalars in it, and loaded weights change nothing.
+_PARTS = ("backbone", "pooling", "head", "optimizer", "regularization", "model")
+_PARTS += ("data.image_size", "data.normalization", "train.batch_size", "train.precision")
+_NOT_PARTS = {"label", "weights", "learning_rate"}
+_SHOWN = 2000  # characters of a crash
+
+
+@dataclass(frozen=True)
+class Step:
+    """A train step to be compiled.
+
+    Attributes:
+        config: of the run.
+        topology: a name in `TOPOLOGIES`.
+        classes: of the train set.
+        steps_per_epoch: for the schedule.
+    """
+
+    config: DictConfig
+    topology: str
+    classes: int
+    steps_per_epoch: int
+
+    @property
+    def key(self) -> str:
+        """What it has in common with the steps that compile to the same program, but for a few scalars."""
+        train = self.config.train
+        parts = {
+            key: value
+            for key, value in settings_of(self.config).items()
+            if any(key == part or key.startswith(f"{part}.") for part in _PARTS)
+            and key.split(".")[-1] not in _NOT_PARTS
+        }
+        return json.dumps(
+            [parts, train.on_nan.value, train.steps_per_execution, self.topology, self.classes], sort_keys=True
+        )
+
+
+class Compiler:
+    """Compiles steps, and remembers what came of them."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[Traced, Compiled]] = {}
+
+    def __call__(self, step: Step) -> tuple[Traced, Compiled]:
+        """Trace and compile a step, unless that was done before.
+
+        Raises:
+            GlrError: it cannot be traced, or the compiler cannot take it.
+        """
+        if step.key not in self._known:
+            self._known[step.key] = self._compiled(step)
+        return self._known[step.key]
+
+    def _compiled(self, step: Step) -> tuple[Traced, Compiled]:
+        cores = TOPOLOGIES[step.topology].cores
+        share = step.config.train.batch_size // cores
+        print(f"compiling for {step.topology}: {share} images on each of {cores} cores", file=sys.stderr, flush=True)
+        with tempfile.TemporaryDirectory(prefix="glr-") as folder:
+            config, module = Path(folder, "config.yaml"), Path(folder, "step.hlo")
+            settings: Any = OmegaConf.to_container(step.config, resolve=True, enum_to_str=True)
+            del settings["preflight"]
+            config.write_text(OmegaConf.to_yaml(OmegaConf.create(settings)))
+            traced = _child("tracing", config, module, cores, step.classes, step.steps_per_epoch)
+            return Traced(**traced), Compiled(**_child("compiling", module, step.topology))
+
+
+def _child(module: str, *arguments: object) -> dict[str, Any]:
+    """Run a module of this package in a process of its own: the JSON in the last line that it prints."""
+    line = [sys.executable, "-m", f"glr.preflight.{module}", *map(str, arguments)]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    if done.returncode == 0:
+        return json.loads(done.stdout.splitlines()[-1])
+    said = done.stderr.strip()
+    if sentence := re.search(r"^error: (.+)$", said, re.MULTILINE):
+        raise GlrError(sentence[1])
+    raise GlrError(f"{module} the step failed with exit code {done.returncode}: {said[-_SHOWN:] or 'it said nothing'}")

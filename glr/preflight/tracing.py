@@ -1,0 +1,85 @@
+"""A config's train step as the compiler's input (HLO); run as a process of its own, which keeps TensorFlow out.
+
+python -m glr.preflight.tracing CONFIG OUTPUT REPLICAS CLASSES STEPS_PER_EPOCH
+"""
+
+import json
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from glr.errors import GlrError
+
+
+@dataclass(frozen=True)
+class Traced:
+    """What is known of a traced step: its model's parameters, and bytes that the replicas exchange."""
+
+    parameters: int
+    exchanged: int
+
+
+def trace(config: DictConfig, *, replicas: int, classes: int, steps_per_epoch: int) -> tuple[bytes, Traced]:
+    """Trace the step that `train` runs, for one of so many replicas.
+
+    Args:
+        config: composed from conf/train.yaml; weights that it names are not loaded.
+        replicas: that share the global batch.
+        classes: of the train set.
+        steps_per_epoch: for the schedule.
+
+    Returns:
+        The step as a serialised HLO module, and what is known of it.
+
+    Raises:
+        GlrError: the backbone does not take the images.
+    """
+    import tensorflow as tf
+
+    from glr.config.component import build
+    from glr.preflight.replica import OneOfMany
+    from glr.train.assembly import train_step
+
+    config = config.copy()
+    if "weights" in config.backbone:
+        config.backbone.weights = None  # they do not change the step
+    strategy = OneOfMany(replicas)
+    total_steps = config.train.epochs * steps_per_epoch
+    schedule = build(config.schedule, steps_per_epoch=steps_per_epoch, total_steps=total_steps)
+    step = train_step(config, strategy, schedule, classes)
+    share, size = config.train.batch_size // replicas, config.data.image_size
+    stacked = () if step.steps_per_call == 1 else (step.steps_per_call,)
+    batch = [
+        tf.TensorSpec((*stacked, share, size, size, 3), tf.uint8),
+        tf.TensorSpec((*stacked, share), tf.int32),
+        tf.TensorSpec((*stacked, share, 3, 4), tf.float32),
+    ]
+    if stacked:  # one step of the call, with the batches of all of them there
+        batch.insert(0, tf.TensorSpec((), tf.int32))
+    one = step._replica_step_of if stacked else step._replica_step
+    compiled = tf.function(lambda *batch: strategy.run(one, batch), jit_compile=True, autograph=False)
+    module = compiled.experimental_get_compiler_ir(*batch)(stage="hlo_serialized")
+    return module, Traced(parameters=step.model.count_params(), exchanged=strategy.exchanged)
+
+
+def _main(config: str, output: str, *numbers: str) -> None:
+    from glr.devices.startup import import_tensorflow
+
+    import_tensorflow()
+    from glr.model.loading import read_config
+
+    replicas, classes, steps_per_epoch = map(int, numbers)
+    module, traced = trace(
+        read_config(Path(config)), replicas=replicas, classes=classes, steps_per_epoch=steps_per_epoch
+    )
+    Path(output).write_bytes(module)
+    print(json.dumps(asdict(traced)))
+
+
+if __name__ == "__main__":
+    try:
+        _main(*sys.argv[1:])
+    except GlrError as error:
+        sys.exit(f"error: {error}")

@@ -1,1 +1,0 @@
-"""What a train step costs on a TPU that is not there: traced, compiled by the TPU compiler, and its figures read."""

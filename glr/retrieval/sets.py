@@ -1,0 +1,127 @@
+"""Sets that models are evaluated on: prepared ones, pairs of folders, and revisited Oxford and Paris."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import google_crc32c
+
+from glr import storage
+from glr.data.pictures import File, FilePictures, Pictures, StoredPictures
+from glr.data.prepared import PreparedData
+from glr.data.solution import read_solution
+from glr.data.source import is_image
+from glr.errors import GlrError
+from glr.retrieval.landmarks import LandmarkTask, read_index_classes, refuse
+from glr.retrieval.revisited import RevisitedTask, read_ground_truth
+from glr.retrieval.task import Task
+
+
+@dataclass(frozen=True)
+class EvaluationSet:
+    """Index and query images, and the task that scores them.
+
+    Attributes:
+        path: where it lies.
+        digest: a short fingerprint, hexadecimal.
+        index, query: the images.
+        task: says what is right.
+    """
+
+    path: str
+    digest: str
+    index: Pictures
+    query: Pictures
+    task: Task
+
+
+def prepared(data: PreparedData, *, neighbors: int) -> EvaluationSet:
+    """The index and query images of a prepared set.
+
+    Args:
+        data: the set.
+        neighbors: index images that classify a query.
+
+    Raises:
+        GlrError: a solution is missing or damaged.
+    """
+    names = ("retrieval_solution.csv", "recognition_solution.csv")
+    retrieval, recognition = (read_solution(data.file(name)) for name in names)
+    classes = read_index_classes(data.file("index.csv"))
+    task = LandmarkTask(retrieval, recognition, classes, neighbors=neighbors)
+    return EvaluationSet(data.path, data.digest, StoredPictures(data, "index"), StoredPictures(data, "query"), task)
+
+
+def folder_pair(
+    index: str,
+    queries: str,
+    *,
+    retrieval_solution: str | None,
+    recognition_solution: str | None,
+    index_classes: str | None,
+    neighbors: int,
+) -> EvaluationSet:
+    """A folder of index images and one of queries, local or gs://; an image's id is its file's name without ending.
+
+    Args:
+        index, queries: folders; images may lie in folders below them.
+        retrieval_solution: a CSV with id,images,Usage.
+        recognition_solution: a CSV with id,landmarks,Usage; it needs `index_classes`.
+        index_classes: a CSV with id,landmark_id.
+        neighbors: index images that classify a query.
+
+    Raises:
+        GlrError: a folder has no images, a name stands twice, or a CSV is missing or damaged.
+    """
+    if recognition_solution is not None and index_classes is None:
+        raise GlrError("recognition_solution needs index_classes=FILE, a CSV with the columns id,landmark_id")
+    files = {name: _files(name, folder) for name, folder in (("index", index), ("queries", queries))}
+    task = LandmarkTask(
+        None if retrieval_solution is None else read_solution(retrieval_solution),
+        None if recognition_solution is None else read_solution(recognition_solution),
+        {} if index_classes is None else read_index_classes(index_classes),
+        neighbors=neighbors,
+    )
+    found, queried = FilePictures(files["index"]), FilePictures(files["queries"])
+    return EvaluationSet(f"{index}, {queries}", _digest([*files["index"], *files["queries"]]), found, queried, task)
+
+
+def revisited(ground_truth: str, images: str) -> EvaluationSet:
+    """Revisited Oxford or Paris: queries are parts of images, as their protocol has it.
+
+    Args:
+        ground_truth: gnd_roxford5k.pkl or gnd_rparis6k.pkl.
+        images: the folder of `<name>.jpg`.
+
+    Raises:
+        GlrError: the ground truth is missing or damaged, or an image is missing.
+    """
+    truth = read_ground_truth(ground_truth)
+    there = storage.files(images)
+    names = [*truth.index, *(query.name for query in truth.queries)]
+    refuse((f"{name}.jpg" for name in names), there, f"images of {ground_truth} that are not in {images}")
+    index = [File(name, storage.join(images, f"{name}.jpg")) for name in truth.index]
+    queries = [File(query.name, storage.join(images, f"{query.name}.jpg"), query.box) for query in truth.queries]
+    pictures = FilePictures(index), FilePictures(queries)
+    return EvaluationSet(images, _digest([*index, *queries]), *pictures, RevisitedTask(truth))
+
+
+def _files(name: str, folder: str) -> list[File]:
+    """The images below a folder, by id."""
+    found: dict[str, File] = {}
+    for file in storage.files(folder):
+        if is_image(file):
+            image_id = PurePosixPath(file).stem
+            if image_id in found:
+                raise GlrError(f"{name}={folder}: two images have the id {image_id}: {found[image_id].path} and {file}")
+            found[image_id] = File(image_id, storage.join(folder, file))
+    if not found:
+        raise GlrError(f"{name}={folder}: no images there")
+    return [found[image_id] for image_id in sorted(found)]
+
+
+def _digest(files: Sequence[File]) -> str:
+    """A fingerprint of files by name, place, part and, on this machine, time of change."""
+    times = ("" if storage.is_bucket(file.path) else str(Path(file.path).stat().st_mtime_ns) for file in files)
+    text = "\n".join(f"{file} {time}" for file, time in zip(files, times, strict=True))
+    return google_crc32c.Checksum(text.encode()).hexdigest().decode()

@@ -1,0 +1,81 @@
+"""Evaluation: from the descriptors of index and queries to the scores of a task."""
+
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from glr.errors import GlrError
+from glr.retrieval.descriptors import Descriptors
+from glr.retrieval.neighbors import top_k
+
+
+class Ranking(NamedTuple):
+    """The nearest index images of each query.
+
+    Attributes:
+        index_ids: of the N index images.
+        query_ids: of the Q queries.
+        scores: float32 [Q, k], descending.
+        positions: int64 [Q, k], in `index_ids`.
+    """
+
+    index_ids: list[str]
+    query_ids: list[str]
+    scores: np.ndarray
+    positions: np.ndarray
+
+
+class Task(Protocol):
+    """What is right for each query, and the metrics that follow from it."""
+
+    def check(self, index_ids: Sequence[str], query_ids: Sequence[str]) -> None:
+        """Raise GlrError unless these images are the task's."""
+        ...
+
+    def ranks(self, index: int) -> int:
+        """How many neighbours of each query its metrics look at, in an index of so many images."""
+        ...
+
+    def score(self, ranking: Ranking) -> dict[str, float]:
+        """The metrics by name."""
+        ...
+
+    def answers(self) -> dict[str, dict[str, AbstractSet[str]]]:
+        """By part of the task that is scored apart: the right index images of each of its queries."""
+        ...
+
+
+# From queries [Q, D], index [N, D], scores [Q, k], positions [Q, k] and GB to other scores and positions.
+Rerank = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray, float], tuple[np.ndarray, np.ndarray]]
+
+
+def evaluate(
+    task: Task, index: Descriptors, query: Descriptors, *, memory: float = 1.5, rerank: Rerank | None = None
+) -> tuple[dict[str, float], Ranking]:
+    """Find each query's nearest index images, and score them.
+
+    Args:
+        task: knows what is right.
+        index: L2-normalised.
+        query: L2-normalised.
+        memory: of the search, GB.
+        rerank: changes the first ranking; its `depth` neighbours are found at least.
+
+    Returns:
+        The task's metrics by name, and the ranking.
+
+    Raises:
+        GlrError: the task and the described images do not fit together, or the search refuses the descriptors.
+    """
+    for name, described in (("index", index), ("query", query)):
+        if len(described.ids) != len(described.values):
+            raise GlrError(f"{name} ids and descriptors differ: {len(described.ids)} and {len(described.values)}")
+    task.check(index.ids, query.ids)
+    k = max(task.ranks(len(index.ids)), getattr(rerank, "depth", 0))
+    scores, positions = top_k(query.values, index.values, k, memory=memory)
+    if rerank is not None:
+        scores, positions = rerank(query.values, index.values, scores, positions, memory)
+    ranking = Ranking(index.ids, query.ids, scores, positions)
+    return task.score(ranking), ranking

@@ -1,0 +1,34 @@
+"""Storage: files by path, local or in Google Cloud Storage, and locks between processes."""
+
+from glr.storage.bucket import FileInfo, ReplacedError
+from glr.storage.paths import (
+    checksum,
+    delete,
+    download,
+    exists,
+    files,
+    is_bucket,
+    join,
+    normalized,
+    on_disk,
+    read,
+    upload,
+    write,
+)
+
+__all__ = [
+    "FileInfo",
+    "ReplacedError",
+    "checksum",
+    "delete",
+    "download",
+    "exists",
+    "files",
+    "is_bucket",
+    "join",
+    "normalized",
+    "on_disk",
+    "read",
+    "upload",
+    "write",
+]

@@ -1,0 +1,1 @@
+"""Sweeps: one process per job, several at a time; retries, progress tables, and the parent run in MLflow."""

@@ -1,0 +1,61 @@
+"""One job of a sweep: its settings, and where it stands."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from glr.config.identity import Identity
+from glr.config.secrets import redacted
+
+
+class State(Enum):
+    """Where a job stands; the value is what the tables say."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    RETRYING = "retry"  # it was killed, and will be started again
+    FINISHED = "finished"
+    SKIPPED = "skipped"  # it has finished before
+    FAILED = "failed"
+    OVERDUE = "time limit"
+    LEFT = "failed before"  # and is not to run again
+    STOPPED = "stopped"  # with the sweep, by Ctrl-C or SIGTERM
+
+
+UNSUCCESSFUL = (State.FAILED, State.OVERDUE, State.LEFT)
+UNFINISHED = (State.WAITING, State.RUNNING, State.RETRYING, State.STOPPED)
+
+
+@dataclass
+class Job:
+    """A job; its numbers are those of the latest start."""
+
+    number: int  # from 1
+    overrides: list[str]  # its command line
+    shown: str  # what tells it from the others
+    folder: Path  # for its log
+    identity: Identity | None = None  # of a train job
+    study: str | None = None
+    state: State = State.WAITING
+    starts: int = 0
+    seconds: float = 0.0  # that it has run, in all its starts
+    wait: float = 0.0  # s before it is started again, and
+    due: float = 0.0  # when that is, on the clock of time.monotonic()
+    epoch: int | None = None
+    epochs: int | None = None
+    score: float | None = None
+    seconds_left: float | None = None
+    reason: str | None = None  # why it failed, or what became of it
+
+    @property
+    def log(self) -> Path:
+        """Where its output goes."""
+        return self.folder / "log.txt"
+
+
+def differing(jobs: Sequence[Sequence[str]]) -> list[str]:
+    """What tells each job from the others: those of its overrides that not all have; of a single job, all of them."""
+    shown = [[text for text in job if not text.startswith(("hydra.", "sweep."))] for job in jobs]
+    common = set.intersection(*map(set, shown)) if len(shown) > 1 else set()
+    return [redacted(" ".join(text for text in job if text not in common)) or "(no overrides)" for job in shown]

@@ -1,0 +1,104 @@
+"""A sweep as lines of text: one when a job changes its state, and a single job's own lines between them."""
+
+from collections.abc import Sequence
+
+from glr.sweep.job import Job, State
+from glr.sweep.words import duration, score
+
+
+class Lines:
+    """Prints what happens.
+
+    Args:
+        jobs: of the sweep.
+        total: how many there are; None where nobody knows, as in a search.
+        follow: also print what the jobs print, which must run one at a time.
+    """
+
+    def __init__(self, jobs: Sequence[Job], total: int | None, follow: bool):
+        self._of = f" of {total}" if total else ""
+        self._alone = total == 1
+        self._followers = {job.number: Follower(job) for job in jobs} if follow else None
+        self._jobs = jobs
+        self._begun = False
+        for job in jobs:
+            if job.state != State.WAITING:
+                self._print(f"job {job.number}{self._of} {_left_out(job)}: {job.shown}")
+
+    def changed(self, job: Job) -> None:
+        """Print the job's state."""
+        self._follow(job, ended=job.state != State.RUNNING)
+        name = f"job {job.number}{self._of}"
+        if job.state == State.RUNNING:
+            if self._followers is not None and self._begun:
+                self._print("")
+            again = f", start {job.starts}" if job.starts > 1 else ""
+            where = "" if self._followers is not None else f" (log: {job.log})"
+            self._print(f"{name}{again}: {job.shown}{where}")
+            self._begun = True
+        elif not (self._alone and job.state == State.FINISHED):
+            self._print(f"{name} {_ended(job)}")
+
+    def tick(self) -> None:
+        """Print what the running job has printed meanwhile."""
+        for job in self._jobs:
+            if job.state == State.RUNNING:
+                self._follow(job, ended=False)
+
+    def stopping(self, running: int) -> None:
+        """Say what is waited for."""
+        self._print(stopping(running))
+
+    def _follow(self, job: Job, ended: bool) -> None:
+        for line in self._followers[job.number].lines(ended) if self._followers is not None else []:
+            self._print(line)
+
+    def _print(self, line: str) -> None:
+        print(line, flush=True)
+
+
+class Follower:
+    """Reads what is appended to a job's log."""
+
+    def __init__(self, job: Job):
+        self._log = job.log
+        self._offset = job.log.stat().st_size if job.log.exists() else 0
+        self._rest = b""
+
+    def lines(self, ended: bool) -> list[str]:
+        """The lines since the last call; the last one, too, if it is unfinished and the job has ended."""
+        if not self._log.exists():
+            return []
+        with self._log.open("rb") as file:
+            file.seek(self._offset)
+            new = file.read()
+        self._offset += len(new)
+        *whole, self._rest = (self._rest + new).split(b"\n")
+        if ended and self._rest:
+            whole, self._rest = [*whole, self._rest], b""
+        return [line.decode(errors="replace").rsplit("\r", 1)[-1] for line in whole]
+
+
+def stopping(running: int) -> str:
+    """What the user reads after Ctrl-C."""
+    jobs = "the running job saves its state" if running == 1 else f"{running} running jobs save their state"
+    return f"stopping: {jobs}; a second Ctrl-C kills" if running else "stopping"
+
+
+def _ended(job: Job) -> str:
+    after = duration(job.seconds)
+    if job.state == State.FINISHED:
+        return f"finished after {after}{f': score {score(job)}' if job.score is not None else ''}"
+    if job.state == State.RETRYING:
+        return f"was {job.reason} after {after}; it starts again in {duration(job.wait)}"
+    if job.state == State.STOPPED:
+        return f"stopped after {after}"
+    return f"failed after {after}: {job.reason}"
+
+
+def _left_out(job: Job) -> str:
+    if job.state == State.LEFT:
+        return "failed before, and is left"
+    if job.reason:
+        return f"is skipped, being {job.reason}"
+    return f"has finished before{f', score {score(job)}' if job.score is not None else ''}"

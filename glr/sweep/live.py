@@ -1,0 +1,107 @@
+"""A sweep as a live table on a terminal."""
+
+from collections.abc import Sequence
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from glr.sweep import words
+from glr.sweep.job import UNFINISHED, UNSUCCESSFUL, Job, State
+from glr.sweep.lines import Follower, stopping
+
+_TICKS = 4  # between two pictures
+_HEADER = ["job", "settings", "state", "epoch", "score", "ETA"]
+_STYLES = {State.RUNNING: "bold", State.FINISHED: "green", State.FAILED: "red", State.OVERDUE: "red"}
+_STYLES |= {State.SKIPPED: "dim", State.LEFT: "dim red", State.RETRYING: "yellow", State.WAITING: "dim"}
+# Where the terminal is too low for all jobs, the first of these stand in the table.
+_URGENCY = [State.RUNNING, State.RETRYING, State.STOPPED, State.FAILED, State.OVERDUE, State.WAITING]
+
+
+class LiveTable:
+    """Shows every job in a table that changes; to be used in a `with`.
+
+    Args:
+        jobs: of the sweep.
+        places: how many run at a time.
+        follow: also print what the jobs print, above the table.
+        console: where; None: the terminal.
+    """
+
+    def __init__(self, jobs: Sequence[Job], places: int, follow: bool, console: Console | None = None):
+        self._jobs, self._places = jobs, places
+        self._console = console or Console()
+        self._followers = {job.number: Follower(job) for job in jobs} if follow else {}
+        # Without its thread: the jobs' processes are forked from this one.
+        self._live = Live(console=self._console, auto_refresh=False, transient=True)
+        self._ticks = 0
+
+    def __enter__(self):
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def changed(self, job: Job) -> None:
+        """Draw the table again."""
+        self._follow(job, ended=job.state != State.RUNNING)
+        self._draw()
+
+    def tick(self) -> None:
+        """Draw the table again, from time to time."""
+        for job in self._jobs:
+            if job.state == State.RUNNING:
+                self._follow(job, ended=False)
+        self._ticks += 1
+        if self._ticks % _TICKS == 1:
+            self._draw()
+
+    def stopping(self, running: int) -> None:
+        """Say what is waited for."""
+        self._say(stopping(running))
+
+    def table(self, rows: int) -> Table:
+        """The table, of so many jobs at most."""
+        by_urgency = sorted(self._jobs, key=lambda job: _URGENCY.index(job.state) if job.state in _URGENCY else 9)
+        shown = sorted(by_urgency[:rows], key=lambda job: job.number)
+        texts = [_HEADER, *map(_row, shown)]
+        widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+        # What is left of the line for the settings, which rich would take from all columns alike.
+        room = max(10, self._console.width - sum(widths) + widths[1] - 2 * len(widths))
+        table = Table(box=None, pad_edge=False)
+        for name in _HEADER:
+            table.add_column(name, justify="left" if name in ("settings", "state") else "right", no_wrap=True)
+        for job, row in zip(shown, texts[1:], strict=True):
+            row[1] = row[1] if len(row[1]) <= room else f"{row[1][: room - 1]}…"
+            table.add_row(*map(Text, row), style=_STYLES.get(job.state, ""))
+        return table
+
+    def totals(self) -> Text:
+        """How many jobs stand where, and how long the sweep still takes."""
+        counts = {"running": 0, "to come": 0, "finished": 0, "failed": 0}
+        for job in self._jobs:
+            unfinished = "running" if job.state == State.RUNNING else "to come"
+            failed = "failed" if job.state in UNSUCCESSFUL else "finished"
+            counts[unfinished if job.state in UNFINISHED else failed] += 1
+        left = words.seconds_left(self._jobs, self._places)
+        parts = [f"{count} {name}" for name, count in counts.items() if count]
+        return Text(", ".join(parts) + ("" if left is None else f"; {words.duration(left)} to go"))
+
+    def _draw(self) -> None:
+        rows = max(1, self._console.height - 4)
+        self._live.update(Group(self.table(rows), self.totals()), refresh=True)
+
+    def _follow(self, job: Job, ended: bool) -> None:
+        for line in self._followers[job.number].lines(ended) if self._followers else []:
+            self._say(line)
+
+    def _say(self, line: str) -> None:
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _row(job: Job) -> list[str]:
+    left = job.seconds_left if job.state == State.RUNNING else None
+    eta = "" if left is None else words.duration(left)
+    return [str(job.number), job.shown, words.state(job), words.epoch(job), words.score(job), eta]

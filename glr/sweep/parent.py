@@ -1,0 +1,76 @@
+"""The parent run of a sweep: a Hydra callback that opens it before the first job and closes it after the last."""
+
+import atexit
+import hashlib
+import os
+import re
+import signal
+import sys
+from types import FrameType
+from typing import Any
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+
+from glr.errors import GlrError
+
+
+class SweepRun(Callback):
+    """Opens one MLflow run for the sweep, the same one each time; the jobs find its id and become its children.
+
+    Hydra does not call `on_multirun_end` after a failed job, so the run is also closed at exit: as KILLED after SIGINT
+    or SIGTERM, else as FAILED.
+    """
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        """Create the store, if it is new, and the parent run, unless the same sweep was run before."""
+        # Hydra builds this callback in every command: MLflow's import must wait until there is a sweep.
+        from glr.config.check import first_of
+        from glr.tracking.run import PARENT_VARIABLE, begin
+
+        overrides = [re.sub(r"=choice\(([^,()]*)\)$", r"=\1", text) for text in config.hydra.overrides.task]
+        name, key = f"sweep: {config.sweep.name or ' '.join(overrides)}", _key(overrides)
+        try:
+            self.run = begin(
+                config.tracking,
+                first_of(config).study,  # an experiment that is swept may name another than the settings without it
+                name[:250],
+                kind="sweep",
+                journal=f"sweep-{key}",
+                tags={"key": key, "overrides": " ".join(overrides)},
+            )
+            parent = self.run.wait()
+        except GlrError as error:
+            sys.exit(f"error: {error}")  # Hydra makes a warning of any other exception
+        os.environ[PARENT_VARIABLE] = parent
+        self._status = "FAILED"
+        atexit.register(self._close)
+        self._handlers = {s: signal.signal(s, self._note) for s in (signal.SIGINT, signal.SIGTERM)}
+
+    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:  # noqa: ARG002
+        """Close the parent run."""
+        self._status = "FINISHED"
+        self._close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What launchers send to their workers, along with all callbacks: the parent run is not theirs."""
+        return {}
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        """Remember the signal and leave it to whoever was to handle it."""
+        self._status = "KILLED"
+        handler = self._handlers[signal.Signals(number)]
+        if callable(handler):
+            handler(number, frame)
+
+    def _close(self) -> None:
+        atexit.unregister(self._close)
+        self.run.end(self._status)
+
+
+def _key(overrides: list[str]) -> str:
+    """The same for every command line that sweeps the same, wherever and however many at a time."""
+    from glr.config.identity import is_circumstance
+
+    lasting = sorted(text for text in overrides if not is_circumstance(text.lstrip("+~").split("=")[0]))
+    return hashlib.blake2b("\n".join(lasting).encode(), digest_size=8).hexdigest()

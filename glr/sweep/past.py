@@ -1,0 +1,75 @@
+"""Which jobs of a sweep earlier runs make unnecessary: finished ones are skipped, failed ones on request."""
+
+import json
+from collections.abc import Iterable, Sequence
+
+from omegaconf import DictConfig, OmegaConf
+
+from glr.config.identity import Identity, settings_of
+from glr.errors import GlrError
+from glr.sweep.job import Job, State
+
+
+def identify(jobs: Sequence[Job], configs: Sequence[DictConfig]) -> None:
+    """Give train jobs their identities and studies; data sets that are not prepared yet are prepared first.
+
+    A job whose data set or initial weights are missing keeps none: it says so when it runs.
+
+    Args:
+        jobs: of a sweep.
+        configs: of each, composed from conf/train.yaml.
+    """
+    from glr.data.opening import open_data  # slow imports, which only sweeps need
+    from glr.tracking.weights import initial_weights
+
+    digests: dict[str, str | None] = {}
+    weights: dict[tuple[str | None, str], str | None] = {(None, ""): None}
+    for job, config in zip(jobs, configs, strict=True):
+        job.study = config.study
+        data = json.dumps(OmegaConf.to_container(config.data, resolve=True, enum_to_str=True))
+        start = (config.init_from, config.study if config.init_from else "")
+        try:
+            if data not in digests:
+                digests[data] = None
+                digests[data] = open_data(config.data, prepare=config.data.prepare_when_missing).digest
+            if start not in weights:
+                found = initial_weights(config)
+                weights[start] = found and found.identity
+        except GlrError:
+            continue
+        if (digest := digests[data]) is not None:
+            job.identity = Identity(settings_of(config, weights[start]), digest)
+
+
+def skip(jobs: Sequence[Job], uri: str, rerun: str) -> None:
+    """Settle the jobs that need not run; the others stay WAITING.
+
+    Args:
+        jobs: with their identities and studies.
+        uri: of the MLflow store.
+        rerun: the ended jobs to run again: `failed`, `all` or `none`.
+    """
+    first: dict[str, Job] = {}
+    for job in jobs:
+        if job.identity is not None and (same := first.setdefault(job.identity.folder, job)) is not job:
+            job.state, job.reason = State.SKIPPED, f"the same as job {same.number}"
+    if rerun == "all":
+        return
+    newest = _newest(uri, {job.study for job in jobs if job.study is not None})
+    for job in jobs:
+        run = None if job.identity is None else newest.get((job.identity.key, job.identity.digest))
+        if run is None or job.state != State.WAITING:
+            continue
+        if run.status == "FINISHED" and "pruned" not in run.tags:
+            job.state, job.score = State.SKIPPED, run.metrics.get("public_score")
+        elif run.status == "FAILED" and rerun == "none":
+            job.state, job.reason = State.LEFT, run.tags.get("failure")
+
+
+def _newest(uri: str, studies: Iterable[str]):
+    """The newest train run of each (key, digest of the data)."""
+    from glr.tracking.history import runs_of
+    from glr.tracking.store import connect
+
+    runs = runs_of(connect(uri), studies, "tags.kind = 'train' and tags.key != ''", missing_ok=True)
+    return {(run.tags["key"], run.tags.get("data_digest")): run for run in runs}

@@ -1,0 +1,172 @@
+"""The pool: runs a sweep's jobs, so many at a time, with time limits and retries, until all ended or it is stopped."""
+
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from glr.sweep.job import Job, State
+from glr.sweep.process import Fate, Process, described, fate, last_words
+
+_TICK = 0.1  # s between two looks at the jobs
+
+
+@dataclass(frozen=True)
+class Limits:
+    """conf: sweep.*"""
+
+    jobs: int = 1  # at a time
+    minutes: float | None = None  # that one job may run
+    retries: int = 3  # of a job that was killed
+    backoff: float = 30.0  # s before the first retry, doubled for each that follows
+    grace: float = 60.0  # s between SIGTERM and SIGKILL for a job over its time limit
+
+
+class View(Protocol):
+    """What shows a sweep to its user."""
+
+    def changed(self, job: Job) -> None:
+        """A job has another state."""
+
+    def tick(self) -> None:
+        """Some time has passed."""
+
+    def stopping(self, running: int) -> None:
+        """The sweep was told to stop while so many jobs run."""
+
+
+class Stopping:
+    """Within it, SIGINT and SIGTERM are noted and do nothing else; the handlers of before come back afterwards."""
+
+    signal: int | None = None  # the first that came
+    times: int = 0
+
+    def __enter__(self):
+        self._before = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, _: object) -> None:
+        self.signal, self.times = self.signal or number, self.times + 1
+
+
+class Pool:
+    """Runs jobs.
+
+    Args:
+        jobs: those that are WAITING are run, in their order.
+        command: a job's program and arguments.
+        limits: how many at a time, how long, how often.
+        view: is told what happens.
+        environment: of a job that takes one of the places 0 to jobs - 1.
+    """
+
+    def __init__(
+        self,
+        jobs: Sequence[Job],
+        command: Callable[[Job], Sequence[str]],
+        limits: Limits,
+        view: View,
+        environment: Callable[[int], Mapping[str, str]] = lambda place: {},  # noqa: ARG005
+    ):
+        self._jobs, self._command, self._limits, self._view = jobs, command, limits, view
+        self._environment = environment
+        self._running: dict[int, tuple[Job, Process]] = {}  # by place
+        self._before: dict[int, float] = {}  # job number -> seconds of its earlier starts
+        self._asked: dict[int, float] = {}  # job number -> when it was told that its time is over
+
+    def run(self) -> int | None:
+        """Run until no job is left; the signal that stopped it earlier, or None.
+
+        The first SIGINT or SIGTERM passes SIGTERM on to the running jobs, and waits for them; a second kills them.
+        """
+        told = 0
+        with Stopping() as stop:
+            while True:
+                if stop.times > told:
+                    self._stop(kill=told > 0)
+                    told = stop.times
+                for place in list(self._running):
+                    self._look_at(place, stopping=bool(told))
+                if not told:
+                    self._start()
+                self._view.tick()
+                waiting = any(job.state in (State.WAITING, State.RETRYING) for job in self._jobs)
+                if not self._running and (told or not waiting):
+                    return stop.signal
+                time.sleep(_TICK)
+
+    def _start(self) -> None:
+        now = time.monotonic()
+        ready = [job for job in self._jobs if job.state == State.RETRYING and job.due <= now]
+        ready += [job for job in self._jobs if job.state == State.WAITING]
+        free = [place for place in range(self._limits.jobs) if place not in self._running]
+        for place, job in zip(free, ready, strict=False):
+            self._before[job.number] = job.seconds
+            job.starts += 1
+            process = Process(self._command(job), job.log, job.folder / "progress.json", self._environment(place))
+            self._running[place] = job, process
+            self._change(job, State.RUNNING)
+
+    def _look_at(self, place: int, stopping: bool) -> None:
+        job, process = self._running[place]
+        code = process.poll()  # first: what is read afterwards is the job's last word
+        said = process.progress()
+        job.seconds = self._before[job.number] + process.seconds
+        job.epoch, job.epochs = said.get("epoch", job.epoch), said.get("epochs", job.epochs)
+        job.score, job.seconds_left = said.get("score", job.score), said.get("seconds_left")
+        if code is not None:
+            del self._running[place]
+            self._settle(job, code, said.get("failure"), stopping)
+        elif not stopping:
+            self._watch(job, process)
+
+    def _watch(self, job: Job, process: Process) -> None:
+        """End a job whose time is over: first it is asked to, then made to."""
+        if self._limits.minutes is None or job.seconds < self._limits.minutes * 60:
+            return
+        if job.number not in self._asked:
+            self._asked[job.number] = time.monotonic()
+            process.terminate()
+        elif time.monotonic() > self._asked[job.number] + self._limits.grace:
+            process.kill()
+
+    def _settle(self, job: Job, code: int, failure: str | None, stopping: bool) -> None:
+        """Decide what becomes of a job whose process has ended."""
+        ended = fate(code)
+        if ended == Fate.FINISHED:
+            job.reason = None
+            self._change(job, State.FINISHED)
+        elif job.number in self._asked:
+            job.reason = f"exceeded sweep.minutes={self._limits.minutes:g}"
+            self._change(job, State.OVERDUE)
+        elif ended == Fate.FAILED and not (stopping and code == 130):
+            said = last_words(job.log)
+            job.reason = failure or (said if said and code == 1 else f"{described(code)}{f': {said}' if said else ''}")
+            self._change(job, State.FAILED)
+        elif stopping:
+            self._change(job, State.STOPPED)
+        elif job.starts <= self._limits.retries:
+            job.wait = self._limits.backoff * 2 ** (job.starts - 1)
+            job.due, job.reason = time.monotonic() + job.wait, described(code)
+            self._change(job, State.RETRYING)
+        else:
+            job.reason = f"{described(code)}, {job.starts} times" if job.starts > 1 else described(code)
+            self._change(job, State.FAILED)
+
+    def _stop(self, kill: bool) -> None:
+        if not kill:
+            self._view.stopping(len(self._running))
+        for _, process in self._running.values():
+            if kill:
+                process.kill()
+            else:
+                process.terminate()
+
+    def _change(self, job: Job, state: State) -> None:
+        job.state = state
+        self._view.changed(job)

@@ -1,0 +1,158 @@
+"""One job's process: started apart from its launcher, watched through files, and what its exit code means."""
+
+import ctypes
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from glr.sweep.progress import VARIABLE
+
+PREEMPTED = 75  # the exit code after SIGTERM: EX_TEMPFAIL of sysexits.h, "try again later"
+
+# Signals that a program brings upon itself; any other was sent by somebody, the kernel's out-of-memory killer included.
+_CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP, signal.SIGSYS}
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+class Fate(Enum):
+    """How a process ended."""
+
+    FINISHED = "finished"
+    FAILED = "failed"  # by itself: it would fail again
+    KILLED = "killed"  # from outside: it may be started again
+
+
+class Process:
+    """A job's process, leader of a session of its own, so that a terminal's Ctrl-C does not reach it.
+
+    Its output goes straight into a file: a launcher that dies breaks no pipe. On Linux the job gets SIGTERM then.
+
+    Args:
+        command: the program and its arguments.
+        log: the file that output and errors are appended to.
+        progress: the file that the job writes its progress to.
+        environment: variables that it gets beside those of this process.
+    """
+
+    def __init__(self, command: Sequence[str], log: Path, progress: Path, environment: Mapping[str, str]):
+        self._progress = progress
+        progress.unlink(missing_ok=True)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        # Unbuffered, so that the log holds the last words of a job that is killed.
+        own = {"PYTHONUNBUFFERED": "1", VARIABLE: str(progress.absolute()), **environment}
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=os.environ | own,
+                start_new_session=True,
+                preexec_fn=_end_with_parent(),
+            )
+        self.started = time.monotonic()
+
+    @property
+    def pid(self) -> int:
+        """The process's id, and that of its session."""
+        return self._process.pid
+
+    @property
+    def seconds(self) -> float:
+        """Since it was started."""
+        return time.monotonic() - self.started
+
+    def poll(self) -> int | None:
+        """The exit code; None while it runs. What it leaves running in its session is ended with it."""
+        code = self._process.poll()
+        if code is not None:
+            self._signal_session(signal.SIGKILL)
+        return code
+
+    def progress(self) -> dict[str, Any]:
+        """What the job has last written about itself: {} before it does."""
+        try:
+            written = json.loads(self._progress.read_text())
+        except (OSError, ValueError):
+            return {}
+        if not isinstance(written, dict):
+            return {}
+        if isinstance(left := written.get("seconds_left"), int | float):
+            with suppress(OSError):
+                written["seconds_left"] = max(0.0, left - (time.time() - self._progress.stat().st_mtime))
+        return written
+
+    def terminate(self) -> None:
+        """Ask the job to save and stop; its own helpers are its business."""
+        self._process.terminate()
+
+    def kill(self) -> None:
+        """End the job and all that it has started."""
+        self._signal_session(signal.SIGKILL)
+
+    def _signal_session(self, number: int) -> None:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, number)
+
+
+def fate(code: int) -> Fate:
+    """How a process with this exit code ended."""
+    if code == 0:
+        return Fate.FINISHED
+    number = _signal(code)
+    killed = code == PREEMPTED or (number is not None and number not in _CRASHES | {signal.SIGINT})
+    return Fate.KILLED if killed else Fate.FAILED
+
+
+def described(code: int) -> str:
+    """An exit code in words, to stand behind `was` or alone."""
+    if code == PREEMPTED:
+        return "stopped by SIGTERM"
+    number = _signal(code)
+    if number is None:
+        return f"exit code {code}"
+    if number == signal.SIGINT:
+        return "interrupted"
+    return f"killed by {number.name}{' (out of memory?)' if number == signal.SIGKILL else ''}"
+
+
+def last_words(log: Path) -> str | None:
+    """The last line of a log, which is a traceback's exception or a command's `error: ...`; None if there is none."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - 8192))
+            lines = file.read().decode(errors="replace").split("\n")
+    except OSError:
+        return None
+    said = [line.strip() for line in lines if line.strip()]
+    errors = [line.removeprefix("error: ") for line in said if line.startswith("error: ")]
+    return (errors or said or [None])[-1]
+
+
+def _signal(code: int) -> signal.Signals | None:
+    """The signal that ended the process, whether seen directly (-9) or through a shell or container (137)."""
+    with suppress(ValueError):
+        return signal.Signals(-code if code < 0 else code - 128)
+    return None
+
+
+def _end_with_parent():
+    """What a child on Linux runs before its program: ask for SIGTERM when the launcher dies, however that happens."""
+    if sys.platform != "linux":
+        return None
+    parent, libc = os.getpid(), ctypes.CDLL(None)
+
+    def ask() -> None:
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:  # it died meanwhile
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    return ask

@@ -1,0 +1,44 @@
+"""A sweep's end as text: every job by score, the failures with their reasons, and what is left to do."""
+
+from collections.abc import Sequence
+from math import inf
+
+from glr.sweep import words
+from glr.sweep.job import UNFINISHED, UNSUCCESSFUL, Job, State
+
+
+def summary(jobs: Sequence[Job]) -> str:
+    """The table of all jobs, best score first, those without a final score last, and a line for each failure."""
+    done = {job.number: job for job in jobs if job.state in (State.FINISHED, State.SKIPPED)}
+    ranked = sorted(done.values(), key=lambda job: -inf if job.score is None else job.score, reverse=True)
+    ranked += [job for job in jobs if job.number not in done]
+    rows = [("job", "score", "state", "settings")]
+    rows += [
+        (str(job.number), words.score(job) if job.number in done else "", job.state.value, job.shown) for job in ranked
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    lines = [f"{n:>{widths[0]}}  {s:>{widths[1]}}  {state:<{widths[2]}}  {shown}" for n, s, state, shown in rows]
+    failures = [job for job in jobs if job.state in UNSUCCESSFUL]
+    if failures:
+        lines += ["", *(_failure(job) for job in failures)]
+    return "\n".join(lines)
+
+
+def left(jobs: Sequence[Job], total: int | None, *, anew: bool) -> str:
+    """What a sweep that was stopped has still to do.
+
+    Args:
+        jobs: so far.
+        total: how many there are in all; None: nobody knows.
+        anew: the same command would start all of them anew.
+    """
+    ended = sum(job.state not in UNFINISHED for job in jobs)
+    how = "the same command with sweep.rerun=failed" if anew else "the same command"
+    if total is None:
+        return f"{ended} jobs ended; {how} continues"
+    return f"{ended} of {total} jobs ended, {total - ended} are left: {how} continues"
+
+
+def _failure(job: Job) -> str:
+    log = f" (log: {job.log})" if job.log.exists() else ""
+    return f"job {job.number} failed: {job.reason or 'no reason is recorded'}{log}"

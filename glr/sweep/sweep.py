@@ -1,0 +1,36 @@
+"""A sweep's jobs, run in the way that suits where its output goes: a live table on a terminal, else lines."""
+
+import sys
+from collections.abc import Callable, Sequence
+
+from glr.sweep.gpus import dealt
+from glr.sweep.job import Job, State
+from glr.sweep.lines import Lines
+from glr.sweep.live import LiveTable
+from glr.sweep.pool import Limits, Pool
+
+
+def run(jobs: Sequence[Job], command: Callable[[Job], Sequence[str]], limits: Limits, total: int | None) -> int | None:
+    """Run the jobs that wait, and show how they do.
+
+    Args:
+        jobs: those that are not WAITING are shown only.
+        command: a job's program and arguments.
+        limits: how many at a time, how long, how often.
+        total: how many jobs there are in all; None: nobody knows.
+
+    Returns:
+        The signal that stopped them, or None.
+    """
+    follow = limits.jobs == 1
+    environment = dealt(limits.jobs).__getitem__
+    if sys.stdout.isatty() and total != 1:
+        with LiveTable(jobs, limits.jobs, follow) as view:
+            stopped = Pool(jobs, command, limits, view, environment).run()
+    else:
+        stopped = Pool(jobs, command, limits, Lines(jobs, total, follow), environment).run()
+    scores = {job.identity.folder: job.score for job in jobs if job.identity is not None and job.score is not None}
+    for job in jobs:
+        if job.state == State.SKIPPED and job.identity is not None:
+            job.score = scores.get(job.identity.folder, job.score)
+    return stopped

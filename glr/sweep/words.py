@@ -1,0 +1,49 @@
+"""What a job's row says in words, in whichever table it stands; and the time that a sweep still takes."""
+
+import time
+from collections.abc import Sequence
+
+from glr.sweep.job import UNFINISHED, Job, State
+
+
+def duration(seconds: float) -> str:
+    """A time in the two units that matter: 40 s, 12 min, 3 h 05 min, 2 d 04 h."""
+    whole = round(seconds)
+    if whole < 100:
+        return f"{whole} s"
+    minutes = round(seconds / 60)
+    if minutes < 100:
+        return f"{minutes} min"
+    if minutes < 48 * 60:
+        return f"{minutes // 60} h {minutes % 60:02} min"
+    return f"{minutes // 1440} d {minutes % 1440 // 60:02} h"
+
+
+def state(job: Job) -> str:
+    """Where the job stands."""
+    if job.state == State.RETRYING:
+        return f"retry in {duration(max(0.0, job.due - time.monotonic()))}"
+    return job.state.value
+
+
+def epoch(job: Job) -> str:
+    """Its epoch of all: 3/20; empty before it says so."""
+    return "" if job.epoch is None else f"{job.epoch}/{job.epochs or '?'}"
+
+
+def score(job: Job) -> str:
+    """Its latest score; empty before it has one."""
+    return "" if job.score is None else f"{job.score:.5f}"
+
+
+def seconds_left(jobs: Sequence[Job], places: int) -> float | None:
+    """How long the sweep still takes with so many jobs at a time; None while no job has said how long it takes."""
+    lasting = [job.seconds for job in jobs if job.state == State.FINISHED]
+    running = [job for job in jobs if job.state == State.RUNNING]
+    lasting += [job.seconds + job.seconds_left for job in running if job.seconds_left is not None]
+    if not lasting:
+        return None
+    typical = sum(lasting) / len(lasting)
+    left = [max(0.0, typical - job.seconds) if job.seconds_left is None else job.seconds_left for job in running]
+    waiting = sum(job.state in UNFINISHED for job in jobs) - len(running)
+    return max([(sum(left) + waiting * typical) / places, *left])

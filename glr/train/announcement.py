@@ -1,0 +1,52 @@
+"""Describes a run before it trains: sizes, device, learning rate and train images."""
+
+import os
+from pathlib import Path
+
+import tensorflow as tf
+from omegaconf import DictConfig
+
+from glr.data.prepared import PreparedData
+from glr.retrieval.sets import EvaluationSet
+from glr.tracking.recorder import Recorder
+from glr.train.assembly import Assembly
+from glr.train.plots import plot_augmentation, plot_schedule
+
+
+def describe(config: DictConfig, data: PreparedData, found: EvaluationSet, parts: Assembly, run: Recorder) -> None:
+    """Record and print sizes and device of a run with these parts; `found` is the set that scores it."""
+    images, total, steps = parts.pipeline.images, parts.model.count_params(), parts.pipeline.steps_per_epoch
+    run.tags({"device": _device(parts.strategy), "replicas": parts.strategy.num_replicas_in_sync})
+    run.params({"parameters": total, "trainable_parameters": parts.trainable, "classes": data.classes})
+    run.params({"train_images": images, "steps_per_epoch": steps})
+    print(
+        f"{images:,} train images of {data.classes:,} classes, {len(found.index):,} index images, "
+        f"{len(found.query):,} queries\n"
+        f"{total:,} parameters, {parts.trainable:,} of them trained, on {_device(parts.strategy)}\n"
+        f"{config.train.epochs} epochs of {steps} steps of {config.train.batch_size} images"
+    )
+
+
+def plot(config: DictConfig, data: PreparedData, parts: Assembly, run: Recorder, folder: Path) -> None:
+    """Record the learning rate over time, and train images as the network sees them; `folder` takes the files."""
+    schedule, augmentation = folder / "schedule.png", folder / "augmentation.png"
+    plot_schedule(parts.schedule, parts.pipeline.steps_per_epoch, config.train.epochs, schedule)
+    run.file(schedule)
+    plot_augmentation(
+        data,
+        parts.augment,
+        image_size=config.data.image_size,
+        normalization=config.data.normalization.value,
+        seed=config.seed,
+        file=augmentation,
+    )
+    run.file(augmentation)
+
+
+def _device(strategy: tf.distribute.Strategy) -> str:
+    kind = strategy.extended.worker_devices[0].rpartition("device:")[2].split(":")[0]
+    names = [
+        tf.config.experimental.get_device_details(d).get("device_name") for d in tf.config.list_physical_devices(kind)
+    ]
+    count = strategy.num_replicas_in_sync
+    return f"{count} x {names[0] if names and names[0] else kind}" if kind != "CPU" else f"CPU ({os.cpu_count()} cores)"

@@ -1,0 +1,119 @@
+"""All parts of a training, built from its config."""
+
+import random
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from omegaconf import DictConfig
+
+from glr.config.component import build
+from glr.data.pipeline import TrainPipeline
+from glr.data.prepared import PreparedData
+from glr.errors import GlrError
+from glr.model.loading import build_model, load_weights
+from glr.model.network import RetrievalModel
+from glr.train.step import TrainStep
+
+_OF_ONE_REPLICA = ("gradient_accumulation_steps", "ema_overwrite_frequency")  # of Keras's optimizers
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """The parts.
+
+    Attributes:
+        strategy: where it computes.
+        augment: how train images are varied.
+        pipeline: train batches.
+        schedule: learning rates by step.
+        model: with its head.
+        step: trains it.
+    """
+
+    strategy: tf.distribute.Strategy
+    augment: Any
+    pipeline: TrainPipeline
+    schedule: Any
+    model: RetrievalModel
+    step: TrainStep
+
+    @property
+    def trainable(self) -> int:
+        """How many numbers are trained."""
+        return sum(int(np.prod(weight.shape)) for weight in self.model.trainable_variables)
+
+
+def assembled(config: DictConfig, data: PreparedData, weights: Path | None) -> Assembly:
+    """Build them.
+
+    Args:
+        config: composed from conf/train.yaml.
+        data: the prepared data set.
+        weights: to start from, of a model of the same shape; None: those that the backbone's config names.
+
+    Raises:
+        GlrError: settings and data do not fit together.
+    """
+    # Keras draws the seeds of weights and dropout from Python's generator; the input pipeline has seeds of its own.
+    random.seed(config.seed)
+    strategy = build(config.strategy)
+    batch_size, replicas = config.train.batch_size, strategy.num_replicas_in_sync
+    if batch_size % replicas:
+        raise GlrError(f"train.batch_size={batch_size} is the global batch; give a multiple of the {replicas} replicas")
+    if config.data.train_on_validation and "validation" not in data.shards:
+        raise GlrError(f"data.train_on_validation=true, but {data.path} was prepared without data.validation_share")
+    augment = build(config.augment)
+    pipeline = TrainPipeline(
+        data,
+        augment,
+        splits=("train", "validation") if config.data.train_on_validation else ("train",),
+        image_size=config.data.image_size,
+        batch_size=batch_size,
+        seed=config.seed,
+        shuffle_buffer=config.data.shuffle_buffer,
+        parallelism=config.data.parallelism,
+    )
+    steps = {"steps_per_epoch": pipeline.steps_per_epoch, "total_steps": config.train.epochs * pipeline.steps_per_epoch}
+    schedule = build(config.schedule, **steps)
+    step = train_step(config, strategy, schedule, data.classes, weights)
+    return Assembly(strategy, augment, pipeline, schedule, step.model, step)
+
+
+def train_step(
+    config: DictConfig, strategy: tf.distribute.Strategy, schedule: Any, classes: int, weights: Path | None = None
+) -> TrainStep:
+    """The model with so many classes, its optimizer, and the step that trains it.
+
+    Raises:
+        GlrError: the weights are not those of this model, or the optimizer has settings for one replica alone.
+    """
+    replicas = strategy.num_replicas_in_sync
+    refused = [setting for setting in _OF_ONE_REPLICA if config.optimizer.get(setting) is not None]
+    if refused and replicas > 1:
+        raise GlrError(
+            f"optimizer.{refused[0]}: Keras has this for one replica alone, and here are {replicas}; set it to null"
+        )
+    with strategy.scope():
+        model = build_model(config, classes, config.data.image_size)
+        if weights is not None:
+            try:
+                load_weights(model, weights)
+            except GlrError as error:
+                raise GlrError(f"init_from: {error}") from error
+        optimizer = build(config.optimizer, learning_rate=schedule)
+        if config.train.precision.value == "mixed_float16":
+            optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    return TrainStep(
+        model,
+        optimizer,
+        schedule,
+        build(config.regularization),
+        strategy,
+        config.train.batch_size,
+        skip_non_finite=config.train.on_nan.value == "skip_batch",
+        steps_per_call=config.train.steps_per_execution,
+    )

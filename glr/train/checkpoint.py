@@ -1,0 +1,210 @@
+"""Checkpoints: all that a training needs to go on exactly, in one file each, written at once or not at all."""
+
+import io
+import json
+import re
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from glr import storage
+from glr.errors import GlrError
+from glr.train.state import State
+
+_NAME = re.compile(r"step-(\d{10})\.npz")
+_STATE = "state"
+
+
+class CheckpointError(GlrError):
+    """A checkpoint is missing or damaged."""
+
+
+class Checkpoints:
+    """The checkpoints of one training, in a folder of its own, local or gs://.
+
+    A file holds every variable and the `State`. It appears under its name when all of it is written (a rename, or an
+    object's upload), and carries checksums, so that one that was cut off or damaged is never taken. Writing goes on in
+    a thread while training does; one that fails is said, and the one before stays.
+
+    Args:
+        folder: of this training alone.
+        keep: so many of the latest; the best one is kept besides.
+        minutes, steps, epochs: save after so many since the last time; None: not by this measure.
+        steps_per_epoch: steps.
+    """
+
+    def __init__(
+        self,
+        folder: str,
+        *,
+        keep: int,
+        minutes: float | None,
+        steps: int | None,
+        epochs: int | None,
+        steps_per_epoch: int,
+    ):
+        self._folder = folder
+        self._keep = keep
+        self._seconds = None if minutes is None else 60 * minutes
+        counts = [count for count in (steps, epochs and epochs * steps_per_epoch) if count]
+        self._steps = min(counts, default=None)
+        self._saved_at = time.monotonic()  # a clock that never jumps
+        self._saved: tuple[int, int] | None = None  # steps and evaluated epochs of the last one
+        self._failed = False
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
+        self._writing: Future[None] | None = None
+        self.seconds = 0.0  # that training has waited for checkpoints
+
+    def latest(self, variables: Sequence[keras.Variable]) -> State | None:
+        """Bring the newest whole checkpoint into the variables; None: there is none.
+
+        Raises:
+            GlrError: it is one of another model, or cannot be read now.
+        """
+        for step in reversed(self._there()):
+            if (found := self._read(step)) is not None:
+                values, state = found
+                _assign(variables, values, self._path(step))
+                self._saved = (state.step, state.evaluated)
+                return state
+        return None
+
+    def at(self, step: int, variables: Sequence[keras.Variable]) -> State:
+        """Bring the checkpoint of a step into the variables.
+
+        Raises:
+            GlrError: it is missing or damaged, or one of another model.
+        """
+        if (found := self._read(step)) is None:
+            raise CheckpointError(
+                f"{self._path(step)} is not there; give all workers the same checkpoint.path, or gs://"
+            )
+        _assign(variables, found[0], self._path(step))
+        return found[1]
+
+    def weights_of(self, step: int, variables: Sequence[keras.Variable]) -> None:
+        """Bring the first so many variables of a kept checkpoint back.
+
+        Raises:
+            CheckpointError: it is not there, or damaged.
+        """
+        self.wait()
+        found = self._read(step)
+        if found is None:
+            raise CheckpointError(f"{self._path(step)} is missing or damaged")
+        _assign(variables, found[0][: len(variables)], self._path(step))
+
+    def due(self, state: State) -> bool:
+        """Whether it is time to save."""
+        since = 0 if self._saved is None else self._saved[0]
+        if self._steps is not None and state.step - since >= self._steps:
+            return True
+        return self._seconds is not None and time.monotonic() - self._saved_at >= self._seconds
+
+    def save(self, state: State, variables: Sequence[keras.Variable]) -> None:
+        """Write a checkpoint, unless this very state has one; training goes on as soon as the values are copied."""
+        started = time.monotonic()
+        self.wait()
+        if self._saved == (state.step, state.evaluated) and not self._failed:
+            return
+        values = values_of(variables)
+        content = json.dumps(state.as_json()).encode()
+        best = None if state.best is None else state.best.step
+        self._saved, self._saved_at = (state.step, state.evaluated), time.monotonic()
+        self._failed = False
+        self._writing = self._writer.submit(self._write, state.step, content, values, best)
+        self.seconds += time.monotonic() - started
+
+    def wait(self) -> bool:
+        """Wait for the one that is being written; whether it was: a failure is said on stderr."""
+        if self._writing is None:
+            return True
+        try:
+            self._writing.result()
+        except GlrError as error:
+            self._failed = True
+            print(f"\na checkpoint could not be written: {error}{self._last()}", file=sys.stderr)
+            return False
+        finally:
+            self._writing = None
+        return True
+
+    def _last(self) -> str:
+        try:
+            there = self._there()
+        except GlrError:  # a bucket out of reach
+            return ""
+        return f" (the last one is of step {there[-1]:,})" if there else " (there is none yet)"
+
+    def _write(self, step: int, state: bytes, values: list[np.ndarray], best: int | None) -> None:
+        buffer = io.BytesIO()
+        arrays: dict[str, Any] = {f"{number}": value for number, value in enumerate(values)}
+        arrays[_STATE] = np.frombuffer(state, np.uint8)
+        np.savez(buffer, allow_pickle=False, **arrays)
+        storage.write(self._path(step), buffer.getbuffer(), overwrite=True)
+        # Later ones are damaged: training has gone on from one before them.
+        there = [old for old in self._there() if old <= step]
+        for old in there[: -self._keep]:
+            if old != best:
+                storage.delete(self._path(old))
+
+    def _read(self, step: int) -> tuple[list[np.ndarray], State] | None:
+        """A checkpoint's values; None where there is none or, with a word on stderr, where it is damaged.
+
+        Raises:
+            GlrError: it cannot be read, by a bucket's or a disk's fault: it may be whole.
+        """
+        path = self._path(step)
+        if not storage.exists(path):
+            return None
+        file = io.BytesIO(storage.read(path))
+        try:
+            with np.load(file, allow_pickle=False) as content:
+                state = State.from_json(json.loads(content[_STATE].tobytes()))
+                return [content[f"{n}"] for n in range(len(content.files) - 1)], state
+        except MemoryError:
+            raise
+        except Exception as error:  # of whatever was made of the bytes
+            print(f"{path} is left out, it is damaged ({error})", file=sys.stderr)
+            return None
+
+    def _there(self) -> list[int]:
+        return sorted(int(found[1]) for name in storage.files(self._folder) if (found := _NAME.fullmatch(name)))
+
+    def _path(self, step: int) -> str:
+        return storage.join(self._folder, f"step-{step:010d}.npz")
+
+
+def clear(folder: str) -> None:
+    """Delete a training's checkpoints, and what kills have left half-written of them."""
+    for name in storage.files(folder):
+        storage.delete(storage.join(folder, name))
+    clear_parts(folder)
+    if not storage.is_bucket(folder) and Path(folder).is_dir() and not any(Path(folder).iterdir()):
+        Path(folder).rmdir()
+
+
+def clear_parts(folder: str) -> None:
+    """Delete what kills have left half-written."""
+    if not storage.is_bucket(folder):
+        for part in Path(folder).glob("*.part"):
+            part.unlink(missing_ok=True)
+
+
+def values_of(variables: Sequence[keras.Variable]) -> list[np.ndarray]:
+    """Copies of their values, brought from the device."""
+    return [np.array(variable.value.read_value()) for variable in variables]
+
+
+def _assign(variables: Sequence[keras.Variable], values: Sequence[Any], path: str) -> None:
+    shapes = [tuple(variable.shape) for variable in variables]
+    if shapes != [value.shape for value in values]:
+        raise GlrError(f"{path} was written by another version of glr or Keras; use that one, or resume=never")
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)

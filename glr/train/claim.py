@@ -1,0 +1,234 @@
+"""Who may train a job, and whether it goes on with what an interrupted process left: one process, one MLflow run."""
+
+import json
+import os
+import secrets
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from glr import storage
+from glr.config.identity import Identity, differences
+from glr.config.secrets import redacted, without_secrets
+from glr.errors import GlrError
+from glr.storage.lock import acquire
+from glr.tracking.journal import is_there
+from glr.train.checkpoint import clear, clear_parts
+
+_NOTE = "run.json"
+_SAVING = 120.0  # seconds
+_LOOKING = 1.0  # seconds, more than another command needs to find out whether a job is held
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A job that this process alone trains.
+
+    Attributes:
+        folder: of its checkpoints.
+        journal: the name of its run's journal, whichever process writes it.
+        attempt: how many processes have worked at it, this one included.
+        continues: whether there is a checkpoint to go on from.
+        holder: a word that stands for this process.
+    """
+
+    folder: str
+    journal: str
+    attempt: int
+    continues: bool
+    holder: str
+
+    def verify(self) -> None:
+        """Make sure that the checkpoints are still this process's to write: no other machine has taken the run over.
+
+        Raises:
+            GlrError: one has.
+        """
+        if self._is_lost():
+            raise GlrError(
+                f"the same command was started on another machine, which goes on with this run; this one ends "
+                f"({storage.join(self.folder, _NOTE)})"
+            )
+
+    def release(self) -> None:
+        """Delete the checkpoints: the run is complete."""
+        if not self._is_lost():
+            clear(self.folder)
+
+    def complete(self) -> None:
+        """Keep the checkpoints until MLflow knows all of the run: the next command of its name deletes them then."""
+        self._note(complete=socket.gethostname())
+
+    def abandon(self) -> None:
+        """Let other settings be tried under the run's name: with these it came to nothing."""
+        self._note(abandoned=True)
+
+    def _note(self, **values: Any) -> None:
+        if not self._is_lost() and (note := _read(self.folder)) is not None:
+            _write(self.folder, note | values)
+
+    def _is_lost(self) -> bool:
+        try:
+            note = _read(self.folder)
+        except GlrError:
+            return False  # a bucket out of reach: saving has more to say about it
+        return note is not None and note["holder"] != self.holder
+
+
+@contextmanager
+def claimed(config: DictConfig, identity: Identity, name: str, *, alone: bool, journal: str) -> Iterator[Claim]:
+    """Claim the job that a config stands for.
+
+    Args:
+        config: composed from conf/train.yaml.
+        identity: of the job.
+        name: of the run.
+        alone: it is no job of a sweep: an interrupted run of the same study and name that differs in a setting is what
+            the user means to continue, by all appearances.
+        journal: the name of the journal, if the run is new.
+
+    Raises:
+        GlrError: another process trains it; the data have changed; or an interrupted run of this name differs.
+    """
+    folder = storage.join(config.checkpoint.path, identity.folder)
+    # A sweep that is started again may find jobs of the one before still saving.
+    with _held(_locks(config), identity.folder, wait=_LOOKING if alone else _SAVING):
+        clear_parts(folder)
+        note = _read(folder)
+        if note is not None and _is_recorded(config, note):
+            clear(folder)
+            note = None
+        if config.resume.value == "never":
+            clear(folder)
+            note = None
+            for other, unfinished in _others(config, identity, name):
+                if alone or _is_with_other_data(unfinished, config, identity):
+                    _write(other, unfinished | {"abandoned": True})
+        elif note is None:
+            _refuse_changes(config, identity, name, alone=alone)
+        if note is None:
+            clear(folder)  # of a run whose note was deleted first when it was complete
+            note = {"study": config.study, "name": name, "journal": journal, "attempt": 0, "key": identity.key}
+            note |= {"data": _place(config), "digest": identity.digest}
+            note |= {"settings": without_secrets(identity.settings), "time": time.time()}
+        # A machine that was lost may come back, and shall see that it has lost the run.
+        note |= {"attempt": note["attempt"] + 1, "holder": secrets.token_hex(8)}
+        note |= {"abandoned": False, "complete": None}
+        _write(folder, note)
+        continues = any(name.startswith("step-") for name in storage.files(folder))
+        yield Claim(folder, note["journal"], note["attempt"], continues, note["holder"])
+
+
+@contextmanager
+def followed(config: DictConfig, identity: Identity) -> Iterator[Claim]:
+    """The job that a config stands for, for a worker that trains it with the chief, who has claimed it."""
+    folder = storage.join(config.checkpoint.path, identity.folder)
+    yield Claim(folder, "", 0, continues=False, holder="")
+
+
+def _refuse_changes(config: DictConfig, identity: Identity, name: str, *, alone: bool) -> None:
+    """Refuse to start beside an interrupted run of the same name that differs: in its data, or (alone) in a setting."""
+    others = []
+    for folder, note in _others(config, identity, name):
+        if _is_recorded(config, note):
+            clear(folder)
+        elif not note["abandoned"] and not note.get("complete"):
+            others.append(note)
+    if any(_is_with_other_data(note, config, identity) for note in others):
+        raise GlrError(
+            f"{config.data.path} has changed since this run was interrupted; bring the former data back, or start "
+            "anew with resume=never"
+        )
+    others = [note for note in others if note.get("key") != identity.key]
+    if not alone or not others:
+        return
+    note = max(others, key=lambda other: other["time"])
+    changed = "; ".join(differences(note["settings"], without_secrets(identity.settings)))
+    raise GlrError(
+        f"run {name} of study {config.study} is unfinished, and had other settings ({changed}); give those it had to "
+        "continue it, another name= for a run of its own, or resume=never to leave it and start anew"
+    )
+
+
+def _is_with_other_data(note: dict[str, Any], config: DictConfig, identity: Identity) -> bool:
+    """Whether a run is this job on what its data set was before it changed."""
+    return note.get("key") == identity.key and note["data"] == _place(config)
+
+
+def _place(config: DictConfig) -> str:
+    """Where the data set lies, in one spelling and without a password."""
+    return storage.normalized(redacted(config.data.path))
+
+
+def _others(config: DictConfig, identity: Identity, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the folder and the note of each interrupted run of this name in the study, but for the job itself."""
+    root, names = config.checkpoint.path, storage.files(config.checkpoint.path)
+    begun = {name.rpartition("/")[0] for name in names if "/step-" in name}  # in others is nothing to continue
+    for file in names:
+        folder, _, last = file.rpartition("/")
+        if last == _NOTE and folder != identity.folder and folder in begun and _free(_locks(config), folder):
+            note = _read(storage.join(root, folder))
+            if note is not None and (note["study"], note["name"]) == (config.study, name):
+                yield storage.join(root, folder), note
+
+
+def _is_recorded(config: DictConfig, note: dict[str, Any]) -> bool:
+    """Whether a run was completed on this machine, and what had to wait of its records has been sent since."""
+    return note.get("complete") == socket.gethostname() and not is_there(Path(config.tracking.journal), note["journal"])
+
+
+def _read(folder: str) -> dict[str, Any] | None:
+    path = storage.join(folder, _NOTE)
+    return json.loads(storage.read(path)) if storage.exists(path) else None
+
+
+def _write(folder: str, note: dict[str, Any]) -> None:
+    storage.write(storage.join(folder, _NOTE), json.dumps(note, indent=1).encode(), overwrite=True)
+
+
+def _locks(config: DictConfig) -> Path:
+    """Where locks lie: beside the checkpoints, so that they keep whoever shares those apart, unless in a bucket."""
+    return Path(config.tracking.journal if storage.is_bucket(config.checkpoint.path) else config.checkpoint.path)
+
+
+@contextmanager
+def _held(folder: Path, key: str, wait: float = 0) -> Iterator[None]:
+    """Hold a job's lock; it goes with the process, however that ends."""
+    path = folder / f"{key}.lock"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = acquire(path, wait)
+    except BlockingIOError as error:
+        holder = ""
+        with suppress(FileNotFoundError):
+            holder = path.read_text()
+        raise GlrError(
+            f"another process ({holder or '?'}) trains this very run; wait for it, or give another seed or name"
+        ) from error
+    except OSError as error:
+        raise GlrError(
+            f"{path}: {error.strerror}; correct checkpoint.path (tracking.journal, where that is a bucket), or make it "
+            "writable"
+        ) from error
+    try:
+        os.ftruncate(file, 0)  # of a process that was killed
+        os.write(file, str(os.getpid()).encode())
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(file)
+
+
+def _free(folder: Path, key: str) -> bool:
+    """Whether no process of this machine trains a job."""
+    try:
+        with _held(folder, key):
+            return True
+    except GlrError:
+        return False

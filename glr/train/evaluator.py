@@ -1,0 +1,81 @@
+"""Score a model on a prepared data set while it trains: describe index and queries, and its validation images."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from glr.data.pictures import StoredPictures, batches
+from glr.data.prepared import PreparedData
+from glr.retrieval import sets
+from glr.retrieval.extraction import Extractor, extract
+from glr.retrieval.task import Ranking, evaluate
+
+
+class Evaluator:
+    """Computes every retrieval and recognition metric of a data set, Public and Private apart.
+
+    Args:
+        data: with index and query images and their solutions, which are read at once.
+        extractor: describes images.
+        parallelism: images decoded at once.
+        neighbors: nearest images that classify a query.
+        memory: of the search, GB.
+        dtype: float32 or float16, of the descriptors.
+        head: knows the train classes; scores the split `validation`, which is not trained on. None: no such split.
+    """
+
+    def __init__(
+        self,
+        data: PreparedData,
+        extractor: Extractor,
+        *,
+        parallelism: int,
+        neighbors: int,
+        memory: float,
+        dtype: str,
+        head: Any = None,
+    ):
+        self.set = sets.prepared(data, neighbors=neighbors)
+        self._data = data
+        self._extractor = extractor
+        self._parallelism = parallelism
+        self._memory = memory
+        self._dtype = dtype
+        self._head = head
+        self.ranking: Ranking | None = None
+
+    def __call__(self, folder: Path) -> dict[str, float]:
+        """Evaluate the model as it is now: `public/map_at_100`, `private/gap`, ..., `validation/accuracy`.
+
+        The ranking that it gives stays in `ranking` until the next call.
+
+        Args:
+            folder: is emptied, and then holds the descriptors, `<split>_descriptors.npy` [N, D] and `<split>_ids.txt`,
+                and what is right.
+        """
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        index, query = (
+            extract(self._extractor, pictures, folder, name, parallelism=self._parallelism, dtype=self._dtype)
+            for name, pictures in (("index", self.set.index), ("query", self.set.query))
+        )
+        self.set.task.save(folder)
+        scores, self.ranking = evaluate(self.set.task, index, query, memory=self._memory)
+        return scores if self._head is None else {"validation/accuracy": self._accuracy()} | scores
+
+    def _accuracy(self) -> float:
+        """The share of the validation images whose nearest class is their own."""
+        found = batches(
+            StoredPictures(self._data, "validation"),
+            image_size=self._extractor.image_size,
+            batch_size=self._extractor.batch_size,
+            parallelism=self._parallelism,
+        )
+        right = 0
+        for names, descriptors in self._extractor.describe(found):
+            nearest = tf.argmax(self._head.cosines(descriptors), axis=1, output_type=tf.int32).numpy()
+            right += int((nearest == np.array([label for _, label in names], np.int32)).sum())
+        return right / self._data.images("validation")

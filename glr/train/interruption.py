@@ -1,0 +1,90 @@
+"""SIGTERM (a preemption), Ctrl-C and SIGUSR2 (a time limit): a training ends between two steps, saves, and says why."""
+
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from glr.sweep.process import PREEMPTED
+
+
+class Interruption:
+    """Handles these signals while it is entered: at once; within `deferred`, and after `defer`, when it is asked.
+
+    SIGUSR2 is what submitit has SLURM send before a job's time limit; submitit's handler, which queues the job again,
+    has its turn in the end. A second Ctrl-C is obeyed at once wherever it comes.
+
+    Attributes:
+        impatient: it came: nothing is to be saved any more.
+    """
+
+    def __init__(self):
+        self._pending: int | None = None
+        self.impatient = False
+        self._deferred = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> "Interruption":
+        if threading.current_thread() is threading.main_thread():  # elsewhere Python allows no handlers
+            limited = callable(signal.getsignal(signal.SIGUSR2))
+            for number in (signal.SIGTERM, signal.SIGINT, *([signal.SIGUSR2] if limited else [])):
+                self._before[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        if self._pending == signal.SIGUSR2:
+            self._before[self._pending](self._pending, None)
+
+    @property
+    def pending(self) -> bool:
+        """Whether a signal waits to be obeyed."""
+        return self._pending is not None
+
+    def obey(self) -> None:
+        """End the process as the signal that waits asks for, if there is one.
+
+        Raises:
+            KeyboardInterrupt: it was Ctrl-C.
+            SystemExit: it was SIGTERM or SIGUSR2; its code is `PREEMPTED`.
+        """
+        if self._pending == signal.SIGINT:
+            raise KeyboardInterrupt
+        if self._pending is not None:
+            sys.exit(PREEMPTED)
+
+    def defer(self) -> None:
+        """From now on let signals wait, but within `at_once`."""
+        self._deferred = True
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Obey signals meanwhile as they come, and the one that waits."""
+        before, self._deferred = self._deferred, False
+        try:
+            self.obey()
+            yield
+        finally:
+            self._deferred = before
+
+    @contextmanager
+    def deferred(self) -> Iterator[None]:
+        """Let signals wait meanwhile."""
+        before, self._deferred = self._deferred, True
+        try:
+            yield
+        finally:
+            self._deferred = before
+
+    def _handle(self, number: int, _: FrameType | None) -> None:
+        again = number == signal.SIGINT and self._pending == signal.SIGINT
+        self.impatient = self.impatient or again
+        self._pending = number
+        if again or not self._deferred:
+            self.obey()
+        if number == signal.SIGINT:
+            print("\nstopping after this step; Ctrl-C again stops at once", file=sys.stderr)

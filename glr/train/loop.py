@@ -1,0 +1,172 @@
+"""The training loop: the steps of an epoch with a progress bar, what they measured, and what stops them."""
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+from tqdm import tqdm
+
+from glr.errors import DivergedError
+from glr.train.interruption import Interruption
+from glr.train.state import EpochSums, State
+from glr.train.step import TrainStep, outcomes
+
+_SECONDS_BETWEEN_READINGS = 2.0
+_LARGEST_WEIGHT = 1e4  # weights begin below 1; cosines stay finite however large these grow, so that no loss tells
+
+
+class Loop:
+    """Trains from wherever a state stands.
+
+    Args:
+        step: takes a batch and updates the weights.
+        batches: an iterator over (batch, steps in it), from the state's step on.
+        state: is brought up to date.
+        steps_per_epoch: batches in each.
+        interruption: signals wait while a step is made.
+        max_skipped: batches that may be left out because their gradients are not finite; more stop the run.
+        boundary: called between two calls of the step, with the state up to date if it asks for that by `read`.
+    """
+
+    def __init__(
+        self,
+        step: TrainStep,
+        batches: Any,
+        state: State,
+        *,
+        steps_per_epoch: int,
+        interruption: Interruption,
+        max_skipped: int = 0,
+        boundary: Callable[[], None] = lambda: None,
+    ):
+        self.step = step
+        self._batches = batches
+        self._state = state
+        self._steps_per_epoch = steps_per_epoch
+        self._interruption = interruption
+        self._max_skipped = max_skipped
+        self._boundary = boundary
+        self._pending: list[tuple[tf.Tensor, int]] = []
+        self._began = False
+
+    def epoch(self, watch: Callable[[], None] = lambda: None, label: str = "") -> dict[str, float]:
+        """Train what is left of the epoch: nothing, if the process ended before its metrics were recorded.
+
+        Args:
+            watch: is called now and then, with the state up to date.
+            label: of the progress bar.
+
+        Returns:
+            loss, penalty, accuracy (means over the epoch), learning_rate and head_scale (at its last step),
+            images_per_second, seconds, data_wait_share (of the seconds, waiting for images), compute_images_per_second
+            (while not waiting) and skipped_batches.
+
+        Raises:
+            DivergedError: a loss is not finite, too many batches were skipped, or the head's weights have exploded.
+            KeyboardInterrupt, SystemExit: a signal asked for it.
+        """
+        state, per_epoch = self._state, self._steps_per_epoch
+        end = (state.evaluated + 1) * per_epoch
+        done = per_epoch - (end - state.step)
+        clock, read = time.monotonic(), -math.inf  # the first step is read, so that a hopeless run ends at once
+        with tqdm(
+            total=per_epoch * self.step.batch_size,
+            initial=done * self.step.batch_size,
+            unit=" images",
+            desc=label,
+            leave=False,
+            disable=None,
+        ) as bar:
+            while state.step < end:
+                waiting = time.monotonic()
+                batch, steps = next(self._batches)
+                if self._began:  # the first batch starts the pipeline
+                    state.sums.waited += time.monotonic() - waiting
+                self._pending.append((self.step(batch, steps), steps))
+                state.step += steps
+                if not self._began:  # before there is nothing to lose, and compiling may take minutes
+                    self._interruption.defer()
+                    self._began = True
+                bar.update(steps * self.step.batch_size)
+                state.sums.seconds += (now := time.monotonic()) - clock
+                clock = now
+                # Reading a value waits for the device, so that the bar's figures are few and its rate is true.
+                if now - read > _SECONDS_BETWEEN_READINGS or state.step == end:
+                    read = now
+                    self.read()
+                    self._check_weights()
+                    loss, accuracy = (_mean(state.sums, total) for total in (state.sums.loss, state.sums.accuracy))
+                    bar.set_postfix(loss=f"{loss:.3f}", accuracy=f"{accuracy:.3f}")
+                    watch()
+                    state.sums.seconds += (now := time.monotonic()) - clock
+                    clock = now
+                self._boundary()
+                clock = time.monotonic()  # checkpoints are not training
+        return self._metrics()
+
+    def read(self) -> None:
+        """Bring the sums up to date with all steps done.
+
+        Raises:
+            DivergedError: a loss is not finite, or too many batches were skipped.
+        """
+        found = outcomes(self._pending)
+        self._pending.clear()
+        sums, first = self._state.sums, self._state.step - len(found)
+        for number, one in enumerate(found, start=first + 1):
+            finite = math.isfinite(one.loss)
+            if not finite and not self._max_skipped:
+                raise DivergedError(f"the loss became {one.loss} at step {number}{self._advice(number)}")
+            if one.skipped or not finite:
+                sums.skipped += 1
+                self._state.skipped += 1
+                if self._state.skipped > self._max_skipped:
+                    raise DivergedError(
+                        f"{self._state.skipped} batches had no finite gradient, the last at step {number}: more than "
+                        f"train.max_skipped_batches={self._max_skipped}{self._advice(number)}"
+                    )
+                continue
+            sums.loss += one.loss
+            sums.penalty += one.penalty
+            sums.accuracy += one.accuracy
+            sums.steps += 1
+
+    def _check_weights(self) -> None:
+        largest = self.step.largest_head_weight()
+        if not largest <= _LARGEST_WEIGHT:
+            at = self._state.step
+            raise DivergedError(
+                f"the head's weights exploded (the largest is {largest:.3g}) at or shortly before step {at}"
+                f"{self._advice(at)}"
+            )
+
+    def _advice(self, step: int) -> str:
+        epoch = (step - 1) // self._steps_per_epoch + 1
+        rate = float(self.step.schedule(step - 1))
+        return (
+            f" (epoch {epoch}, learning rate {rate:g}); lower optimizer.learning_rate, or set optimizer.global_clipnorm"
+        )
+
+    def _metrics(self) -> dict[str, float]:
+        sums, images = self._state.sums, self._steps_per_epoch * self.step.batch_size
+        computing = max(sums.seconds - sums.waited, 1e-9)
+        metrics = {
+            "loss": _mean(sums, sums.loss),
+            "penalty": _mean(sums, sums.penalty),
+            "accuracy": _mean(sums, sums.accuracy),
+            "learning_rate": self.step.learning_rate(),
+            "head_scale": float(self.step.model.head.scale.value.read_value()),
+            "images_per_second": images / sums.seconds,
+            "seconds": sums.seconds,
+            "data_wait_share": sums.waited / sums.seconds,
+            "compute_images_per_second": images / computing,
+        }
+        if self._max_skipped:
+            metrics["skipped_batches"] = sums.skipped
+        return metrics
+
+
+def _mean(sums: EpochSums, total: float) -> float:
+    return total / max(sums.steps, 1)

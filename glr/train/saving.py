@@ -1,0 +1,154 @@
+"""When a training is saved, and how a signal ends it: between two steps, after a checkpoint."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+import keras
+from omegaconf import DictConfig
+
+from glr.devices.workers import Agreement, Worker
+from glr.errors import GlrError
+from glr.sweep.process import PREEMPTED
+from glr.tracking.recorder import Recorder
+from glr.train.assembly import Assembly
+from glr.train.checkpoint import Checkpoints, values_of
+from glr.train.claim import Claim
+from glr.train.interruption import Interruption
+from glr.train.state import State
+
+_CALLS_BETWEEN_QUESTIONS = 10  # calls of the step between workers' questions whether one of them has to stop
+
+
+class Saving:
+    """Restores a training from its newest checkpoint, then saves it; of several workers only the chief saves.
+
+    Args:
+        config: composed from conf/train.yaml.
+        parts: their variables are saved.
+        run: its metrics are saved.
+        claim: on the job, with the folder of its checkpoints.
+        interruption: the signals that arrived.
+        worker: this process among those that train the run.
+
+    Attributes:
+        state: where training stands.
+        continues: training goes on from a checkpoint.
+    """
+
+    def __init__(
+        self,
+        config: DictConfig,
+        parts: Assembly,
+        run: Recorder,
+        claim: Claim,
+        interruption: Interruption,
+        worker: Worker,
+    ):
+        self._variables = parts.step.variables
+        self._run = run
+        self._claim = claim
+        self._interruption = interruption
+        self._worker = worker
+        self._agreement = Agreement(worker, parts.strategy)
+        self._calls = 0
+        self._lent = False  # the model, to weights of another step
+        self._checkpoints = Checkpoints(
+            claim.folder,
+            keep=config.checkpoint.keep,
+            minutes=config.checkpoint.minutes,
+            steps=config.checkpoint.steps,
+            epochs=config.checkpoint.epochs,
+            steps_per_epoch=parts.pipeline.steps_per_epoch,
+        )
+        found = self._checkpoints.latest(self._variables) if worker.is_chief else None
+        step = self._agreement.chiefs(-1 if found is None else found.step)
+        if not worker.is_chief and step >= 0:
+            found = self._checkpoints.at(step, self._variables)
+        self.continues = found is not None
+        self.state = found or State()
+
+    def boundary(self, read: Callable[[], None]) -> None:
+        """Between two steps: save if it is time; save and stop if a signal arrived.
+
+        Args:
+            read: brings the state up to date.
+        """
+        with self._interruption.deferred():
+            stops = self._stops()
+            if stops or (self._worker.is_chief and self._checkpoints.due(self.state)):
+                read()
+                self.save()
+        if stops:
+            self._stop()
+
+    def save(self) -> None:
+        """Save now, if this process is the chief.
+
+        Raises:
+            GlrError: another machine has taken the run over.
+        """
+        if self._lent or not self._worker.is_chief:
+            return
+        with self._interruption.deferred():
+            self._claim.verify()
+            self.state.metrics = self._run.metrics_so_far()
+            self._checkpoints.save(self.state, self._variables)
+
+    @contextmanager
+    def around(self) -> Iterator[None]:
+        """Around code that changes no weight: signals and errors break it off, and training is saved first."""
+        try:
+            with self._interruption.at_once():
+                yield
+        except (KeyboardInterrupt, SystemExit):
+            if self._interruption.impatient:
+                raise
+            self.save()
+            self._stop()
+        except Exception:
+            with suppress(GlrError):  # the first error counts
+                self.save()
+                self._checkpoints.wait()
+            raise
+
+    @contextmanager
+    def weights_of(self, step: int, model: keras.Model) -> Iterator[None]:
+        """Put the weights of a kept checkpoint into the model for a while; signals wait, and nothing is saved.
+
+        Raises:
+            CheckpointError: it is missing or damaged.
+        """
+        if step == self.state.step:
+            yield
+            return
+        with self._interruption.deferred():
+            own = values_of(model.variables)
+            self._lent = True  # until its own weights are back: a checkpoint would hold weights of two steps
+            try:
+                self._checkpoints.weights_of(step, model.variables)
+                yield
+            finally:
+                for variable, value in zip(model.variables, own, strict=True):
+                    variable.assign(value)
+                self._lent = False
+        self._interruption.obey()
+
+    def wait(self) -> bool:
+        """Wait for the pending checkpoint, and return whether it was written."""
+        return self._checkpoints.wait()
+
+    def _stops(self) -> bool:
+        """Whether a signal waits; several workers ask each other now and then, so that all stop after the same step."""
+        if self._worker.count == 1:
+            return self._interruption.pending
+        self._calls += 1
+        return self._calls % _CALLS_BETWEEN_QUESTIONS == 0 and self._agreement.any(self._interruption.pending)
+
+    def _stop(self) -> None:
+        with self._interruption.deferred():
+            saved = self._checkpoints.wait()
+        if saved and self._worker.is_chief:
+            print(f"\nstopped after step {self.state.step:,}, saved; the same command continues", file=sys.stderr)
+        self._interruption.obey()
+        sys.exit(PREEMPTED)  # another worker's signal

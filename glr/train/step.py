@@ -1,0 +1,164 @@
+"""The train step: one global batch through the model, over however many replicas, to new weights."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from glr.model.network import RetrievalModel
+from glr.optim.optimizer import SkipNonFinite
+
+
+class Outcome(NamedTuple):
+    """What a step measured over the global batch: loss (with the penalty), penalty, accuracy; 1 if it was left out."""
+
+    loss: float
+    penalty: float
+    accuracy: float
+    skipped: float
+
+
+class TrainStep:
+    """Takes batches from a distributed iterator and updates the weights.
+
+    Each replica's loss is divided by the global batch size and the gradients summed, so that a step does not depend on
+    the number of replicas.
+
+    Args:
+        model: its trainable weights are updated.
+        optimizer: follows the schedule.
+        schedule: from the step to the learning rate, for the record.
+        regularization: has `penalty(network, head)`, added to the loss.
+        strategy: whose scope the model and the optimizer were made in.
+        batch_size: images per step over all replicas.
+        skip_non_finite: leave the weights as they are where a gradient is not finite.
+        steps_per_call: steps that the device makes before the host has a say; batches come stacked where there are
+            several.
+    """
+
+    def __init__(
+        self,
+        model: RetrievalModel,
+        optimizer: keras.optimizers.Optimizer,
+        schedule: Callable[[int], Any],
+        regularization: Any,
+        strategy: tf.distribute.Strategy,
+        batch_size: int,
+        *,
+        skip_non_finite: bool = False,
+        steps_per_call: int = 1,
+    ):
+        self.model = model
+        self.schedule = schedule
+        self.regularization = regularization
+        self.strategy = strategy
+        self.batch_size = batch_size
+        self.steps_per_call = steps_per_call
+        with strategy.scope():
+            # A loss-scaling optimizer skips such steps by itself.
+            scaling = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+            self.optimizer = SkipNonFinite(optimizer) if skip_non_finite and not scaling else optimizer
+            self.optimizer.build(model.trainable_variables)
+        # Gradients are summed over the replicas in the step, once and before anything looks at them: Keras's optimizers
+        # would clip, and test for infinities, what each replica has for itself.
+        self._inner._all_reduce_sum_gradients = lambda pairs: pairs
+        # Keras lets each replica's running means follow its own share and stores the first's: here all keep their mean.
+        several = strategy.num_replicas_in_sync > 1
+        own = [norm for norm in model.batch_norms() if several and norm.trainable and not norm.synchronized]
+        self._running: list[Any] = [running for norm in own for running in (norm.moving_mean, norm.moving_variance)]
+        # What a skipped step must not touch beside the weights: running means and scales that follow the training.
+        self._followers = [v for v in model.non_trainable_variables if "float" in v.dtype] if skip_non_finite else []
+        # AutoGraph would rewrite Python's control flow over tensors, of which there is none, and delay the first step.
+        self._compiled = tf.function(self._one if steps_per_call == 1 else self._several, autograph=False)
+
+    def __call__(self, batch: Any, steps: int = 1) -> tf.Tensor:
+        """Make a step, or `steps` of them with as many stacked batches.
+
+        Returns:
+            float32 [4], or [steps_per_call, 4] of which the first `steps` count: the numbers of `Outcome`, still on the
+            device.
+        """
+        return self._compiled(batch) if self.steps_per_call == 1 else self._compiled(batch, tf.constant(steps))
+
+    @property
+    def variables(self) -> list[keras.Variable]:
+        """All that a step changes: weights, running means, scales, random seeds, and the optimizer's."""
+        return [*self.model.variables, *self.optimizer.variables]
+
+    def learning_rate(self) -> float:
+        """The rate of the last step."""
+        return float(self.schedule(max(int(self._inner._iterations.value.read_value()) - 1, 0)))
+
+    def largest_head_weight(self) -> float:
+        """The largest absolute value among the head's weights; not a number where one of them is none."""
+        weights = [weight.value.read_value() for weight in self.model.head.trainable_variables]
+        return max((float(tf.reduce_max(tf.abs(weight))) for weight in weights), default=0.0)
+
+    @property
+    def _inner(self) -> Any:
+        return getattr(self.optimizer, "inner_optimizer", self.optimizer)
+
+    def _one(self, batch: Any) -> tf.Tensor:
+        measured = self.strategy.run(self._replica_step, batch)
+        return self.strategy.reduce(tf.distribute.ReduceOp.SUM, measured, axis=None)
+
+    def _several(self, batches: Any, steps: tf.Tensor) -> tf.Tensor:
+        # No tf.range and no TensorArray, whose shapes are known only as they run.
+
+        def next_one(number: tf.Tensor, measured: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            one = self.strategy.run(self._replica_step_of, (number, *batches))
+            one = self.strategy.reduce(tf.distribute.ReduceOp.SUM, one, axis=None)
+            return number + 1, tf.tensor_scatter_nd_update(measured, [[number]], [one])
+
+        first = tf.constant(0), tf.zeros((self.steps_per_call, 4))
+        return tf.while_loop(lambda number, _: number < steps, next_one, first)[1]
+
+    def _replica_step_of(
+        self, number: tf.Tensor, images: tf.Tensor, labels: tf.Tensor, colours: tf.Tensor
+    ) -> tf.Tensor:
+        return self._replica_step(images[number], labels[number], colours[number])
+
+    def _replica_step(self, images: tf.Tensor, labels: tf.Tensor, colours: tf.Tensor) -> tf.Tensor:
+        weights = self.model.trainable_variables
+        before = [tf.identity(follower.value) for follower in self._followers]
+        with tf.GradientTape() as tape:
+            losses, correct = self.model.losses_of(images, labels, colours)
+            penalty = self.regularization.penalty(self.model.network, self.model.head)
+            penalty /= self.strategy.num_replicas_in_sync
+            loss = tf.reduce_sum(losses) / self.batch_size + penalty
+            scaled: Any = self.optimizer.scale_loss(loss)
+        variables: Any = [weight.value for weight in weights]
+        gradients = self._summed(tape.gradient(scaled, variables))
+        if self._running:
+            context: Any = tf.distribute.get_replica_context()
+            means = context.all_reduce(tf.distribute.ReduceOp.MEAN, [tf.identity(v.value) for v in self._running])
+            for running, mean in zip(self._running, means, strict=True):
+                running.assign(mean)
+        skipped = tf.zeros(())
+        if self._followers:
+            finite: Any = self.optimizer.check_finite(gradients)
+            # Loss scaling leaves steps out in the ordinary course of things.
+            if isinstance(self.optimizer, SkipNonFinite):
+                skipped = tf.where(finite, 0.0, 1.0) / self.strategy.num_replicas_in_sync
+            for follower, old in zip(self._followers, before, strict=True):
+                follower.assign(tf.where(finite, follower.value, old))
+        self.optimizer.apply(gradients, weights)
+        accuracy = tf.reduce_sum(tf.cast(correct, tf.float32)) / self.batch_size
+        return tf.stack([loss, penalty, accuracy, skipped])
+
+    def _summed(self, gradients: Any) -> list[Any]:
+        """The gradients of the global batch; a weight that the loss does not depend on has none."""
+        there = [gradient for gradient in gradients if gradient is not None]
+        context: Any = tf.distribute.get_replica_context()
+        if self.strategy.num_replicas_in_sync > 1:
+            there = context.all_reduce(tf.distribute.ReduceOp.SUM, there)
+        rest = iter(there)
+        return [None if gradient is None else next(rest) for gradient in gradients]
+
+
+def outcomes(measured: Sequence[tuple[tf.Tensor, int]]) -> list[Outcome]:
+    """What the steps of some calls measured, brought from the device: of each call its result and number of steps."""
+    rows = [np.reshape(result.numpy(), (-1, 4))[:steps] for result, steps in measured]
+    return [Outcome(*row.tolist()) for part in rows for row in part]

@@ -1,1 +1,0 @@
-"""Training: the step that is compiled, and the loop around it."""

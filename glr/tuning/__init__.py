@@ -1,0 +1,1 @@
+"""Tuning: Optuna's search over ranges of settings; unpromising trials are stopped."""

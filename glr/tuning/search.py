@@ -1,0 +1,208 @@
+"""The search: Optuna chooses values, a launcher runs the jobs, and all that was found is kept for the next time."""
+
+import hashlib
+import json
+import math
+import os
+import socket
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+from hydra.core.override_parser.types import Quote, QuotedString
+from hydra.core.utils import JobReturn, JobStatus
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.trial import FrozenTrial, TrialState
+
+from glr.config.identity import differences
+from glr.config.ranges import Parameter, Range, is_open, written
+from glr.config.search import Sampler, Settings
+from glr.errors import GlrError
+from glr.tuning.storage import opened, pruner_of, record_pruner, trial_id
+from glr.tuning.trial import named
+
+Launch = Callable[[list[list[str]], int], Sequence[JobReturn]]
+
+# So many failures in a row are no accident.
+_GIVE_UP = 10
+_PROBLEM, _PROCESS, _INTERRUPTED = "problem", "process", "interrupted"
+
+
+class Search:
+    """One search: a study of Optuna's in a file, continued by whoever opens it with the same ranges and settings."""
+
+    def __init__(self, space: Mapping[str, Parameter], problem: Mapping[str, Any], settings: Settings):
+        """Open the search, and take up what an earlier command left unfinished.
+
+        Args:
+            space: by key, the range of a setting or its values.
+            problem: what the scores depend on besides, by key; a search is continued only where it is the same.
+            settings: of the search.
+
+        Raises:
+            GlrError: the search of this name is one over other ranges or settings.
+        """
+        self.settings = settings
+        self.distributions = {key: _distribution(found) for key, found in space.items() if is_open(found)}
+        self.fixed = [
+            f"{key}={found[0]}" for key, found in space.items() if isinstance(found, list) and len(found) == 1
+        ]
+        problem = {**problem, **{key: str(found) for key, found in space.items()}}
+        self.file = Path(settings.storage).absolute()
+        self.name = settings.study_name or _name(problem, settings)
+        self.storage = opened(self.file)
+        self.study = optuna.create_study(
+            storage=self.storage, study_name=self.name, direction=settings.direction.value, load_if_exists=True
+        )
+        before = self.study.user_attrs.get(_PROBLEM)
+        if before is None:
+            self.study.set_user_attr(_PROBLEM, problem)
+        elif changed := differences(before, problem):
+            raise GlrError(
+                f"the search {self.name} in {self.file} was another ({'; '.join(changed[:3])}); "
+                "give this one another name: hydra.sweeper.study_name=NAME"
+            )
+        record_pruner(self.study, settings)
+        self.study.pruner = pruner_of(self.study)
+        self._take_up()
+
+    def run(self, launch: Launch) -> None:
+        """Run trials until the search has as many as `n_trials`.
+
+        Args:
+            launch: runs jobs, each given by its overrides, numbered from the second argument on.
+
+        Raises:
+            GlrError: no trial gave a score, or ten in a row failed.
+        """
+        done, failures = self._done(), 0
+        print(f"search {self.name}: {len(done)} of {self.settings.n_trials} trials are done ({self.file})", flush=True)
+        launched = 0
+        while (left := self.settings.n_trials - len(done)) > 0:
+            trials = [self._ask() for _ in range(min(left, self.settings.n_jobs))]
+            self._launch(launch, trials, launched)
+            launched += len(trials)
+            done = self._done()
+            for trial in trials:
+                failures = 0 if self._report(trial.number) else failures + 1
+            if failures >= _GIVE_UP:
+                raise GlrError(f"the last {failures} trials failed; mend the reason, and the same command goes on")
+        self._summarize(done)
+
+    def _ask(self) -> optuna.Trial:
+        # Drawn by the trial's place, not by a generator's state: a search that is continued chooses what one that was
+        # never interrupted would have chosen.
+        place = len([t for t in self.study.get_trials(deepcopy=False) if not t.user_attrs.get(_INTERRUPTED)])
+        self.study.sampler = _sampler(self.settings, place)
+        trial = self.study.ask(self.distributions)
+        trial.set_user_attr(_PROCESS, f"{socket.gethostname()} {os.getpid()} {_started(os.getpid())}")
+        return trial
+
+    def _launch(self, launch: Launch, trials: list[optuna.Trial], first: int) -> None:
+        """Launch the jobs of the trials, and tell Optuna what they did not tell it themselves."""
+        jobs = [self._overrides(trial) for trial in trials]
+        for trial in trials:
+            print(f"trial {trial.number}: {_shown(trial.params)}", flush=True)
+        returns: Sequence[JobReturn | None] = [None] * len(trials)
+        try:
+            returns = launch(jobs, first)
+        except Exception as error:  # launchers have errors of their own for a job that failed or was killed
+            print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        for trial, returned in zip(trials, returns, strict=True):
+            score = _score(returned)
+            outcome: dict[str, Any] = {"state": TrialState.FAIL} if score is None else {"values": score}
+            self.study.tell(trial.number, **outcome, skip_if_finished=True)
+
+    def _overrides(self, trial: optuna.Trial) -> list[str]:
+        name = QuotedString(named(self.file, self.name, trial.number), Quote.single).with_quotes()
+        chosen = [f"{key}={written(value)}" for key, value in trial.params.items()]
+        return [*self.fixed, *chosen, f"sweep.trial={name}"]
+
+    def _done(self) -> list[FrozenTrial]:
+        trials = self.study.get_trials(deepcopy=False)
+        return [t for t in trials if t.state.is_finished() and not t.user_attrs.get(_INTERRUPTED)]
+
+    def _report(self, number: int) -> bool:
+        """Print how a trial ended; whether it did not fail."""
+        trial = self.study.get_trials(deepcopy=False)[number]
+        if trial.state == TrialState.COMPLETE:
+            print(f"trial {number}: {trial.value:.5f}; the best is {self.study.best_value:.5f}", flush=True)
+        elif trial.state == TrialState.PRUNED:
+            last = trial.last_step
+            at = (
+                f" after epoch {last}, at {trial.intermediate_values[last]:.5f}"
+                if last is not None
+                else ": it diverged"
+            )
+            print(f"trial {number}: pruned{at}", flush=True)
+        else:
+            print(f"trial {number}: failed", flush=True)
+        return trial.state != TrialState.FAIL
+
+    def _summarize(self, done: list[FrozenTrial]) -> None:
+        count = {state: sum(t.state == state for t in done) for state in TrialState}
+        print(
+            f"\nsearch {self.name}: {len(done)} trials, {count[TrialState.COMPLETE]} finished, "
+            f"{count[TrialState.PRUNED]} pruned, {count[TrialState.FAIL]} failed"
+        )
+        if not count[TrialState.COMPLETE]:
+            raise GlrError(f"none of the {len(done)} trials gave a score")
+        best = self.study.best_trial
+        print(f"the best is trial {best.number} with {best.value:.5f}: {_shown(best.params)}", flush=True)
+
+    def _take_up(self) -> None:
+        """Queue the trials again whose command has ended before they did."""
+        for trial in self.study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
+            host, process, started = trial.user_attrs.get(_PROCESS, "  ").split(" ")
+            if host == socket.gethostname() and str(_started(int(process))) != started:
+                self.storage.set_trial_user_attr(trial_id(self.storage, self.name, trial.number), _INTERRUPTED, True)
+                self.study.tell(trial.number, state=TrialState.FAIL)
+                self.study.enqueue_trial(trial.params)
+
+
+def _distribution(found: Parameter) -> BaseDistribution:
+    if not isinstance(found, Range):
+        return CategoricalDistribution(found)
+    if found.whole:
+        return IntDistribution(int(found.low), int(found.high), log=found.log, step=int(found.step or 1))
+    return FloatDistribution(found.low, found.high, log=found.log, step=found.step)
+
+
+def _name(problem: Mapping[str, Any], settings: Settings) -> str:
+    """A name that the same problem, searched in the same way, has again."""
+    way = [settings.direction.value, settings.sampler.value, settings.seed, settings.pruner.value]
+    text = json.dumps([problem, way, settings.warmup_trials, settings.warmup_steps], sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
+
+
+def _sampler(settings: Settings, place: int) -> BaseSampler:
+    seed = int(np.random.SeedSequence([settings.seed, place]).generate_state(1)[0])
+    if settings.sampler == Sampler.random:
+        return RandomSampler(seed=seed)
+    return TPESampler(seed=seed, constant_liar=settings.n_jobs > 1)
+
+
+def _score(returned: JobReturn | None) -> float | None:
+    """What a job returned, if that is a score."""
+    if returned is None or returned.status != JobStatus.COMPLETED:
+        return None
+    value = returned.return_value
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
+
+
+def _shown(params: Mapping[str, Any]) -> str:
+    return " ".join(
+        f"{key}={value:.5g}" if isinstance(value, float) else f"{key}={value}" for key, value in params.items()
+    )
+
+
+def _started(process: int) -> str | None:
+    """When a Linux machine's process was started, since another may have its number by now; None: there is none."""
+    with suppress(FileNotFoundError):
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]
+    return None

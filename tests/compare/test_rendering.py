@@ -1,0 +1,96 @@
+"""What a run's parameters hold stays text in its cell, in every format."""
+
+import csv
+import io
+import json
+from html.parser import HTMLParser
+
+import pytest
+
+from glr.compare.rendering import as_csv, as_json, markdown, page
+from glr.compare.table import tables
+from glr.tracking.rows import single_models
+
+HOSTILE = [
+    "a|b",
+    "`code`",
+    "two\nlines\r\nand\ttab",
+    "<script>alert(1)</script>",
+    "**bold** *i* _u_ __d__ ~~s~~ ~t~",
+    "[link](http://x) ![image](y)",
+    "\\|",
+    "&lt;b&gt;",
+    "$x$",
+    "x" * 5000,
+    "",
+]
+
+
+def made(past, text: str):
+    singles = single_models([past("a", 0.1, 0.1, head__label=text, optimizer__label=text)], None)
+    return singles, tables(singles, [], decimals=5, backbones=[])
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_markdown_keeps_its_cells(past, text: str):
+    _, both = made(past, text)
+    lines = markdown(both).splitlines()
+    rows = [line for line in lines if line.startswith("|1|")]
+    assert len(rows) == 2  # the single model, and in its backbone's table
+    assert len(lines) == 11
+    for row, cells in zip(rows, (5, 4), strict=True):
+        # A cell ends at a bar that no backslash, itself not escaped, stands before.
+        bars = [i for i, sign in enumerate(row) if sign == "|" and (i - len(row[:i].rstrip("\\"))) % 2 == 0]
+        assert len(bars) == cells + 1
+        assert len(row) < 1000
+        bare = row.replace("<br>", "")
+        for sign in "<`*[~$":
+            at = [i for i, found in enumerate(bare) if found == sign and bare[i - 1] != "\\"]
+            assert all(sign == "~" and bare[i - 1] == bare[i + 1] == " " for i in at), (sign, row)
+
+
+class _Cells(HTMLParser):
+    """Collects tags, and the text of each cell."""
+
+    def __init__(self):
+        super().__init__()
+        self.tags: set[str] = set()
+        self.cells: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list) -> None:  # noqa: ARG002
+        self.tags.add(tag)
+        if tag == "td":
+            self.cells.append("")
+
+    def handle_data(self, data: str) -> None:
+        if self.cells:
+            self.cells[-1] += data
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_html_shows_the_text_itself(past, text: str):
+    parser = _Cells()
+    parser.feed(page(made(past, text)[1]))
+    assert parser.tags <= {"h3", "h4", "table", "thead", "tbody", "tr", "th", "td", "b", "s", "br"}
+    if 0 < len(text) < 200:
+        assert " ".join(text.split()) in " ".join(parser.cells[1].split())
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_csv_and_json_hold_it_in_full(past, text: str):
+    singles, _ = made(past, text)
+    (record,) = json.loads(as_json(singles, []))
+    assert (record["head"], record["public_score"], record["status"]) == (text, 0.1, "FINISHED")
+    (row,) = csv.DictReader(io.StringIO(as_csv(singles, []), newline=""))
+    assert row["head"].replace("\r\n", "\n") == text.replace("\r\n", "\n")
+
+
+def test_failed_rows_are_struck_and_scores_cut_or_rounded(past):
+    runs = [past("a", 0.279996, 0.5), past("b", status="FAILED", highlights='["head"]')]
+    text = markdown(tables(single_models(runs, None), [], decimals=5, backbones=[]))
+    assert text.count("|0.28000|0.50000|") == 1
+    assert text.count("|0.279|") == 1
+    assert "|2|~~Xception + GeM + **AdaCos(Semi)**~~|~~Batch size = 128<br>" in text
+    assert "lr = CosineDecay(0.001)~~|X|X|" in text
+    html = page(tables(single_models(runs, None), [], decimals=5, backbones=[]))
+    assert "<td><s>Xception + GeM + <b>AdaCos(Semi)</b></s></td>" in html

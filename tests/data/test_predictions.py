@@ -1,0 +1,84 @@
+import io
+import re
+from pathlib import Path
+
+import pytest
+
+from glr import storage
+from glr.data.predictions import read_classes, read_rankings
+from glr.errors import GlrError
+
+
+def test_rankings(tmp_path: Path):
+    file = tmp_path / "submission.csv"
+    file.write_text("id,images\nq1,a b  a\nq2,\nq3\n\n")
+    assert read_rankings(file) == {"q1": ("a", "b", "a"), "q2": (), "q3": ()}
+    assert read_rankings(str(file)) == read_rankings(io.StringIO(file.read_text())) == read_rankings(file)
+
+
+def test_what_stands_behind_the_first_k_is_left_out():
+    images = [f"i{number}" for number in range(130)]
+    lines = ["id,images", f"q1,{' '.join(images)}", f"q2,{' '.join(images[:100])} "]
+    assert read_rankings(lines) == {"q1": tuple(images[:100]), "q2": tuple(images[:100])}
+    assert read_rankings(lines, k=3)["q1"] == ("i0", "i1", "i2")
+
+
+def test_classes():
+    lines = ["landmarks,id,more", "007 0.5,t1,x", ",t2,", "7 -1e-3,t3,", '"8 2",t4,']
+    assert read_classes(lines) == {"t1": ("007", 0.5), "t3": ("7", -0.001), "t4": ("8", 2.0)}
+
+
+def test_from_a_bucket_and_as_spreadsheets_write_them(gcs_folder: str):
+    path = storage.join(gcs_folder, "submission.csv")
+    storage.write(path, "id,images\r\nq1,a b\r\n".encode("utf-8-sig"))
+    assert read_rankings(path) == {"q1": ("a", "b")}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", ", line 1: the columns id,images are needed"),
+        ("id,landmarks\nq1,7 0.5\n", ", line 1: the columns id,images are needed"),
+        ("q1,a b\nq2,c\n", ", line 1: the columns id,images are needed"),
+        ("id,images\n", ": no queries below the header"),
+        ("id,images\nq1,a\n\nq1,b\n", ", line 4: the id q1 stands there twice"),
+        ("id,images\n,a\n", ", line 2: the id is empty"),
+        ("id,images\nq1,a,b\n", ", line 2: 3 fields below 2 columns; several values are separated by blanks"),
+    ],
+)
+def test_mistakes_in_rankings(tmp_path: Path, text: str, message: str):
+    file = tmp_path / "submission.csv"
+    file.write_text(text)
+    with pytest.raises(GlrError, match=f"^{re.escape(f'{file}{message}')}$"):
+        read_rankings(file)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("id,images\nt1,a b\n", "line 1: the columns id,landmarks are needed"),
+        ("id,landmarks\nt1,7\n", "line 2: landmarks is '7'; expected one class and its confidence, or nothing"),
+        (
+            "id,landmarks\nt1,7 0.5\nt2,7 0.5 8 0.4\n",
+            "line 3: landmarks is '7 0.5 8 0.4'; expected one class and its confidence, or nothing",
+        ),
+        ("id,landmarks\nt1,7 high\n", "line 2: the confidence 'high' is no finite number"),
+        ("id,landmarks\nt1,7 nan\n", "line 2: the confidence 'nan' is no finite number"),
+        ("id,landmarks\nt1,7 1e999\n", "line 2: the confidence '1e999' is no finite number"),
+        ("id,landmarks\nt1,\nt1,7 0.5\n", "line 3: the id t1 stands there twice"),
+    ],
+)
+def test_mistakes_in_classes(tmp_path: Path, text: str, message: str):
+    file = tmp_path / "submission.csv"
+    file.write_text(text)
+    with pytest.raises(GlrError, match=f"^{re.escape(f'{file}, {message}')}$"):
+        read_classes(file)
+
+
+def test_no_such_file_and_none_that_is_text(tmp_path: Path):
+    file = tmp_path / "submission.csv"
+    with pytest.raises(GlrError, match=r"submission\.csv: no such file; it should be a predictions CSV$"):
+        read_rankings(file)
+    file.write_bytes(b"PK\x03\x04\xff\xfe")
+    with pytest.raises(GlrError, match=r"submission\.csv: cannot be read as a CSV \(.*\)$"):
+        read_classes(file)

@@ -1,0 +1,95 @@
+import io
+import re
+from pathlib import Path
+
+import pytest
+
+from glr.data.solution import Solution, read_solution
+from glr.errors import GlrError
+
+RETRIEVAL = "id,images,Usage\nq1,a b,Public\nq2,c,Private\nq3,None,Ignored\nq4,,Public\n"
+
+
+def test_retrieval(tmp_path: Path):
+    file = tmp_path / "solution.csv"
+    file.write_text(RETRIEVAL)
+    solution = read_solution(file)
+    assert solution == Solution(
+        relevant={"q1": frozenset("ab"), "q2": frozenset("c"), "q3": frozenset(), "q4": frozenset()},
+        usage={"q1": "Public", "q2": "Private", "q3": "Ignored", "q4": "Public"},
+        task="retrieval",
+    )
+    assert solution.of_usage("Public") == {"q1": {"a", "b"}, "q4": frozenset()}
+    assert solution.of_usage("Private") == {"q2": {"c"}}
+    assert solution.of_usage("Ignored") == {"q3": frozenset()}
+    assert read_solution(str(file)) == solution
+
+
+def test_recognition_from_an_open_file_keeps_landmarks_as_text():
+    lines = io.StringIO("Usage,landmarks,id,more\nPublic,007 7,t1,x\n\nPrivate,7,t2,y\n")
+    solution = read_solution(lines)
+    assert solution.relevant == {"t1": frozenset({"007", "7"}), "t2": frozenset({"7"})}
+    assert solution.task == "recognition"
+
+
+def test_files_as_spreadsheets_and_large_classes_make_them(tmp_path: Path):
+    file = tmp_path / "solution.csv"
+    many = [f"{number:016x}" for number in range(20_000)]
+    rows = ["id,images,Usage", f"q1,{' '.join(many)},Public", '"a,b.jpg","c,d.jpg",Private']
+    file.write_text("\r\n".join(rows), encoding="utf-8-sig")
+    assert read_solution(file).relevant == {"q1": frozenset(many), "a,b.jpg": frozenset({"c,d.jpg"})}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "line 1: the columns id,images,Usage or id,landmarks,Usage are needed"),
+        ("id,pictures,Usage\n", "line 1: the columns id,images,Usage or id,landmarks,Usage are needed"),
+        ("images,Usage\n", "line 1: the columns id,images,Usage or id,landmarks,Usage are needed"),
+        ("id,images\nq1,a\n", "line 1: the columns id,images,Usage or id,landmarks,Usage are needed"),
+        ("id,images,Usage\nq1,a,Public\nq2,b,public\n", "line 3: Usage is 'public'; expected Public, Private, Ignored"),
+        ("id,images,Usage\nq1,a\n", "line 2: Usage is ''; expected Public, Private, Ignored"),
+        ("id,images,Usage\n\nq1,a,Public\nq1,b,Private\n", "line 4: the id q1 stands there twice"),
+        ("id,images,Usage\n,a,Public\n", "line 2: the id is empty"),
+        (
+            "id,images,Usage\nq1,a,Public\nq2,b,c,Private\n",
+            "line 3: 4 fields below 3 columns; several values are separated by blanks",
+        ),
+        ("id,images,Usage\n", "no queries below the header"),
+        (
+            "id,images,Usage\nq1,a,Public\nq2,None,Private\n",
+            "no Private query has images, so there is nothing to score for that usage",
+        ),
+        (
+            "id,landmarks,Usage\nq1,,Public\nq2,3,Private\n",
+            "no Public query has landmarks, so there is nothing to score for that usage",
+        ),
+    ],
+)
+def test_mistakes_are_named_by_file_and_line(tmp_path: Path, text: str, message: str):
+    file = tmp_path / "solution.csv"
+    file.write_text(text)
+    separator = ", " if message.startswith("line") else ": "
+    with pytest.raises(GlrError, match=f"^{re.escape(f'{file}{separator}{message}')}$"):
+        read_solution(file)
+
+
+def test_no_such_file(tmp_path: Path):
+    with pytest.raises(GlrError, match=r"nowhere\.csv: no such file; it should be a solution CSV$"):
+        read_solution(tmp_path / "nowhere.csv")
+
+
+def test_an_open_file_is_named_too(tmp_path: Path):
+    file = tmp_path / "solution.csv"
+    file.write_text("id,images,Usage\n")
+    with file.open() as lines, pytest.raises(GlrError, match=f"^{re.escape(str(file))}: no queries"):
+        read_solution(lines)
+    with pytest.raises(GlrError, match=r"^solution: no queries"):
+        read_solution(["id,images,Usage"])
+
+
+def test_a_file_that_is_no_text(tmp_path: Path):
+    file = tmp_path / "solution.csv"
+    file.write_bytes(b"\x1f\x8b\xff\xfe")
+    with pytest.raises(GlrError, match=r"solution\.csv: cannot be read as a CSV \(.*\)$"):
+        read_solution(file)

@@ -1,0 +1,153 @@
+"""`python -m glr.ensemble` as users run it: members by index, name and id, searches, and every refusal."""
+
+import csv
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from glr.retrieval.descriptors import files, load
+from tests.conftest import here
+from tests.evaluate.test_evaluate import named, runs, scores
+
+
+def ensemble(folder: Path, *arguments: str) -> str:
+    return here("ensemble", "study=pair", *arguments, cwd=folder)
+
+
+def descriptors_of(folder: Path, name: str) -> Path:
+    return folder / "mlruns/artifacts" / named(folder, name).info.run_id / "artifacts/descriptors"
+
+
+def test_members_by_index_name_and_id_are_the_same(trained: Path):
+    ids = [named(trained, name).info.run_id for name in ("one", "two")]
+    found = []
+    for members in ("[1,2]", "[one,two]", f"[{ids[0]},2]"):
+        printed = ensemble(trained, f"members={members}")
+        newest = runs(trained)[0]
+        found.append(scores(newest))
+        assert f"ensemble one + two of 40 dimensions in study pair ({newest.info.run_id})" in printed
+        assert json.loads(newest.data.params["members"]) == ids
+        assert (newest.data.tags["kind"], newest.data.params["dimension"]) == ("ensemble", "40")
+        assert newest.data.metrics["public_score"] == newest.data.metrics["public/gap"]
+    assert found[0] == found[1] == found[2]
+    assert "|(1)+(2)|" in here("compare", "study=pair", "output=-", cwd=trained)
+
+
+def test_an_ensemble_of_one_does_not_take_its_members_name(trained: Path):
+    ensemble(trained, "members=[one]")
+    assert runs(trained)[0].info.run_name == "ensemble one"
+    assert "ensemble one of 16 dimensions" in ensemble(trained, "members=[one]")
+
+
+def test_weights_and_scores_follow_the_concatenated_descriptors(trained: Path):
+    ensemble(trained, "members=[1,2]", "weights=[3,1]", "score=map_at_100")
+    metrics = runs(trained)[0].data.metrics
+    assert metrics["private_score"] == metrics["private/map_at_100"]
+    cosines: dict[str, np.ndarray] = {}
+    for name in ("one", "two"):
+        folder = descriptors_of(trained, name)
+        cosines[name] = load(folder, "query").values @ load(folder, "index").values.T
+    index, queries = load(folder, "index").ids, load(folder, "query").ids
+    order = np.argsort(-(3 * cosines["one"] + cosines["two"]), axis=1)
+    rows = {row["id"]: row for row in csv.DictReader((folder / "retrieval_solution.csv").open())}
+    for usage in ("Public", "Private"):
+        precisions = []
+        for query, ranked in zip(queries, order, strict=True):
+            right = np.isin(np.array(index)[ranked], rows[query]["images"].split())
+            precision = (right.cumsum() / np.arange(1, len(index) + 1))[right].sum() / right.sum()
+            precisions += [precision] if rows[query]["Usage"] == usage else []
+        assert metrics[f"{usage.lower()}/map_at_100"] == pytest.approx(np.mean(precisions), abs=1e-6)
+
+
+@pytest.mark.parametrize("method", ["greedy", "exhaustive"])
+def test_a_search_logs_the_best_and_all_that_it_tried(trained: Path, method: str):
+    printed = ensemble(trained, f"ensemble.search={method}", "score=map_at_100", "ensemble.weights=[1,2]")
+    newest = runs(trained)[0]
+    tried = trained / "mlruns/artifacts" / newest.info.run_id / "artifacts/search.csv"
+    rows = list(csv.DictReader(tried.open()))
+    assert f"{len(rows)} ensembles of 2 runs tried; the best by public map_at_100:" in printed
+    values = [float(row["public/map_at_100"]) for row in rows]
+    assert values == sorted(values, reverse=True)
+    assert {row["members"] for row in rows} >= {"one", "two"}
+    assert newest.data.metrics["public_score"] == pytest.approx(values[0], abs=1e-6)
+    assert json.loads(newest.data.params["candidates"]) == ["one", "two"]
+    assert "raise ensemble.depth" not in printed
+
+
+SENTENCES = [
+    ("", "members: give at least one run, as [9,15]; or ensemble.search=greedy to choose from the study"),
+    ("members=[1,7]", "members: study pair has no row 7; its rows are 1, 2"),
+    ("members=[1,seven]", "there is no run with the id or the name seven"),
+    ("members=[1,one]", "members: one is run "),
+    ("members=[1,2] weights=[1]", "weights: 1 for 2 members; give one for each"),
+    ("members=[1,2] weights=[1,0]", "weights=[1.0, 0.0]: weights are above 0"),
+    ("members=[1,2] weights=[1,1] ensemble.search=greedy", "weights are of given members; a search tries"),
+    ("members=[1.5]", "members: 1.5 is no table index, name or id"),
+    ("members=[1,2] score=map", "score=map: expected one of gap, map_at_100"),
+    ("ensemble.search=greedy ensemble.max_dimension=10", "ensemble.max_dimension=10: the smallest member has 16"),
+    ("ensemble.search=greedy ensemble.weights=[]", "ensemble.weights: give at least one weight, as [1.0]"),
+    ("ensemble.search=greedier", "ensemble.search=greedier: expected one of greedy, exhaustive"),
+]
+
+
+@pytest.mark.parametrize(("line", "sentence"), SENTENCES, ids=[line or "nothing" for line, _ in SENTENCES])
+def test_mistakes_get_one_sentence(trained: Path, line: str, sentence: str):
+    before = len(runs(trained))
+    printed = ensemble(trained, *line.split())
+    assert printed.startswith("error: ")
+    assert sentence in printed
+    assert "\n" not in printed
+    assert len(runs(trained)) == before
+
+
+@pytest.fixture
+def copied(trained: Path, tmp_path: Path) -> Iterator[Path]:
+    """The runs once more, whose files may be spoilt: the store still points to the originals, so they are put back."""
+    spare = tmp_path / "spare"
+    shutil.copytree(descriptors_of(trained, "two"), spare)
+    yield trained
+    shutil.rmtree(descriptors_of(trained, "two"), ignore_errors=True)
+    shutil.copytree(spare, descriptors_of(trained, "two"))
+
+
+def test_members_that_do_not_fit_together(copied: Path):
+    folder = descriptors_of(copied, "two")
+    ids = files(folder, "query")[0]
+    ids.write_text(ids.read_text().replace("class", "other"))
+    sentence = "one and two describe different query images (12 and 12, 0 of them the same)"
+    assert sentence in ensemble(copied, "members=[1,2]")
+
+
+def test_members_scored_by_different_solutions(copied: Path):
+    solution = descriptors_of(copied, "two") / "retrieval_solution.csv"
+    solution.write_text(
+        solution.read_text().replace("Public", "X").replace("Private", "Public").replace("X", "Private")
+    )
+    assert "one and two were scored by different solutions; evaluate them anew" in ensemble(copied, "members=[1,2]")
+
+
+@pytest.mark.parametrize("bad", [np.nan, 0.0])
+def test_descriptors_that_are_no_numbers(copied: Path, bad: float):
+    file = files(descriptors_of(copied, "two"), "index")[1]
+    values = np.load(file)
+    values[7] = bad
+    np.save(file, values)
+    sentence = "error: row 7 of a member's descriptors is zero or holds NaN; the model that gave it diverged"
+    assert ensemble(copied, "members=[1,2]") == sentence
+    assert ensemble(copied, "ensemble.search=greedy") == sentence
+    assert runs(copied)[0].info.status in ("FAILED", "FINISHED")
+
+
+def test_runs_without_descriptors(copied: Path):
+    shutil.rmtree(descriptors_of(copied, "two"))
+    printed = ensemble(copied, "members=[1,2]")
+    assert "has no descriptors; it ran with evaluate.keep_descriptors=false, or was only recorded" in printed
+    here("record", "study=published", cwd=copied)
+    printed = here("ensemble", "study=published", "members=[9,15]", cwd=copied)
+    assert "has no descriptors; it ran with evaluate.keep_descriptors=false, or was only recorded" in printed
+    printed = here("ensemble", "study=published", "ensemble.search=greedy", cwd=copied)
+    assert "study=published: none of its runs has stored descriptors; give members=[...]" in printed

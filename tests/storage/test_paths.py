@@ -1,0 +1,498 @@
+"""Files alike on a local disk and in a loopback Google Cloud Storage, and what goes wrong on the way to the latter."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import google_crc32c
+import numpy as np
+import pytest
+
+from glr import storage
+from glr.errors import GlrError
+from glr.storage import FileInfo, bucket, paths
+from tests.conftest import no_file_beyond
+from tests.gcs.emulator import Fault
+from tests.gcs.fixture import Gcs
+
+ROOT = Path(__file__).parents[2]
+MIB = 2**20
+
+
+def noise(size: int, seed: int = 0) -> bytes:
+    return np.random.default_rng(seed).bytes(size)
+
+
+def crc32c(data: bytes) -> str:
+    return f"{google_crc32c.value(data):08x}"
+
+
+@pytest.fixture(params=["local", "gs"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return str(tmp_path / "files") if request.param == "local" else request.getfixturevalue("gcs_folder")
+
+
+def child(code: str, *arguments: str | Path, environment: dict[str, str] | None = None) -> subprocess.Popen[str]:
+    line = [sys.executable, "-c", f"import sys; from pathlib import Path; from glr import storage; {code}"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen([*line, *map(str, arguments)], cwd=ROOT, env=environment, text=True, **pipes)
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_a_path_says_where_it_lies():
+    assert storage.is_bucket("gs://bucket/name")
+    assert not storage.is_bucket("data/gs")
+    assert not storage.is_bucket(Path("/data"))
+    assert storage.join("gs://bucket", "a", "b.txt") == storage.join("gs://bucket/", "a/b.txt") == "gs://bucket/a/b.txt"
+    assert storage.join(Path("data"), "a", "b.txt") == storage.join("data/", "a/b.txt") == "data/a/b.txt"
+
+
+def test_the_library_is_not_imported_for_local_files(tmp_path: Path):
+    code = "storage.write(sys.argv[1], b'1'); storage.files('.'); print('google.cloud.storage' in sys.modules)"
+    assert child(code, tmp_path / "file").communicate()[0] == "False\n"
+
+
+@pytest.mark.parametrize("path", ["gs://", "gs:///name", Path("gs://bucket/name")])
+def test_a_path_without_a_bucket_is_refused(path: str | Path):
+    for call in (storage.read, storage.exists, storage.files, storage.delete, lambda path: storage.write(path, b"")):
+        with pytest.raises(GlrError, match=r"^gs:/.* names no bucket; .* reads gs://BUCKET/NAME$"):
+            call(path)
+
+
+@pytest.mark.parametrize("path", ["gs://bucket", "gs://bucket/", "gs://bucket/folder/"])
+def test_a_path_without_a_file_is_refused(gcs: Gcs, path: str):
+    with pytest.raises(GlrError, match=rf"^{path} names no file; .* reads gs://BUCKET/NAME$"):
+        storage.read(path)
+    assert gcs.host
+
+
+@pytest.mark.parametrize("data", [b"", b"\r\n--=\n\r", noise(3 * MIB)], ids=["empty", "lines", "noise"])
+def test_what_is_written_is_read(folder: str, data: bytes):
+    path = storage.join(folder, "a b", "ü#?%2F.bin")
+    assert not storage.exists(path)
+    storage.write(path, data)
+    assert storage.exists(path)
+    assert storage.read(path) == data
+    assert storage.files(folder) == {
+        "a b/ü#?%2F.bin": FileInfo(len(data), crc32c(data) if storage.is_bucket(folder) else None)
+    }
+
+
+def test_ranges(folder: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(bucket, "CHUNK", MIB // 4)
+    path, data = storage.join(folder, "file"), noise(MIB)
+    storage.write(path, data)
+    third, end = MIB // 4 * 3 + 1, MIB
+    for span in (
+        (0, 10),
+        (5, None),
+        (MIB // 4 - 1, third),
+        (third, 2 * MIB),
+        (7, 7),
+        (8, 7),
+        (end, None),
+        (MIB * 2, None),
+    ):
+        assert storage.read(path, *span) == data[slice(*span)]
+
+
+def test_writing_over_a_file_has_to_be_asked_for(folder: str):
+    path = storage.join(folder, "file")
+    storage.write(path, b"one", overwrite=True)
+    for data in (b"two", b"one"):
+        with pytest.raises(GlrError, match=r"/file exists already; look at it, then delete it or take another name$"):
+            storage.write(path, data)
+    assert storage.read(path) == b"one"
+    storage.write(path, b"three", overwrite=True)
+    assert storage.read(path) == b"three"
+
+
+def test_of_two_writers_at_once_one_wins(folder: str):
+    with ThreadPoolExecutor(2) as pool:
+        for number in range(8):
+            path, data = storage.join(folder, str(number)), (b"a" * 100, b"b" * 200)
+            attempts = [pool.submit(storage.write, path, content) for content in data]
+            errors = [str(attempt.exception()) for attempt in attempts]
+            assert sorted(error.partition(" ")[2][:14] for error in errors) == ["", "exists already"]
+            assert storage.read(path) == data[errors.index("None")]
+
+
+def test_files_lists_all_below_a_folder_and_nothing_else(folder: str):
+    assert storage.files(folder) == {}
+    for name in ("one", "a/two", "a/b/three"):
+        storage.write(storage.join(folder, name), name.encode())
+    storage.write(f"{folder}-neighbour/four", b"4")
+    assert {name: info.size for name, info in storage.files(folder).items()} == {"one": 3, "a/two": 5, "a/b/three": 9}
+    assert list(storage.files(storage.join(folder, "a"))) == ["b/three", "two"]
+    assert storage.files(storage.join(folder, "missing")) == {}
+
+
+def test_files_lists_a_whole_bucket_without_its_folders_objects(gcs: Gcs, gcs_folder: str):
+    storage.write(f"{gcs_folder}/file", b"1")
+    blob = bucket._client().bucket(gcs.bucket).blob(f"{gcs_folder.removeprefix('gs://tests/')}/empty/")
+    blob.upload_from_string(b"")
+    assert f"{gcs_folder.removeprefix('gs://tests/')}/file" in storage.files("gs://tests")
+    assert not [name for name in storage.files("gs://tests/") if name.endswith("/")]
+
+
+def test_delete(folder: str):
+    path = storage.join(folder, "file")
+    storage.write(path, b"1")
+    storage.delete(path)
+    assert not storage.exists(path)
+    storage.delete(path)
+
+
+def test_a_file_that_is_missing(folder: str, tmp_path: Path):
+    with pytest.raises(GlrError, match=r"/nothing does not exist; correct the path$"):
+        storage.read(storage.join(folder, "nothing"))
+    with pytest.raises(GlrError, match=r"/nothing does not exist; correct the path$"):
+        storage.checksum(tmp_path / "nothing")
+
+
+def test_a_full_disk_leaves_nothing(tmp_path: Path):
+    storage.write(tmp_path / "old", b"old")
+    for name in ("new", "old"):
+        with pytest.raises(GlrError, match=rf"/{name}: File too large; make room"), no_file_beyond(MIB):
+            storage.write(tmp_path / name, bytes(2 * MIB), overwrite=True)
+    assert [file.name for file in tmp_path.iterdir()] == ["old"]
+    assert storage.read(tmp_path / "old") == b"old"
+
+
+@pytest.fixture
+def local_files(tmp_path: Path) -> dict[str, bytes]:
+    """Six files, by path: none, few and many bytes, and more than one request carries."""
+    sizes = (0, 1, 1000, MIB, 9 * MIB, 20 * MIB)
+    contents = {f"{tmp_path}/source/{number}.bin": noise(size, number) for number, size in enumerate(sizes)}
+    for name, data in contents.items():
+        storage.write(name, data)
+    return contents
+
+
+def transfers(names: dict[str, bytes], folder: str) -> list[tuple[Path, str]]:
+    return [(Path(name), storage.join(folder, Path(name).name)) for name in names]
+
+
+def test_many_files_go_up_and_down(gcs: Gcs, gcs_folder: str, local_files: dict[str, bytes], tmp_path: Path):
+    up = transfers(local_files, gcs_folder)
+    down = [(path, tmp_path / "target" / name.name) for name, path in up]
+    total = sum(map(len, local_files.values()))
+    for sent in (True, False):
+        done: list[int] = []
+        storage.upload(up, threads=3, progress=done.append)
+        assert sum(done) == total
+        assert any(request.method == "POST" for request in gcs.log()) == sent
+    assert storage.files(gcs_folder) == {
+        Path(name).name: FileInfo(len(data), crc32c(data)) for name, data in local_files.items()
+    }
+    for sent in (True, False):
+        done = []
+        storage.download(down, threads=3, progress=done.append)
+        assert sum(done) == total
+        assert any(request.path.startswith("/download") for request in gcs.log()) == sent
+    assert {str(tmp_path / "source" / file.name): file.read_bytes() for _, file in down} == local_files
+    assert {file.name for file in (tmp_path / "target").iterdir()} == {file.name for _, file in down}
+
+
+def test_an_upload_refuses_to_replace_other_content(gcs_folder: str, tmp_path: Path):
+    source, target = tmp_path / "file", f"{gcs_folder}/file"
+    storage.write(source, b"new")
+    storage.write(target, b"old")
+    with pytest.raises(GlrError, match=rf"^{target} exists already with other content; delete it, or"):
+        storage.upload([(source, target)])
+    assert storage.read(target) == b"old"
+    storage.upload([(source, target)], overwrite=True)
+    assert storage.read(target) == b"new"
+
+
+def test_the_first_file_that_fails_ends_a_transfer(gcs_folder: str, tmp_path: Path):
+    with pytest.raises(GlrError, match=r"/source/missing does not exist; correct the path$"):
+        storage.upload([(tmp_path / "source/missing", f"{gcs_folder}/missing")])
+    with pytest.raises(GlrError, match=rf"^{gcs_folder}/missing does not exist; correct the path$"):
+        storage.download([(f"{gcs_folder}/missing", tmp_path / "missing")])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_download_replaces_what_is_there_and_what_was_begun_of_an_older_one(gcs_folder: str, tmp_path: Path):
+    source, target = f"{gcs_folder}/file", tmp_path / "file"
+    storage.write(source, b"new")
+    storage.write(target, b"old")
+    for name in ("file.123.part", "other.123.part"):
+        storage.write(tmp_path / name, b"ne")
+    storage.download([(source, target)])
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == {"file": b"new", "other.123.part": b"ne"}
+
+
+def test_a_full_disk_during_a_download(gcs_folder: str, tmp_path: Path):
+    storage.write(f"{gcs_folder}/file", noise(3 * MIB))
+    target = tmp_path / "file"
+    with pytest.raises(GlrError, match=rf"^{target}: File too large; make room"), no_file_beyond(MIB):
+        storage.download([(f"{gcs_folder}/file", target)])
+    assert not target.exists()
+    storage.download([(f"{gcs_folder}/file", target)])
+    assert target.read_bytes() == noise(3 * MIB)
+
+
+def test_threads_and_processes_may_download_the_same_file(gcs: Gcs, gcs_folder: str, tmp_path: Path):
+    source, target, data = f"{gcs_folder}/file", tmp_path / "file", noise(2 * MIB)
+    storage.write(source, data)
+    gcs.fault(Fault("GET", "/download", delay=0.5))
+    code = "storage.download([(sys.argv[1], Path(sys.argv[2]))] * 4); print('done')"
+    processes = [child(code, source, target) for _ in range(2)]
+    assert [process.communicate()[0] for process in processes] == ["done\n"] * 2
+    assert [file.name for file in tmp_path.iterdir()] == ["file"]
+    assert target.read_bytes() == data
+    assert len([request for request in gcs.log() if request.path.startswith("/download")]) == 1
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_busy_service_is_asked_again(gcs: Gcs, gcs_folder: str, status: int, tmp_path: Path):
+    path, data = f"{gcs_folder}/file", noise(9 * MIB)
+    storage.write(tmp_path / "file", data)
+    gcs.fault(*(Fault(method, "/b/", status) for method in ("POST", "PUT", "GET", "DELETE")))
+    storage.upload([(tmp_path / "file", path)])
+    gcs.fault(Fault("GET", "/o?", status), Fault("GET", "/download", status), Fault("DELETE", "/b/", status))
+    assert list(storage.files(gcs_folder)) == ["file"]
+    assert storage.read(path) == data
+    storage.delete(path)
+    assert not storage.exists(path)
+    assert [request.status for request in gcs.log()].count(status) == 6
+
+
+def test_a_busy_service_between_the_chunks_of_an_upload(gcs: Gcs, gcs_folder: str, tmp_path: Path):
+    data = noise(40 * MIB)
+    storage.write(tmp_path / "file", data)
+    for fault in (Fault("PUT", "upload_id", 503), Fault("PUT", "upload_id", 503, stored=True)):
+        gcs.fault(fault)
+        storage.upload([(tmp_path / "file", f"{gcs_folder}/file")])
+        assert storage.files(gcs_folder)["file"] == FileInfo(len(data), crc32c(data))
+        storage.delete(f"{gcs_folder}/file")
+        assert [request.status for request in gcs.log() if request.method == "PUT"] == [503, 308, 308, 200]
+
+
+def test_a_service_that_stays_busy_is_said(gcs: Gcs, gcs_folder: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(bucket, "_PATIENCE", 0.5)
+    gcs.fault(Fault("GET", "/b/", 503, times=1000))
+    with pytest.raises(
+        GlrError, match=rf"^{gcs_folder}/file: Google Cloud Storage failed for 0 seconds \(503 .*later$"
+    ):
+        storage.read(f"{gcs_folder}/file")
+
+
+def test_a_service_out_of_reach_is_said(gcs_folder: str):
+    code = "from glr.storage import bucket; bucket._PATIENCE = 0.5; storage.read(sys.argv[1])"
+    environment = {**os.environ, "STORAGE_EMULATOR_HOST": "http://127.0.0.1:9"}
+    error = child(code, f"{gcs_folder}/file", environment=environment).communicate()[1].splitlines()[-1]
+    assert error.startswith(f"glr.errors.GlrError: {gcs_folder}/file: Google Cloud Storage failed for 0 seconds (")
+    assert "Connection refused" in error
+
+
+@pytest.mark.parametrize("size", [100, 3 * MIB])
+def test_a_download_that_breaks_off_goes_on(gcs: Gcs, gcs_folder: str, tmp_path: Path, size: int):
+    path, data = f"{gcs_folder}/file", noise(size)
+    storage.write(path, data)
+    gcs.fault(Fault("GET", "/download", cut=size // 2, times=2))
+    assert storage.read(path) == data
+    assert storage.read(path, 10, size - 10) == data[10:-10]
+    gcs.fault(Fault("GET", "/download", cut=size // 2))
+    storage.download([(path, tmp_path / "file")])
+    assert (tmp_path / "file").read_bytes() == data
+    spans = [request.range for request in gcs.log() if request.path.startswith("/download")]
+    assert f"bytes={size // 2}-{size - 1}" in spans
+
+
+def test_a_download_that_is_killed_goes_on_in_another_process(gcs: Gcs, gcs_folder: str, tmp_path: Path):
+    source, target, data = f"{gcs_folder}/file", tmp_path / "file", noise(4 * MIB)
+    storage.write(source, data)
+    gcs.fault(Fault("GET", "/download", cut=3 * MIB, delay=60))
+    process = child("storage.download([(sys.argv[1], Path(sys.argv[2]))])", source, target)
+    wait_for(lambda: sum(part.stat().st_size for part in tmp_path.iterdir()) > 2 * MIB)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    (part,) = tmp_path.iterdir()
+    had = part.stat().st_size
+    assert part.name.endswith(".part")
+    gcs.log()
+    done: list[int] = []
+    storage.download([(source, target)], progress=done.append)
+    assert target.read_bytes() == data
+    assert [file.name for file in tmp_path.iterdir()] == ["file"]
+    assert done == [had, len(data) - had]
+    spans = [request.range for request in gcs.log() if request.path.startswith("/download")]
+    assert spans == [f"bytes={had}-{len(data) - 1}"]
+
+
+def test_what_was_begun_of_a_replaced_file_is_not_continued(gcs: Gcs, gcs_folder: str, tmp_path: Path):
+    source, target, data = f"{gcs_folder}/file", tmp_path / "file", noise(4 * MIB)
+    storage.write(source, data)
+    gcs.fault(Fault("GET", "/download", cut=3 * MIB, delay=1))
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(storage.download, [(source, target)])
+        wait_for(lambda: list(tmp_path.iterdir()))
+        storage.write(source, noise(4 * MIB, 1), overwrite=True)
+        with pytest.raises(GlrError, match=rf"^{source} was changed by someone else just now; start again$"):
+            future.result()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_upload_that_is_killed_leaves_nothing_to_be_seen(gcs: Gcs, gcs_folder: str, tmp_path: Path):
+    source, target, data = tmp_path / "file", f"{gcs_folder}/file", noise(20 * MIB)
+    storage.write(source, data)
+    gcs.fault(Fault("PUT", "upload_id", 503, stored=True, delay=3))
+    process = child("storage.upload([(Path(sys.argv[1]), sys.argv[2])])", source, target)
+    # The first chunk's request hangs once its session has been opened.
+    wait_for(lambda: any("uploadType=resumable" in request.path for request in gcs.log()))
+    time.sleep(0.5)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert storage.files(gcs_folder) == {}
+    storage.upload([(source, target)])
+    assert storage.files(gcs_folder) == {"file": FileInfo(len(data), crc32c(data))}
+
+
+@pytest.mark.parametrize("size", [100, 9 * MIB], ids=["multipart", "resumable"])
+def test_an_upload_that_arrives_damaged_is_not_stored(
+    gcs_folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+):
+    storage.write(tmp_path / "file", noise(size))
+    monkeypatch.setattr(paths, "checksum", lambda _: crc32c(b"as it was read the first time"))
+    with pytest.raises(GlrError, match=r"/file: Google Cloud Storage refused the request \(400 .*\)$"):
+        storage.upload([(tmp_path / "file", f"{gcs_folder}/file")])
+    assert storage.files(gcs_folder) == {}
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("size", [100, 9 * MIB], ids=["multipart", "resumable"])
+def test_a_lost_answer_is_no_failure(gcs: Gcs, gcs_folder: str, size: int, overwrite: bool):
+    path, data = f"{gcs_folder}/file", noise(size)
+    if overwrite:
+        storage.write(path, b"old")
+    gcs.fault(Fault("POST" if size == 100 else "PUT", "/upload", 503, stored=True))
+    storage.write(path, data, overwrite=overwrite)
+    assert storage.read(path) == data
+
+
+def test_a_lost_answer_does_not_hide_someone_elses_file(gcs: Gcs, gcs_folder: str):
+    storage.write(f"{gcs_folder}/file", b"theirs")
+    gcs.fault(Fault("POST", "/upload", 503))
+    with pytest.raises(GlrError, match=r"/file exists already; look at it"):
+        storage.write(f"{gcs_folder}/file", b"ours")
+    assert storage.read(f"{gcs_folder}/file") == b"theirs"
+
+
+@pytest.mark.parametrize("size", [100, 9 * MIB], ids=["multipart", "resumable"])
+def test_a_file_that_changes_during_an_overwrite_is_left(gcs: Gcs, gcs_folder: str, size: int):
+    path = f"{gcs_folder}/file"
+    storage.write(path, b"old")
+    gcs.fault(Fault("POST" if size == 100 else "PUT", "/upload", delay=1))
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(storage.write, path, bytes(size), overwrite=True)
+        time.sleep(0.5)
+        storage.write(path, b"theirs", overwrite=True)
+        with pytest.raises(GlrError, match=r"/file was changed by someone else just now; look at it, then"):
+            future.result()
+    assert storage.read(path) == b"theirs"
+
+
+def test_a_file_that_changes_before_it_is_deleted_is_left(gcs: Gcs, gcs_folder: str):
+    path = f"{gcs_folder}/file"
+    storage.write(path, b"old")
+    gcs.fault(Fault("DELETE", "/o/", delay=1))
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(storage.delete, path)
+        time.sleep(0.5)
+        storage.write(path, b"theirs", overwrite=True)
+        with pytest.raises(GlrError, match=rf"^{path} was changed by someone else just now; start again$"):
+            future.result()
+    assert storage.read(path) == b"theirs"
+
+
+def test_a_bucket_that_is_missing(gcs: Gcs, tmp_path: Path):
+    path = "gs://nowhere/file"
+    storage.write(tmp_path / "file", bytes(9 * MIB))
+    for call in (
+        lambda: storage.read(path),
+        lambda: storage.exists(path),
+        lambda: storage.files("gs://nowhere"),
+        lambda: storage.delete(path),
+        lambda: storage.write(path, b""),
+        lambda: storage.upload([(tmp_path / "file", path)]),
+        lambda: storage.download([(path, tmp_path / "target")]),
+    ):
+        with pytest.raises(GlrError, match=r"^gs://nowhere.*: there is no bucket gs://nowhere; create it, or correct"):
+            call()
+    assert gcs.host
+
+
+def test_a_permission_that_is_missing_is_named(gcs: Gcs, gcs_folder: str):
+    path = f"{gcs_folder}/file"
+    sentence = rf"^{path}: permission denied; give this account the role roles/storage.object%s on gs://tests$"
+    gcs.fault(Fault("GET", "/b/", 403))
+    with pytest.raises(GlrError, match=sentence % "Viewer"):
+        storage.read(path)
+    gcs.fault(Fault("POST", "/upload", 403))
+    with pytest.raises(GlrError, match=sentence % "User"):
+        storage.write(path, b"1")
+    storage.write(path, b"1")
+    gcs.fault(Fault("DELETE", "/b/", 403))
+    with pytest.raises(GlrError, match=sentence % "User"):
+        storage.delete(path)
+
+
+def test_credentials_that_are_missing_are_said(gcs: Gcs, gcs_folder: str, tmp_path: Path):
+    gcs.fault(Fault("GET", "/b/", 401))
+    advice = r"no credentials for Google Cloud Storage; run gcloud auth application-default login, or set GOOGLE_APP"
+    with pytest.raises(GlrError, match=f"^{gcs_folder}/file: {advice}"):
+        storage.read(f"{gcs_folder}/file")
+    variables = {name: value for name, value in os.environ.items() if not name.startswith(("GOOGLE_", "STORAGE_"))}
+    alone = {**variables, "HOME": str(tmp_path), "CLOUDSDK_CONFIG": str(tmp_path), "NO_GCE_CHECK": "true"}
+    error = child("storage.read('gs://bucket/name')", environment=alone).communicate()[1].splitlines()[-1]
+    assert f"glr.errors.GlrError: gs://bucket/name: {advice}" in error
+
+
+def test_a_damaged_download_is_tried_again_once(gcs: Gcs, gcs_folder: str, tmp_path: Path):
+    source, target, data = f"{gcs_folder}/file", tmp_path / "file", noise(MIB)
+    storage.write(source, data)
+    gcs.fault(Fault("GET", "/download", tamper=True))
+    done: list[int] = []
+    storage.download([(source, target)], progress=done.append)
+    assert target.read_bytes() == data
+    assert sum(done) == len(data)
+    gcs.fault(Fault("GET", "/download", tamper=True))
+    assert storage.read(source) == data
+
+
+def test_a_download_that_stays_damaged_is_refused(gcs: Gcs, gcs_folder: str, tmp_path: Path):
+    source, target = f"{gcs_folder}/file", tmp_path / "file"
+    storage.write(source, noise(MIB))
+    gcs.fault(Fault("GET", "/download", tamper=True, times=2))
+    with pytest.raises(GlrError, match=rf"^{source} arrives damaged \(wrong checksum\), twice; try again later$"):
+        storage.download([(source, target)])
+    assert list(tmp_path.iterdir()) == []
+    gcs.fault(Fault("GET", "/download", tamper=True, times=3))
+    with pytest.raises(GlrError, match=rf"^{source} changes while it is read, or arrives damaged; try again later$"):
+        storage.read(source)
+
+
+def test_spawned_processes_and_threads_use_it_at_once(gcs: Gcs, gcs_folder: str):
+    code = (
+        "from multiprocessing import get_context; "
+        "from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor; "
+        "storage.write(sys.argv[1], b'data'); "
+        "pool = ProcessPoolExecutor(2, get_context(sys.argv[2])); threads = ThreadPoolExecutor(4); "
+        "print(set(pool.map(storage.read, [sys.argv[1]] * 4)), set(threads.map(storage.read, [sys.argv[1]] * 16)))"
+    )
+    processes = [child(code, f"{gcs_folder}/{method}", method) for method in ("spawn", "fork")]
+    assert [process.communicate()[0] for process in processes] == ["{b'data'} {b'data'}\n"] * 2
+    assert gcs.host

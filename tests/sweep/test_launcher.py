@@ -1,0 +1,190 @@
+"""`-m` through the real command line: what is skipped, continued and new; what is left when it is stopped."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.utils import JobStatus
+from mlflow import MlflowClient
+
+from glr.config.check import composed
+from glr.config.identity import Identity, settings_of
+from glr.config.shorthand import CONF
+from glr.data.prepared import PreparedData
+from glr.errors import GlrError
+from glr.sweep.job import Job
+from glr.tracking.store import connect, experiment
+from hydra_plugins.glr_subprocess import SubprocessLauncher
+from tests.sweep.conftest import runs, until
+
+ROOT = Path(__file__).parents[2]
+ENVIRONMENT = os.environ | {"PYTHONPATH": f"{Path(__file__).parent}:{ROOT}"}
+
+
+@pytest.fixture
+def folder(store: Path) -> Path:
+    """A folder to work in: the store is in its mlruns."""
+    return store.parents[1]
+
+
+def client(folder: Path) -> MlflowClient:
+    return connect(f"sqlite:///{folder}/mlruns/mlflow.db")
+
+
+def launch(folder: Path, *overrides: str, **environment: str) -> subprocess.Popen:
+    line = [sys.executable, "-m", "fake", *overrides, "-m"]
+    output = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(line, cwd=folder, env=ENVIRONMENT | environment, **output)
+
+
+def swept(folder: Path, *overrides: str, **environment: str) -> tuple[int, str, str]:
+    """Run a sweep: its exit code, stdout and stderr."""
+    with launch(folder, *overrides, **environment) as process:
+        output, errors = process.communicate()
+    record(folder)
+    return process.returncode, output, errors
+
+
+def record(folder: Path) -> None:
+    """Write into MLflow what the jobs would have."""
+    store = client(folder)
+    for file in sorted((folder / "ended").glob("*.json")):
+        ended = json.loads(file.read_text())
+        config, _ = composed("train", [text for text in ended["line"] if not text.startswith("hydra.")])
+        study = experiment(store, config.study, str(folder / "artifacts"))
+        key, digest = Identity(settings_of(config), "").key, PreparedData(folder / config.data.path).digest
+        run = store.create_run(study, tags={"kind": "train", "key": key, "data_digest": digest}).info.run_id
+        if "score" in ended:
+            store.log_metric(run, "public_score", ended["score"])
+        if "failure" in ended:
+            store.set_tag(run, "failure", ended["failure"])
+        store.set_terminated(run, ended["status"])
+        file.rename(file.with_suffix(".recorded"))
+
+
+def parent(folder: Path, study: str = "demo"):
+    """The only parent run."""
+    store = client(folder)
+    (found,) = store.search_runs([store.get_experiment_by_name(study).experiment_id], "tags.kind = 'sweep'")
+    return found
+
+
+def states(output: str) -> dict[str, str]:
+    """The last table of all jobs: settings -> state."""
+    rows = re.findall(r"^ *\d+  (?:0\.\d+| +)  (\w+(?: \w+)?) {2,}(\S.*)$", output, re.MULTILINE)
+    return {settings: state for state, settings in rows}
+
+
+def test_four_of_eight_come_to_grief_and_the_next_time_only_what_is_needed_runs(folder: Path):
+    names = ["finish", "raise", "fine", "hang", "die", "good", "diverge", "well"]
+    line = ["sweep.jobs=3", "sweep.minutes=0.08", "sweep.retries=1", "sweep.backoff=0.1", "train.epochs=7"]
+    code, output, errors = swept(folder, f"name={','.join(names)}", *line)
+    assert code == 1
+    assert errors == "error: 4 of 8 jobs failed: 2 (name=raise); 4 (name=hang); 5 (name=die); 7 (name=diverge)\n"
+    expected = {"raise": "failed", "hang": "time limit", "die": "failed", "diverge": "failed"}
+    assert states(output) == {f"name={name}": expected.get(name, "finished") for name in names}
+    assert "job 2 failed: ValueError: no such luck (log: mlruns/outputs/demo/" in output
+    assert "job 4 failed: exceeded sweep.minutes=0.08 (log: " in output
+    assert "job 5 failed: killed by SIGKILL (out of memory?), 2 times (log: " in output
+    assert "job 7 failed: the loss is nan in epoch 1 (log: " in output
+    assert output.count("finished after") == output.count(": score 0.07000") == 4
+    before = len(list((folder / "started").iterdir()))
+    assert before == 9  # the one that was killed, twice
+    first = parent(folder)
+    assert first.info.status == "FAILED"
+
+    code, output, _ = swept(folder, f"name={','.join(names)},new", *line, "sweep.jobs=4", HEALED="yes")
+    assert code == 1  # two fail again
+    assert len(list((folder / "started").iterdir())) - before == 5
+    expected = {"raise": "failed", "hang": "finished", "die": "finished", "diverge": "failed", "new": "finished"}
+    assert states(output) == {f"name={name}": expected.get(name, "skipped") for name in [*names, "new"]}
+    assert "job 1 of 9 has finished before, score 0.07000: name=finish" in output
+
+
+def test_a_sweep_that_is_killed_three_times_does_each_job_once(folder: Path):
+    line = ["sweep=heads", "sweep.jobs=2"]
+    found, statuses = set(), []
+    for number, hold in ((signal.SIGKILL, 3), (signal.SIGTERM, 6), (signal.SIGINT, 9)):
+        with launch(folder, *line, HOLD=str(hold)) as process:
+            until((folder / "held").exists, 60)
+            process.send_signal(number)
+            output, errors = process.communicate()
+        pids = [int(file.read_text()) for file in (folder / "started").iterdir()]
+        until(lambda pids=pids: not any(map(runs, pids)))  # no job outlives its launcher
+        (folder / "held").unlink()
+        record(folder)
+        statuses.append((process.returncode, parent(folder).info.status))
+        found.add(parent(folder).info.run_id)
+        if number != signal.SIGKILL:
+            ended = sum(state in ("skipped", "finished") for state in states(output).values())
+            assert f"{ended} of 8 jobs ended, {8 - ended} are left: the same command continues" in output
+            assert ended > 0
+            assert errors == ("interrupted\n" if number == signal.SIGINT else "")
+    assert statuses == [(-signal.SIGKILL, "RUNNING"), (75, "KILLED"), (130, "KILLED")]
+    code, output, errors = swept(folder, *line)
+    assert (code, errors, parent(folder).info.status) == (0, "", "FINISHED")
+    assert found == {parent(folder).info.run_id}
+    assert set(states(output).values()) == {"finished", "skipped"}
+    ended = [json.loads(file.read_text()) for file in (folder / "ended").iterdir()]
+    finished = [tuple(end["line"][:2]) for end in ended if end["status"] == "FINISHED"]
+    assert len(finished) == len(set(finished)) == 8
+    assert 3 <= len(list((folder / "started").iterdir())) - 8 <= 6  # one or two jobs were running at each kill
+
+
+def test_a_job_that_is_run_anew_continues_after_a_kill(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", ModuleSpec("glr.train", None))
+    launcher = SubprocessLauncher()
+    launcher.config, _ = composed("train", ["sweep.rerun=all"])
+    job = Job(3, ["seed=1"], "seed=1", Path("out/2"), identity=Identity({}, "k"), starts=1)
+    end = ["hydra.mode=RUN", "hydra.run.dir=out/2", "hydra.job.num=2"]
+    assert launcher._command(job) == [sys.executable, "-m", "glr.train", "seed=1", "resume=never", *end]
+    job.starts = 2
+    assert launcher._command(job) == [sys.executable, "-m", "glr.train", "seed=1", *end]
+
+
+@contextmanager
+def launcher(folder: Path, monkeypatch: pytest.MonkeyPatch, sweep: str, *hydras: str) -> Iterator[SubprocessLauncher]:
+    """The launcher as Hydra's sweepers see it, of the sweep that these overrides make."""
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", ModuleSpec("fake", None))
+    monkeypatch.setenv("PYTHONPATH", ENVIRONMENT["PYTHONPATH"])
+    monkeypatch.chdir(folder)
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        # MLflow keeps stores open by their address, which is therefore not to be the same in two tests.
+        common = ["hydra.sweep.dir=out", f"tracking.uri=sqlite:///{folder}/mlruns/mlflow.db"]
+        config = compose("train", [*common, *hydras], return_hydra_config=True)
+        config.hydra.overrides.task = [sweep]
+        found = SubprocessLauncher()
+        found.setup(hydra_context=None, task_function=None, config=config)
+        yield found
+
+
+def test_a_failure_in_one_batch_keeps_none_of_the_others_from_running(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    with launcher(folder, monkeypatch, "name=raise,a,b", "hydra.sweeper.max_batch_size=2") as hydras:
+        first = hydras.launch([["name=raise"], ["name=a"]], 0)
+        assert [job.return_value for job in first] == [None, 0.07]
+        with pytest.raises(GlrError, match=r"1 of 3 jobs failed: 1 \(name=raise\)"):
+            hydras.launch([["name=b"]], 2)
+    assert len(list((folder / "started").iterdir())) == 3
+    assert (folder / "out/2/log.txt").read_text() == "this is b\n"
+
+
+def test_a_search_is_told_scores_and_failures(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    sweeper = "hydra.sweeper._target_=hydra_plugins.somebodys.Search"
+    with launcher(folder, monkeypatch, "seed=interval(1,9)", sweeper) as hydras:
+        good, bad = hydras.launch([["name=a"], ["name=diverge"]], 0)
+        assert (good.return_value, good.status) == (0.07, JobStatus.COMPLETED)
+        with pytest.raises(GlrError, match="job 2 failed: the loss is nan in epoch 1"):
+            _ = bad.return_value
+        record(folder)
+        (again,) = hydras.launch([["name=a"]], 2)
+        assert again.return_value == 0.07
+    assert len(list((folder / "started").iterdir())) == 2

@@ -1,0 +1,289 @@
+"""Trains one small model on 1, 2 and 8 replicas, with every head, rightly and with one mistake each; run as a program.
+
+Logical devices must be asked for before TensorFlow starts, so that a test needs a process for this: what came out is
+pickled into the file that its first argument names; the others choose a part of the work, 0 of 2 or 1 of 2.
+"""
+
+import pickle
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FunctionType
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from omegaconf import OmegaConf
+
+from glr.config.check import CONF
+from glr.config.command import setup
+from glr.config.component import build
+from glr.devices import strategy
+from glr.model.head import adacos, curricularface
+from glr.model.network import RetrievalModel
+from glr.optim.optimizer import Adam, AdamW
+from glr.optim.regularization import L2, Unregularized
+from glr.optim.schedule import Constant
+from glr.train.step import Outcome, TrainStep, outcomes
+
+BATCH, CLASSES, SIDE, STEPS = 16, 5, 8, 3
+HEADS = sorted(path.stem for path in (CONF / "head").glob("*.yaml"))
+RATE = 0.05
+
+
+def momentum(**options: Any) -> keras.optimizers.Optimizer:
+    return keras.optimizers.SGD(RATE, momentum=0.9, **options)
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is trained, and the mistake that is made of purpose."""
+
+    head: str = "norm_softmax"
+    regularization: Any = field(default_factory=Unregularized)
+    optimizer: Callable[[], keras.optimizers.Optimizer] = momentum
+    precision: str = "float32"
+    synchronised: bool = True
+    frozen: bool = False  # the BatchNorm: nothing but the gradients' sum connects the replicas
+    broken: int | None = None  # the step whose last image has no finite gradient
+    options: dict[str, Any] = field(default_factory=dict)
+    replicas: tuple[int, ...] = (1, 2, 8)
+    mistake: Callable[[TrainStep], Any] = lambda _: None
+
+
+@dataclass
+class Snapshot:
+    """After a step: what it measured, and every variable with its name."""
+
+    outcome: Outcome
+    variables: list[tuple[str, np.ndarray]]
+
+
+def penalised() -> L2:
+    return L2(weight_decay=0.01, scope="all")
+
+
+def loss_scaled() -> keras.optimizers.Optimizer:
+    return keras.optimizers.LossScaleOptimizer(momentum(), initial_scale=1024.0)
+
+
+def cases() -> dict[str, Case]:
+    """What has to give the same on any number of replicas."""
+    found = {f"{head}, {name}": Case(head, kind) for head in HEADS for name, kind in regularizations().items()}
+    return found | {
+        "clipped": Case(optimizer=lambda: momentum(global_clipnorm=0.05), regularization=penalised(), replicas=(1, 2)),
+        "loss scaling": Case(optimizer=loss_scaled, replicas=(1, 2)),
+        "loss scaling, broken": Case(
+            optimizer=loss_scaled, broken=1, options={"skip_non_finite": True}, replicas=(1, 2)
+        ),
+        "broken": Case("curricularface", broken=1, options={"skip_non_finite": True}, replicas=(1, 2)),
+        "broken in one share": Case(broken=1, frozen=True, options={"skip_non_finite": True}),
+        "adam": Case(optimizer=lambda: Adam(0.01, epsilon=0.1), regularization=penalised(), replicas=(1, 2)),
+        "adamw": Case(optimizer=lambda: AdamW(0.01, epsilon=0.1, weight_decay=0.1), replicas=(1, 2)),
+        "two steps a call": Case("adacos_dynamic", options={"steps_per_call": 2}, replicas=(1, 2)),
+        "float16": Case(optimizer=loss_scaled, precision="mixed_float16", replicas=(1, 2)),
+        "bfloat16": Case("adacos_dynamic", precision="mixed_bfloat16", replicas=(1, 2)),
+        "per replica": Case(synchronised=False, replicas=(1, 2)),
+    }
+
+
+def regularizations() -> dict[str, Any]:
+    return {"free": Unregularized(), "l2": penalised()}
+
+
+def mistakes() -> dict[str, tuple[str, Case]]:
+    """Each mistake: the right case that it has to differ from, and itself."""
+    both = {"replicas": (2,)}
+    clipped, broken = {"optimizer": lambda: momentum(global_clipnorm=0.05)}, {"options": {"skip_non_finite": True}}
+    return {
+        "the penalty is not divided": ("norm_softmax, l2", Case(regularization=Undivided(), **both)),
+        "the loss is divided by the share": ("norm_softmax, free", Case(mistake=share_of_the_batch, **both)),
+        "gradients are averaged": ("norm_softmax, free", Case(mistake=averaged, **both)),
+        "gradients are summed twice": ("norm_softmax, free", Case(mistake=summed_twice, **both)),
+        "gradients are clipped, then summed": (
+            "clipped",
+            Case(regularization=penalised(), mistake=summed_late, **clipped, **both),
+        ),
+        "each replica tests its own gradients": (
+            "broken in one share",
+            Case(broken=1, frozen=True, mistake=summed_late, **broken, **both),
+        ),
+        "the median is the share's": ("adacos_semi, free", Case("adacos_semi", mistake=own_median, **both)),
+        "the median is the share's, dynamic": (
+            "adacos_dynamic, free",
+            Case("adacos_dynamic", mistake=own_median, **both),
+        ),
+        "B_avg is the share's": ("adacos_dynamic, free", Case("adacos_dynamic", mistake=own_b_avg, **both)),
+        "the mean cosine is the share's": ("curricularface, free", Case("curricularface", mistake=own_mean, **both)),
+        "BatchNorm is not synchronised": ("norm_softmax, free", Case(synchronised=False, **both)),
+    }
+
+
+class Undivided(L2):
+    """A penalty that counts once per replica."""
+
+    def __init__(self):
+        super().__init__(weight_decay=0.01, scope="all")
+
+    def penalty(self, network: keras.Model, head: keras.layers.Layer) -> tf.Tensor:
+        return super().penalty(network, head) * tf.distribute.get_strategy().num_replicas_in_sync
+
+
+def share_of_the_batch(step: TrainStep) -> None:
+    step.batch_size //= step.strategy.num_replicas_in_sync
+
+
+def averaged(step: TrainStep) -> None:
+    right, replicas = step._summed, step.strategy.num_replicas_in_sync
+    step._summed = lambda gradients: [gradient / replicas for gradient in right(gradients)]
+
+
+def summed_twice(step: TrainStep) -> None:
+    del step._inner._all_reduce_sum_gradients
+
+
+def summed_late(step: TrainStep) -> None:
+    """As Keras does it: each replica clips and tests what it has for itself."""
+    del step._inner._all_reduce_sum_gradients
+    step._summed = lambda gradients: gradients
+
+
+def own_median(_: TrainStep) -> None:
+    adacos.cos_of_median = rebound(adacos.cos_of_median, gathered=lambda values: values)
+
+
+def own_b_avg(_: TrainStep) -> None:
+    adacos.AdaCosDynamic.scale_for = rebound(adacos.AdaCosDynamic.scale_for, gathered=lambda values: values)
+
+
+def own_mean(_: TrainStep) -> None:
+    curricularface.global_mean = lambda mean: mean
+
+
+def rebound(function: Any, **values: Any) -> Any:
+    """The same function, some of whose globals are others."""
+    return FunctionType(function.__code__, {**function.__globals__, **values}, function.__name__)
+
+
+@contextmanager
+def heads_as_they_are() -> Iterator[None]:
+    """Undo in the end what a mistake has done to them."""
+    before = adacos.cos_of_median, adacos.AdaCosDynamic.scale_for, curricularface.global_mean
+    try:
+        yield
+    finally:
+        adacos.cos_of_median, adacos.AdaCosDynamic.scale_for, curricularface.global_mean = before
+
+
+def batches(broken: int | None) -> list[tuple[np.ndarray, ...]]:
+    """Of every step: noisy images whose classes come in no order, so that the replicas' shares differ."""
+    random = np.random.default_rng(1)
+    patterns = random.normal(128, 40, (CLASSES, SIDE, SIDE, 3))
+    found = []
+    for step in range(STEPS + 1):
+        labels = random.integers(CLASSES, size=BATCH).astype(np.int32)
+        spread = random.uniform(5, 60, (BATCH, 1, 1, 1))
+        images = patterns[labels] + spread * random.normal(size=(BATCH, SIDE, SIDE, 3))
+        colours = np.tile(np.eye(3, 4, dtype=np.float32), (BATCH, 1, 1))
+        if step == broken:
+            colours[-1] = np.inf
+        found.append((np.clip(images, 0, 255).astype(np.uint8), labels, colours))
+    return found
+
+
+def network() -> keras.Model:
+    images = keras.Input((SIDE, SIDE, 3))
+    maps = keras.layers.Conv2D(6, 3, 2, "same", name="conv")(images)
+    return keras.Model(images, maps, name="tiny")
+
+
+def step_of(case: Case, over: tf.distribute.Strategy) -> TrainStep:
+    keras.utils.set_random_seed(0)
+    keras.mixed_precision.set_global_policy(case.precision)
+    with over.scope():
+        model = RetrievalModel(
+            network(),
+            keras.layers.Flatten(name="flatten"),
+            build(OmegaConf.load(CONF / f"head/{case.head}.yaml"), num_classes=CLASSES),
+            embedding_size=12,
+            batchnorm_momentum=0.7,
+            normalization="minus_one_one",
+            synchronised=case.synchronised,
+        )
+        model.batch_norms()[-1].trainable = not case.frozen
+        optimizer = case.optimizer()
+    near_the_images(model)
+    schedule = Constant(peak=RATE)
+    return TrainStep(model, optimizer, schedule, case.regularization, over, BATCH, **case.options)
+
+
+def near_the_images(model: RetrievalModel) -> None:
+    """Put each class's weight near its images: AdaCos looks at the median angle only where it is below pi/4."""
+    images, labels, _ = batches(None)[0]
+    images = images / np.float32(127.5) - 1
+    described = model.network(images, training=False).numpy()
+    described -= described.mean(0)
+    kernel = np.stack([described[labels == label].sum(0) for label in range(CLASSES)], 1)
+    columns = model.head.kernel.shape[1] // CLASSES
+    noise = 0.1 * np.random.default_rng(2).normal(size=(len(kernel), columns * CLASSES))
+    model.head.kernel.assign(np.tile(kernel / np.linalg.norm(kernel, axis=0), columns) + noise)
+
+
+def trained(case: Case, over: tf.distribute.Strategy) -> list[Snapshot]:
+    """A snapshot after every call of the step."""
+    with heads_as_they_are():
+        step = step_of(case, over)
+        case.mistake(step)
+        made = batches(case.broken)
+        count = step.steps_per_call
+        found = []
+        for first in range(0, STEPS, count):
+            calls = made[first] if count == 1 else tuple(map(np.stack, zip(*made[first : first + count], strict=True)))
+            measured = outcomes([(step(distributed(calls, over, axis=0 if count == 1 else 1), count), count)])
+            found.append(Snapshot(measured[-1], [(label(v), np.array(v.value.read_value())) for v in step.variables]))
+        return found
+
+
+def label(variable: keras.Variable) -> str:
+    """Its path, without the numbers by which Keras tells layers of one class apart."""
+    return re.sub(r"_\d+(?=/|_|$)", "", variable.path)
+
+
+def distributed(arrays: tuple[np.ndarray, ...], over: tf.distribute.Strategy, axis: int) -> Any:
+    """A batch, its images shared out in order."""
+    share = BATCH // over.num_replicas_in_sync
+
+    def part(array: np.ndarray) -> Any:
+        def share_of(context: Any) -> tf.Tensor:
+            first = context.replica_id_in_sync_group * share
+            return tf.constant(np.take(array, range(first, first + share), axis))
+
+        return over.experimental_distribute_values_from_function(share_of)
+
+    return tuple(part(array) for array in arrays)
+
+
+def strategies() -> dict[int, tf.distribute.Strategy]:
+    found = {8: strategy.cpu(8), 1: tf.distribute.OneDeviceStrategy("/cpu:0")}
+    # Groups of devices are told apart by numbers that each strategy counts from here; no process has two but this.
+    tf.distribute.MirroredStrategy._collective_key_base += 100_000
+    return found | {2: tf.distribute.MirroredStrategy(["/cpu:0", "/cpu:1"])}
+
+
+def main(file: str, part: int, parts: int) -> None:
+    setup()
+    over = strategies()
+    chosen = cases() | {name: wrong for name, (_, wrong) in mistakes().items()}
+    wanted = list(chosen.items())[part::parts]
+    found = {(name, count): trained(case, over[count]) for name, case in wanted for count in case.replicas}
+    Path(file).write_bytes(pickle.dumps(found))
+
+
+if __name__ == "__main__":
+    from tests.train import replicas  # what is pickled must be found under this name
+
+    replicas.main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))

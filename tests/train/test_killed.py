@@ -1,0 +1,208 @@
+"""Real trainings, killed and started again: the same weights to the last bit, one MLflow run, every step once.
+
+KILLED_RUNS=50 pytest -n0 tests/train/test_killed.py -k random      more of those that are killed at random moments
+"""
+
+import errno
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from glr.model.network import RetrievalModel
+from glr.sweep import progress
+from tests.conftest import here
+from tests.processes.forks import Forks
+
+EPOCHS = 4
+
+
+@pytest.fixture(scope="module")
+def line(class_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    return [
+        *["backbone=small_cnn", "backbone.width=8", "model.embedding_size=16", "augment=study", "study=killed"],
+        *["data=folder", f"data.source.path={class_folders}", f"data.path={tmp_path_factory.mktemp('set')}/set"],
+        *["data.image_size=24", "train.batch_size=12", f"train.epochs={EPOCHS}", "optimizer.learning_rate=0.01"],
+        *["evaluate.untrained=true", "evaluate.gallery=0", "checkpoint.steps=1"],
+    ]
+
+
+@pytest.fixture(scope="module")
+def expected(processes: Forks, line: list[str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]:
+    """The weights of a run that nothing disturbed, and saved nothing either."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    assert processes.run(*line, "checkpoint.steps=null", cwd=folder) == 0, (folder / "log.txt").read_text()
+    return weights(folder)
+
+
+def weights(folder: Path) -> dict[str, np.ndarray]:
+    found: dict[str, np.ndarray] = {}
+    for name in ("last", "best"):
+        (file,) = (folder / "mlruns/artifacts").glob(f"*/artifacts/weights/{name}.weights.h5")
+        with h5py.File(file) as content:
+            content.visititems(
+                lambda key, value, name=name: (
+                    found.update({f"{name}/{key}": value[()]}) if isinstance(value, h5py.Dataset) else None
+                )
+            )
+    return found
+
+
+def runs(folder: Path) -> list[Run]:
+    client = MlflowClient(f"sqlite:///{folder}/mlruns/mlflow.db")
+    experiment = client.get_experiment_by_name("killed")
+    assert experiment is not None
+    return list(client.search_runs([experiment.experiment_id]))
+
+
+def check(folder: Path, expected: dict[str, np.ndarray]) -> None:
+    """One run, finished, with every epoch once, the same weights, and nothing left behind."""
+    found = weights(folder)
+    assert found.keys() == expected.keys()
+    for name, values in expected.items():
+        assert found[name].tobytes() == values.tobytes(), name
+    (record,) = runs(folder)
+    assert record.info.status == "FINISHED"
+    assert "failure" not in record.data.tags
+    client = MlflowClient(f"sqlite:///{folder}/mlruns/mlflow.db")
+    for name in ("loss", "images_per_second", "learning_rate", "public/gap", "private_score"):
+        steps = [metric.step for metric in client.get_metric_history(record.info.run_id, name)]
+        assert steps == list(range(1, EPOCHS + 1)), name
+    assert [metric.step for metric in client.get_metric_history(record.info.run_id, "untrained/public/gap")] == [0]
+    for name in ("journal", "checkpoints"):
+        assert list((folder / "mlruns" / name).iterdir()) == []
+
+
+# The disk is asked to keep something some 60 times: the journal's records, the sender's notes, checkpoints.
+@pytest.mark.slow
+@pytest.mark.parametrize("dies_at", [[1, 9, 23], [38]])
+def test_killed_while_it_writes(processes: Forks, line: list[str], expected, tmp_path: Path, dies_at: list[int]):
+    for at in dies_at:
+        assert processes.run(*line, cwd=tmp_path, dies_at=at) == -signal.SIGKILL, (tmp_path / "log.txt").read_text()
+    assert processes.run(*line, cwd=tmp_path) == 0, (tmp_path / "log.txt").read_text()
+    check(tmp_path, expected)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(int(os.environ.get("KILLED_RUNS", "1"))))
+def test_killed_at_random_moments(processes: Forks, line: list[str], expected, tmp_path: Path, number: int):
+    """Between one and three times each, at any time or while it writes."""
+    random, log = np.random.default_rng(number), tmp_path / "log.txt"
+    for _ in range(random.integers(1, 4)):
+        if random.random() < 0.5:
+            code = processes.run(*line, cwd=tmp_path, dies_at=int(random.integers(1, 61)))
+        else:
+            process = processes.start(*line, cwd=tmp_path)
+            time.sleep(random.uniform(0.1, 6.0))
+            os.kill(process, signal.SIGKILL)
+            code = processes.wait(process)
+        if code == 0:  # it was faster
+            break
+        assert code == -signal.SIGKILL, log.read_text()
+    else:
+        assert processes.run(*line, cwd=tmp_path) == 0, log.read_text()
+    check(tmp_path, expected)
+
+
+@pytest.mark.slow
+def test_a_signal_in_the_last_step_of_an_epoch(line: list[str], expected, tmp_path: Path, monkeypatch):
+    """What the epoch measured is recorded by the process that goes on."""
+    reports, report = [], progress.report
+
+    def reported(**values: Any) -> None:
+        reports.extend([values["epoch"]] if "seconds_left" in values else [])
+        if reports.count(2) == 2:  # the first step of an epoch is told, and the last
+            os.kill(os.getpid(), signal.SIGTERM)
+        report(**values)
+
+    monkeypatch.setattr(progress, "report", reported)
+    here_alone = [*line, f"tracking.uri=sqlite:///{tmp_path}/mlruns/mlflow.db"]  # MLflow keeps a process's stores open
+    assert here("train", *here_alone, cwd=tmp_path) == "75"
+    monkeypatch.undo()
+    assert "continuing after step 12 of 24 (epoch 2, to be evaluated)" in here("train", *here_alone, cwd=tmp_path)
+    check(tmp_path, expected)
+
+
+@pytest.mark.slow
+def test_a_disk_that_is_full_in_the_end_costs_no_training(line: list[str], expected, tmp_path: Path, monkeypatch):
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    only_then = [*line, "checkpoint.steps=null", f"tracking.uri=sqlite:///{tmp_path}/mlruns/mlflow.db"]
+    monkeypatch.setattr(RetrievalModel, "save_weights", full)
+    assert "No space left" in here("train", *only_then, cwd=tmp_path)
+    monkeypatch.undo()
+    assert "continuing after step 24 of 24 (epoch 4, to be evaluated)" in here("train", *only_then, cwd=tmp_path)
+    check(tmp_path, expected)
+
+
+def started(processes: Forks, *arguments: str, cwd: Path, sign: str) -> int:
+    """Start a training and wait until its log shows a sign."""
+    process = processes.start(*arguments, cwd=cwd)
+    deadline = time.monotonic() + 120
+    while sign not in ((cwd / "log.txt").read_text() if (cwd / "log.txt").exists() else ""):
+        assert time.monotonic() < deadline, (cwd / "log.txt").read_text()
+        time.sleep(0.02)
+    return process
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 75), (signal.SIGINT, 130)])
+def test_a_signal_saves_first(processes: Forks, line: list[str], expected, tmp_path: Path, number: int, code: int):
+    only_then = [*line, "checkpoint.steps=null"]
+    process = started(processes, *only_then, cwd=tmp_path, sign="epoch 2/4: ")
+    os.kill(process, number)
+    assert processes.wait(process) == code, (tmp_path / "log.txt").read_text()
+    assert "saved; the same command continues" in (tmp_path / "log.txt").read_text()
+    (record,) = runs(tmp_path)
+    assert record.info.status == "KILLED"
+    assert processes.run(*only_then, cwd=tmp_path) == 0, (tmp_path / "log.txt").read_text()
+    assert "continuing after step " in (tmp_path / "log.txt").read_text()
+    check(tmp_path, expected)
+
+
+@pytest.mark.slow
+def test_a_changed_setting_two_at_once_and_starting_anew(processes: Forks, line: list[str], expected, tmp_path: Path):
+    process = started(processes, *line, cwd=tmp_path, sign="epoch 1/4: ")
+    os.kill(process, signal.SIGSTOP)
+    assert processes.run(*line, cwd=tmp_path) == 1
+    assert f"another process ({process}) trains this very run" in (tmp_path / "log.txt").read_text()
+    os.kill(process, signal.SIGKILL)
+    assert processes.wait(process) == -signal.SIGKILL
+    assert processes.run(*line, "train.epochs=9", cwd=tmp_path) == 1
+    assert "is unfinished, and had other settings (train.epochs: 4 -> 9)" in (tmp_path / "log.txt").read_text()
+    assert len(runs(tmp_path)) == 1
+    assert processes.run(*line, "resume=never", cwd=tmp_path) == 0, (tmp_path / "log.txt").read_text()
+    ended = {run.info.status: run.info.run_id for run in runs(tmp_path)}
+    assert sorted(ended) == ["FINISHED", "KILLED"]  # the first was found dead, and marked
+    found = (tmp_path / f"mlruns/artifacts/{ended['FINISHED']}").rglob("last.weights.h5")
+    with h5py.File(next(found)) as content:
+        kernel = content["head/vars/0"]
+        assert isinstance(kernel, h5py.Dataset)
+        np.testing.assert_array_equal(kernel[()], expected["last/head/vars/0"])
+
+
+@pytest.mark.slow
+def test_places_that_cannot_be_written_are_said_before_training(processes: Forks, line: list[str], tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    for place, sentence in (
+        ("tracking.journal=file/journal", "error: file/journal"),
+        ("checkpoint.path=file/checkpoints", "error: file/checkpoints"),
+        (
+            "tracking.uri=sqlite:///file/mlflow.db",
+            "error: tracking.uri=sqlite:///file/mlflow.db: the MLflow store cannot",
+        ),
+    ):
+        (tmp_path / "log.txt").unlink(missing_ok=True)
+        assert processes.run(*line, place, cwd=tmp_path) == 1
+        said = (tmp_path / "log.txt").read_text()
+        assert sentence in said
+        assert "Traceback" not in said
+        assert "epoch" not in said

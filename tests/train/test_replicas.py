@@ -1,0 +1,119 @@
+"""The same global batch gives the same step on 1, 2 and 8 replicas, with every head; one wrong factor does not."""
+
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tests.conftest import ROOT
+from tests.train import replicas
+from tests.train.replicas import Snapshot
+
+pytestmark = pytest.mark.slow
+PARTS = 2
+Trained = dict[tuple[str, int], list[Snapshot]]
+LOOSE = {"float16": 0.02, "bfloat16": 0.05}  # the shares' gradients are rounded before they are summed
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    folder = tmp_path_factory.mktemp("replicas")
+    command = [sys.executable, "-m", "tests.train.replicas"]
+    processes = []
+    for part in range(PARTS):
+        with (folder / f"{part}.log").open("w") as log:
+            arguments = [*command, folder / str(part), str(part), str(PARTS)]
+            processes.append(subprocess.Popen(arguments, cwd=ROOT, stdout=log, stderr=log))
+    found: Trained = {}
+    for part, process in enumerate(processes):
+        assert process.wait() == 0, (folder / f"{part}.log").read_text()[-5000:]
+        found |= pickle.loads((folder / str(part)).read_bytes())
+    return found
+
+
+def differences(one: list[Snapshot], other: list[Snapshot], tolerance: float = 1e-4) -> list[str]:
+    """What differs, by more than float32's rounding makes of another order of sums."""
+    found = []
+    assert len(one) == len(other)
+    for number, (a, b) in enumerate(zip(one, other, strict=True)):
+        values = [*zip(a.outcome._fields, a.outcome, strict=True), *a.variables]
+        others = [*zip(b.outcome._fields, b.outcome, strict=True), *b.variables]
+        for (name, value), (same, another) in zip(values, others, strict=True):
+            assert name == same
+            if not np.allclose(value, another, rtol=tolerance, atol=tolerance / 10, equal_nan=True):
+                found.append(f"after call {number}: {name}")
+    return found
+
+
+@pytest.mark.parametrize("regularization", ["free", "l2"])
+@pytest.mark.parametrize("head", replicas.HEADS)
+def test_every_head_on_any_number_of_replicas(trained: Trained, head: str, regularization: str):
+    one, two, eight = (trained[f"{head}, {regularization}", count] for count in (1, 2, 8))
+    assert len(one) == replicas.STEPS
+    assert differences(one, two) == []
+    assert differences(one, eight) == []
+    assert (one[0].outcome.penalty > 0) == (regularization == "l2")
+    names = [name for name, _ in one[0].variables]
+    assert len({name.split("/")[-1] for name in names} & {"kernel", "scale", "moving_mean", "moving_variance"}) == 4
+    moved = [not np.array_equal(a, b) for (_, a), (_, b) in zip(one[0].variables, one[-1].variables, strict=True)]
+    assert sum(moved) >= 6  # it is a step, and not the first state twice
+
+
+LOOKING = [
+    "adam",
+    "adamw",
+    "clipped",
+    "loss scaling",
+    "loss scaling, broken",
+    "broken",
+    "broken in one share",
+    "float16",
+    "bfloat16",
+]
+
+
+@pytest.mark.parametrize("name", LOOKING)
+def test_whatever_looks_at_the_gradients_sees_the_global_batch(trained: Trained, name: str):
+    one = trained[name, 1]
+    for count in replicas.cases()[name].replicas:
+        assert differences(one, trained[name, count], LOOSE.get(name, 1e-4)) == []
+
+
+@pytest.mark.parametrize("name", ["broken", "broken in one share"])
+def test_a_share_without_finite_gradients_stops_the_step_of_all(trained: Trained, name: str):
+    for count in replicas.cases()[name].replicas:
+        before, broken, after = trained[name, count]
+        assert [snapshot.outcome.skipped for snapshot in (before, broken, after)] == [0, 1, 0]
+        for (variable, old), (_, new) in zip(before.variables, broken.variables, strict=True):
+            np.testing.assert_array_equal(old, new, err_msg=variable)
+        assert not np.isfinite(broken.outcome.loss)
+        assert np.isfinite(after.outcome.loss)
+
+
+def test_several_steps_a_call_are_the_same_steps_on_replicas_too(trained: Trained):
+    by_one = trained["adacos_dynamic, free", 1]
+    for count in (1, 2):
+        calls = trained["two steps a call", count]
+        assert differences(calls[:1], by_one[1:2]) == []
+
+
+@pytest.mark.parametrize("name", sorted(replicas.mistakes()))
+def test_a_mistake_is_found(trained: Trained, name: str):
+    """The comparison that the right step passes."""
+    right, _ = replicas.mistakes()[name]
+    assert differences(trained[right, 1], trained[right, 2]) == []
+    assert differences(trained[right, 1], trained[name, 2]) != []
+
+
+def test_without_synchronisation_each_replica_normalises_with_its_own_share(trained: Trained):
+    """And all keep the mean of the replicas' statistics, whichever of them a checkpoint or a descriptor comes from."""
+    one, two = trained["per replica", 1][0], trained["per replica", 2][0]
+    means = [dict(snapshot.variables)["embedding_norm/moving_mean"] for snapshot in (one, two)]
+    variances = [dict(snapshot.variables)["embedding_norm/moving_variance"] for snapshot in (one, two)]
+    # Of equal shares the mean of the means is the batch's; the mean of the variances lacks what is between the shares.
+    np.testing.assert_allclose(means[0], means[1], rtol=1e-4, atol=1e-5)
+    assert (variances[1] <= variances[0] * (1 + 1e-5)).all()
+    assert not np.allclose(variances[0], variances[1], rtol=1e-3)
+    assert differences([one], [two]) != []

@@ -1,0 +1,161 @@
+"""A whole small run over 1, 2 and 8 replicas, and over two processes that reach each other by network: the same run."""
+
+import json
+import os
+import re
+import signal
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+
+from tests.processes.forks import Forks
+from tests.train.replicas import HEADS
+from tests.train.test_killed import weights
+
+EPOCHS, EVERY = 24, 12
+pytestmark = pytest.mark.slow
+Result = tuple[dict[str, np.ndarray], dict[str, list[float]]]
+# All take minutes: ALL_HEADS=1 pytest -n0 tests/train/test_workers.py -k replicas
+TRIED = [("adacos_semi", "l2")]
+if os.environ.get("ALL_HEADS"):
+    TRIED += sorted({(head, penalty) for head in HEADS for penalty in ("none", "l2")} - {*TRIED})
+NAMES = ("loss", "penalty", "accuracy", "head_scale", "learning_rate", "public/gap", "private/map_at_100")
+
+
+@pytest.fixture(scope="module")
+def line(class_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    # SGD: Adam would make full steps of what rounding leaves of the gradients that are 0 (biases before a BatchNorm).
+    return [
+        *["backbone=small_cnn", "backbone.width=4", "model.embedding_size=8", "augment=study", "study=workers"],
+        *["data=folder", f"data.source.path={class_folders}", f"data.path={tmp_path_factory.mktemp('set')}/set"],
+        *["data.image_size=16", "train.batch_size=24", f"train.epochs={EPOCHS}", "optimizer=sgd"],
+        *["optimizer.learning_rate=0.02", "regularization=l2", "model.batchnorm=synchronised"],
+        *[f"evaluate.every={EVERY}", "evaluate.gallery=0"],
+    ]
+
+
+def result(folder: Path) -> Result:
+    """The weights that a run stored, and its metrics."""
+    client = MlflowClient(f"sqlite:///{folder}/mlruns/mlflow.db")
+    experiment = client.get_experiment_by_name("workers")
+    assert experiment
+    (record,) = client.search_runs([experiment.experiment_id])
+    assert record.info.status == "FINISHED"
+    history = {name: client.get_metric_history(record.info.run_id, name) for name in NAMES}
+    return weights(folder), {name: [metric.value for metric in metrics] for name, metrics in history.items()}
+
+
+def check_same(found: Result, expected: Result, epochs: int = EPOCHS, every: int = EVERY) -> None:
+    for name, values in expected[1].items():
+        assert len(values) == epochs // (every if "/" in name else 1), name
+        np.testing.assert_allclose(found[1][name], values, rtol=1e-3, atol=1e-4, err_msg=name)
+    assert found[0].keys() == expected[0].keys()
+    for name, values in expected[0].items():
+        np.testing.assert_allclose(found[0][name], values, rtol=1e-3, atol=1e-4, err_msg=name)
+
+
+@pytest.fixture(scope="module")
+def alone(processes: Forks, line: list[str], tmp_path_factory: pytest.TempPathFactory) -> Result:
+    folder = tmp_path_factory.mktemp("alone")
+    assert processes.run(*line, "strategy=cpu", cwd=folder) == 0, (folder / "log.txt").read_text()
+    return result(folder)
+
+
+@pytest.mark.parametrize(("head", "regularization"), TRIED)
+def test_a_run_on_replicas(
+    processes: Forks, line: list[str], alone: Result, tmp_path: Path, head: str, regularization: str
+):
+    found = {1: alone} if (head, regularization) == TRIED[0] else {}
+    # From step to step rounding grows, the faster the larger the scale: 18 steps are what float32 bears of every head.
+    epochs, every = (EPOCHS, EVERY) if found else (6, 3)
+    short = [f"train.epochs={epochs}", f"evaluate.every={every}"]
+    calm = [] if head.startswith("adacos") else ["head.scale=4", "optimizer.learning_rate=0.005"]
+    for replicas in {1, 2, 8} - found.keys():
+        (folder := tmp_path / f"{replicas}").mkdir()
+        where = [f"head={head}", f"regularization={regularization}", "strategy=cpu", f"strategy.replicas={replicas}"]
+        assert processes.run(*line, *where, *short, *calm, cwd=folder) == 0, (folder / "log.txt").read_text()
+        found[replicas] = result(folder)
+    check_same(found[2], found[1], epochs, every)
+    check_same(found[8], found[1], epochs, every)
+
+
+def ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    for one in sockets:
+        one.bind(("127.0.0.1", 0))
+    found = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return found
+
+
+def start(processes: Forks, folder: Path, *arguments: str, count: int = 2) -> list[int]:
+    """Two workers of one run, in folders of their own that share the checkpoints: their process ids."""
+    cluster = {"worker": [f"127.0.0.1:{port}" for port in ports(count)]}
+    started = []
+    for index in range(count):
+        (folder / f"{index}").mkdir(exist_ok=True)
+        task: dict[str, Any] = {"cluster": cluster, "task": {"type": "worker", "index": index}}
+        places = ["strategy=multi_worker", f"checkpoint.path={folder}/checkpoints"]
+        cwd = folder / f"{index}"
+        started.append(processes.start(*arguments, *places, cwd=cwd, TF_CONFIG=json.dumps(task)))
+    return started
+
+
+def said(folder: Path, index: int) -> str:
+    return (folder / f"{index}/log.txt").read_text()
+
+
+def test_two_processes_train_one_run(processes: Forks, line: list[str], alone: Result, tmp_path: Path):
+    codes = [processes.wait(process) for process in start(processes, tmp_path, *line)]
+    assert codes == [0, 0], said(tmp_path, 0) + said(tmp_path, 1)
+    check_same(result(tmp_path / "0"), alone)
+    assert f"epoch {EPOCHS}/{EPOCHS}: loss " in said(tmp_path, 0)
+    assert said(tmp_path, 1) == ""  # the chief prints and records, the others compute
+    assert not list((tmp_path / "1").rglob("mlruns/mlflow.db"))
+    assert not list((tmp_path / "checkpoints").rglob("*.npz"))
+
+
+def begun(processes: Forks, folder: Path, *arguments: str) -> list[int]:
+    """Two workers that are in their third epoch."""
+    started = start(processes, folder, *arguments)
+    deadline = time.monotonic() + 200
+    while "epoch 2/" not in (said(folder, 0) if (folder / "0/log.txt").exists() else ""):
+        assert time.monotonic() < deadline, said(folder, 0) + said(folder, 1)
+        time.sleep(0.005)
+    return started
+
+
+@pytest.mark.parametrize("signalled", [0, 1])
+def test_a_signal_to_one_stops_all_after_the_same_step(
+    processes: Forks, line: list[str], alone: Result, tmp_path: Path, signalled: int
+):
+    started = begun(processes, tmp_path, *line)
+    os.kill(started[signalled], signal.SIGTERM)
+    codes = [processes.wait(process) for process in started]
+    assert codes == [75, 75], said(tmp_path, 0) + said(tmp_path, 1)
+    stopped = re.search(r"stopped after step (\d+), saved; the same command continues", said(tmp_path, 0))
+    assert stopped
+    assert said(tmp_path, 1) == ""
+    again = [processes.wait(process) for process in start(processes, tmp_path, *line)]
+    assert again == [0, 0], said(tmp_path, 0) + said(tmp_path, 1)
+    assert f"continuing after step {stopped[1]} of {3 * EPOCHS} " in said(tmp_path, 0)
+    check_same(result(tmp_path / "0"), alone)
+
+
+def test_a_worker_that_dies_is_said_and_the_run_goes_on_from_its_checkpoint(
+    processes: Forks, line: list[str], alone: Result, tmp_path: Path
+):
+    started = begun(processes, tmp_path, *line, "checkpoint.steps=1")
+    os.kill(started[1], signal.SIGKILL)
+    assert [processes.wait(process) for process in started] == [1, -signal.SIGKILL]
+    assert "error: worker 0 of 2 lost the others (" in said(tmp_path, 0)
+    again = [processes.wait(process) for process in start(processes, tmp_path, *line, "checkpoint.steps=1")]
+    assert again == [0, 0], said(tmp_path, 0) + said(tmp_path, 1)
+    assert "continuing after step " in said(tmp_path, 0)
+    check_same(result(tmp_path / "0"), alone)
