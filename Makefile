@@ -16,6 +16,7 @@ lint: .venv/installed-$(EXTRA)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/pyright
+	$(BIN)/lint-imports --no-logo
 
 # MLflow's pages on http://localhost:5000
 ui: .venv/installed-$(EXTRA)

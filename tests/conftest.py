@@ -1,6 +1,5 @@
 """Small data that the tests share, made once a session."""
 
-import importlib
 import io
 import os
 import resource
@@ -15,7 +14,7 @@ import PIL.Image
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 
-from glr.config.command import setup
+from glr.config.command import main_of, setup
 from glr.data.catalog import SPLITS, TASKS, Catalog
 from glr.data.preparation import Options, prepare
 from glr.data.prepared import PreparedData
@@ -48,15 +47,13 @@ def _resolvers():
 
 def here(name: str, *arguments: str, cwd: Path) -> str:
     """Run `python -m glr.<name>` in this process and the folder `cwd`: what it prints, or its last sentence."""
-    module = f"glr.{name}" if name in ("prepare", "score", "record") else f"glr.{name}.__main__"
-    main = importlib.import_module(module).main
     GlobalHydra.instance().clear()
     printed = io.StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed):
         patch.chdir(cwd)
         patch.setattr(sys, "argv", [name, *arguments])
         try:
-            main()
+            main_of(name)()
         except SystemExit as ended:
             return str(ended.code)
     return printed.getvalue()

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from tests.config.test_command import glr
+from tests.test_main import SCRIPT, started
 
 SMALL = [
     *["backbone=small_cnn", "backbone.width=8", "model.embedding_size=16", "data=folder", "data.image_size=16"],
@@ -14,12 +14,14 @@ SMALL = [
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
-def test_a_launcher_of_others_runs_a_sweep(launcher: str, class_folders: Path, tmp_path: Path):
+@pytest.mark.parametrize(
+    ("launcher", "start"), [("joblib", ["-m", "glr.train"]), ("submitit_local", [*SCRIPT, "train"])]
+)
+def test_a_launcher_of_others_runs_a_sweep(launcher: str, start: list[str], class_folders: Path, tmp_path: Path):
     """One worker of joblib's, so that its second job finds what the first, which fails, has left of TensorFlow."""
     settings = [f"data.source.path={class_folders}", "study=two", "optimizer.learning_rate=1e6,1e-2"]
     settings += [f"hydra/launcher={launcher}", *(["hydra.launcher.n_jobs=1"] if launcher == "joblib" else [])]
-    done = glr(*SMALL, *settings, "-m", cwd=tmp_path)
+    done = started(*start, *SMALL, *settings, "-m", cwd=tmp_path)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("error: the head's weights exploded")
     client = MlflowClient(f"sqlite:///{tmp_path}/mlruns/mlflow.db")

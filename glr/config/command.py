@@ -1,6 +1,7 @@
 """The command line of every `python -m glr.<command>`: Hydra, with mistakes answered at once and in one sentence."""
 
 import errno
+import importlib
 import os
 import signal
 import sys
@@ -44,6 +45,46 @@ def _listed(group: str) -> str:
     return f"{group}: {', '.join(names)}"
 
 
+class Job:
+    """A command's function as Hydra calls it, once for each job; launchers send its workers the command's name only.
+
+    Args:
+        name: the command's.
+        task: its function of a config.
+
+    Attributes:
+        failure: what the function raised outside a sweep.
+    """
+
+    def __init__(self, name: str, task: Callable[[Any], Any]):
+        self.__module__ = f"glr.{name}"  # Hydra's name of the job is its last part
+        self.failure: Exception | None = None
+        self._name, self._task = name, task
+
+    def __call__(self, config: DictConfig) -> Any:
+        """Run the function; outside a sweep keep what it raises."""
+        try:
+            return self._task(config)
+        except Exception as error:
+            if HydraConfig.get().mode != RunMode.RUN:
+                raise  # a sweep's launcher must see that the job failed
+            self.failure = error  # the command raises it: Hydra would write a line of its own to stderr
+            return None
+
+    def __reduce__(self) -> tuple[Callable[[str], "Job"], tuple[str]]:
+        return _imported, (self._name,)
+
+
+def _imported(name: str) -> Job:
+    return Job(name, main_of(name).__wrapped__)
+
+
+def main_of(name: str) -> Any:
+    """The function `main` of a command, which is a module of glr or a package with a module __main__."""
+    module = importlib.import_module(f"glr.{name}")
+    return (importlib.import_module(f"glr.{name}.__main__") if hasattr(module, "__path__") else module).main
+
+
 def command(config_name: str, *, together: bool = False) -> Callable[[Callable[[Any], Any]], Callable[[], None]]:
     """Make a function of a config into a command with conf/<config_name>.yaml as its settings.
 
@@ -57,18 +98,6 @@ def command(config_name: str, *, together: bool = False) -> Callable[[Callable[[
     """
 
     def decorate(task: Callable[[Any], Any]) -> Callable[[], None]:
-        failure: list[Exception] = []
-
-        @wraps(task)
-        def job(config: DictConfig) -> Any:
-            try:
-                return task(config)
-            except Exception as error:
-                if HydraConfig.get().mode != RunMode.RUN:
-                    raise  # a sweep's launcher must see that the job failed
-                failure.append(error)  # raised below: Hydra would write a line of its own to stderr
-                return None
-
         @wraps(task)
         def entry() -> None:
             setup()
@@ -92,9 +121,10 @@ def command(config_name: str, *, together: bool = False) -> Callable[[Callable[[
                         print(help_text(config_name, overrides))
                         return
                 sys.argv[1:] = flags + overrides  # Hydra takes overrides on one side of its flags only
+                job = Job(config_name, task)
                 hydra.main(config_path=str(CONF), config_name=config_name, version_base="1.3")(job)()
-                if failure:
-                    raise failure.pop()
+                if job.failure:
+                    raise job.failure
             except KeyboardInterrupt:
                 print("interrupted", file=sys.stderr)
                 sys.exit(130)

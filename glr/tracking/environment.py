@@ -44,7 +44,7 @@ def module() -> str:
     if HydraConfig.initialized():
         return f"glr.{HydraConfig.get().job.config_name}"
     spec = sys.modules["__main__"].__spec__
-    return spec.name if spec else Path(sys.argv[0]).name
+    return spec.name.removesuffix(".__main__") if spec else Path(sys.argv[0]).name
 
 
 def _git(root: Path, *arguments: str) -> str | None:

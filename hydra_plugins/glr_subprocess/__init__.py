@@ -82,7 +82,8 @@ class SubprocessLauncher(Launcher):
         return jobs
 
     def _command(self, job: Job) -> list[str]:
-        module = sys.modules["__main__"].__spec__.name  # pyright: ignore[reportOptionalMemberAccess]
+        spec = sys.modules["__main__"].__spec__
+        module = spec.name.removesuffix(".__main__") if spec else f"glr.{self.config.hydra.job.config_name}"
         # A job that is begun anew, and then killed, continues.
         anew = job.identity is not None and self.config.sweep.rerun.name == "all" and job.starts == 1
         return [

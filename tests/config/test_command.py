@@ -1,6 +1,7 @@
 """Every mistake on the command line is answered in one sentence, at once, and before any job starts."""
 
 import os
+import pickle
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from glr.config.command import Job, main_of
 from tests.processes.forks import Forks, forks
 
 ROOT = Path(__file__).parents[2]
@@ -107,6 +109,13 @@ def test_help_explains_and_imports_nothing_heavy(light: Forks, command: str, tmp
     assert (done.returncode, done.stderr) == (0, "")
     assert f"python -m glr.{command}" in done.stdout
     assert "Settings (key=value)" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["train", "prepare"])
+def test_a_pickled_job_is_found_again_by_its_command(name: str):
+    again = pickle.loads(pickle.dumps(Job(name, print)))
+    assert again._task is main_of(name).__wrapped__
+    assert again.__module__ == f"glr.{name}"
 
 
 def test_cfg_job_prints_the_config():
