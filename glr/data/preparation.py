@@ -26,12 +26,13 @@ import google_crc32c
 from tqdm import tqdm
 
 from glr import storage
-from glr.data.catalog import SPLITS, TASKS, Catalog
+from glr.data.catalog import SPLITS, Catalog
 from glr.data.photo import jpeg
 from glr.data.prepared import BLOCK, MANIFEST, PreparedData, Shard
 from glr.data.source import Source
 from glr.data.tfrecord import example, framed
 from glr.errors import GlrError
+from glr.retrieval.rows import COLUMNS
 from glr.retrieval.solution import read_solution
 
 _REPORT = "image_report.csv"
@@ -311,7 +312,7 @@ def _check_images(
 
 def _write_solutions(folder: str, catalog: Catalog, skipped: Container[str]) -> None:
     """Write the solutions without the images that were left out."""
-    for task, column in TASKS.items():
+    for task, column in COLUMNS.items():
         rows = (
             (query, _kept(answers, skipped) if task == "retrieval" else answers, usage)
             for query, answers, usage in catalog.answers(task)
