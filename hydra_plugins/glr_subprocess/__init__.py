@@ -17,8 +17,9 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from glr.config.check import composed, jobs_of
+from glr.config.composition import composition
 from glr.config.identity import key_of
+from glr.config.jobs import jobs_of
 from glr.errors import GlrError
 from glr.sweeping.job import UNSUCCESSFUL, Job, differing
 from glr.sweeping.past import skip
@@ -59,7 +60,7 @@ class SubprocessLauncher(Launcher):
 
         sweep = self.config.sweep
         limits = Limits(sweep.jobs, sweep.minutes, sweep.retries, sweep.backoff)
-        searching = not self.config.hydra.sweeper._target_.endswith(".BasicSweeper")
+        searching = not self.config.hydra.sweeper._target_.endswith((".BasicSweeper", ".GridSweeper"))
         total = None if searching else len(jobs_of(self.config))
         batch = self._jobs(job_overrides, initial_job_idx)
         self.jobs += batch
@@ -79,8 +80,8 @@ class SubprocessLauncher(Launcher):
         ]
         if self.config.hydra.job.config_name == "train":  # other commands' jobs have no keys
             for job in jobs:
-                config, _ = composed("train", job.overrides)
-                job.key, job.study = key_of(config), config.study
+                settings = composition("train", tuple(job.overrides)).settings
+                job.key, job.study = key_of(settings), settings.study
             skip(jobs, self.config.tracking.uri, self.config.sweep.rerun.name)
         return jobs
 
