@@ -1,4 +1,4 @@
-"""The exceptions for mistakes in what glr was given: the message is all that the user needs to read."""
+"""Exceptions for mistakes in the input of glr: the message is all that the user needs to read."""
 
 
 class GlrError(Exception):
@@ -9,4 +9,9 @@ class GlrError(Exception):
 
 
 class DivergedError(GlrError):
-    """Training came to nothing: the loss is no longer a number, or weights exploded."""
+    """Training failed: the loss is no longer a number, or weights exploded."""
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message: other libraries' messages have many."""
+    return str(error).strip().splitlines()[0]

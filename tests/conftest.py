@@ -15,9 +15,10 @@ import pytest
 from hydra.core.global_hydra import GlobalHydra
 
 from glr.config.command import main_of, setup
-from glr.data.catalog import SPLITS, TASKS, Catalog
+from glr.data.catalog import SPLITS, Catalog
 from glr.data.preparation import Options, prepare
 from glr.data.prepared import PreparedData
+from glr.data.rows import COLUMNS
 from glr.data.source import FolderSource, Source
 from tests.gcs.fixture import gcs, gcs_folder
 from tests.processes.forks import Forks, forks
@@ -126,7 +127,7 @@ def content(source: Source) -> dict[str, list[tuple]]:
     catalog = filled(source)
     classes = {split: dict(catalog.landmarks(split)) for split in SPLITS}
     found = {split: [(i, p, classes[split][i]) for i, p, _ in sorted(catalog.photos(split))] for split in SPLITS}
-    return found | {task: list(catalog.answers(task)) for task in TASKS}
+    return found | {task: list(catalog.answers(task)) for task in COLUMNS}
 
 
 @pytest.fixture(scope="session")

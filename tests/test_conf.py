@@ -10,8 +10,10 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from glr.config import component
-from glr.config.check import CONF, check
+from glr.config.check import check
+from glr.config.composition import composition
 from glr.config.schema import RUNTIME_ARGUMENTS
+from glr.config.shorthand import CONF
 
 EVALUATION = ["database_augmentation", "query_expansion", "reranking", "tta", "whitening"]
 GROUPS = ["augment", "backbone", "data", "head", "optimizer", "pooling", "regularization", "schedule", "strategy"]
@@ -27,18 +29,17 @@ def identity(path: Path) -> str:
     return f"{path.parent.name}/{path.stem}"
 
 
-def composed(path: Path):
+def job(path: Path):
     group = path.parent.name
     overrides = [f"{group}={path.stem}"]
     overrides += ["tracking.uri=http://localhost:1"] if path.stem == "server" else []
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        command = "evaluate" if group in EVALUATION else "train"
-        return compose(command, overrides, return_hydra_config=True)
+    return composition("evaluate" if group in EVALUATION else "train", tuple(overrides))
 
 
 @pytest.mark.parametrize("path", ALL, ids=identity)
 def test_composes_and_checks(path: Path):
-    check(composed(path))
+    composed = job(path)
+    check(composed.settings, composed.choices)
 
 
 @pytest.mark.parametrize("path", COMPONENTS, ids=identity)
@@ -57,7 +58,7 @@ def test_yaml_and_constructor_name_the_same_arguments(path: Path):
 
 @pytest.mark.parametrize("path", [p for p in ALL if p.parent.name not in {"data", "tracking"}], ids=identity)
 def test_carries_the_label_that_tables_print(path: Path):
-    config = composed(path)
+    config = job(path).settings
     assert "label" in config[path.parent.name]
 
 
@@ -66,7 +67,7 @@ def test_carries_the_label_that_tables_print(path: Path):
 )
 def test_builds(path: Path):
     group = path.parent.name
-    config = composed(path)[group]
+    config = job(path).settings[group]
     runtime = RUNTIME | ({"learning_rate": 0.1} if group == "optimizer" else {})
     built = component.build(config, **runtime)
     for key in set(config) - component.NOT_ARGUMENTS - {"peak", "learning_rate", "epochs"}:

@@ -6,37 +6,40 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, update_wrapper
+from string import Template
 from typing import Any
 
 import hydra
-from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from glr.config.check import check_command_line, composed, help_text, launchable
+from glr.config.check import check_command_line, composed
+from glr.config.composition import composition
+from glr.config.internals import command_line
+from glr.config.jobs import launchable
 from glr.config.schema import register
 from glr.config.shorthand import CONF, SWEEPS, choices
-from glr.errors import GlrError
+from glr.errors import GlrError, first_line
 
-# What joblib, submitit and Ray raise when the process of a job is gone.
+# Errors of joblib, submitit and Ray after the death of a job's process.
 _LOST = {"TerminatedWorkerError", "UncompletedJobError", "WorkerCrashedError"}
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 
 
 def decimal(number: float) -> str:
-    """A number without an exponent and without trailing zeros, as tables print it: 1e-05 -> 0.00001."""
+    """A number as tables print it, without exponent and trailing zeros: 1e-05 -> 0.00001."""
     return f"{number:.12f}".rstrip("0").rstrip(".")
 
 
 def setup() -> None:
-    """Register schemas and resolvers; needed once before any config is composed."""
+    """Register schemas and resolvers; call it once before any config is composed."""
     register()
     OmegaConf.register_new_resolver("decimal", decimal, replace=True)
     # For --help: the choices of the groups that a command has. Hydra would list those of all commands.
     OmegaConf.register_new_resolver("choices", lambda *groups: "\n".join(map(_listed, groups)), replace=True)
-    # What a label says in the place of a null: ${or:${.scale},C-1}.
+    # A label's word for a null: ${or:${.scale},C-1}.
     OmegaConf.register_new_resolver("or", lambda value, instead: instead if value is None else value, replace=True)
 
 
@@ -85,72 +88,97 @@ def main_of(name: str) -> Any:
     return (importlib.import_module(f"glr.{name}.__main__") if hasattr(module, "__path__") else module).main
 
 
-def command(config_name: str, *, together: bool = False) -> Callable[[Callable[[Any], Any]], Callable[[], None]]:
+class Command:
+    """A function of a config as a command; a call reads the command line of this process.
+
+    Args:
+        task: the function.
+        config_name: as in `command`.
+        together: as in `command`.
+    """
+
+    def __init__(self, task: Callable[[Any], Any], config_name: str, together: bool):
+        update_wrapper(self, task)
+        self._task, self._config_name, self._together = task, config_name, together
+
+    def __call__(self) -> None:
+        """Run the command; an error that its user can mend ends the process with one sentence."""
+        setup()
+        os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra lets exceptions through; they are answered here
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(os.EX_TEMPFAIL))  # an exit that tidies up
+        try:
+            self._dispatch()
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            sys.exit(130)
+        except BrokenPipeError:  # the reader of the output has gone: `--help | head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(1)
+        except Exception as error:
+            sentence = _sentence(error)
+            if sentence is None:
+                raise
+            sys.exit(f"error: {sentence}")
+
+    def _dispatch(self) -> None:
+        """Check the command line; then print, or run one job or the jobs of a sweep."""
+        arguments = command_line()
+        flags = [argument for argument in sys.argv[1:] if argument not in arguments.overrides]
+        if arguments.hydra_help or arguments.shell_completion:
+            self._launch(flags, arguments.overrides)
+            return
+        flags = [flag for flag in flags if flag not in ("-m", "--multirun")]
+        shown = arguments.help or arguments.cfg or arguments.info
+        overrides, jobs = check_command_line(self._config_name, arguments.overrides, arguments.multirun, not shown)
+        if shown and jobs:
+            overrides, jobs = jobs[0], None  # one job stands for the sweep
+        if arguments.help:  # Hydra's own takes three times as long
+            print(help_text(self._config_name, overrides))
+        elif self._together and not shown:
+            self._task([composed(self._config_name, job) for job in jobs or [overrides]])
+        elif jobs:
+            self._launch([*flags, "-m"], launchable(overrides))
+        else:
+            self._launch(flags, overrides)
+
+    def _launch(self, flags: list[str], overrides: list[str]) -> None:
+        """Leave the command line to Hydra."""
+        sys.argv[1:] = flags + overrides  # Hydra takes overrides on one side of its flags only
+        job = Job(self._config_name, self._task)
+        hydra.main(config_path=str(CONF), config_name=self._config_name, version_base="1.3")(job)()
+        if job.failure:
+            raise job.failure
+
+
+def command(config_name: str, *, together: bool = False) -> Callable[[Callable[[Any], Any]], Command]:
     """Make a function of a config into a command with conf/<config_name>.yaml as its settings.
 
-    Everything that can be wrong with the settings is found before the function runs, in every job of a sweep.
-    A GlrError or a file-system error ends the command with one sentence on stderr and status 1.
+    The command checks all settings before the function runs, those of every job of a sweep included. A GlrError or a
+    file-system error ends it with one sentence on stderr and status 1.
 
     Args:
         config_name: of conf/.
-        together: the function is called once, without Hydra's launcher, with a list of all jobs of a sweep: each one's
+        together: call the function once, without Hydra's launcher, with a list of all jobs of a sweep: each one's
             config and the choices of its groups. A single job is a list of one.
     """
+    return partial(Command, config_name=config_name, together=together)
 
-    def decorate(task: Callable[[Any], Any]) -> Callable[[], None]:
-        @wraps(task)
-        def entry() -> None:
-            setup()
-            os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra lets exceptions through; they are answered here
-            signal.signal(signal.SIGTERM, lambda *_: sys.exit(os.EX_TEMPFAIL))  # an exit that tidies up
-            try:
-                arguments = get_args_parser().parse_intermixed_args()
-                flags, overrides = [a for a in sys.argv[1:] if a not in arguments.overrides], arguments.overrides
-                if not (arguments.hydra_help or arguments.shell_completion):
-                    shown = arguments.help or arguments.cfg or arguments.info
-                    overrides, jobs = check_command_line(config_name, overrides, arguments.multirun, not shown)
-                    flags = [flag for flag in flags if flag not in ("-m", "--multirun")]
-                    if together and not shown:
-                        task([composed(config_name, job) for job in jobs or [overrides]])
-                        return
-                    if jobs and shown:
-                        overrides = jobs[0]  # Hydra shows one job only
-                    elif jobs:
-                        flags, overrides = [*flags, "-m"], launchable(overrides)
-                    if arguments.help:  # Hydra's own takes three times as long
-                        print(help_text(config_name, overrides))
-                        return
-                sys.argv[1:] = flags + overrides  # Hydra takes overrides on one side of its flags only
-                job = Job(config_name, task)
-                hydra.main(config_path=str(CONF), config_name=config_name, version_base="1.3")(job)()
-                if job.failure:
-                    raise job.failure
-            except KeyboardInterrupt:
-                print("interrupted", file=sys.stderr)
-                sys.exit(130)
-            except BrokenPipeError:  # whoever read the output has gone: `--help | head`
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-                sys.exit(1)
-            except Exception as error:
-                sentence = _sentence(error)
-                if sentence is None:
-                    raise
-                sys.exit(f"error: {sentence}")
 
-        return entry
-
-    return decorate
+def help_text(config_name: str, overrides: list[str]) -> str:
+    """The command's help: its purpose, its choices, and its settings as these overrides compose them."""
+    job = composition(config_name, tuple(overrides))
+    return Template(job.hydra.help.template).substitute(CONFIG=OmegaConf.to_yaml(job.settings))
 
 
 def _sentence(error: Exception) -> str | None:
-    """What the user needs to read of an error; None for a fault of the program, which shows its traceback."""
+    """The sentence that the user needs of an error; None for a fault of the program, which shows its traceback."""
     if isinstance(error, GlrError):
         return str(error)
     if isinstance(error, ModuleNotFoundError) and error.name in {"tensorflow", "keras"}:
         extras = "pip install 'glr[cpu]', 'glr[gpu]' or 'glr[tpu]'"
         return f"TensorFlow is not installed; install glr with one of its extras: {extras}"
     if _LOST & {kind.__name__ for kind in type(error).__mro__}:
-        return f"a job's process was killed, and the launcher gave up: {str(error).strip().splitlines()[0]}"
+        return f"a job's process was killed, and the launcher gave up: {first_line(error)}"
     if isinstance(error, OSError) and (error.filename or error.errno in _NO_ROOM):
         return f"{error.filename or 'writing failed'}: {error.strerror}"
     return None

@@ -19,6 +19,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from glr.config.internals import full_key
 from glr.config.shorthand import CONF
 from glr.errors import GlrError
 
@@ -50,7 +51,7 @@ def build(config: DictConfig, **runtime: Any) -> Any:
     try:
         return factory(**arguments)
     except ValueError as error:
-        raise GlrError(f"{config._get_full_key(None)}: {error}") from error
+        raise GlrError(f"{full_key(config)}: {error}") from error
 
 
 def components(config: DictConfig, prefix: str = "") -> Iterator[tuple[str, DictConfig]]:

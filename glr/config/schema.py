@@ -1,6 +1,7 @@
 """The types of every setting that is not a component's argument: a wrong key, type or choice fails at composition."""
 
-from dataclasses import dataclass, field, fields, make_dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields, is_dataclass, make_dataclass
 from math import inf
 from typing import Any
 
@@ -10,38 +11,52 @@ from omegaconf import MISSING
 from glr.config.values import (
     BatchNorm,
     CheckImages,
-    Checkpoint,
+    EnsembleMethod,
     Format,
     Normalization,
     OnBadImage,
     OnNan,
-    Order,
     Part,
     Precision,
     Rerun,
     Resume,
+    RowOrder,
     Score,
-    Search,
     StoredType,
-    Task,
-    Topology,
+    StoredWeights,
+    TaskName,
+    TopologyName,
 )
+
+
+def at_least(lowest: float, *, default: Any = MISSING) -> Any:
+    """A number with a lower bound, or null."""
+    return field(default=default, metadata={"bounds": (lowest, inf)})
+
+
+def between(lowest: float, highest: float) -> Any:
+    """A number with two bounds, both included."""
+    return field(default=MISSING, metadata={"bounds": (lowest, highest)})
+
+
+# Lower bounds of arguments that some classes of the group have.
+_STRATEGY = {"arguments": {"replicas": 1}}
 
 
 @dataclass
 class Data:
-    """A data set: where its shards lie, how they are read, and the source that `prepare` makes them from."""
+    """A data set: the place of its shards, how to read them, and the source that `prepare` makes them from."""
 
     label: str = MISSING
     path: str = MISSING
     prepare_when_missing: bool = False
-    image_size: int = MISSING
+    image_size: int = at_least(8)
     normalization: Normalization = MISSING
-    shuffle_buffer: int = MISSING
-    parallelism: int = MISSING
+    shuffle_buffer: int = at_least(1)
+    parallelism: int = at_least(1)
     cache_dir: str | None = None
-    validation_share: float = MISSING
-    max_side: int | None = None
+    validation_share: float = between(0, 0.5)
+    max_side: int | None = at_least(8, default=None)
     train_on_validation: bool = MISSING
     source: Any = MISSING
 
@@ -53,84 +68,84 @@ class Tracking:
     uri: str = MISSING
     artifacts: str | None = None
     journal: str = MISSING
-    patience: float = MISSING
+    patience: float = at_least(0)
 
 
 @dataclass
-class Model:
-    """What stands between backbone and head."""
+class Embedding:
+    """The layers between backbone and head."""
 
-    embedding_size: int = MISSING
+    embedding_size: int = at_least(1)
     batchnorm_momentum: float = MISSING
     batchnorm: BatchNorm = BatchNorm.per_replica
 
 
 @dataclass
 class Training:
-    """How long, how large a batch, how precise."""
+    """Length, batch size and precision of a training."""
 
-    epochs: int = MISSING
-    batch_size: int = MISSING
+    epochs: int = at_least(1)
+    batch_size: int = at_least(1)
     precision: Precision = Precision.float32
-    steps_per_execution: int = MISSING
+    steps_per_execution: int = at_least(1)
     on_nan: OnNan = OnNan.stop
-    max_skipped_batches: int = MISSING
+    max_skipped_batches: int = at_least(1)
 
 
 @dataclass
 class Checkpointing:
-    """Where and how often a training is saved, to go on after an interruption."""
+    """Where and how often to save a training, so that it can continue after an interruption."""
 
     path: str = MISSING
-    minutes: float | None = None
-    steps: int | None = None
-    epochs: int | None = None
-    keep: int = MISSING
+    minutes: float | None = at_least(0.01, default=None)
+    steps: int | None = at_least(1, default=None)
+    epochs: int | None = at_least(1, default=None)
+    keep: int = at_least(1)
 
 
 @dataclass
 class Gap:
-    """How a query is classified from its neighbours."""
+    """How to classify a query by its neighbours."""
 
-    neighbors: int = 1
+    neighbors: int = at_least(1, default=1)
 
 
 @dataclass
 class Evaluation:
-    """When to evaluate, and what counts."""
+    """When to evaluate, and which metric is the score."""
 
-    every: int | None = None
+    every: int | None = at_least(1, default=None)
     untrained: bool = False
-    batch_size: int = MISSING
+    batch_size: int = at_least(1)
     score: Score = Score.gap
     gap: Gap = field(default_factory=Gap)
     keep_descriptors: bool = True
     descriptors: StoredType = StoredType.float32
-    memory: float = MISSING
-    gallery: int = MISSING
+    memory: float = at_least(0.01)
+    gallery: int = at_least(0)
 
 
 @dataclass
 class Jobs:
-    """How the jobs of -m are run."""
+    """How to run the jobs of -m."""
 
-    jobs: int = MISSING
-    minutes: float | None = None
-    retries: int = MISSING
-    backoff: float = MISSING
+    jobs: int = at_least(1)
+    minutes: float | None = at_least(0.01, default=None)
+    retries: int = at_least(0)
+    backoff: float = at_least(0)
     trial: str | None = None
 
 
 @dataclass
 class Sweep(Jobs):
-    """The same, and which of them."""
+    """How to run the jobs of a named sweep, and which of them."""
 
     name: str | None = None
     rerun: Rerun = Rerun.failed
 
 
 @dataclass
-class Train:
+class TrainConfig:
     """conf/train.yaml."""
 
     backbone: Any = MISSING
@@ -141,51 +156,58 @@ class Train:
     regularization: Any = MISSING
     augment: Any = MISSING
     data: Data = MISSING
-    strategy: Any = MISSING
+    strategy: Any = field(default=MISSING, metadata=_STRATEGY)
     tracking: Tracking = MISSING
     study: str = MISSING
     name: str | None = None
     sweep: Sweep = field(default_factory=Sweep)
-    index: int | None = None
+    index: int | None = at_least(1, default=None)
     highlights: list[Part] = field(default_factory=list)
     init_from: str | None = None
-    seed: int = 0
-    model: Model = field(default_factory=Model)
+    seed: int = at_least(0, default=0)
+    model: Embedding = field(default_factory=Embedding)
     train: Training = field(default_factory=Training)
     checkpoint: Checkpointing = field(default_factory=Checkpointing)
     resume: Resume = Resume.auto
     evaluate: Evaluation = field(default_factory=Evaluation)
 
 
+Train = TrainConfig  # glr.trained still says so
+
+
 @dataclass
 class Preflighting:
-    """What a run is compiled for, and what its time and money are reckoned with."""
+    """The TPU to compile for, and the numbers behind the estimates of time and cost."""
 
-    topology: Topology = MISSING
-    classes: int | None = None
-    images: int | None = None
+    topology: TopologyName = MISSING
+    classes: int | None = at_least(2, default=None)
+    images: int | None = at_least(1, default=None)
     published_classes: int | None = None
     published_images: int | None = None
-    host_images_per_core: float = MISSING
-    price_per_hour: float | None = None
+    host_images_per_core: float = at_least(1)
+    price_per_hour: float | None = at_least(0, default=None)
     largest_batch: bool = False
     output: str | None = None
     log: bool = False
 
 
-# conf/preflight.yaml. Merged behind train.yaml and its experiment: a default of Train's would undo what those say.
-Preflight = make_dataclass(
-    "Preflight",
-    [*((f.name, f.type, MISSING) for f in fields(Train)), ("preflight", Preflighting, MISSING)],
-    bases=(Train,),
+# conf/preflight.yaml. Hydra merges it after train.yaml and its experiment, and a default would undo what those say:
+# every setting of TrainConfig is MISSING here.
+PreflightConfig = make_dataclass(
+    "PreflightConfig",
+    [
+        *((f.name, f.type, field(default=MISSING, metadata=f.metadata)) for f in fields(TrainConfig)),
+        ("preflight", Preflighting, MISSING),
+    ],
+    bases=(TrainConfig,),
 )
 
 
 @dataclass
-class Evaluate:
+class EvaluateConfig:
     """conf/evaluate.yaml."""
 
-    strategy: Any = MISSING
+    strategy: Any = field(default=MISSING, metadata=_STRATEGY)
     tta: Any = MISSING
     whitening: Any = MISSING
     database_augmentation: Any = MISSING
@@ -194,7 +216,7 @@ class Evaluate:
     tracking: Tracking = MISSING
     sweep: Jobs = field(default_factory=Jobs)
     run: str | None = None
-    checkpoint: Checkpoint = Checkpoint.last
+    checkpoint: StoredWeights = StoredWeights.last
     model: str | None = None
     study: str = MISSING
     prepared: str | None = None
@@ -205,54 +227,54 @@ class Evaluate:
     index_classes: str | None = None
     revisited: str | None = None
     images: str | None = None
-    neighbors: int | None = None
-    batch_size: int = MISSING
-    parallelism: int = MISSING
-    memory: float = MISSING
+    neighbors: int | None = at_least(1, default=None)
+    batch_size: int = at_least(1)
+    parallelism: int = at_least(1)
+    memory: float = at_least(0.01)
     descriptors: StoredType = StoredType.float32
     cache: str = MISSING
     keep_descriptors: bool = False
-    gallery: int = MISSING
+    gallery: int = at_least(0)
 
 
 @dataclass
 class EnsembleSearch:
-    """Which ensembles are tried."""
+    """Which ensembles to try."""
 
-    search: Search | None = None
-    max_members: int = MISSING
-    max_dimension: int | None = None
+    search: EnsembleMethod | None = None
+    max_members: int = at_least(1)
+    max_dimension: int | None = at_least(1, default=None)
     weights: list[float] = field(default_factory=list)
-    depth: int | None = None
+    depth: int | None = at_least(1, default=None)
 
 
 @dataclass
-class Ensemble:
+class EnsembleConfig:
     """conf/ensemble.yaml."""
 
     tracking: Tracking = MISSING
     members: list[Any] = field(default_factory=list)
     weights: list[float] | None = None
     study: str = MISSING
-    index: int | None = None
+    index: int | None = at_least(1, default=None)
     name: str | None = None
     score: Score = Score.gap
-    neighbors: int = MISSING
-    memory: float = MISSING
+    neighbors: int = at_least(1)
+    memory: float = at_least(0.01)
     ensemble: EnsembleSearch = field(default_factory=EnsembleSearch)
 
 
 @dataclass
-class Limits:
-    """What an export may be; null: anything."""
+class ExportLimits:
+    """Limits of an export; null: no limit."""
 
-    dimension: int | None = None
-    megabytes: float | None = None
+    dimension: int | None = at_least(1, default=None)
+    megabytes: float | None = at_least(0, default=None)
 
 
 @dataclass
 class Card:
-    """What a model card has to say and no run knows."""
+    """The facts of a model card that no run knows."""
 
     licence: str | None = None
     data_licence: str | None = None
@@ -262,7 +284,7 @@ class Card:
 
 
 @dataclass
-class Export:
+class ExportConfig:
     """conf/export.yaml."""
 
     tracking: Tracking = MISSING
@@ -270,28 +292,28 @@ class Export:
     members: list[Any] = field(default_factory=list)
     weights: list[float] | None = None
     study: str = MISSING
-    checkpoint: Checkpoint = Checkpoint.last
+    checkpoint: StoredWeights = StoredWeights.last
     output: str | None = None
-    verify: int = MISSING
-    tolerance: float = MISSING
-    limits: Limits = field(default_factory=Limits)
+    verify: int = at_least(0)
+    tolerance: float = at_least(0)
+    limits: ExportLimits = field(default_factory=ExportLimits)
     card: Card = field(default_factory=Card)
 
 
 @dataclass
-class Prepare:
+class PrepareConfig:
     """conf/prepare.yaml."""
 
     data: Data = MISSING
-    workers: int = 1
-    shard_images: int = MISSING
+    workers: int = at_least(1, default=1)
+    shard_images: int = at_least(1)
     on_bad_image: OnBadImage = OnBadImage.error
     check_images: CheckImages = CheckImages.decode
-    seed: int = 0
+    seed: int = at_least(0, default=0)
 
 
 @dataclass
-class Record:
+class RecordConfig:
     """conf/record.yaml."""
 
     tracking: Tracking = MISSING
@@ -303,29 +325,29 @@ class Record:
 
 
 @dataclass
-class Scoring:
+class ScoreConfig:
     """conf/score.yaml."""
 
     predictions: str = MISSING
     solution: str = MISSING
-    task: Task | None = None
+    task: TaskName | None = None
     output: str | None = None
 
 
 @dataclass
 class Comparison:
-    """What the tables show."""
+    """Contents of the tables."""
 
     highlight: str = "explicit"
     score: str | None = None
-    decimals: int = MISSING
-    order: Order = Order.index
+    decimals: int = at_least(0)
+    order: RowOrder = RowOrder.index
     settings: list[str] = field(default_factory=list)
     backbones: list[str] = field(default_factory=list)
 
 
 @dataclass
-class Compare:
+class CompareConfig:
     """conf/compare.yaml."""
 
     tracking: Tracking = MISSING
@@ -337,73 +359,31 @@ class Compare:
     compare: Comparison = field(default_factory=Comparison)
 
 
-# What a component's constructor gets at run time and no YAML can know.
+# Arguments that a component gets at run time: no YAML can know them.
 RUNTIME_ARGUMENTS = {
     "backbone": {"image_size"},
     "head": {"num_classes"},
     "schedule": {"steps_per_epoch", "total_steps"},
 }
 
-# Bounds of the typed settings: lowest and highest value.
-BOUNDS: dict[str, tuple[float, float]] = {
-    "seed": (0, inf),
-    "index": (1, inf),
-    "data.image_size": (8, inf),
-    "data.shuffle_buffer": (1, inf),
-    "data.parallelism": (1, inf),
-    "data.validation_share": (0, 0.5),
-    "data.max_side": (8, inf),
-    "model.embedding_size": (1, inf),
-    "strategy.replicas": (1, inf),
-    "sweep.jobs": (1, inf),
-    "sweep.minutes": (0.01, inf),
-    "sweep.retries": (0, inf),
-    "sweep.backoff": (0, inf),
-    "train.epochs": (1, inf),
-    "train.batch_size": (1, inf),
-    "train.steps_per_execution": (1, inf),
-    "train.max_skipped_batches": (1, inf),
-    "checkpoint.minutes": (0.01, inf),
-    "checkpoint.steps": (1, inf),
-    "checkpoint.epochs": (1, inf),
-    "checkpoint.keep": (1, inf),
-    "evaluate.every": (1, inf),
-    "evaluate.batch_size": (1, inf),
-    "evaluate.gap.neighbors": (1, inf),
-    "evaluate.memory": (0.01, inf),
-    "evaluate.gallery": (0, inf),
-    "tracking.patience": (0, inf),
-    "preflight.classes": (2, inf),
-    "preflight.images": (1, inf),
-    "preflight.host_images_per_core": (1, inf),
-    "preflight.price_per_hour": (0, inf),
-    "workers": (1, inf),
-    "neighbors": (1, inf),
-    "batch_size": (1, inf),
-    "parallelism": (1, inf),
-    "memory": (0.01, inf),
-    "gallery": (0, inf),
-    "verify": (0, inf),
-    "tolerance": (0, inf),
-    "limits.dimension": (1, inf),
-    "limits.megabytes": (0, inf),
-    "ensemble.max_members": (1, inf),
-    "ensemble.max_dimension": (1, inf),
-    "ensemble.depth": (1, inf),
-    "shard_images": (1, inf),
-    "compare.decimals": (0, inf),
-}
-
 
 def register() -> None:
     """Make the schemas known to Hydra."""
-    store = ConfigStore.instance()
-    store.store(name="train_schema", node=Train)
-    store.store(name="preflight_schema", node=Preflight)
-    store.store(name="evaluate_schema", node=Evaluate)
-    store.store(name="ensemble_schema", node=Ensemble)
-    store.store(name="export_schema", node=Export)
-    store.store(name="prepare_schema", node=Prepare)
-    store.store(name="record_schema", node=Record)
-    store.store(name="score_schema", node=Scoring)
-    store.store(name="compare_schema", node=Compare)
+    for schema in (
+        *[TrainConfig, PreflightConfig, EvaluateConfig, EnsembleConfig, ExportConfig],
+        *[PrepareConfig, RecordConfig, ScoreConfig, CompareConfig],
+    ):
+        command = schema.__name__.removesuffix("Config").lower()
+        ConfigStore.instance().store(name=f"{command}_schema", node=schema)
+
+
+def bounds(schema: Any, prefix: str = "") -> Iterator[tuple[str, float, float]]:
+    """Yield (full key, lowest value, highest value) of every bounded setting of a schema."""
+    for setting in fields(schema):
+        key = f"{prefix}{setting.name}"
+        if "bounds" in setting.metadata:
+            yield key, *setting.metadata["bounds"]
+        for argument, lowest in setting.metadata.get("arguments", {}).items():
+            yield f"{key}.{argument}", lowest, inf
+        if isinstance(setting.type, type) and is_dataclass(setting.type):
+            yield from bounds(setting.type, f"{key}.")

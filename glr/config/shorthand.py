@@ -1,20 +1,49 @@
-"""Shorthands of the command line: `sweep=NAME` and `experiment=published/09`, written out before Hydra sees them."""
+"""The overrides of a command line; the shorthands `sweep=NAME` and `experiment=published/09`, written out for Hydra."""
 
 import json
-from collections.abc import Iterable
+import tomllib
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
-from glr.errors import GlrError
+import glr
+from glr.errors import GlrError, first_line
 
-# The checkout's folders, else the copies that the wheel carries.
-CONF, SWEEPS = (
-    next(p for p in (Path(__file__).parents[2] / name, Path(__file__).parents[1] / name) if p.is_dir())
-    for name in ("conf", "sweeps")
-)
+
+def shipped(name: str, package: Path) -> Path:
+    """conf/ or sweeps/: the copy inside an installed package, else the folder beside the package in its checkout.
+
+    The parent of an installed package is site-packages, where another package's `conf/` may lie.
+
+    Raises:
+        FileNotFoundError: there is neither.
+    """
+    if (package / name).is_dir():
+        return package / name
+    project = package.parent / "pyproject.toml"
+    if project.is_file() and tomllib.loads(project.read_text()).get("project", {}).get("name") == "glr":
+        return package.parent / name
+    raise FileNotFoundError(f"{package / name}: this folder of glr is missing; install glr again")
+
+
+CONF, SWEEPS = (shipped(name, Path(glr.__path__[0])) for name in ("conf", "sweeps"))
+
+
+def parse(overrides: Sequence[str]) -> list[Override]:
+    """The overrides of a command line in Hydra's grammar.
+
+    Raises:
+        GlrError: one of them does not follow it.
+    """
+    try:
+        return OverridesParser.create().parse_overrides(list(overrides))
+    except HydraException as error:
+        raise GlrError(f"{first_line(error)}: a setting is given as key=value") from error
 
 
 def choices(group: str) -> list[str]:
@@ -24,7 +53,7 @@ def choices(group: str) -> list[str]:
 
 
 def unknown_choice(group: str, name: str, known: Iterable[str]) -> GlrError:
-    """The sentence that answers a choice which is not there."""
+    """The sentence for an unknown choice."""
     close = get_close_matches(name, known := list(known), n=1)
     hint = f"did you mean {group}={close[0]}? " if close else ""
     return GlrError(f"{group}={name}: there is no such choice; {hint}Choices: {', '.join(known)}")
@@ -33,8 +62,8 @@ def unknown_choice(group: str, name: str, known: Iterable[str]) -> GlrError:
 def written_out(overrides: list[Override]) -> list[str]:
     """The overrides with `sweep=NAME` as `sweep.name=NAME` and what sweeps/NAME.yaml lists; experiments by full name.
 
-    A setting that the command line gives itself is left out of the sweep's: so a job of a sweep, whose own values stand
-    on its command line, is not expanded again.
+    The command line's own settings replace the sweep's. A job of a sweep has its values on its command line, so this
+    does not expand it again.
 
     Raises:
         GlrError: there is no such sweep, or its file is wrong.
@@ -59,7 +88,7 @@ def written_out(overrides: list[Override]) -> list[str]:
 
 
 def _numbered(name: str) -> str:
-    """The experiment that the number `published/09` stands for; anything else as it is."""
+    """The experiment with the number `published/09`; any other name unchanged."""
     known = choices("experiment")
     found = [other for other in known if other.startswith(f"{name}_")]
     return found[0] if name not in known and len(found) == 1 else name

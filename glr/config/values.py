@@ -1,10 +1,10 @@
-"""What the settings of the commands may be, where it is one of a few words."""
+"""The words that a setting can take, where there are only a few."""
 
 from enum import Enum
 
 
 class Normalization(Enum):
-    """How uint8 pixels become the network's input: 0..1, -1..1, or ImageNet's mean and spread."""
+    """How to scale uint8 pixels for the network: to 0..1, to -1..1, or by ImageNet's mean and standard deviation."""
 
     zero_one = "zero_one"
     minus_one_one = "minus_one_one"
@@ -20,14 +20,14 @@ class Precision(Enum):
 
 
 class BatchNorm(Enum):
-    """What a BatchNorm layer normalises with in training: the statistics of each replica's share, or of the batch."""
+    """The statistics of BatchNorm in training: those of each replica's share, or of the global batch."""
 
     per_replica = "per_replica"
     synchronised = "synchronised"
 
 
 class Score(Enum):
-    """The metrics that can stand for a run (higher is better)."""
+    """The metrics that can be a run's score; higher is better."""
 
     gap = "gap"
     map_at_100 = "map_at_100"
@@ -39,7 +39,7 @@ class Score(Enum):
 
 
 class Rerun(Enum):
-    """Which of a sweep's jobs that have ended before run again."""
+    """Which of a sweep's ended jobs to run again."""
 
     failed = "failed"
     all = "all"
@@ -47,63 +47,63 @@ class Rerun(Enum):
 
 
 class StoredType(Enum):
-    """What descriptors are stored as."""
+    """Number type of stored descriptors."""
 
     float32 = "float32"
     float16 = "float16"
 
 
-class Checkpoint(Enum):
-    """The weights that a run stored: of its last epoch, or of the one that was best on Public."""
+class StoredWeights(Enum):
+    """The weights that a run stores: those of its last epoch, and those of its best epoch on Public."""
 
     last = "last"
     best = "best"
 
 
-class Search(Enum):
-    """How the best ensemble is sought."""
+class EnsembleMethod(Enum):
+    """How to search for the best ensemble."""
 
     greedy = "greedy"
     exhaustive = "exhaustive"
 
 
 class OnNan(Enum):
-    """What a loss or a gradient that is not finite does to a training."""
+    """What training does when a loss or a gradient is not finite."""
 
     stop = "stop"
     skip_batch = "skip_batch"
 
 
 class Resume(Enum):
-    """What becomes of what an interrupted run of the same command has left."""
+    """Continue an interrupted run of the same command, or start anew."""
 
     auto = "auto"
     never = "never"
 
 
 class OnBadImage(Enum):
-    """What `prepare` does with an image that cannot be decoded."""
+    """What `prepare` does with an image that it cannot decode."""
 
     error = "error"
     skip = "skip"
 
 
 class CheckImages(Enum):
-    """How `prepare` makes sure that a JPEG can be decoded."""
+    """How `prepare` checks that a JPEG can be decoded."""
 
     decode = "decode"
     header = "header"
 
 
-class Task(Enum):
-    """What a query is answered with: a ranking of index images, or its landmark."""
+class TaskName(Enum):
+    """What answers a query: a ranking of index images, or a landmark."""
 
     retrieval = "retrieval"
     recognition = "recognition"
 
 
 class Part(Enum):
-    """The parts of a run that tables print, and that a row can highlight."""
+    """The parts of a run that tables print and that a row can highlight."""
 
     backbone = "backbone"
     pooling = "pooling"
@@ -118,15 +118,15 @@ class Part(Enum):
     schedule = "schedule"
 
 
-class Order(Enum):
-    """How the rows of a table are sorted."""
+class RowOrder(Enum):
+    """How to sort the rows of a table."""
 
     index = "index"
     score = "score"
 
 
 class Format(Enum):
-    """What tables can be written as."""
+    """File formats of tables."""
 
     markdown = "markdown"
     csv = "csv"
@@ -135,8 +135,8 @@ class Format(Enum):
 
 
 # The TPUs that preflight compiles for; glr.preflight.topology knows their chips.
-Topology = Enum(
-    "Topology",
+TopologyName = Enum(
+    "TopologyName",
     {
         "v2-8": "v2-8",
         "v3-8": "v3-8",

@@ -5,10 +5,10 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from glr.data.rows import COLUMNS
 from glr.errors import GlrError
 
 SPLITS = ("train", "validation", "index", "query")
-TASKS = {"retrieval": "images", "recognition": "landmarks"}
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ class Catalog:
         ).fetchone()
         if one:
             raise GlrError(f"the query image {one[0]} is in no solution; the solutions must name every query")
-        for task in TASKS:
+        for task in COLUMNS:
             for query, answers, _ in self.answers(task):
                 self._must_have("query", query)
                 for image_id in answers.split() if task == "retrieval" else ():

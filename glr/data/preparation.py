@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from glr import storage
-from glr.data.catalog import SPLITS, TASKS, Catalog
+from glr.data.catalog import SPLITS, Catalog
 from glr.data.prepared import BLOCK, MANIFEST, PreparedData, Shard
 from glr.data.publishing import STAGING, write_csv
+from glr.data.rows import COLUMNS
 from glr.data.shard_task import ShardTask, clear, reports
 from glr.data.shard_workers import write_shards
 from glr.data.solution import read_solution
@@ -152,7 +153,7 @@ def _write_tables(folder: str, catalog: Catalog, skipped: Container[str]) -> Non
 
 def _write_solutions(folder: str, catalog: Catalog, skipped: Container[str]) -> None:
     """Write the solutions without the images that were skipped."""
-    for task, column in TASKS.items():
+    for task, column in COLUMNS.items():
         rows = (
             (query, _kept(answers, skipped) if task == "retrieval" else answers, usage)
             for query, answers, usage in catalog.answers(task)

@@ -8,7 +8,7 @@ from pathlib import Path
 from glr import storage
 from glr.errors import GlrError
 
-# The column that says what belongs to a query, by the task.
+# The tasks, and the column with the answers of each in solutions and predictions.
 COLUMNS = {"retrieval": "images", "recognition": "landmarks"}
 # The csv module refuses fields over 128 KiB, which one query with 7,000 relevant images has.
 _LONGEST_FIELD = 2**30

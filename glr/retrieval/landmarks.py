@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from glr import storage
+from glr.data.rows import COLUMNS
 from glr.data.solution import USAGES, Solution, read_solution
 from glr.errors import GlrError
 from glr.retrieval.metrics import Classes, recognition_metrics, retrieval_metrics
 from glr.retrieval.task import Ranking
 
 K = 100  # ranks that count
-_COLUMNS = {"retrieval": "images", "recognition": "landmarks"}
 _CLASSES = "index.csv"
 
 
@@ -114,7 +114,7 @@ class LandmarkTask:
         for name, solution in (("retrieval", self.retrieval), ("recognition", self.recognition)):
             if solution:
                 rows = [(query, " ".join(sorted(v)), solution.usage[query]) for query, v in solution.relevant.items()]
-                _write(folder / f"{name}_solution.csv", [("id", _COLUMNS[name], "Usage"), *rows])
+                _write(folder / f"{name}_solution.csv", [("id", COLUMNS[name], "Usage"), *rows])
         if self.recognition:
             _write(folder / _CLASSES, [("id", "landmark_id"), *self.index_classes.items()])
 
@@ -125,7 +125,7 @@ class LandmarkTask:
         Raises:
             GlrError: a file is missing or damaged.
         """
-        found = [folder / f"{name}_solution.csv" for name in _COLUMNS]
+        found = [folder / f"{name}_solution.csv" for name in COLUMNS]
         retrieval, recognition = (read_solution(file) if file.is_file() else None for file in found)
         classes = read_index_classes(folder / _CLASSES) if recognition else {}
         return cls(retrieval, recognition, classes, neighbors=neighbors)

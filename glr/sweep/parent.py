@@ -25,7 +25,7 @@ class SweepRun(Callback):
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Create the store, if it is new, and the parent run, unless the same sweep was run before."""
         # Hydra builds this callback in every command: MLflow's import must wait until there is a sweep.
-        from glr.config.check import first_of
+        from glr.config.jobs import first_of
         from glr.tracking.run import PARENT_VARIABLE, begin
 
         overrides = [re.sub(r"=choice\(([^,()]*)\)$", r"=\1", text) for text in config.hydra.overrides.task]

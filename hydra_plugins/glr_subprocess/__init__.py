@@ -17,7 +17,8 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from glr.config.check import composed, jobs_of
+from glr.config.composition import composition
+from glr.config.jobs import jobs_of
 from glr.errors import GlrError
 from glr.sweep.job import UNSUCCESSFUL, Job, differing
 from glr.sweep.past import identify, skip
@@ -58,7 +59,7 @@ class SubprocessLauncher(Launcher):
 
         sweep = self.config.sweep
         limits = Limits(sweep.jobs, sweep.minutes, sweep.retries, sweep.backoff)
-        searching = not self.config.hydra.sweeper._target_.endswith(".BasicSweeper")
+        searching = not self.config.hydra.sweeper._target_.endswith((".BasicSweeper", ".GridSweeper"))
         total = None if searching else len(jobs_of(self.config))
         batch = self._jobs(job_overrides, initial_job_idx)
         self.jobs += batch
@@ -77,7 +78,7 @@ class SubprocessLauncher(Launcher):
             )
         ]
         if self.config.hydra.job.config_name == "train":  # other commands' jobs have no identities
-            identify(jobs, [composed("train", job.overrides)[0] for job in jobs])
+            identify(jobs, [composition("train", tuple(job.overrides)).settings for job in jobs])
             skip(jobs, self.config.tracking.uri, self.config.sweep.rerun.name)
         return jobs
 

@@ -131,3 +131,19 @@ def test_a_reader_that_goes_away_is_no_fault():
         started.stdout.close()
         assert started.stderr.read() == b""
     assert started.returncode == 1
+
+
+def test_launchers_send_a_job_by_the_name_of_its_command():
+    from glr import score
+
+    sent = pickle.dumps(Job("score", score.main.__wrapped__))
+    assert b"glr.config.command" in sent
+    assert len(sent) < 100  # a name, no function
+    received = pickle.loads(sent)
+    assert (received.__module__, received._task) == ("glr.score", score.main.__wrapped__)
+
+
+def test_a_command_keeps_its_functions_name_and_words():
+    from glr import score
+
+    assert (score.main.__name__, score.main.__doc__) == ("main", score.main.__wrapped__.__doc__)

@@ -83,3 +83,27 @@ def test_a_sweep_of_experiments_is_filed_under_their_study(tmp_path: Path):
     assert {experiment.name for experiment in client.search_experiments()} == {"Default", "reproduction"}
     (parent,) = client.search_runs([client.get_experiment_by_name("reproduction").experiment_id])
     assert (parent.info.status, parent.data.tags["kind"]) == ("FAILED", "sweep")
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    """A package `glr` in a folder with a stranger's conf/."""
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "glr").mkdir()
+    return tmp_path / "glr"
+
+
+def test_an_installed_package_has_its_own_settings(package: Path):
+    with pytest.raises(FileNotFoundError, match=r"glr/conf: this folder of glr is missing"):
+        shorthand.shipped("conf", package)
+    (package.parent / "pyproject.toml").write_text('[project]\nname = "stranger"\n')
+    with pytest.raises(FileNotFoundError):
+        shorthand.shipped("conf", package)
+    (package / "conf").mkdir()
+    assert shorthand.shipped("conf", package) == package / "conf"
+
+
+def test_a_checkout_has_its_settings_beside_the_package(package: Path):
+    (package.parent / "pyproject.toml").write_text('[project]\nname = "glr"\n')
+    assert shorthand.shipped("conf", package) == package.parent / "conf"
+    assert Path(__file__).parents[2] / "conf" == shorthand.CONF

@@ -1,0 +1,25 @@
+"""The private parts of Hydra and OmegaConf that glr uses, for want of public ones.
+
+They are those of hydra-core 1.3 and omegaconf 2.3; other versions may lack them.
+"""
+
+from argparse import Namespace
+
+from omegaconf import Container, Node
+
+try:
+    from hydra._internal.utils import get_args_parser
+
+    _ = Node._get_full_key
+except (ImportError, AttributeError) as error:
+    raise ImportError(f"glr needs hydra-core 1.3 and omegaconf 2.3: {error}") from error
+
+
+def command_line() -> Namespace:
+    """This process's command line, as Hydra reads it; overrides may stand on both sides of a flag."""
+    return get_args_parser().parse_intermixed_args()
+
+
+def full_key(node: Container) -> str:
+    """The place of a node in its config: `data.source`."""
+    return str(node._get_full_key(None))

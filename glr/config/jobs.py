@@ -1,0 +1,109 @@
+"""The jobs that a command line stands for: one, every combination of a sweep, or samples of a search."""
+
+import re
+from itertools import product
+
+from hydra.core.override_parser.types import Override
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from glr.config import search as searching
+from glr.config.composition import composition
+from glr.config.ranges import covering, is_open, parameter
+from glr.config.shorthand import CONF, parse, written_out
+from glr.errors import GlrError
+
+
+def jobs_of_line(config_name: str, overrides: list[str], multirun: bool) -> tuple[list[str], list[list[str]] | None]:
+    """Read a command line.
+
+    Args:
+        config_name: of the command.
+        overrides: the command line without its flags.
+        multirun: it has the flag -m.
+
+    Returns:
+        The overrides with shorthands written out; the overrides of each job of a sweep, or None if it is a single job.
+        A search has no fixed jobs: the list holds a few that show all of its values.
+
+    Raises:
+        GlrError: a mistake in the grammar, or in what to sweep or search.
+    """
+    given = parse(overrides)
+    overrides = written_out(given)
+    parsed = parse(overrides)
+    multirun = multirun or len(overrides) > len(given)
+    sweeper, searched = None, "hydra/sweeper=optuna" in overrides
+    try:
+        # The first job: a setting may belong to a swept choice, so that only a whole job composes.
+        first = composition(config_name, tuple(value for o in parsed for value in list(_values(o))[:1]))
+        sweeper, searched = first.hydra.sweeper, first.choices["hydra/sweeper"] == "optuna"
+        multirun = multirun or first.hydra.mode == RunMode.MULTIRUN
+    except GlrError:
+        pass  # the check of the first job reports its mistake
+    if multirun:
+        return overrides, _jobs(parsed, sweeper, searched)
+    for override in parsed:
+        if override.is_sweep_override():
+            raise GlrError(f"{override.input_line}: several values make a sweep; add -m to run them all")
+    return overrides, None
+
+
+def jobs_of(config: DictConfig) -> list[list[str]]:
+    """The overrides of each job of the sweep that Hydra is about to launch; of a search, a few that show all values."""
+    hydra = config.hydra
+    return _jobs(parse(hydra.overrides.task), hydra.sweeper, hydra.runtime.choices["hydra/sweeper"] == "optuna")
+
+
+def first_of(config: DictConfig) -> DictConfig:
+    """The settings of the first job of the sweep that Hydra is about to launch."""
+    return composition(config.hydra.job.config_name, tuple(jobs_of(config)[0])).settings
+
+
+def launchable(overrides: list[str]) -> list[str]:
+    """A sweep's overrides in a form that Hydra can launch.
+
+    Before Hydra starts the jobs, it composes the settings that all of them share, with the default choices. A setting
+    of a swept choice (head=arcface,cosface head.margin=0.3) would fail there, so it becomes a sweep of one value.
+    """
+    parsed = parse(overrides)
+    if not any(override.is_sweep_override() and _is_group(override.get_key_element()) for override in parsed):
+        return overrides
+    return [_as_sweep(override) for override in parsed]
+
+
+def _as_sweep(override: Override) -> str:
+    if override.is_sweep_override() or not re.match(r"(?!(hydra|tracking|sweep)\.)\w+\.", override.input_line or ""):
+        return override.input_line or ""
+    if override.value() is None:
+        return f"++{override.input_line}"  # Hydra does not sweep over null; ++ also adds a setting
+    return f"{override.key_or_group}=choice({override.get_value_element_as_str()})"
+
+
+def _jobs(parsed: list[Override], sweeper: DictConfig | None, searched: bool) -> list[list[str]]:
+    swept = sweeper.params or {} if sweeper is not None and "params" in sweeper else {}
+    given = {override.get_key_element() for override in parsed}
+    parsed = parse([f"{key}={value}" for key, value in swept.items() if key not in given]) + parsed
+    if not searched:
+        for override in parsed:
+            if override.is_interval_sweep() and sweeper is not None:
+                raise GlrError(f"{override.input_line}: a range is searched, not run through; add hydra/sweeper=optuna")
+        return [list(job) for job in product(*filter(None, map(_values, parsed)))]
+    if sweeper is not None:
+        searching.check(sweeper)
+    fixed = [override.input_line or "" for override in parsed if not override.is_sweep_override()]
+    space = {override.get_key_element(): parameter(override) for override in parsed if override.is_sweep_override()}
+    if not any(is_open(values) for values in space.values()):
+        raise GlrError("hydra/sweeper=optuna: nothing is searched; give a range, as in KEY=interval(0.1,0.5)")
+    return [[*fixed, *job] for job in covering(space, list(filter(_is_group, space)))]
+
+
+def _values(override: Override) -> list[str]:
+    """The override as it stands in each job; [] for a continuous range, whose sweeper draws from it later."""
+    if override.is_sweep_override() and override.is_discrete_sweep():
+        return [f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]
+    return [] if override.is_sweep_override() else [override.input_line or ""]
+
+
+def _is_group(key: str) -> bool:
+    return (CONF / key).is_dir()

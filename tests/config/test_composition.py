@@ -1,0 +1,113 @@
+"""A job that is copied from another equals the one that Hydra composes."""
+
+from collections.abc import Iterator
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from glr.config import composition as module
+from glr.config.check import check_command_line
+from glr.config.composition import composition
+from glr.config.shorthand import CONF
+from glr.errors import GlrError
+
+
+@pytest.fixture
+def composed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[list[str]]]:
+    """The overrides of each job that Hydra composes, from an empty cache on."""
+    calls = []
+
+    def counted(config_name: str, overrides: list[str], **options):
+        calls.append(overrides)
+        return compose(config_name, overrides, **options)
+
+    monkeypatch.setattr(module, "compose", counted)
+    monkeypatch.setattr(module, "_first", {})
+    composition.cache_clear()
+    yield calls
+    composition.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("command", "jobs"),
+    [
+        ("train", [["seed=1"], ["seed=2"]]),
+        ("train", [["head=arcface", "head.margin=0.3", "study=a"], ["head=arcface", "head.margin=0.4", "study=b c"]]),
+        ("train", [["++head.depth=null"], ["++head.depth=7"], ["++head.depth=${seed}"]]),
+        ("train", [["name='a,b'"], ["name=null"], ["name=${study}-x"]]),
+        ("train", [["train.precision=float32", "data.normalization=imagenet"]] * 2),
+        ("train", [["optimizer.learning_rate=1e-3"], ["optimizer.learning_rate=0.25"]]),
+        ("train", [["name=${study}-x", "optimizer.learning_rate=${seed}"], ["name=b", "optimizer.learning_rate=0.1"]]),
+        (
+            "train",
+            [["highlights=[head]", "evaluate.every=null"], ["highlights=[head,seed]", "evaluate.every=3"]][:1] * 2,
+        ),
+        ("train", [["highlights=[head]"], ["highlights=[epochs,head]"], ["highlights=[]"]]),
+        ("ensemble", [["members=[1,2]", "weights=[1,2]"], ["members=[a]", "weights=null"]]),
+        ("compare", [["study=demo"], ["study=[a,b]"], ["study=demo"]]),
+        ("preflight", [["preflight.topology=v3-8", "seed=1"], ["preflight.topology=v5e-8", "seed=2"]]),
+    ],
+)
+def test_a_copy_with_other_values_is_what_hydra_composes(command: str, jobs: list[list[str]], composed: list):
+    found = [composition(command, tuple(job)) for job in jobs]
+    assert len(composed) == 1
+    for job, one in zip(jobs, found, strict=True):
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            expected = compose(command, job)
+        assert one.settings == expected
+        assert OmegaConf.to_yaml(one.settings) == OmegaConf.to_yaml(expected)
+        assert OmegaConf.get_type(one.settings) is OmegaConf.get_type(expected)
+        assert OmegaConf.is_struct(one.settings)
+
+
+@pytest.mark.parametrize(
+    "jobs",
+    [
+        [["head=arcface"], ["head=cosface"]],  # choices
+        [["experiment=published/01_inception_v3"], ["experiment=published/12_xception_arcface"]],
+        [["seed=1", "name=x"], ["name=x", "seed=1"]],  # order
+        [["seed=1"], ["seed=1", "name=x"]],
+        [["+head.depth=1"], ["+head.depth=2"]],
+        [["data.source={seed: 1}"], ["data.source={seed: 2}"]],  # structures
+        [["hydra.job.num=1"], ["hydra.job.num=2"]],  # Hydra's own
+    ],
+)
+def test_jobs_that_differ_in_more_than_values_are_composed(jobs: list[list[str]], composed: list):
+    for job in jobs:
+        found = composition("train", tuple(job))
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            assert found.settings == compose("train", job)
+    assert composed == jobs
+
+
+def test_each_job_of_a_sweep_is_composed_once(composed: list):
+    _, jobs = check_command_line("train", ["seed=range(50)", "head=arcface,cosface"], multirun=True)
+    assert jobs is not None
+    assert len(jobs) == 100
+    assert composed == [["seed=0", "head=arcface"], ["seed=0", "head=cosface"]]
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ("1,x", "job 2 of 2 (train.epochs=x): train.epochs=x: expected a whole number"),
+        ("1,null", "job 2 of 2 (train.epochs=null): train.epochs=null: "),
+        ("1,0", "job 2 of 2 (train.epochs=0): train.epochs=0: expected at least 1"),
+        ("1,2.5", "job 2 of 2 (train.epochs=2.5): train.epochs=2.5: expected a whole number"),
+    ],
+)
+def test_a_mistake_in_a_copy_is_the_sentence_of_a_single_job(values: str, sentence: str):
+    with pytest.raises(GlrError) as swept:
+        check_command_line("train", [f"train.epochs={values}"], multirun=True)
+    assert str(swept.value).startswith(sentence)
+    with pytest.raises(GlrError) as single:
+        check_command_line("train", [f"train.epochs={values.split(',')[1]}"], multirun=False)
+    assert str(swept.value) == f"job 2 of 2 (train.epochs={values.split(',')[1]}): {single.value}"
+
+
+def test_an_unknown_key_in_every_job_is_no_setting_of_any(composed: list):
+    for value in (1, 2):
+        with pytest.raises(GlrError, match=r"train\.epoch is not a setting; did you mean train\.epochs\?"):
+            composition("train", (f"train.epoch={value}",))
+    assert ["train.epoch=2"] in composed

@@ -1,0 +1,55 @@
+"""Which jobs a command line stands for."""
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+from glr.config.jobs import first_of, jobs_of, jobs_of_line, launchable
+from glr.config.shorthand import CONF
+from glr.errors import GlrError
+
+
+def test_a_single_job_is_no_sweep():
+    assert jobs_of_line("train", ["seed=3"], multirun=False) == (["seed=3"], None)
+    with pytest.raises(GlrError, match="seed=3,4: several values make a sweep; add -m"):
+        jobs_of_line("train", ["seed=3,4"], multirun=False)
+
+
+def test_a_sweep_is_every_combination_in_order():
+    overrides, jobs = jobs_of_line("train", ["seed=range(2)", "name=x", "head=arcface,cosface"], multirun=True)
+    assert overrides == ["seed=range(2)", "name=x", "head=arcface,cosface"]
+    assert jobs == [[f"seed={seed}", "name=x", f"head={head}"] for seed in range(2) for head in ("arcface", "cosface")]
+    assert jobs_of_line("train", ["seed=3"], multirun=True) == (["seed=3"], [["seed=3"]])
+    assert jobs_of_line("train", ["hydra.mode=MULTIRUN"], multirun=False)[1] == [["hydra.mode=MULTIRUN"]]
+
+
+def test_the_sweepers_own_values_are_swept_unless_given():
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = compose("train", return_hydra_config=True)
+    config.hydra.sweeper.params = {"seed": "1,2", "name": "a,b"}
+    config.hydra.overrides.task = ["name=c"]
+    assert jobs_of(config) == [["seed=1", "name=c"], ["seed=2", "name=c"]]
+
+
+def test_a_search_is_sampled_so_that_each_of_its_values_shows():
+    line = ["hydra/sweeper=optuna", "head=arcface,cosface", "head.margin=interval(0.1,0.5)", "seed=7"]
+    _, jobs = jobs_of_line("train", line, multirun=True)
+    assert jobs == [
+        ["hydra/sweeper=optuna", "seed=7", f"head={head}", f"head.margin={margin}"]
+        for head in ("arcface", "cosface")
+        for margin in (0.1, 0.5)
+    ]
+
+
+def test_the_sweep_that_hydra_launches_has_the_jobs_of_the_command_line():
+    line = ["head=arcface,cosface", "head.margin=0.3", "head.scale=null", "seed=1,2"]
+    _, jobs = jobs_of_line("train", line, multirun=True)
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = compose("train", return_hydra_config=True)
+        config.hydra.overrides.task = launchable(line)
+        launched = jobs_of(config)
+        first = first_of(config)
+    assert jobs is not None
+    assert [[text.removeprefix("++") for text in job] for job in launched] == jobs
+    assert (first.head._target_.split(".")[-1], first.head.margin, first.head.scale, first.seed) == (
+        "ArcFace", 0.3, None, 1,
+    )  # fmt: skip

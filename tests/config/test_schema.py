@@ -1,0 +1,106 @@
+"""Schemas: bounds belong to one command's setting, names that users see stay, and a class name has one meaning."""
+
+import ast
+from collections import Counter
+from math import inf
+from pathlib import Path
+
+import pytest
+import yaml
+from hydra.core.config_store import ConfigStore
+from omegaconf import OmegaConf
+
+from glr.config.check import check_command_line
+from glr.config.command import help_text
+from glr.config.composition import composition
+from glr.config.schema import bounds
+from glr.config.shorthand import CONF
+from glr.errors import GlrError
+
+ROOT = Path(__file__).parents[2]
+COMMANDS = ["train", "preflight", "evaluate", "ensemble", "export", "prepare", "record", "score", "compare"]
+TRACKING = {"tracking.patience": 0}
+DATA = {"data.image_size": 8, "data.shuffle_buffer": 1, "data.parallelism": 1, "data.validation_share": 0}
+DATA |= {"data.max_side": 8, "seed": 0}
+SWEEP = {"strategy.replicas": 1, "sweep.jobs": 1, "sweep.minutes": 0.01, "sweep.retries": 0, "sweep.backoff": 0}
+TRAIN = {
+    **TRACKING | DATA | SWEEP,
+    **{"index": 1, "model.embedding_size": 1, "train.epochs": 1, "train.batch_size": 1},
+    **{"train.steps_per_execution": 1, "train.max_skipped_batches": 1, "checkpoint.minutes": 0.01},
+    **{"checkpoint.steps": 1, "checkpoint.epochs": 1, "checkpoint.keep": 1, "evaluate.every": 1},
+    **{"evaluate.batch_size": 1, "evaluate.gap.neighbors": 1, "evaluate.memory": 0.01, "evaluate.gallery": 0},
+}
+PREFLIGHT = {"classes": 2, "images": 1, "host_images_per_core": 1, "price_per_hour": 0}
+LOWEST = {
+    "train": TRAIN,
+    "preflight": TRAIN | {f"preflight.{name}": lowest for name, lowest in PREFLIGHT.items()},
+    "evaluate": TRACKING | SWEEP | {"neighbors": 1, "batch_size": 1, "parallelism": 1, "memory": 0.01, "gallery": 0},
+    "ensemble": TRACKING
+    | {"index": 1, "neighbors": 1, "memory": 0.01}
+    | {"ensemble.max_members": 1, "ensemble.max_dimension": 1, "ensemble.depth": 1},
+    "export": TRACKING | {"verify": 0, "tolerance": 0, "limits.dimension": 1, "limits.megabytes": 0},
+    "prepare": DATA | {"workers": 1, "shard_images": 1},
+    "record": TRACKING,
+    "score": {},
+    "compare": TRACKING | {"compare.decimals": 0},
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_number_of_a_command_has_its_bounds(command: str):
+    found = bounds(OmegaConf.get_type(composition(command, ()).settings))
+    expected = {
+        key: (lowest, 0.5 if key == "data.validation_share" else inf) for key, lowest in LOWEST[command].items()
+    }
+    assert {key: (lowest, highest) for key, lowest, highest in found} == expected
+
+
+@pytest.mark.parametrize(
+    ("command", "line", "sentence"),
+    [
+        ("train", "data.validation_share=0.6", "data.validation_share=0.6: expected 0 to 0.5"),
+        ("train", "data.validation_share=-0.1", "data.validation_share=-0.1: expected 0 to 0.5"),
+        ("preflight", "preflight.classes=1", "preflight.classes=1: expected at least 2"),
+        ("preflight", "seed=-1", "seed=-1: expected at least 0"),
+        ("evaluate", "strategy=cpu strategy.replicas=0", "strategy.replicas=0: expected at least 1"),
+        ("train", "index=0", "index=0: expected at least 1"),
+    ],
+)
+def test_a_number_out_of_its_bounds_is_refused(command: str, line: str, sentence: str):
+    with pytest.raises(GlrError) as raised:
+        check_command_line(command, line.split(), multirun=False)
+    assert str(raised.value) == sentence
+
+
+def test_the_same_key_may_be_a_folder_in_another_command():
+    check_command_line("evaluate", ["index=0"], multirun=False)
+
+
+def test_yaml_files_name_the_schemas_that_hydra_knows():
+    stored = {name.removesuffix(".yaml") for name in ConfigStore.instance().repo if name.endswith("_schema.yaml")}
+    assert stored == {f"{command}_schema" for command in COMMANDS}
+    for command in COMMANDS:
+        assert f"{command}_schema" in yaml.safe_load((CONF / f"{command}.yaml").read_text())["defaults"]
+
+
+def listed(command: str) -> set[str]:
+    """The settings and groups that conf/<command>.yaml lists."""
+    written = yaml.safe_load((CONF / f"{command}.yaml").read_text())
+    groups = {name for default in written["defaults"] if isinstance(default, dict) for name in default}
+    return {name for name in groups | written.keys() if " " not in name} - {"defaults", "hydra", "experiment"}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_shows_the_settings_of_the_yaml(command: str):
+    _, _, shown = help_text(command, []).partition("Settings (key=value)")
+    settings = yaml.safe_load("\n".join(shown.partition("\nSee ")[0].splitlines()[1:]))
+    assert settings.keys() == listed(command) | (listed("train") if command == "preflight" else set())
+
+
+def test_a_class_name_of_the_settings_has_no_second_meaning():
+    trees = {file: ast.parse(file.read_text()) for file in (ROOT / "glr").rglob("*.py")}
+    names = Counter(node.name for tree in trees.values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
+    for file in (ROOT / "glr/config/schema.py", ROOT / "glr/config/values.py"):
+        settings = [node.name for node in trees[file].body if isinstance(node, ast.ClassDef)]
+        assert len(settings) > 10
+        assert [name for name in settings if names[name] > 1] == []

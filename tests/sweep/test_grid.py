@@ -1,0 +1,60 @@
+"""The sweeper `grid` launches the jobs of the command line, in batches."""
+
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.utils import JobReturn, JobStatus
+from omegaconf import OmegaConf
+
+from glr.config.jobs import jobs_of_line
+from glr.config.shorthand import CONF
+from glr.errors import GlrError
+from hydra_plugins.glr_grid import GridSweeper
+
+LINE = ["seed=range(5)", "name=x"]
+
+
+class Launcher:
+    def __init__(self, failing: int | None = None):
+        self.batches, self._failing = [], failing
+
+    def launch(self, jobs, initial_job_idx):
+        self.batches.append((initial_job_idx, jobs))
+        results = [JobReturn(status=JobStatus.COMPLETED) for _ in jobs]
+        if self._failing is not None and initial_job_idx <= self._failing < initial_job_idx + len(jobs):
+            failed = results[self._failing - initial_job_idx]
+            failed.status, failed.return_value = JobStatus.FAILED, GlrError("no luck")
+        return results
+
+
+def swept(folder: Path, batch: int | None, launcher: Launcher) -> Launcher:
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = compose("train", [f"hydra.sweep.dir={folder}/out"], return_hydra_config=True)
+        assert config.hydra.sweeper._target_ == "hydra_plugins.glr_grid.GridSweeper"
+        config.hydra.overrides.task = LINE
+        sweeper = GridSweeper(batch, None)
+        sweeper._config, sweeper._launcher = config, launcher
+        sweeper.sweep(LINE)
+    return launcher
+
+
+@pytest.mark.parametrize(("batch", "firsts"), [(None, [0]), (2, [0, 2, 4]), (5, [0]), (9, [0])])
+def test_every_job_is_launched_once(batch: int | None, firsts: list[int], tmp_path: Path):
+    launcher = swept(tmp_path, batch, Launcher())
+    assert [first for first, _ in launcher.batches] == firsts
+    assert [job for _, jobs in launcher.batches for job in jobs] == jobs_of_line("train", LINE, multirun=True)[1]
+    assert OmegaConf.load(tmp_path / "out/multirun.yaml").hydra.overrides.task == LINE
+
+
+def test_a_failed_job_ends_the_sweep_after_its_batch(tmp_path: Path):
+    launcher = Launcher(failing=1)
+    with pytest.raises(GlrError, match="no luck"):
+        swept(tmp_path, 2, launcher)
+    assert len(launcher.batches) == 1
+
+
+@pytest.mark.parametrize("batch", [0, -1])
+def test_a_batch_holds_a_job(batch: int, tmp_path: Path):
+    with pytest.raises(GlrError, match=f"hydra.sweeper.max_batch_size={batch}: expected at least 1"):
+        swept(tmp_path, batch, Launcher())
