@@ -172,9 +172,6 @@ class TrainConfig:
     evaluate: Evaluation = field(default_factory=Evaluation)
 
 
-Train = TrainConfig  # glr.trained still says so
-
-
 @dataclass
 class Preflighting:
     """The TPU to compile for, and the numbers behind the estimates of time and cost."""
