@@ -1,4 +1,4 @@
-"""`python -m glr.preflight`: whether a run fits a TPU, how fast it is and what it costs, without the TPU."""
+"""`python -m glr.preflight`: compile a run's train step for a TPU without one: does it fit, how fast, at what price."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""`python -m glr.train`: the main job. Compose a run, train it, score it, log it."""
+"""`python -m glr.train`: compose a run, train it, score it and log it: the main job."""
 
 import io
 from contextlib import nullcontext, redirect_stdout
