@@ -109,9 +109,7 @@ class SubprocessLauncher(Launcher):
     def _returned(self, job: Job, searching: bool) -> JobReturn:
         # Hydra's own sweeper would end at the first failure; it gets None, and this launcher raises after the last job.
         raises = searching and job.state in UNSUCCESSFUL
-        return JobReturn(
-            overrides=job.overrides,
-            working_dir=str(job.folder),
-            status=JobStatus.FAILED if raises else JobStatus.COMPLETED,
-            _return_value=GlrError(f"job {job.number} failed: {job.reason}") if raises else job.score,
-        )
+        status = JobStatus.FAILED if raises else JobStatus.COMPLETED
+        returned = JobReturn(overrides=job.overrides, working_dir=str(job.folder), status=status)
+        returned.return_value = GlrError(f"job {job.number} failed: {job.reason}") if raises else job.score
+        return returned

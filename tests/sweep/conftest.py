@@ -79,7 +79,7 @@ def demo_set(class_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     """A small set that says of itself that it is the demo's: to draw that takes a minute."""
     source: Any = OmegaConf.to_container(composed("train", [])[0].data.source, resolve=True)
     target = tmp_path_factory.mktemp("demo") / "set"
-    prepare(folder_source(class_folders), target, settings=source, validation_share=0.0, max_side=None)
+    prepare(folder_source(class_folders), target, settings=source)
     return target
 
 
