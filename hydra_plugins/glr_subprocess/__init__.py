@@ -22,7 +22,7 @@ from glr.config.jobs import jobs_of
 from glr.errors import GlrError
 from glr.sweep.job import UNSUCCESSFUL, Job, differing
 from glr.sweep.past import identify, skip
-from glr.sweep.pool import Limits
+from glr.sweep.pool import JobLimits
 from glr.sweep.summary import left, summary
 
 
@@ -58,7 +58,7 @@ class SubprocessLauncher(Launcher):
         from glr.sweep.sweep import run  # rich's import waits until there is a sweep
 
         sweep = self.config.sweep
-        limits = Limits(sweep.jobs, sweep.minutes, sweep.retries, sweep.backoff)
+        limits = JobLimits(sweep.jobs, sweep.minutes, sweep.retries, sweep.backoff)
         searching = not self.config.hydra.sweeper._target_.endswith((".BasicSweeper", ".GridSweeper"))
         total = None if searching else len(jobs_of(self.config))
         batch = self._jobs(job_overrides, initial_job_idx)

@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 
 from glr.config.check import composed
 from glr.data.preparation import prepare
-from glr.sweep.job import Job, State
+from glr.sweep.job import Job, JobState
 from glr.tracking.store import connect
 from tests.conftest import folder_source
 
@@ -23,7 +23,7 @@ class Recorder:
     """A view that keeps every change, and does something at each tick."""
 
     def __init__(self, act: Callable[[], None] = lambda: None):
-        self.changes: list[tuple[int, State]] = []
+        self.changes: list[tuple[int, JobState]] = []
         self.most = 0
         self.told: list[int] = []
         self._act = act
@@ -31,7 +31,7 @@ class Recorder:
 
     def changed(self, job: Job) -> None:
         self.changes.append((job.number, job.state))
-        (self._running.add if job.state == State.RUNNING else self._running.discard)(job.number)
+        (self._running.add if job.state == JobState.RUNNING else self._running.discard)(job.number)
         self.most = max(self.most, len(self._running))
 
     def tick(self) -> None:
