@@ -17,7 +17,7 @@ _DEPTHS = {True: 50, False: 1000}  # recognition looks at few neighbours
 
 
 @dataclass(frozen=True)
-class Limits:
+class EnsembleLimits:
     """What an ensemble may be: so many members, and so large a descriptor (None: any)."""
 
     members: int
@@ -30,7 +30,7 @@ def search(
     score: str,
     *,
     method: str,
-    limits: Limits,
+    limits: EnsembleLimits,
     weights: Sequence[float],
     depth: int | None,
     memory: float,

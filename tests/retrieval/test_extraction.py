@@ -22,12 +22,12 @@ from glr.data.pictures import StoredPictures
 from glr.data.prepared import PreparedData
 from glr.retrieval import descriptors
 from glr.retrieval.extraction import extract
-append = descriptors.Writer.append
+append = descriptors.DescriptorWriter.append
 def dying(writer, ids, values):
     append(writer, ids, values)
     if writer.done >= int(sys.argv[3]):
         os.kill(os.getpid(), signal.SIGKILL)
-descriptors.Writer.append = dying
+descriptors.DescriptorWriter.append = dying
 extract(extractor(), StoredPictures(PreparedData(sys.argv[1]), "train"), Path(sys.argv[2]), "train", parallelism=2)
 """
 

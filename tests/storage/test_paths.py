@@ -281,6 +281,14 @@ def test_a_busy_service_between_the_chunks_of_an_upload(gcs: Gcs, gcs_folder: st
         assert [request.status for request in gcs.log() if request.method == "PUT"] == [503, 308, 308, 200]
 
 
+@pytest.mark.usefixtures("gcs")
+def test_another_version_of_the_library_is_refused(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delattr("google.cloud.client.Client._http")
+    bucket._client_of.cache_clear()
+    with pytest.raises(GlrError, match=r"^glr needs google-cloud-storage 3: .*_http"):
+        storage.read("gs://tests/file")
+
+
 def test_a_service_that_stays_busy_is_said(gcs: Gcs, gcs_folder: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(bucket, "_PATIENCE", 0.5)
     gcs.fault(Fault("GET", "/b/", 503, times=1000))
