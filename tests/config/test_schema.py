@@ -10,12 +10,10 @@ import yaml
 from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
-from glr.config.check import check_command_line
 from glr.config.command import help_text
 from glr.config.composition import composition
 from glr.config.schema import bounds
 from glr.config.shorthand import CONF
-from glr.errors import GlrError
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = ["train", "preflight", "evaluate", "ensemble", "export", "prepare", "record", "score", "compare"]
@@ -53,27 +51,6 @@ def test_each_number_of_a_command_has_its_bounds(command: str):
         key: (lowest, 0.5 if key == "data.validation_share" else inf) for key, lowest in LOWEST[command].items()
     }
     assert {key: (lowest, highest) for key, lowest, highest in found} == expected
-
-
-@pytest.mark.parametrize(
-    ("command", "line", "sentence"),
-    [
-        ("train", "data.validation_share=0.6", "data.validation_share=0.6: expected 0 to 0.5"),
-        ("train", "data.validation_share=-0.1", "data.validation_share=-0.1: expected 0 to 0.5"),
-        ("preflight", "preflight.classes=1", "preflight.classes=1: expected at least 2"),
-        ("preflight", "seed=-1", "seed=-1: expected at least 0"),
-        ("evaluate", "strategy=cpu strategy.replicas=0", "strategy.replicas=0: expected at least 1"),
-        ("train", "index=0", "index=0: expected at least 1"),
-    ],
-)
-def test_a_number_out_of_its_bounds_is_refused(command: str, line: str, sentence: str):
-    with pytest.raises(GlrError) as raised:
-        check_command_line(command, line.split(), multirun=False)
-    assert str(raised.value) == sentence
-
-
-def test_the_same_key_may_be_a_folder_in_another_command():
-    check_command_line("evaluate", ["index=0"], multirun=False)
 
 
 def test_yaml_files_name_the_schemas_that_hydra_knows():

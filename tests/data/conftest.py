@@ -10,7 +10,9 @@ import pytest
 import tensorflow as tf
 
 from glr.data.catalog import Catalog, Photo
+from glr.data.preparation import Options, prepare
 from glr.data.prepared import PreparedData
+from tests.conftest import folder_source
 
 
 @dataclass
@@ -40,6 +42,17 @@ def few(tmp_path: Path) -> Listed:
     }
     retrieval = [("q", "i", "Public"), ("r", "i", "Private")]
     return Listed(tmp_path, photos, retrieval, [("q", "5", "Public"), ("r", "5", "Private")])
+
+
+@pytest.fixture(scope="session")
+def blocks(class_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
+    """72 train images in 3 shards of blocks of 5, so that there are windows of several blocks."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("glr.data.preparation.BLOCK", 5)
+        target = tmp_path_factory.mktemp("blocks") / "data"
+        return prepare(
+            folder_source(class_folders), target, Options(shard_images=25, validation_share=0.1), settings={}
+        )
 
 
 def records(data: PreparedData, split: str) -> dict[str, tuple[bytes, int]]:

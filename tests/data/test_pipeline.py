@@ -10,15 +10,12 @@ import pytest
 import simplejpeg
 import tensorflow as tf
 
-from glr.data import reading
 from glr.data.augment import Study, Unchanged
 from glr.data.geometry import letterbox
 from glr.data.pipeline import Batch, TrainPipeline
-from glr.data.preparation import Options, prepare
 from glr.data.prepared import PreparedData
 from glr.data.tfrecord import example, framed
 from glr.errors import GlrError
-from tests.conftest import folder_source
 
 STUDY = {"flip": 0.5, "brightness": 0.2, "hue": 0.2, "rotation": 15.0, "shear": 5.0, "zoom": 0.1, "shift": 0.04}
 SETTINGS = {"image_size": 24, "batch_size": 10, "seed": 5, "shuffle_buffer": 16, "parallelism": 2}
@@ -50,17 +47,6 @@ def stored(data: PreparedData, split: str) -> list[tuple[str, np.ndarray, int]]:
     return found
 
 
-@pytest.fixture(scope="module")
-def blocks(class_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
-    """72 train images in 3 shards of blocks of 5, so that there are windows of several blocks."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("glr.data.preparation.BLOCK", 5)
-        target = tmp_path_factory.mktemp("blocks") / "data"
-        return prepare(
-            folder_source(class_folders), target, Options(shard_images=25, validation_share=0.1), settings={}
-        )
-
-
 def test_every_image_once_an_epoch_with_its_own_label(small_data: PreparedData):
     originals = stored(small_data, "train")
     taken = batches(small_data, Unchanged(), batch_size=24, last=6)
@@ -89,25 +75,6 @@ def test_same_seed_same_batches_and_each_epoch_another_order(blocks: PreparedDat
 def test_resumed_at_any_step_it_goes_on_as_if_never_stopped(blocks: PreparedData, first: int):
     whole = batches(blocks)
     same(list(made(blocks).batches(first, 14)), whole[first:])
-
-
-def test_what_is_skipped_is_neither_read_nor_decoded(blocks: PreparedData, monkeypatch: pytest.MonkeyPatch):
-    read, decoded = [], []
-    monkeypatch.setattr(PreparedData, "read_block", counted(PreparedData.read_block, read))
-    monkeypatch.setattr(reading, "parse", counted(reading.parse, decoded))
-    one = made(blocks)
-    first = 4 * one.steps_per_epoch + one.steps_per_epoch - 1
-    list(one.batches(first, first + 1))
-    assert len(decoded) == 10
-    assert len(read) <= 12  # two windows of some 16 images, or three where the batch lies across
-
-
-def counted(function, calls: list):
-    def counting(*arguments: object):
-        calls.append(arguments)
-        return function(*arguments)
-
-    return counting
 
 
 @pytest.mark.parametrize("hosts", [2, 5])
@@ -163,27 +130,6 @@ def failing(data: PreparedData) -> str:
     return str(raised.value)
 
 
-def test_a_cut_off_shard_is_named(own_data: PreparedData):
-    file = Path(own_data.files("train")[1])
-    file.write_bytes(file.read_bytes()[:-40])
-    message = failing(own_data)
-    assert "train-00001-of-00003-24.tfrec: the record at byte" in message
-    assert "is cut off; copy or prepare this shard again" in message
-
-
-def test_a_flipped_bit_is_named(own_data: PreparedData):
-    file = Path(own_data.files("train")[1])
-    content = bytearray(file.read_bytes())
-    content[len(content) // 2] ^= 16
-    file.write_bytes(content)
-    assert "train-00001-of-00003-24.tfrec: the record at byte" in failing(own_data)
-
-
-def test_a_shard_that_went_missing_is_named(own_data: PreparedData):
-    Path(own_data.files("train")[2]).unlink()
-    assert "train-00002-of-00003-24.tfrec" in failing(own_data)
-
-
 def rewritten(data: PreparedData, shard: int, label: int, encoded: bytes) -> None:
     """Give a shard's first record another label and image, with its checksums right."""
     file = Path(data.files("train")[shard])
@@ -207,9 +153,3 @@ def test_a_record_that_is_no_jpeg_is_named(own_data: PreparedData):
     message = failing(own_data)
     assert "train-00000-of-00003-24.tfrec: the record at byte 0 (image odd) cannot be used" in message
     assert "\n" not in message
-
-
-def test_a_manifest_of_another_set_is_noticed(own_data: PreparedData):
-    shard = own_data.shards["train"][0]
-    own_data.shards["train"][0] = shard.__class__(**{**vars(shard), "records": 23})
-    assert "has 24 records from byte 0 on, the manifest says 23" in failing(own_data)

@@ -3,11 +3,7 @@
 import numpy as np
 import pytest
 
-from glr.demo.buildings import KINDS
-from glr.demo.ornament import Style
 from glr.demo.scene import Landmark, photograph
-from glr.demo.site import Site
-from glr.demo.solid import Mesh, loft
 
 
 def taken(landmark: int | None, photo: int, size: int = 64) -> np.ndarray:
@@ -36,27 +32,3 @@ def test_light_and_frame_vary():
     brightness = [taken(3, photo).mean() for photo in range(12)]
     assert np.ptp(brightness) > 40
     assert len({taken(3, photo).shape for photo in range(12)}) >= 2
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_every_plan_builds_solid_bodies_on_the_ground(kind: str):
-    """Every face of a convex body looks away from its middle; a landmark is one high or wide, and stands on z = 0."""
-    for seed in range(8):
-        mesh = Mesh(Site(KINDS[kind], np.random.default_rng(seed)).bodies)
-        low, high = mesh.points.min(0), mesh.points.max(0)
-        assert low[2] == pytest.approx(0)
-        assert max(high[0] - low[0], high[2]) == pytest.approx(1)
-        middles = ((mesh.low + mesh.high) / 2)[mesh.body]
-        assert (((mesh.first - middles) * mesh.normals).sum(1) > -1e-9).all()
-
-
-def test_a_body_in_front_hides_the_one_behind():
-    """Three boxes beside, behind and on top of each other, seen from both ends: the nearer one is drawn later."""
-    cover = Style(np.random.default_rng(0)).covers("wall")
-    square = np.array([(-1, -1, 0), (1, -1, 0), (1, 1, 0), (-1, 1, 0)], float)
-    for step in np.array([(3, 0, 0), (0, 3, 0), (0, 0, 3)], float):
-        lows = [square + i * step for i in (1, 0, 2)]
-        mesh = Mesh([loft(low, low + (0, 0, 2), cover, np.zeros(3)) for low in lows])
-        for eye, nearest_last in ((9 * step, [1, 0, 2]), (-9 * step, [2, 0, 1])):
-            drawn = mesh.body[mesh.visible(eye)]
-            assert list(dict.fromkeys(drawn.tolist())) == nearest_last

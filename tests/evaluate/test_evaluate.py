@@ -3,12 +3,10 @@
 import csv
 import pickle
 import shutil
-import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
@@ -233,27 +231,3 @@ def test_an_image_that_is_broken_is_named(trained: Path, pair: tuple[Path, dict]
     broken = next((tmp_path / "pair/index").glob("*.jpg"))
     broken.write_bytes(broken.read_bytes()[:200])
     assert f"error: {broken}: " in evaluate(trained, "run=one", *of_pair(tmp_path / "pair"))
-
-
-def test_a_saved_model_with_another_signature(trained: Path, tmp_path: Path):
-    module = tf.Module()
-    module.double = tf.function(lambda x: {"y": 2 * x}, [tf.TensorSpec([None], tf.float32, "x")])
-    tf.saved_model.save(module, str(tmp_path / "other"), signatures={"serving_default": module.double})
-    printed = evaluate(trained, f"model={tmp_path}/other", "prepared=data/folder")
-    assert "serving_default takes x float32 (None,) and gives y; one uint8 image [height, width, 3] and" in printed
-    tf.saved_model.save(module, str(tmp_path / "none"), signatures={"twice": module.double})
-    printed = evaluate(trained, f"model={tmp_path}/none", "prepared=data/folder")
-    assert "has no signature serving_default; there is twice" in printed
-
-
-def test_a_zip_that_escapes_its_folder(trained: Path, tmp_path: Path):
-    for name in ("../escaped.txt", "/tmp/escaped.txt", "a/../../escaped.txt"):
-        with zipfile.ZipFile(tmp_path / "bad.zip", "w") as archive:
-            archive.writestr("saved_model.pb", b"")
-            archive.writestr(name, b"gotcha")
-        printed = evaluate(trained, f"model={tmp_path}/bad.zip", "prepared=data/folder")
-        assert printed == f"error: {tmp_path}/bad.zip holds {name}, a path outside of the zip; it is not unpacked"
-    assert not list(tmp_path.rglob("escaped.txt"))
-    (tmp_path / "bad.zip").write_bytes(b"no zip")
-    printed = evaluate(trained, f"model={tmp_path}/bad.zip", "prepared=data/folder")
-    assert "bad.zip cannot be unpacked (File is not a zip file)" in printed

@@ -1,6 +1,5 @@
 """The revisited protocol against an example by hand and a slow re-implementation; ground truths in and out of shape."""
 
-import os
 import pickle
 import re
 from contextlib import suppress
@@ -155,25 +154,10 @@ def content(of=list) -> dict[str, Any]:
 EXPECTED = GroundTruth(["i0", "i1", "i2", "i3"], [query("q", [0, 3], [], [2]), query("r", [], [1], [0, 2])])
 
 
-def scalars(values: Any) -> list:
-    return [np.float64(v) if isinstance(v, float) else np.uint16(v) for v in values]
-
-
-@pytest.mark.parametrize("protocol", [0, 1, 2, 3, 4])
-@pytest.mark.parametrize(
-    "of",
-    [
-        list,
-        tuple,
-        np.array,
-        scalars,
-        lambda values: np.array([values], ">f4" if BOX[0] in values else "<u2", order="F"),
-    ],
-    ids=["list", "tuple", "array", "scalars", "one row"],
-)
-def test_ground_truth(tmp_path: Path, of: Any, protocol: int):
+@pytest.mark.parametrize("of", [list, np.array])
+def test_ground_truth(tmp_path: Path, of: Any):
     file = tmp_path / "gnd.pkl"
-    file.write_bytes(pickle.dumps(content(of), protocol))
+    file.write_bytes(pickle.dumps(content(of), 2))
     read = read_ground_truth(file)
     assert read.index == EXPECTED.index
     assert [(q.name, q.easy, q.hard, q.junk) for q in read.queries] == [
@@ -183,104 +167,16 @@ def test_ground_truth(tmp_path: Path, of: Any, protocol: int):
     assert all(type(position) is int for q in read.queries for position in q.easy)
 
 
-@pytest.mark.parametrize("core", [b"numpy.core.multiarray", b"numpy._core.multiarray"])
-def test_as_every_numpy_names_itself(tmp_path: Path, core: bytes):
-    data = re.sub(rb"numpy\._?core\.multiarray", core, pickle.dumps(content(np.array), 2))
-    assert core in data
-    (tmp_path / "gnd.pkl").write_bytes(data)
-    assert read_ground_truth(str(tmp_path / "gnd.pkl")) == EXPECTED
-
-
-def test_arrays_as_python_2_wrote_them(tmp_path: Path):
-    """Its strings are bytes, and an array's content is one of them."""
-
-    def text(value: bytes) -> bytes:
-        return b"U" + bytes([len(value)]) + value  # SHORT_BINSTRING
-
-    def array(values: list[int]) -> bytes:
-        kind = (
-            b"cnumpy\ndtype\n("
-            + text(b"i8")
-            + b"K\x00K\x01tR(K\x03"
-            + text(b"<")
-            + b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
-        )
-        empty = b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(K\x00t" + text(b"b") + b"tR"
-        shape = b"(K" + bytes([len(values)]) + b"t"
-        return empty + b"(K\x01" + shape + kind + b"\x89" + text(np.array(values, "<i8").tobytes()) + b"tb"
-
-    box = b"(" + b"".join(b"F%r\n" % value for value in BOX) + b"l"
-    entry = b"}(" + text(b"bbx") + box + text(b"easy") + array([0, 200]) + text(b"hard") + array([])
-    entry += text(b"junk") + array([255]) + b"u"
-    names = b"(" + b"".join(text(b"i%d" % n) for n in range(300)) + b"l"
-    whole = b"\x80\x02}(" + text(b"imlist") + names + text(b"qimlist") + b"(" + text(b"q\xe9") + b"l"
-    (tmp_path / "gnd.pkl").write_bytes(whole + text(b"gnd") + b"(" + entry + b"lu.")
-    assert read_ground_truth(tmp_path / "gnd.pkl").queries == [query("qé", [0, 200], [], [255])]
-
-
 def test_from_a_bucket(gcs_folder: str):
     storage.write(f"{gcs_folder}/gnd.pkl", pickle.dumps(content(), 2))
     assert read_ground_truth(f"{gcs_folder}/gnd.pkl") == EXPECTED
-
-
-class Malicious:
-    """What a pickle of it would run."""
-
-    def __init__(self, function: Any, *arguments: Any):
-        self.call = function, arguments
-
-    def __reduce__(self):
-        return self.call
-
-
-@pytest.mark.parametrize(
-    ("function", "name"),
-    [(os.system, "posix.system"), (eval, "__builtin__.eval"), (getattr, "__builtin__.getattr")],
-)
-def test_nothing_is_executed(tmp_path: Path, function: Any, name: str):
-    file, trace = tmp_path / "gnd.pkl", tmp_path / "trace"
-    arguments = {"posix.system": [f"touch {trace}"], "__builtin__.eval": [f"open({str(trace)!r}, 'w')"]}
-    harmful = content() | {"more": Malicious(function, *arguments.get(name, [trace, "unlink"]))}
-    file.write_bytes(pickle.dumps(harmful, 2))
-    sentence = f"{file}: the pickle asks for {name}, which plain values do not need; do not trust this file"
-    with pytest.raises(GlrError, match=f"^{re.escape(sentence)}$"):
-        read_ground_truth(file)
-    assert not trace.exists()
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"\x80\x04\x8c\x05numpy\x8c\x0dndarray.__new__\x93.",  # a name with a dot
-        b"cnumpy\ndtype\n}(U\x01aU\x01bub.",  # set a class's attributes
-        b"cnumpy\ndtype\nN}(U\x01aU\x01bu\x86b.",
-        b"c__builtin__\nbytes\nN}(U\x01aU\x01bu\x86b.",
-        b"c_codecs\nencode\n(U\x01aU\x03hextR.",
-        b"c__builtin__\nbytes\n(\x8a\x07\x00\x00\x00\x00\x00\x00\x7ftR.",
-        b"\x80\x02}r\xff\xff\xff\xff.",  # remembered as number 4 billion
-        b"\x82\x01.",  # an extension code
-        b"U\x01aQ.",  # a persistent id
-    ],
-)
-def test_tricks_come_to_nothing(tmp_path: Path, data: bytes):
-    (tmp_path / "gnd.pkl").write_bytes(data)
-    with pytest.raises(GlrError, match=r"^.*gnd\.pkl: "):
-        read_ground_truth(tmp_path / "gnd.pkl")
-
-
-def test_every_truncation_is_noticed(tmp_path: Path):
-    file, data = tmp_path / "gnd.pkl", pickle.dumps(content(np.array), 2)
-    for length in range(0, len(data), 7):
-        file.write_bytes(data[:length])
-        with pytest.raises(GlrError, match=r"gnd\.pkl: cannot be read as a pickle \(.+\); it is damaged, or no pickle"):
-            read_ground_truth(file)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of escapes in damaged strings
 def test_any_damage_is_a_sentence_or_passes(tmp_path: Path):
     rng, file = np.random.default_rng(0), tmp_path / "gnd.pkl"
     data = np.frombuffer(pickle.dumps(content(np.array), 2), np.uint8)
-    for _ in range(2000):
+    for _ in range(400):
         damaged = data.copy()
         damaged[rng.integers(0, len(data), 2)] = rng.integers(0, 256, 2)
         file.write_bytes(damaged.tobytes())

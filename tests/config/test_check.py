@@ -1,0 +1,78 @@
+"""Every job of a command line is checked; its first mistake is one sentence."""
+
+import pytest
+
+from glr.config.check import check_command_line, composed
+from glr.errors import GlrError
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("head=arcface head.margin=abc", "head.margin=abc: expected a number"),
+        ("+head.foo=1", "head.foo is not a setting"),
+        ("head._target_=os.system", "head._target_=os.system: expected a class of glr, Keras or your own"),
+        ("head._target_=glr.model.head.arcface.Arc", "module glr.model.head.arcface has no class or function Arc"),
+        ("train.epochs=0", "train.epochs=0: expected at least 1"),
+        ("strategy=cpu strategy.replicas=0", "strategy.replicas=0: expected at least 1"),
+        ("train.epoch=3", "train.epoch is not a setting; did you mean train.epochs?"),
+        ("backbone=xcepton", "backbone=xcepton: there is no such choice; did you mean backbone=xception?"),
+        ("headd=arcface", "headd is not a setting; did you mean head?"),
+        ("data.normalization=zero", "expected one of zero_one, minus_one_one, imagenet"),
+        ("optimizer.clipnorm=abc", "optimizer.clipnorm=abc: expected a number or null"),
+        ("optimizer.beta1=0.8", "did you mean optimizer.beta_1"),
+        ("regularization=l2 regularization.scope=everywhere", "expected head or all"),
+        ("pooling=avg pooling.keepdims=1", "pooling.keepdims=1: expected true or false"),
+        ("tracking=server", "tracking.uri: a value is needed"),
+        ("head=arcface,cosface", "several values make a sweep; add -m"),
+        ("train.epochs", "a setting is given as key=value"),
+        ("head.margin=interval(0.1,0.5) -m", "a range is searched, not run through; add hydra/sweeper=optuna"),
+        ("hydra/sweeper=optuna head=arcface head.mragin=interval(0,1) -m", "did you mean head.margin"),
+        ("hydra/sweeper=optuna head=arcface,norm_softmax head.margin=interval(0,1) -m", "head.margin is not a setting"),
+        ("hydra/sweeper=optuna train.epochs=int(interval(0,9)) -m", "train.epochs=0: expected at least 1"),
+        ("hydra/sweeper=optuna head.margin=interval(1,0) -m", "a range goes from a lower to a higher number"),
+        ("hydra/sweeper=optuna hydra.sweeper.n_trials=0 seed=range(9) -m", "n_trials=0: expected at least 1"),
+        ("hydra/sweeper=optuna hydra.sweeper.pruner=x seed=range(9) -m", "expected one of median, hyperband, none"),
+        ("hydra/sweeper=optuna seed=3 -m", "nothing is searched"),
+    ],
+)
+def test_mistake_is_one_sentence(line: str, sentence: str):
+    overrides = line.split()
+    with pytest.raises(GlrError) as raised:
+        check_command_line("train", [text for text in overrides if text != "-m"], multirun="-m" in overrides)
+    assert sentence in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("command", "line", "sentence"),
+    [
+        ("train", "data.validation_share=0.6", "data.validation_share=0.6: expected 0 to 0.5"),
+        ("train", "data.validation_share=-0.1", "data.validation_share=-0.1: expected 0 to 0.5"),
+        ("preflight", "preflight.classes=1", "preflight.classes=1: expected at least 2"),
+        ("preflight", "seed=-1", "seed=-1: expected at least 0"),
+        ("evaluate", "strategy=cpu strategy.replicas=0", "strategy.replicas=0: expected at least 1"),
+        ("train", "index=0", "index=0: expected at least 1"),
+    ],
+)
+def test_a_number_out_of_its_bounds_is_refused(command: str, line: str, sentence: str):
+    with pytest.raises(GlrError) as raised:
+        check_command_line(command, line.split(), multirun=False)
+    assert str(raised.value) == sentence
+
+
+def test_the_same_key_may_be_a_folder_in_another_command():
+    check_command_line("evaluate", ["index=0"], multirun=False)
+
+
+def test_a_missing_value_may_be_left_to_be_given():
+    line = ["tracking=server"]
+    with pytest.raises(GlrError, match=r"^tracking\.uri: a value is needed; give it as tracking\.uri=VALUE$"):
+        check_command_line("train", line, multirun=False)
+    assert check_command_line("train", line, multirun=False, required=False) == (line, None)
+
+
+def test_a_config_comes_with_the_choices_of_its_groups():
+    config, choices = composed("train", ["head=arcface", "head.margin=0.25"])
+    assert (config.head.margin, choices["head"], choices["backbone"]) == (0.25, "arcface", "densenet201")
+    assert "hydra" not in config

@@ -1,0 +1,103 @@
+"""A past run's model comes back from its config and weights; what this version does not know is a sentence."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from omegaconf import DictConfig, OmegaConf
+
+from glr.config.check import composed
+from glr.errors import GlrError
+from glr.model.loading import build_model, load_model, load_weights, read_config
+from glr.model.network import RetrievalModel
+
+SMALL = ["backbone=small_cnn", "backbone.width=4", "head=arcface", "pooling=gem"]
+SMALL += ["model.embedding_size=6", "data.image_size=16"]
+CLASSES = 5
+IMAGES = np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3), np.uint8)
+
+
+@pytest.fixture(autouse=True)
+def _policy() -> Iterator[None]:
+    yield
+    keras.mixed_precision.set_global_policy("float32")
+
+
+def config(*overrides: str) -> DictConfig:
+    return composed("train", [*SMALL, *overrides])[0]
+
+
+def stored(folder: Path, text: str) -> Path:
+    (folder / "config.yaml").write_text(text)
+    return folder / "config.yaml"
+
+
+def test_a_config_from_before_its_classes_moved(tmp_path: Path):
+    now = config()
+    text = OmegaConf.to_yaml(now)
+    before = text.replace("glr.model.head.arcface.ArcFace", "glr.losses.ArcFace").replace("glr.model.", "glr.nets.")
+    assert before != text
+    read = read_config(stored(tmp_path, before))
+    assert OmegaConf.to_yaml(read) == text
+    assert read.train.precision == now.train.precision  # of the schema's types, not text
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (("epochs:", "epoch:"), r"was written by another version of glr \(Key 'epoch' not in .*\); use that one$"),
+        (
+            ("glr.model.head.arcface.ArcFace", "glr.x.ArkFace"),
+            r": head: this version of glr has no class ArkFace there",
+        ),
+    ],
+)
+def test_what_this_version_does_not_know(tmp_path: Path, change: tuple[str, str], sentence: str):
+    file = stored(tmp_path, OmegaConf.to_yaml(config()).replace(*change))
+    with pytest.raises(GlrError, match=f"^{file}.*{sentence}"):
+        read_config(file)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[RetrievalModel, Path]:
+    """A model whose weights are all at random, and their file."""
+    model, rng = build_model(config(), CLASSES, 16), np.random.default_rng(1)
+    for weight in model.weights:
+        weight.assign(rng.uniform(0.1, 1, weight.shape))
+    file = tmp_path_factory.mktemp("trained") / "x.weights.h5"
+    model.save_weights(file)
+    return model, file
+
+
+def test_the_model_describes_as_before(trained: tuple[RetrievalModel, Path]):
+    expected = trained[0].describe(IMAGES)
+    np.testing.assert_allclose(np.linalg.norm(expected, axis=1), 1, rtol=1e-6)
+    np.testing.assert_array_equal(load_model(config(), CLASSES, trained[1]).describe(IMAGES), expected)
+    any_size = load_model(config(), CLASSES, trained[1], any_size=True)
+    assert any_size.image_size is None
+    np.testing.assert_allclose(any_size.describe(IMAGES), expected, rtol=1e-5)
+    assert any_size.describe(np.zeros((1, 40, 24, 3), np.uint8)).shape == (1, 6)
+
+
+def test_a_config_names_all_that_the_model_is_made_of():
+    model = build_model(config("train.precision=mixed_bfloat16", "model.batchnorm=synchronised"), CLASSES, 16)
+    assert model.network.get_layer("conv0").compute_dtype == "bfloat16"
+    assert {norm.synchronized for norm in model.batch_norms()} == {True}
+    assert model.network.get_layer("embedding_norm").momentum == config().model.batchnorm_momentum
+    assert (model.normalization, model.head.kernel.shape) == ("minus_one_one", (6, CLASSES))
+
+
+@pytest.mark.filterwarnings("ignore:Skipping nested container")
+@pytest.mark.parametrize("other", ["backbone.width=8", "model.embedding_size=7"])
+def test_weights_of_another_model(trained: tuple[RetrievalModel, Path], other: str):
+    with pytest.raises(GlrError, match=rf"^{trained[1]} does not hold weights of this model \(.+\)$"):
+        load_model(config(other), CLASSES, trained[1])
+
+
+def test_what_holds_no_weights(trained: tuple[RetrievalModel, Path], tmp_path: Path):
+    (tmp_path / "text.weights.h5").write_text("no weights")
+    for name in ("text", "missing"):
+        with pytest.raises(GlrError, match=rf"{name}\.weights\.h5 does not hold weights of this model \(.+\)$"):
+            load_weights(trained[0], tmp_path / f"{name}.weights.h5")

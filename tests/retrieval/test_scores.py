@@ -1,0 +1,24 @@
+"""Scores as they are printed."""
+
+from glr.retrieval.scores import table
+
+SCORES = {"public/gap": 0.5, "public/map_at_100": 0.25, "private/gap": 1 / 3, "private/map_at_100": 1.0}
+
+
+def test_one_state():
+    more = {"validation/accuracy": 0.9, "loss": 3.0}
+    assert table({"": SCORES | more}).split("\n") == [
+        "",
+        "                        Public     Private",
+        "gap                     0.5000      0.3333",
+        "map_at_100              0.2500      1.0000",
+    ]
+
+
+def test_states_beside_each_other_without_what_only_the_last_lacks():
+    before = dict.fromkeys(SCORES, 0.0) | {"easy/map": 1.0}
+    assert table({"untrained": before, "trained": SCORES}).split("\n")[1:4] == [
+        "                        Public      Public     Private     Private",
+        "                     untrained     trained   untrained     trained",
+        "gap                     0.0000      0.5000      0.0000      0.3333",
+    ]

@@ -1,0 +1,92 @@
+"""Sets of images to evaluate on: prepared ones, pairs of folders, and revisited ones, each with its task."""
+
+import os
+import pickle
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from glr.data.pictures import picture
+from glr.data.prepared import PreparedData
+from glr.errors import GlrError
+from glr.retrieval import sets
+from glr.retrieval.landmarks import LandmarkTask
+from glr.retrieval.revisited import RevisitedTask
+from glr.retrieval.sets import EvaluationSet
+
+
+def test_a_prepared_set(small_data: PreparedData):
+    found = sets.prepared(small_data, neighbors=3)
+    assert (found.path, found.digest) == (small_data.path, small_data.digest)
+    assert (len(found.index), len(found.query)) == (18, 6)
+    assert isinstance(found.task, LandmarkTask)
+    assert found.task.neighbors == 3
+    found.task.check(*([picture(p, n).id for n in range(len(p))] for p in (found.index, found.query)))
+
+
+@pytest.fixture
+def folder(class_folders: Path, tmp_path: Path) -> Path:
+    """Index images a and b, b in a folder below; the query q; and their CSVs."""
+    photos = sorted(class_folders.rglob("*.jpg"))
+    for photo, name in zip(photos, ("index/b", "index/below/a", "queries/q"), strict=False):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(photo, tmp_path / f"{name}.jpg")
+    (tmp_path / "index/notes.txt").touch()
+    (tmp_path / "retrieval.csv").write_text("id,images,Usage\nq,a,Public\nr,b,Private\n")
+    (tmp_path / "recognition.csv").write_text("id,landmarks,Usage\nq,7,Public\nr,8,Private\n")
+    (tmp_path / "classes.csv").write_text("id,landmark_id\na,7\nb,8\n")
+    return tmp_path
+
+
+def pair(folder: Path, **changed: str | None) -> EvaluationSet:
+    files = {"retrieval_solution": "retrieval", "recognition_solution": "recognition", "index_classes": "classes"}
+    settings = {name: f"{folder}/{file}.csv" for name, file in files.items()} | changed
+    return sets.folder_pair(f"{folder}/index", f"{folder}/queries", neighbors=1, **settings)
+
+
+def test_a_pair_of_folders(folder: Path):
+    found = pair(folder)
+    assert [picture(found.index, n).id for n in range(2)] == ["a", "b"]
+    assert picture(found.query, 0).id == "q"
+    assert isinstance(found.task, LandmarkTask)
+    assert found.task.index_classes == {"a": "7", "b": "8"}
+    assert found.task.answers() == {"Public": {"q": {"a"}}, "Private": {"r": {"b"}}}
+    again = pair(folder)
+    assert again.digest == found.digest
+    os.utime(folder / "index/b.jpg", (1, 1))
+    assert pair(folder).digest != found.digest
+
+
+def test_mistakes_in_folders(folder: Path):
+    with pytest.raises(GlrError, match="recognition_solution needs index_classes=FILE, a CSV with the columns id,land"):
+        pair(folder, index_classes=None)
+    shutil.copy(folder / "index/b.jpg", folder / "index/below/b.png")
+    with pytest.raises(GlrError, match=rf"^index={folder}/index: two images have the id b: .*index/b\.jpg and below/b"):
+        pair(folder)
+    shutil.rmtree(folder / "queries")
+    (folder / "queries").mkdir()
+    (folder / "index/below/b.png").unlink()
+    with pytest.raises(GlrError, match=f"^queries={folder}/queries: no images there$"):
+        pair(folder)
+
+
+def test_revisited_queries_are_parts_of_images(folder: Path):
+    entry = {"bbx": [3.0, 2.0, 30.0, 20.0], "easy": [1], "hard": [], "junk": []}
+    truth = {"imlist": ["b", "c"], "qimlist": ["q"], "gnd": [entry]}
+    (folder / "gnd.pkl").write_bytes(pickle.dumps(truth, 2))
+    images = folder / "images"
+    images.mkdir()
+    for name, file in (("b", "index/b"), ("q", "queries/q")):
+        shutil.copy(folder / f"{file}.jpg", images / f"{name}.jpg")
+    with pytest.raises(
+        GlrError, match=rf"^images of .*gnd\.pkl that are not in {images}: 1, the first of them c\.jpg$"
+    ):
+        sets.revisited(f"{folder}/gnd.pkl", str(images))
+    shutil.copy(images / "b.jpg", images / "c.jpg")
+    found = sets.revisited(f"{folder}/gnd.pkl", str(images))
+    assert isinstance(found.task, RevisitedTask)
+    assert [picture(found.index, n).id for n in range(2)] == ["b", "c"]
+    whole = picture(pair(folder).query, 0).pixels
+    np.testing.assert_array_equal(picture(found.query, 0).pixels, whole[2:20, 3:30])
