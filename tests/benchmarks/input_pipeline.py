@@ -58,7 +58,7 @@ def photos(folder: Path, count: int, different: int = 64) -> PreparedData:
     return prepare(source, folder / "set", settings={})
 
 
-def speed(data: PreparedData, _: Path) -> None:
+def speed(data: PreparedData, _folder: Path) -> None:
     """Print images/s of each way on one core and on two."""
     for cores in (1, min(2, len(CORES))):
         ways: dict[str, Callable[[], Iterator[Any]]] = {
