@@ -16,8 +16,8 @@ from tests.storage.test_paths import MIB, child, crc32c, noise
 
 
 def test_the_library_is_not_imported_for_local_files(tmp_path: Path):
-    code = "storage.write(sys.argv[1], b'1'); storage.files('.'); print('google.cloud.storage' in sys.modules)"
-    assert child(code, tmp_path / "file").communicate()[0] == "False\n"
+    code = "storage.write(sys.argv[1], b'1'); storage.files(sys.argv[2]); print('google.cloud.storage' in sys.modules)"
+    assert child(code, tmp_path / "file", tmp_path).communicate()[0] == "False\n"
 
 
 @pytest.mark.parametrize("path", ["gs://", "gs:///name", Path("gs://bucket/name")])
