@@ -3,23 +3,29 @@
 import io
 import os
 import resource
+import shutil
 import signal
+import sqlite3
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import closing, contextmanager, redirect_stdout
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import PIL.Image
 import pytest
 from hydra.core.global_hydra import GlobalHydra
+from omegaconf import OmegaConf
 
+from glr.config.check import composed
 from glr.config.command import main_of, setup
 from glr.data.catalog import SPLITS, Catalog
 from glr.data.preparation import Options, prepare
 from glr.data.prepared import PreparedData
 from glr.data.rows import COLUMNS
 from glr.data.source import FolderSource, Source
+from glr.storage.lock import held
 from glr.tracking.history import PastRun
 from tests.gcs.fixture import gcs, gcs_folder
 from tests.processes.forks import Forks, forks
@@ -68,13 +74,77 @@ def processes() -> Iterator[Forks]:
         yield opened
 
 
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], Any]) -> Path:
+    """A folder that the first process of a test session fills and all of them read."""
+    base = factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / f"once-{name}"
+    folder.mkdir(exist_ok=True)
+    with held(folder.with_name(f"{folder.name}.lock")):
+        if not (folder / ".made").exists():
+            make(folder)
+            (folder / ".made").touch()
+    return folder
+
+
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the runs `one` and `two` of the study `pair`, of 16 and 24 dimensions and pixels.
+def new_store(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]:
+    """Put an empty MLflow store where the commands of a folder expect it: a copy, since to create one takes seconds."""
+
+    def make(folder: Path) -> None:
+        from glr.tracking.store import connect  # most tests need no MLflow
+
+        connect(f"sqlite:///{folder}/mlflow.db")
+
+    made = made_once(tmp_path_factory, "store", make)
+
+    def copied(folder: Path) -> Path:
+        (folder / "mlruns").mkdir(parents=True, exist_ok=True)
+        return Path(shutil.copy(made / "mlflow.db", folder / "mlruns/mlflow.db"))
+
+    return copied
+
+
+@pytest.fixture
+def work(tmp_path: Path, new_store: Callable[[Path], Path]) -> Path:
+    """The test's folder, with an empty MLflow store."""
+    new_store(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def recorded(tmp_path_factory: pytest.TempPathFactory, new_store: Callable[[Path], Path]) -> Path:
+    """A folder of this process with a store that holds the published study."""
+
+    def make(folder: Path) -> None:
+        new_store(folder)
+        printed = here("record", "study=published", cwd=folder)
+        assert printed == "study published: 23 rows in sqlite:///mlruns/mlflow.db, 23 of them new or changed\n"
+
+    made, folder = made_once(tmp_path_factory, "recorded", make), tmp_path_factory.mktemp("recorded")
+    return Path(shutil.copytree(made, folder, dirs_exist_ok=True))
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory, new_store: Callable[[Path], Path]) -> Path:
+    """A folder of this process with the runs `one` and `two` of the study `pair`, of 16 and 24 dimensions and pixels.
 
     Their images, 12 classes of 8, are patterns that hardly stand out of the noise: no score is perfect.
     """
+
+    def make(folder: Path) -> None:
+        new_store(folder)
+        _train_pair(folder)
+
+    made = made_once(tmp_path_factory, "trained", make)
     folder = tmp_path_factory.mktemp("trained")
+    shutil.copytree(made, folder, dirs_exist_ok=True)
+    with closing(sqlite3.connect(folder / "mlruns/mlflow.db")) as store, store:  # the store names the places of files
+        for table, column in (("experiments", "artifact_location"), ("runs", "artifact_uri"), ("tags", "value")):
+            store.execute(f"UPDATE {table} SET {column} = replace({column}, ?, ?)", (str(made), str(folder)))
+    return folder
+
+
+def _train_pair(folder: Path) -> None:
     images = folder / "images"
     for number in range(12):
         pattern = np.random.default_rng(number).normal(128, 25, (4, 4, 3)).repeat(8, 0).repeat(10, 1)[:30]
@@ -90,11 +160,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
             *["data=folder", f"data.source.path={images}", "data.source.retrieval_classes=0.5"],
             *["data.source.query_images=0.25", f"data.image_size={size}", f"model.embedding_size={size}"],
             *["model.batchnorm_momentum=0.5", "train.batch_size=12", "train.epochs=2", "optimizer.learning_rate=0.01"],
-            f"evaluate.gap.neighbors={3 if name == 'two' else 1}",
+            *[f"evaluate.gap.neighbors={3 if name == 'two' else 1}", "evaluate.gallery=0"],
             cwd=folder,
         )
         assert f"run {name} in study pair" in printed
-    return folder
 
 
 @pytest.fixture(scope="session")
@@ -169,3 +238,20 @@ def past() -> Callable[..., PastRun]:
         return PastRun(f"{count:032x}", name, "study", status, count, params, metrics, {"kind": kind}, "")
 
     return make
+
+
+@pytest.fixture(scope="session")
+def demo_set(class_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small set that says of itself that it is the demo's: to draw that takes a minute."""
+    source: Any = OmegaConf.to_container(composed("train", [])[0].data.source, resolve=True)
+    target = tmp_path_factory.mktemp("demo") / "set"
+    prepare(folder_source(class_folders), target, settings=source)
+    return target
+
+
+@pytest.fixture
+def store(work: Path, demo_set: Path) -> Path:
+    """An empty store of the test's own, where train's settings expect it, and the data set that they name."""
+    (work / "data").mkdir()
+    (work / "data/demo").symlink_to(demo_set)
+    return work / "mlruns/mlflow.db"

@@ -17,14 +17,14 @@ SMALL = [
 @pytest.mark.parametrize(
     ("launcher", "start"), [("joblib", ["-m", "glr.train"]), ("submitit_local", [*SCRIPT, "train"])]
 )
-def test_a_launcher_of_others_runs_a_sweep(launcher: str, start: list[str], class_folders: Path, tmp_path: Path):
+def test_a_launcher_of_others_runs_a_sweep(launcher: str, start: list[str], class_folders: Path, work: Path):
     """One worker of joblib's, so that its second job finds what the first, which fails, has left of TensorFlow."""
     settings = [f"data.source.path={class_folders}", "study=two", "optimizer.learning_rate=1e6,1e-2"]
     settings += [f"hydra/launcher={launcher}", *(["hydra.launcher.n_jobs=1"] if launcher == "joblib" else [])]
-    done = started(*start, *SMALL, *settings, "-m", cwd=tmp_path)
+    done = started(*start, *SMALL, *settings, "-m", cwd=work)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("error: the head's weights exploded")
-    client = MlflowClient(f"sqlite:///{tmp_path}/mlruns/mlflow.db")
+    client = MlflowClient(f"sqlite:///{work}/mlruns/mlflow.db")
     found = client.search_runs([client.get_experiment_by_name("two").experiment_id])
     (parent,) = (run for run in found if run.data.tags["kind"] == "sweep")
     jobs = {float(run.data.params["optimizer.learning_rate"]): run for run in found if run is not parent}

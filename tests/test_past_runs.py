@@ -6,6 +6,7 @@ scores are what that version printed.
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,11 +20,11 @@ STORED = Path(__file__).parent / "past_runs"
 
 
 @pytest.fixture(scope="module")
-def past(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def past(tmp_path_factory: pytest.TempPathFactory, new_store: Callable[[Path], Path]) -> Path:
     """A folder with the data set and a new store that holds the runs."""
     folder = tmp_path_factory.mktemp("past")
     shutil.copytree(STORED / "data", folder / "data")
-    (folder / "mlruns").mkdir()
+    new_store(folder)
     client = connect(f"sqlite:///{folder}/mlruns/mlflow.db")
     for run in json.loads((STORED / "runs.json").read_text()):
         bring(client, folder, run)

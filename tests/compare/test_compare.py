@@ -1,4 +1,4 @@
-"""`record` and `compare` as users run them, on a real store: the study's tables, and the README's freshness."""
+"""`compare` as users run it, on a real store: the study's tables, and the README's freshness."""
 
 import json
 import shutil
@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from mlflow import MlflowClient
 
 from glr.compare.document import BEGIN, END
 from tests.config.test_command import ROOT
@@ -21,25 +20,9 @@ Command = Callable[..., subprocess.CompletedProcess]
 
 
 @pytest.fixture(scope="module")
-def glr(processes: Forks) -> Command:
-    """Runs a command of glr."""
-    return processes.output
-
-
-@pytest.fixture(scope="module")
-def compare(glr: Command) -> Command:
+def compare(processes: Forks) -> Command:
     """Runs `compare` in a folder."""
-    return lambda folder, *arguments: glr(*arguments, command="compare", cwd=folder)
-
-
-@pytest.fixture(scope="module")
-def recorded(glr: Command, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a store that holds the published study."""
-    folder = tmp_path_factory.mktemp("recorded")
-    done = glr("study=published", command="record", cwd=folder)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "study published: 23 rows in sqlite:///mlruns/mlflow.db, 23 of them new or changed\n"
-    return folder
+    return lambda folder, *arguments: processes.output(*arguments, command="compare", cwd=folder)
 
 
 def table_rows(text: str) -> list[str]:
@@ -79,61 +62,6 @@ def test_a_stale_readme_is_shown_and_mended(compare: Command, recorded: Path):
     assert compare(recorded).stdout == "README.md written\n"
     assert readme.read_text() == fresh
     assert compare(recorded).stdout == "README.md is fresh\n"
-
-
-def test_recording_twice_changes_nothing_and_a_lost_row_comes_back(glr: Command, recorded: Path, tmp_path: Path):
-    shutil.copytree(recorded / "mlruns", tmp_path / "mlruns")
-    client = MlflowClient(f"sqlite:///{tmp_path}/mlruns/mlflow.db")
-    study = client.get_experiment_by_name("published").experiment_id
-    before = {run.info.run_id for run in client.search_runs([study])}
-    done = glr("study=published", command="record", cwd=tmp_path)
-    assert done.stdout.endswith(", nothing changed\n")
-    client.delete_run(min(before))
-    # Cut off before its last line: to be written anew.
-    client.delete_tag(max(before), "recorded.digest")
-    done = glr("study=published", command="record", cwd=tmp_path)
-    assert done.stdout.endswith(", 2 of them new or changed\n")
-    after = {run.info.run_id for run in client.search_runs([study])}
-    assert len(after) == 23
-    assert len(after & before) == 21
-
-
-def test_a_recorded_run_has_all_parameters_of_its_experiment_and_its_source(recorded: Path):
-    client = MlflowClient(f"sqlite:///{recorded}/mlruns/mlflow.db")
-    study = client.get_experiment_by_name("published").experiment_id
-    (run,) = client.search_runs([study], "attributes.run_name = '15_xception_cosine_high_rate'")
-    assert run.data.metrics == {"leaderboard/public": 0.27472, "leaderboard/private": 0.24278}
-    assert "Google_Landmark_Retrieval_2020" in run.data.tags["source"]
-    params = run.data.params
-    assert (params["backbone"], params["schedule"], params["strategy"]) == ("xception", "cosine", "auto")
-    assert (params["schedule.peak"], params["train.batch_size"], params["augment.rotation"]) == ("0.001", "128", "15.0")
-    (failed,) = client.search_runs([study], "attributes.run_name = '12_xception_arcface'")
-    assert (failed.info.status, failed.data.metrics) == ("FAILED", {})
-
-
-def test_a_leaderboards_word_on_ones_own_run(glr: Command, compare: Command, recorded: Path, tmp_path: Path):
-    shutil.copytree(recorded / "mlruns", tmp_path / "mlruns")
-    done = glr("run=09_xception", "public=0.5", "private=0.4", command="record", cwd=tmp_path)
-    assert done.returncode == 0
-    rows = table_rows(compare(tmp_path, "output=-").stdout)
-    assert any(row.startswith("|9|") and row.endswith("|0.50000|0.40000|") for row in rows)
-
-
-@pytest.mark.parametrize(
-    ("line", "sentence"),
-    [
-        ("run=09_xception public=0.5", "give study=NAME, or run=ID_OR_NAME with public=SCORE and private=SCORE, or "),
-        ("study=published run=a", "give study=NAME, or run"),
-        ("run=nobody public=0.5 private=0.4", "there is no run with the id or the name nobody"),
-        ("study=publishd", "study=publishd: "),
-        ("run=a public=high private=0.4", "public=high: expected a number"),
-    ],
-)
-def test_record_says_what_is_wrong(glr: Command, recorded: Path, line: str, sentence: str):
-    done = glr(*line.split(), command="record", cwd=recorded)
-    assert done.returncode == 1
-    assert done.stderr.startswith(f"error: {sentence}")
-    assert len(done.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 from glr.config import identity
 from glr.config.check import composed
 from glr.config.component import resolve
-from glr.config.identity import Identity, differences, settings_of
+from glr.config.identity import Identity, differences, flattened, settings_of
 
 BASE = ["backbone=small_cnn", "head=arcface"]
 
@@ -130,3 +130,7 @@ def test_differences_name_both_values():
     assert found == sorted(found, key=lambda line: line.partition(": ")[0])
     assert differences(before, before) == []
     assert differences({"a": 1}, {"b": None}) == ["a: 1 -> (none)"]  # a missing key is equal to null
+
+
+def test_flattened():
+    assert dict(flattened({"a": {"b": {"c": 1}, "d": [1, 2]}, "e": None})) == {"a.b.c": 1, "a.d": [1, 2], "e": None}

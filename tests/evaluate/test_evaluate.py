@@ -1,7 +1,6 @@
 """`python -m glr.evaluate` as users run it: a run, a SavedModel, every kind of set, and every refusal."""
 
 import csv
-import pickle
 import shutil
 from pathlib import Path
 
@@ -11,11 +10,9 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from glr.data.prepared import PreparedData
-from glr.data.tfrecord import parse
 from glr.retrieval.descriptors import load
-from glr.retrieval.extraction import Extractor
-from glr.retrieval.revisited import read_ground_truth, revisited_metrics
 from tests.conftest import here
+from tests.evaluate.conftest import of_pair
 
 
 def evaluate(folder: Path, *arguments: str) -> str:
@@ -57,94 +54,6 @@ def test_a_run_scores_on_its_own_data_what_it_scored_in_training(trained: Path):
     # In the tables an evaluation is no row.
     rows = csv.DictReader(here("compare", "study=pair", "output=-", "format=csv", cwd=trained).splitlines())
     assert [row["name"] for row in rows if row["kind"] != "ensemble"] == ["one", "two"]
-
-
-def test_what_is_described_is_not_described_again(trained: Path, monkeypatch: pytest.MonkeyPatch):
-    plain = evaluate(trained, "run=one", "gallery=0")
-    assert "map_at_100" in plain
-    monkeypatch.setattr(Extractor, "describe", lambda *_: pytest.fail("it was described already"))
-    for choice in ("query_expansion=alpha", "database_augmentation=alpha", "reranking=k_reciprocal"):
-        assert "map_at_100" in evaluate(trained, "run=one", "gallery=0", choice)
-        newest = runs(trained)[0]
-        assert newest.data.params[choice.split("=")[0]] == choice.split("=")[1]
-        assert scores(newest) != scores(named(trained, "one"))
-
-
-@pytest.mark.parametrize(
-    "choice", ["tta=flip", "tta=multi_scale", "whitening=pca", "checkpoint=best", "descriptors=float16"]
-)
-def test_choices_of_describing(trained: Path, choice: str):
-    more = ["whitening.dimension=8"] if choice.startswith("whitening") else []
-    evaluate(trained, "run=two", "gallery=0", choice, *more)
-    newest = runs(trained)[0]
-    assert newest.info.status == "FINISHED"
-    assert newest.data.params["dimension"] == ("8" if more else "24")
-    assert 0 < newest.data.metrics["private/map_at_100"] <= 1
-
-
-def test_an_evaluations_descriptors_can_be_kept_for_ensembles(trained: Path):
-    evaluate(trained, "run=one", "gallery=0", "tta=flip", "keep_descriptors=true")
-    newest = runs(trained)[0]
-    printed = here("ensemble", "study=pair", f"members=[{newest.info.run_id},two]", cwd=trained)
-    assert "ensemble evaluate one + two of 40 dimensions" in printed
-
-
-@pytest.fixture(scope="module")
-def pair(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, dict[str, bytes]]]:
-    """The run's own index and queries as folders of JPEGs, with solution CSVs that name them."""
-    data, folder = PreparedData(trained / "data/folder"), tmp_path_factory.mktemp("pair")
-    images: dict[str, dict[str, bytes]] = {}
-    for split, name in (("index", "index"), ("query", "queries")):
-        records = [record for shard in data.shards[split] for _, record in data.read_block(shard, 0)]
-        parsed = [parse(record) for record in records]
-        images[name] = {Path(image.id.replace("/", "_")).stem: bytes(image.encoded) for image in parsed}
-        for number, (image_id, content) in enumerate(images[name].items()):
-            place = folder / name / ("below" if number % 2 else "") / f"{image_id}.jpg"
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(content)
-    for file in ("retrieval_solution.csv", "recognition_solution.csv", "index.csv"):
-        text = (trained / "data/folder" / file).read_text()
-        names = [line.replace("/", "_").replace(".jpg", "") for line in text.splitlines()]
-        (folder / file).write_text("\n".join(names) + "\n")
-    return folder, images
-
-
-def of_pair(folder: Path) -> list[str]:
-    settings = [f"index={folder}/index", f"queries={folder}/queries", f"index_classes={folder}/index.csv"]
-    return settings + [f"{task}_solution={folder}/{task}_solution.csv" for task in ("retrieval", "recognition")]
-
-
-def test_folders_score_as_the_prepared_set_of_the_same_images(trained: Path, pair: tuple[Path, dict]):
-    evaluate(trained, "run=two", *of_pair(pair[0]))
-    assert scores(runs(trained)[0]) == pytest.approx(scores(named(trained, "two")))
-    evaluate(trained, "run=two", "gallery=0", *of_pair(pair[0])[:2], of_pair(pair[0])[3])
-    assert not any("gap" in name for name in runs(trained)[0].data.metrics)
-
-
-def test_revisited(trained: Path, pair: tuple[Path, dict], tmp_path: Path):
-    images = pair[1]
-    for content in images.values():
-        for name, encoded in content.items():
-            (tmp_path / f"{name}.jpg").write_bytes(encoded)
-    index, queries = sorted(images["index"]), sorted(images["queries"])
-    gnd = []
-    for query in queries:
-        same = [n for n, name in enumerate(index) if name.split("_")[0] == query.split("_")[0]]
-        gnd.append({"bbx": [2.0, 1.0, 38.0, 29.0], "easy": same[:2], "hard": same[2:5], "junk": same[5:]})
-    truth = tmp_path / "gnd_roxford5k.pkl"
-    truth.write_bytes(pickle.dumps({"imlist": index, "qimlist": queries, "gnd": gnd}, protocol=2))
-    cache = tmp_path / "cache"
-    printed = evaluate(trained, "run=two", f"revisited={truth}", f"images={tmp_path}", f"cache={cache}")
-    assert "Easy      Medium        Hard" in printed
-    found, queried = (load(next(cache.glob(f"*/{name}_ids.txt")).parent, name) for name in ("index", "query"))
-    assert (found.ids, queried.ids) == (index, queries)
-    positions = np.argsort(-(queried.values @ found.values.T), axis=1, kind="stable")
-    expected = revisited_metrics(read_ground_truth(truth), positions)
-    metrics = runs(trained)[0].data.metrics
-    assert {name: metrics[name] for name in expected} == pytest.approx(expected)
-    (tmp_path / f"{index[3]}.jpg").unlink()
-    again = evaluate(trained, "run=two", f"revisited={truth}", f"images={tmp_path}")
-    assert f"are not in {tmp_path}: 1, the first of them {index[3]}.jpg" in again
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ from glr.preflight.topology import GIB, TOPOLOGIES
 ROOT = Path(__file__).parents[2]
 here = pytest.mark.skipif((platform.system(), platform.machine()) != ("Linux", "x86_64"), reason="libtpu is for x86")
 SIZE = 4096
+Programs = dict[tuple[str, str], Compiled]
 MATMUL = f"""module @matmul {{ func.func public @main(
   %a: tensor<{SIZE}x{SIZE}xbf16>, %b: tensor<{SIZE}x{SIZE}xbf16>) -> tensor<{SIZE}x{SIZE}xbf16> {{
   %0 = stablehlo.dot_general %a, %b, contracting_dims = [1] x [0]
@@ -53,9 +54,24 @@ def compiled(*programs: tuple[str, str]) -> list[Compiled]:
     return [Compiled(**values) for values in json.loads(done.stdout.splitlines()[-1])]
 
 
+def copy_of(gib: float) -> str:
+    """A program whose argument and result, 4 bytes each, take so much together."""
+    return DOUBLE.format(int(gib * GIB / 8) // 2**14 * 2**14)
+
+
+@pytest.fixture(scope="module")
+def programs() -> Programs:
+    """By name and topology; compiled in one process, whose start takes longest."""
+    wanted = {("matmul", name): MATMUL for name in TOPOLOGIES} | {("count", "v3-8"): COUNT, ("sum", "v3-8"): SUM}
+    for name, topology in TOPOLOGIES.items():
+        wanted["below", name], wanted["above", name] = (copy_of(part * topology.memory) for part in (0.98, 1.01))
+    return dict(zip(wanted, compiled(*((text, name) for (_, name), text in wanted.items())), strict=True))
+
+
 @here
-def test_a_matrix_product_has_its_operations_bytes_and_time_on_every_chip():
-    for name, program in zip(TOPOLOGIES, compiled(*((MATMUL, name) for name in TOPOLOGIES)), strict=True):
+def test_a_matrix_product_has_its_operations_bytes_and_time_on_every_chip(programs: Programs):
+    for name in TOPOLOGIES:
+        program = programs["matmul", name]
         assert program.flops == 2 * SIZE**3
         assert program.arguments == 2 * 2 * SIZE**2
         assert program.outputs == 2 * SIZE**2
@@ -66,23 +82,17 @@ def test_a_matrix_product_has_its_operations_bytes_and_time_on_every_chip():
 
 
 @here
-def test_the_oldest_chips_are_said_to_work_at_their_peak():
-    (program,) = compiled((MATMUL, "v3-8"))
+def test_the_oldest_chips_are_said_to_work_at_their_peak(programs: Programs):
+    program = programs["matmul", "v3-8"]
     assert program.accessed == 3 * 2 * SIZE**2
     assert program.seconds == pytest.approx(2 * SIZE**3 / 61.5e12, rel=0.01)
     assert program.cycles / 940e6 == pytest.approx(program.seconds, rel=0.1)
 
 
 @here
-def test_the_capacities_are_those_at_which_the_compiler_refuses():
-    def copy_of(gib: float) -> str:
-        return DOUBLE.format(int(gib * GIB / 8) // 2**14 * 2**14)  # argument and result, 4 bytes each
-
-    programs = []
+def test_the_capacities_are_those_at_which_the_compiler_refuses(programs: Programs):
     for name, topology in TOPOLOGIES.items():
-        programs += [(copy_of(0.98 * topology.memory), name), (copy_of(1.01 * topology.memory), name)]
-    results = compiled(*programs)
-    for topology, below, above in zip(TOPOLOGIES.values(), results[::2], results[1::2], strict=True):
+        below, above = programs["below", name], programs["above", name]
         assert below.needed == 0
         assert below.memory == pytest.approx(0.98 * topology.memory * GIB, rel=0.01)
         assert above.needed == pytest.approx(1.01 * topology.memory * GIB, rel=0.01)
@@ -90,15 +100,13 @@ def test_the_capacities_are_those_at_which_the_compiler_refuses():
 
 
 @here
-def test_operations_without_a_cost_are_not_counted_as_minus_a_second():
-    (program,) = compiled((COUNT, "v3-8"))
-    assert 0 <= program.seconds < 1e-3
+def test_operations_without_a_cost_are_not_counted_as_minus_a_second(programs: Programs):
+    assert 0 <= programs["count", "v3-8"].seconds < 1e-3
 
 
 @here
-def test_a_sum_over_the_replicas_is_compiled_but_its_links_are_not_in_the_time():
-    (program,) = compiled((SUM, "v3-8"))
-    size = 4 * 16777216
+def test_a_sum_over_the_replicas_is_compiled_but_its_links_are_not_in_the_time(programs: Programs):
+    program, size = programs["sum", "v3-8"], 4 * 16777216
     assert program.accessed == 2 * size
     assert program.seconds == pytest.approx(2 * size / 450e9, rel=0.1)  # a core's half of 900 GB/s
 

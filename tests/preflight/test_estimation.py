@@ -54,8 +54,3 @@ def test_a_refused_step_has_no_time():
 def test_a_step_that_compiles_but_leaves_no_room_for_its_code_does_not_fit():
     compiled = Compiled(arguments=GIB, temporaries=int(14.4 * GIB), code=GIB // 4, seconds=0.1)
     assert not estimate(Traced(1, 1), compiled, V3, WORK, **COST).fits
-
-
-@pytest.mark.parametrize(("name", "replicas"), [("v2-8", 8), ("v3-8", 8), ("v4-8", 4), ("v5e-8", 8), ("v5p-8", 4)])
-def test_the_cores_of_newer_chips_work_as_one(name: str, replicas: int):
-    assert TOPOLOGIES[name].cores == replicas

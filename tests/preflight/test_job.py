@@ -72,24 +72,9 @@ def image_bytes() -> int:
     return 3 * 441**2 + 4 * 13
 
 
-def step(*overrides: str) -> str:
-    return Step(config(*overrides), "v3-8", 1000, 10).key
-
-
 def test_a_batch_that_the_train_set_does_not_fill_is_refused_as_train_does():
     with pytest.raises(GlrError, match=r"train\.batch_size=128, but there are only 100 train images; lower"):
         preflight(config("experiment=published/09_xception", "preflight.images=100"), lambda _: pytest.fail("compiled"))
-
-
-def test_runs_that_differ_in_schedule_rate_or_length_share_a_step():
-    one = step("experiment=published/09_xception")
-    assert one == step("experiment=published/15_xception_cosine_high_rate")
-    assert one == step("experiment=published/09_xception", "train.epochs=3", "backbone.weights=null", "seed=3")
-    others = ["train.batch_size=64", "train.precision=mixed_bfloat16", "head=arcface", "pooling=avg", "optimizer=sgd"]
-    others += ["data.image_size=300", "data.normalization=imagenet", "model.embedding_size=64", "regularization=none"]
-    others += ["train.steps_per_execution=4"]
-    keys = {step("experiment=published/09_xception", other) for other in others}
-    assert len(keys | {one}) == len(others) + 1
 
 
 @pytest.mark.parametrize("overrides", [["experiment=published/06b_resnet152_v2_finetune"], ["data=demo"]])

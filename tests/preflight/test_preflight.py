@@ -15,12 +15,12 @@ TOY = ["backbone=small_cnn", "head=adacos_semi", "data=folder", "data.image_size
 SIZE = ["preflight.classes=1000", "preflight.images=64000"]
 
 
-def test_a_sweep_in_one_table_with_each_distinct_step_compiled_once(processes: Forks, tmp_path: Path):
+def test_a_sweep_in_one_table_with_each_distinct_step_compiled_once(processes: Forks, work: Path):
     done = processes.output(
         *[*TOY, *SIZE, "schedule=cosine,ramp", "train.epochs=5", "preflight.output=out.json", "-m"],
         *["preflight.price_per_hour=3600", "preflight.host_images_per_core=100", "preflight.log=true", "study=flight"],
         command="preflight",
-        cwd=tmp_path,
+        cwd=work,
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr.splitlines() == ["compiling for v3-8: 8 images on each of 8 cores"]
@@ -29,7 +29,7 @@ def test_a_sweep_in_one_table_with_each_distinct_step_compiled_once(processes: F
     assert [line.split()[:4] for line in lines if line.startswith("small_cnn")] == [
         ["small_cnn-adacos_semi", f"schedule={schedule}", "float32", "8"] for schedule in ("cosine", "ramp")
     ]
-    rows = json.loads((tmp_path / "out.json").read_text())
+    rows = json.loads((work / "out.json").read_text())
     one, other = rows
     assert one == other | {"run": one["run"]}
     # Weights and two moments, 4 bytes each, are among the arguments, and so is the batch.
@@ -45,7 +45,7 @@ def test_a_sweep_in_one_table_with_each_distinct_step_compiled_once(processes: F
 
     import mlflow
 
-    client = mlflow.MlflowClient(f"sqlite:///{tmp_path}/mlruns/mlflow.db")
+    client = mlflow.MlflowClient(f"sqlite:///{work}/mlruns/mlflow.db")
     experiment = client.get_experiment_by_name("flight")
     runs = client.search_runs([experiment.experiment_id])
     assert {run.data.tags["kind"] for run in runs} == {"preflight"}

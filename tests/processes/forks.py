@@ -43,12 +43,12 @@ class Forks:
         log: Sequence[str] = ("log.txt", "log.txt"),
         **env: str,
     ) -> int:
-        """Start `python -m glr.<command>`: its process id. Its output goes to `log.txt` in its folder, behind others'.
+        """Start a program: its process id. Its output goes to `log.txt` in its folder, behind others'.
 
         Args:
             arguments: of the command line.
             cwd: its folder.
-            command: of glr.
+            command: of glr; or another module by its full name; or -c, with the code as first argument.
             dies_at: it kills itself by SIGKILL the so-manieth time that it asks the disk to keep something (fsync).
             log: where its output goes, and its errors.
             env: more of its environment.
@@ -69,7 +69,7 @@ class Forks:
         return self.wait(self.start(*arguments, cwd=cwd, **options))
 
     def output(self, *arguments: str, cwd: Path, command: str = "train", **env: str) -> subprocess.CompletedProcess:
-        """Run a command, and keep what it prints: as `subprocess.run` does."""
+        """Start and wait, and keep what it prints: as `subprocess.run` does."""
         with tempfile.TemporaryDirectory() as folder:
             files = [str(Path(folder, name)) for name in ("output", "errors")]
             code = self.run(*arguments, cwd=cwd, command=command, log=files, **env)
@@ -79,9 +79,8 @@ class Forks:
     def close(self) -> None:
         for process in self._started:
             os.kill(process, signal.SIGKILL)
-        assert self._process.stdin
-        self._process.stdin.close()
-        self._process.wait()
+        self._process.kill()
+        self._process.communicate()
 
     def _ask(self, **request: Any) -> int:
         assert self._process.stdin
@@ -155,9 +154,14 @@ def _fork(start: dict[str, Any], answers: Any, without: Sequence[str]) -> int:
 def _run(command: str, arguments: Sequence[str]) -> int:
     import runpy
 
-    sys.argv = [f"glr.{command}", *arguments]
+    module = command if "." in command else f"glr.{command}"
+    sys.argv = [module, *arguments]
     try:
-        runpy.run_module(f"glr.{command}", run_name="__main__", alter_sys=True)
+        if command == "-c":
+            sys.argv = ["-c", *arguments[1:]]
+            exec(arguments[0], {"__name__": "__main__"})
+        else:
+            runpy.run_module(module, run_name="__main__", alter_sys=True)
     except SystemExit as ended:
         if isinstance(ended.code, str):
             print(ended.code, file=sys.stderr)

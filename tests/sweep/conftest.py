@@ -1,20 +1,13 @@
 """Jobs that are small scripts, and a view that remembers."""
 
-import shutil
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from omegaconf import OmegaConf
 
-from glr.config.check import composed
-from glr.data.preparation import prepare
 from glr.sweep.job import Job, JobState
-from glr.tracking.store import connect
-from tests.conftest import folder_source
 
 WORKER = Path(__file__).with_name("worker.py")
 
@@ -66,30 +59,9 @@ def until(condition: Callable[[], object], seconds: float = 30) -> None:
         time.sleep(0.02)
 
 
-@pytest.fixture(scope="session")
-def new_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty MLflow store: to make one takes seconds."""
-    file = tmp_path_factory.mktemp("store") / "mlflow.db"
-    connect(f"sqlite:///{file}")
-    return file
-
-
-@pytest.fixture(scope="session")
-def demo_set(class_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small set that says of itself that it is the demo's: to draw that takes a minute."""
-    source: Any = OmegaConf.to_container(composed("train", [])[0].data.source, resolve=True)
-    target = tmp_path_factory.mktemp("demo") / "set"
-    prepare(folder_source(class_folders), target, settings=source)
-    return target
-
-
-@pytest.fixture
-def store(tmp_path: Path, new_store: Path, demo_set: Path) -> Path:
-    """An empty store of the test's own, where train's settings expect it, and the data set that they name."""
-    (tmp_path / "mlruns").mkdir()
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data/demo").symlink_to(demo_set)
-    return Path(shutil.copy(new_store, tmp_path / "mlruns/mlflow.db"))
+def job(number: int, state: JobState = JobState.WAITING, **values) -> Job:
+    """A job in a state, with a folder that is not there."""
+    return Job(number, [], values.pop("shown", f"seed={number}"), Path(f"none/{number - 1}"), state=state, **values)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A command with the settings of `train` whose jobs do as their `name` says: `python -m fake name=finish,raise -m`.
+"""A command with the settings of `train` whose jobs do as their `name` says, `python -m tests.sweep.fake name=x,y -m`.
 
 A job leaves started/<time>, which holds its process's id, and, in the place of a run in MLflow, ended/<time>.json: its
 command line, and the status that its run would have.

@@ -1,31 +1,22 @@
 """A run's record in a real SQLite store: all of it, and how it ended."""
 
-import subprocess
-import sys
-import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
 
-from glr.config.identity import flattened
 from glr.config.schema import Tracking
 from glr.errors import GlrError
-from glr.tracking.environment import environment
 from glr.tracking.run import PARENT_VARIABLE, run
 from glr.tracking.sender import send_left_behind
-from glr.tracking.store import connect, experiment
 from tests.conftest import no_file_beyond
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("store")
-    connect(f"sqlite:///{folder}/mlflow.db")
-    return folder
+def store(tmp_path_factory: pytest.TempPathFactory, new_store: Callable[[Path], Path]) -> Path:
+    return new_store(tmp_path_factory.mktemp("store")).parent
 
 
 @pytest.fixture
@@ -99,60 +90,3 @@ def test_a_job_of_a_sweep_is_the_childs_run(tracking: Tracking, monkeypatch: pyt
             pass
     record = MlflowClient(tracking.uri).get_run(child.id)
     assert record.data.tags["mlflow.parentRunId"] == parent.id
-
-
-def test_a_new_store_survives_several_processes_at_once(tmp_path: Path):
-    code = (
-        "import sys; from glr.tracking.store import connect, experiment; "
-        "client = connect(sys.argv[1]); print(experiment(client, 'study', 'artifacts'))"
-    )
-    line = [sys.executable, "-c", code, f"sqlite:///{tmp_path}/new/mlflow.db"]
-    processes = [subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(3)]
-    answers = {process.communicate()[0].strip() for process in processes}
-    assert [process.returncode for process in processes] == [0, 0, 0]
-    assert len(answers) == 1
-
-
-def test_a_new_store_whose_making_was_cut_off_is_made_anew(tmp_path: Path):
-    """MLflow's own way leaves a database that it refuses for ever."""
-    uri = f"sqlite:///{tmp_path}/mlflow.db"
-    code = "import sys; from glr.tracking.store import connect; print('ready', flush=True); connect(sys.argv[1])"
-    process = subprocess.Popen([sys.executable, "-c", code, uri], cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    assert process.stdout
-    assert process.stdout.readline() == "ready\n"
-    deadline = time.monotonic() + 60
-    while not any(path.stat().st_size for path in tmp_path.glob("mlflow.db*")) and time.monotonic() < deadline:
-        time.sleep(0.005)
-    process.kill()  # it has begun
-    process.communicate()
-    assert [path.name for path in tmp_path.glob("mlflow.db*") if "journal" not in path.name] == ["mlflow.db.part"]
-    assert experiment(connect(uri), "study", None)
-    assert [path.name for path in tmp_path.glob("mlflow.db*")] == ["mlflow.db"]
-
-
-def test_a_store_that_cannot_be_opened_is_one_sentence(tmp_path: Path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(GlrError, match=r"tracking\.uri=sqlite:.*/file/mlflow\.db: the MLflow store cannot be opened"):
-        connect(f"sqlite:///{tmp_path}/file/mlflow.db")
-    (tmp_path / "mlflow.db").write_text("no database at all, but long enough to be looked at" * 10)
-    with pytest.raises(GlrError, match=r"cannot be opened .*file is not a database"):
-        connect(f"sqlite:///{tmp_path}/mlflow.db")
-    with pytest.raises(GlrError, match=r"tracking\.uri=http://127\.0\.0\.1:9: the MLflow store cannot be opened"):
-        connect("http://127.0.0.1:9")
-
-
-def test_a_deleted_experiment_is_said(tracking: Tracking):
-    client = MlflowClient(tracking.uri)
-    client.delete_experiment(experiment(client, "gone", tracking.artifacts))
-    with pytest.raises(GlrError, match="study=gone: this MLflow experiment was deleted"):
-        experiment(client, "gone", tracking.artifacts)
-
-
-def test_flattened():
-    assert dict(flattened({"a": {"b": {"c": 1}, "d": [1, 2]}, "e": None})) == {"a.b.c": 1, "a.d": [1, 2], "e": None}
-
-
-def test_environment_names_code_and_libraries():
-    tags = environment()
-    assert tags["version.keras"].startswith("3.")
-    assert len(tags["mlflow.source.git.commit"]) == 40

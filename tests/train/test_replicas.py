@@ -1,13 +1,11 @@
 """The same global batch gives the same step on 1, 2 and 8 replicas, with every head; one wrong factor does not."""
 
 import pickle
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
-from tests.conftest import ROOT
+from tests.processes.forks import Forks
 from tests.train import replicas
 from tests.train.replicas import Snapshot
 
@@ -18,19 +16,13 @@ LOOSE = {"float16": 0.02, "bfloat16": 0.05}  # the shares' gradients are rounded
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+def trained(processes: Forks, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     folder = tmp_path_factory.mktemp("replicas")
-    command = [sys.executable, "-m", "tests.train.replicas"]
-    processes = []
-    for part in range(PARTS):
-        with (folder / f"{part}.log").open("w") as log:
-            arguments = [*command, folder / str(part), str(part), str(PARTS)]
-            processes.append(subprocess.Popen(arguments, cwd=ROOT, stdout=log, stderr=log))
-    found: Trained = {}
-    for part, process in enumerate(processes):
-        assert process.wait() == 0, (folder / f"{part}.log").read_text()[-5000:]
-        found |= pickle.loads((folder / str(part)).read_bytes())
-    return found
+    code = f"import sys; from tests.train import replicas; replicas.main(sys.argv[1], int(sys.argv[2]), {PARTS})"
+    files = [folder / str(part) for part in range(PARTS)]
+    started = [processes.start(code, str(file), file.name, command="-c", cwd=folder) for file in files]
+    assert [processes.wait(process) for process in started] == [0] * PARTS, (folder / "log.txt").read_text()[-5000:]
+    return {key: found for file in files for key, found in pickle.loads(file.read_bytes()).items()}
 
 
 def differences(one: list[Snapshot], other: list[Snapshot], tolerance: float = 1e-4) -> list[str]:
@@ -47,31 +39,20 @@ def differences(one: list[Snapshot], other: list[Snapshot], tolerance: float = 1
     return found
 
 
-@pytest.mark.parametrize("regularization", ["free", "l2"])
-@pytest.mark.parametrize("head", replicas.HEADS)
-def test_every_head_on_any_number_of_replicas(trained: Trained, head: str, regularization: str):
-    one, two, eight = (trained[f"{head}, {regularization}", count] for count in (1, 2, 8))
+@pytest.mark.parametrize("name", [*replicas.HEADS, "free"])
+def test_every_head_on_any_number_of_replicas(trained: Trained, name: str):
+    one = trained[name, 1]
     assert len(one) == replicas.STEPS
-    assert differences(one, two) == []
-    assert differences(one, eight) == []
-    assert (one[0].outcome.penalty > 0) == (regularization == "l2")
+    for count in replicas.cases()[name].replicas:
+        assert differences(one, trained[name, count]) == []
+    assert (one[0].outcome.penalty > 0) == (name != "free")
     names = [name for name, _ in one[0].variables]
     assert len({name.split("/")[-1] for name in names} & {"kernel", "scale", "moving_mean", "moving_variance"}) == 4
     moved = [not np.array_equal(a, b) for (_, a), (_, b) in zip(one[0].variables, one[-1].variables, strict=True)]
     assert sum(moved) >= 6  # it is a step, and not the first state twice
 
 
-LOOKING = [
-    "adam",
-    "adamw",
-    "clipped",
-    "loss scaling",
-    "loss scaling, broken",
-    "broken",
-    "broken in one share",
-    "float16",
-    "bfloat16",
-]
+LOOKING = ["adam", "adamw", "clipped", "loss scaling, broken", "broken", "broken in one share", "float16", "bfloat16"]
 
 
 @pytest.mark.parametrize("name", LOOKING)
@@ -93,7 +74,7 @@ def test_a_share_without_finite_gradients_stops_the_step_of_all(trained: Trained
 
 
 def test_several_steps_a_call_are_the_same_steps_on_replicas_too(trained: Trained):
-    by_one = trained["adacos_dynamic, free", 1]
+    by_one = trained["adacos_dynamic", 1]
     for count in (1, 2):
         calls = trained["two steps a call", count]
         assert differences(calls[:1], by_one[1:2]) == []

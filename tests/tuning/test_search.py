@@ -1,8 +1,6 @@
 """The search with jobs that are functions of their overrides, launched here or in processes of their own."""
 
 import math
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
@@ -17,6 +15,7 @@ from glr.config.search import Pruner, Sampler, Settings
 from glr.errors import DivergedError, GlrError
 from glr.tuning.search import Search
 from glr.tuning.trial import Trial
+from tests.processes.forks import Forks
 
 SPACE = {"rate": Range(1e-5, 1e-1, log=True), "margin": Range(0.0, 1.0), "head": ["arcface", "cosface"]}
 
@@ -111,7 +110,7 @@ def test_the_same_seed_chooses_the_same_also_after_an_interruption(tmp_path: Pat
     assert nothing.jobs == []
 
 
-def test_what_a_killed_search_was_running_is_run_again(tmp_path: Path):
+def test_what_a_killed_search_was_running_is_run_again(processes: Forks, tmp_path: Path):
     """The search ends in the middle of its third job, as by kill -9."""
     script = f"""
 import os
@@ -120,8 +119,7 @@ from tests.tuning.test_search import *
 launcher = Launcher(lambda job: os._exit(9) if len(launcher.jobs) == 3 else score(job))
 search(Path({str(tmp_path)!r}), launcher)
 """
-    done = subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parents[2], check=False)
-    assert done.returncode == 9
+    assert processes.run(script, command="-c", cwd=tmp_path) == 9
     uninterrupted = Launcher()
     search(tmp_path, uninterrupted, study_name="whole")
     launcher = Launcher()
@@ -169,9 +167,6 @@ def test_another_search_is_not_continued(tmp_path: Path):
         Search(SPACE, {"epochs": 4}, settings(tmp_path))
     names = {Search(SPACE, {"epochs": n}, settings(tmp_path, study_name=None, seed=n % 2)).name for n in (1, 2, 3, 1)}
     assert len(names) == 3
-    (tmp_path / "other").write_text("no journal\nat all\n")
-    with pytest.raises(GlrError, match="is not the journal of a search"):
-        search(tmp_path, storage=str(tmp_path / "other"))
 
 
 def epochs(job: dict) -> float:
@@ -235,7 +230,7 @@ def test_a_search_keeps_away_from_where_training_diverges(tmp_path: Path):
 
 
 @pytest.mark.slow
-def test_the_jobs_may_be_processes_that_return_nothing(tmp_path: Path):
+def test_the_jobs_may_be_processes_that_return_nothing(processes: Forks, tmp_path: Path):
     """Three at a time: each tells the search itself; one that is killed has told nothing."""
     script = """
 import os, sys, time
@@ -246,10 +241,8 @@ epochs(job)
 """
 
     def launcher(jobs: list[list[str]], _) -> list[JobReturn]:
-        root = Path(__file__).parents[2]
-        started = [subprocess.Popen([sys.executable, "-c", script, *job], cwd=root) for job in jobs]
-        for process in started:
-            process.wait()
+        for process in [processes.start(script, *job, command="-c", cwd=tmp_path) for job in jobs]:
+            processes.wait(process)
         raise GlrError("this launcher raises in any case")
 
     made = search(tmp_path, launcher, n_trials=6, n_jobs=3, seed=2)

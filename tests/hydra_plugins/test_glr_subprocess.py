@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,10 +23,11 @@ from glr.errors import GlrError
 from glr.sweep.job import Job
 from glr.tracking.store import connect, experiment
 from hydra_plugins.glr_subprocess import SubprocessLauncher
+from tests.conftest import ROOT
+from tests.processes.forks import Forks
 from tests.sweep.conftest import runs, until
 
-ROOT = Path(__file__).parents[2]
-ENVIRONMENT = os.environ | {"PYTHONPATH": f"{Path(__file__).parent}:{ROOT}"}
+FAKE = "tests.sweep.fake"  # the command whose jobs do as their name says
 
 
 @pytest.fixture
@@ -40,18 +40,11 @@ def client(folder: Path) -> MlflowClient:
     return connect(f"sqlite:///{folder}/mlruns/mlflow.db")
 
 
-def launch(folder: Path, *overrides: str, **environment: str) -> subprocess.Popen:
-    line = [sys.executable, "-m", "fake", *overrides, "-m"]
-    output = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(line, cwd=folder, env=ENVIRONMENT | environment, **output)
-
-
-def swept(folder: Path, *overrides: str, **environment: str) -> tuple[int, str, str]:
+def swept(processes: Forks, folder: Path, *overrides: str, **environment: str) -> tuple[int, str, str]:
     """Run a sweep: its exit code, stdout and stderr."""
-    with launch(folder, *overrides, **environment) as process:
-        output, errors = process.communicate()
+    done = processes.output(*overrides, "-m", command=FAKE, cwd=folder, **environment)
     record(folder)
-    return process.returncode, output, errors
+    return done.returncode, done.stdout, done.stderr
 
 
 def record(folder: Path) -> None:
@@ -84,10 +77,10 @@ def states(output: str) -> dict[str, str]:
     return {settings: state for state, settings in rows}
 
 
-def test_four_of_eight_come_to_grief_and_the_next_time_only_what_is_needed_runs(folder: Path):
+def test_four_of_eight_come_to_grief_and_the_next_time_only_what_is_needed_runs(processes: Forks, folder: Path):
     names = ["finish", "raise", "fine", "hang", "die", "good", "diverge", "well"]
     line = ["sweep.jobs=3", "sweep.minutes=0.08", "sweep.retries=1", "sweep.backoff=0.1", "train.epochs=7"]
-    code, output, errors = swept(folder, f"name={','.join(names)}", *line)
+    code, output, errors = swept(processes, folder, f"name={','.join(names)}", *line)
     assert code == 1
     assert errors == "error: 4 of 8 jobs failed: 2 (name=raise); 4 (name=hang); 5 (name=die); 7 (name=diverge)\n"
     expected = {"raise": "failed", "hang": "time limit", "die": "failed", "diverge": "failed"}
@@ -102,7 +95,7 @@ def test_four_of_eight_come_to_grief_and_the_next_time_only_what_is_needed_runs(
     first = parent(folder)
     assert first.info.status == "FAILED"
 
-    code, output, _ = swept(folder, f"name={','.join(names)},new", *line, "sweep.jobs=4", HEALED="yes")
+    code, output, _ = swept(processes, folder, f"name={','.join(names)},new", *line, "sweep.jobs=4", HEALED="yes")
     assert code == 1  # two fail again
     assert len(list((folder / "started").iterdir())) - before == 5
     expected = {"raise": "failed", "hang": "finished", "die": "finished", "diverge": "failed", "new": "finished"}
@@ -110,19 +103,21 @@ def test_four_of_eight_come_to_grief_and_the_next_time_only_what_is_needed_runs(
     assert "job 1 of 9 has finished before, score 0.07000: name=finish" in output
 
 
-def test_a_sweep_that_is_killed_three_times_does_each_job_once(folder: Path):
+def test_a_sweep_that_is_killed_three_times_does_each_job_once(processes: Forks, folder: Path):
     line = ["sweep=heads", "sweep.jobs=2"]
     found, statuses = set(), []
     for number, hold in ((signal.SIGKILL, 3), (signal.SIGTERM, 6), (signal.SIGINT, 9)):
-        with launch(folder, *line, HOLD=str(hold)) as process:
-            until((folder / "held").exists, 60)
-            process.send_signal(number)
-            output, errors = process.communicate()
+        logs = folder / f"output{hold}", folder / f"errors{hold}"
+        process = processes.start(*line, "-m", command=FAKE, cwd=folder, log=list(map(str, logs)), HOLD=str(hold))
+        until((folder / "held").exists, 60)
+        os.kill(process, number)
+        code = processes.wait(process)
+        output, errors = (log.read_text() for log in logs)
         pids = [int(file.read_text()) for file in (folder / "started").iterdir()]
         until(lambda pids=pids: not any(map(runs, pids)))  # no job outlives its launcher
         (folder / "held").unlink()
         record(folder)
-        statuses.append((process.returncode, parent(folder).info.status))
+        statuses.append((code, parent(folder).info.status))
         found.add(parent(folder).info.run_id)
         if number != signal.SIGKILL:
             ended = sum(state in ("skipped", "finished") for state in states(output).values())
@@ -130,7 +125,7 @@ def test_a_sweep_that_is_killed_three_times_does_each_job_once(folder: Path):
             assert ended > 0
             assert errors == ("interrupted\n" if number == signal.SIGINT else "")
     assert statuses == [(-signal.SIGKILL, "RUNNING"), (75, "KILLED"), (130, "KILLED")]
-    code, output, errors = swept(folder, *line)
+    code, output, errors = swept(processes, folder, *line)
     assert (code, errors, parent(folder).info.status) == (0, "", "FINISHED")
     assert found == {parent(folder).info.run_id}
     assert set(states(output).values()) == {"finished", "skipped"}
@@ -154,8 +149,8 @@ def test_a_job_that_is_run_anew_continues_after_a_kill(monkeypatch: pytest.Monke
 @contextmanager
 def launcher(folder: Path, monkeypatch: pytest.MonkeyPatch, sweep: str, *hydras: str) -> Iterator[SubprocessLauncher]:
     """The launcher as Hydra's sweepers see it, of the sweep that these overrides make."""
-    monkeypatch.setattr(sys.modules["__main__"], "__spec__", ModuleSpec("fake", None))
-    monkeypatch.setenv("PYTHONPATH", ENVIRONMENT["PYTHONPATH"])
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", ModuleSpec(FAKE, None))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.chdir(folder)
     with initialize_config_dir(str(CONF), version_base="1.3"):
         # MLflow keeps stores open by their address, which is therefore not to be the same in two tests.

@@ -1,0 +1,74 @@
+"""An exported model loads without glr and gives the descriptors of training."""
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from glr.data.pictures import StoredPictures, batches
+from glr.data.prepared import PreparedData
+from glr.retrieval.descriptors import load
+from tests.ensemble.test_main import descriptors_of
+from tests.export.test_export import export
+
+# As on a machine that has TensorFlow alone.
+SCORER = """
+import sys
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("glr", "hydra", "mlflow", "omegaconf", "cv2"):
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Absent())
+import numpy as np, tensorflow as tf
+model = tf.saved_model.load(sys.argv[1])
+single, batched = model.signatures["serving_default"], model.signatures["batched"]
+with np.load(sys.argv[2]) as images:
+    arrays = [images[name] for name in images]
+one = [single(input_image=tf.constant(image))["global_descriptor"].numpy() for image in arrays]
+many = batched(input_images=tf.constant(np.stack(arrays)))["global_descriptor"].numpy()
+np.savez(sys.argv[3], one=np.stack(one), many=many)
+"""
+
+
+def scored(archive: Path, images: list[np.ndarray], folder: Path) -> dict[str, np.ndarray]:
+    with zipfile.ZipFile(archive) as opened:
+        opened.extractall(folder / "scorer")
+    np.savez(folder / "images.npz", *images)
+    call = [sys.executable, "-I", "-c", SCORER, *(str(folder / n) for n in ("scorer", "images.npz", "out.npz"))]
+    subprocess.run(call, check=True, capture_output=True)
+    with np.load(folder / "out.npz") as out:
+        return dict(out)
+
+
+@pytest.mark.slow
+def test_what_is_submitted_gives_the_descriptors_of_training(trained: Path, tmp_path: Path):
+    output = tmp_path / "out"
+    line = ["members=[1,two]", "weights=[3,1]", "verify=5", "limits.dimension=2048", "limits.megabytes=50"]
+    printed = export(trained, *line, f"output={output}")
+    assert printed.splitlines()[0] == f"{output}: saved_model/, submission.zip, model_card.md"
+    assert "dimension 40 (limit 2,048)" in printed
+    assert "MB (limit 50)" in printed
+    assert "reloaded in a fresh process, 5 query images: largest difference from the descriptors of training" in printed
+    assert float(printed.split()[-1]) < 1e-5
+    with zipfile.ZipFile(output / "submission.zip") as archive:
+        names = archive.namelist()
+    assert {"saved_model.pb", "variables/variables.index"} <= set(names)
+    ((ids, images),) = batches(
+        StoredPictures(PreparedData(trained / "data/folder"), "query"), image_size=None, batch_size=99, parallelism=1
+    )
+    stored = [load(descriptors_of(trained, name), "query") for name in ("one", "two")]
+    assert stored[0].ids == [image_id for image_id, _ in ids]
+    expected = np.concatenate([np.sqrt(0.75) * stored[0].values, np.sqrt(0.25) * stored[1].values], axis=1)
+    found = scored(output / "submission.zip", images, tmp_path)
+    np.testing.assert_allclose(found["one"], expected, atol=1e-5)
+    np.testing.assert_allclose(found["many"], expected, atol=1e-5)
+    np.testing.assert_allclose(np.linalg.norm(found["one"], axis=1), 1, atol=1e-5)
+
+
+def test_the_best_weights_are_compared_with_the_model_itself(trained: Path, tmp_path: Path):
+    printed = export(trained, "run=one", "checkpoint=best", f"output={tmp_path}/out", "verify=3")
+    assert "largest difference from the model in training's pipeline" in printed
+    assert float(printed.split()[-1]) < 1e-5

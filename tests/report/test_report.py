@@ -1,0 +1,41 @@
+"""The pictures of an evaluation, of a ranking that is made by hand."""
+
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+
+from glr.data.pictures import batches
+from glr.data.prepared import PreparedData
+from glr.report.report import report
+from glr.retrieval.sets import prepared
+from glr.retrieval.task import Ranking
+
+
+def test_the_gallery_shows_the_worst_and_the_best_queries(small_data: PreparedData, tmp_path: Path):
+    """Each of 6 queries has its 6 relevant images, of 18, one rank later than the query before."""
+    found = prepared(small_data, neighbors=1)
+    ids = {
+        split: [name for names, _ in batches(pictures, image_size=8, batch_size=99, parallelism=1) for name, _ in names]
+        for split, pictures in (("index", found.index), ("query", found.query))
+    }
+    relevant = {query: images for part in found.task.answers().values() for query, images in part.items()}
+    positions = []
+    for late, query in enumerate(ids["query"]):
+        right = [position for position, name in enumerate(ids["index"]) if name in relevant[query]]
+        wrong = [position for position in range(len(ids["index"])) if position not in right]
+        positions.append(wrong[:late] + right + wrong[late:])
+    scores = np.tile(np.linspace(0.9, 0.1, 18, dtype=np.float32), (6, 1))
+    ranking = Ranking(ids["index"], ids["query"], scores, np.array(positions))
+    files = report(found.task, ranking, found.index, found.query, title="A <run>", each=1, folder=tmp_path)
+    assert [file.name for file in files] == ["gallery.png", "gallery.html", "precision_recall.png", "scores.png"]
+    for picture in (file for file in files if file.suffix == ".png"):
+        with PIL.Image.open(picture) as opened:
+            assert len(set(opened.convert("L").tobytes())) > 20
+    page = (tmp_path / "gallery.html").read_text()
+    assert "A &lt;run&gt;" in page
+    shown = [query for query in ids["query"] if f'alt="query {query}"' in page]
+    assert {shown[0], shown[-1]} == {ids["query"][0], ids["query"][-1]}
+    assert len(shown) == 3
+    precision = np.mean([hit / (hit + 5) for hit in range(1, 7)])  # of the worst, whose first five are wrong
+    assert f"{precision:.3f}</p>" in page

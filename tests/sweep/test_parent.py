@@ -1,0 +1,69 @@
+"""A sweep's parent run in a real store: one for the same sweep, which says how it ended."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from omegaconf import DictConfig
+
+from glr.config.shorthand import CONF
+from glr.sweep.parent import SweepRun
+from glr.tracking.run import PARENT_VARIABLE
+
+
+@pytest.fixture(autouse=True)
+def _undone(work: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(work)
+    monkeypatch.setenv(PARENT_VARIABLE, "")
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def config(work: Path, *overrides: str) -> DictConfig:
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        uri = f"tracking.uri=sqlite:///{work}/mlruns/mlflow.db"
+        found = compose("train", [uri, "study=swept"], return_hydra_config=True)
+    found.hydra.overrides.task = [uri, "study=swept", *overrides]
+    return found
+
+
+def begun(work: Path, *overrides: str) -> tuple[SweepRun, str]:
+    callback = SweepRun()
+    callback.on_multirun_start(config(work, *overrides))
+    return callback, os.environ[PARENT_VARIABLE]
+
+
+def parent(work: Path, run_id: str) -> Run:
+    return MlflowClient(f"sqlite:///{work}/mlruns/mlflow.db").get_run(run_id)
+
+
+def test_the_same_sweep_is_the_same_run_until_it_finishes(work: Path):
+    swept, first = begun(work, "seed=1,2")
+    run = parent(work, first)
+    assert (run.info.status, run.data.tags["kind"]) == ("RUNNING", "sweep")
+    assert run.info.run_name == f"sweep: tracking.uri=sqlite:///{work}/mlruns/mlflow.db study=swept seed=1,2"
+    swept._close()  # as at exit, after a failed job
+    assert parent(work, first).info.status == "FAILED"
+    swept, again = begun(work, "seed=choice(1,2)", "sweep.jobs=2")  # where and how many at a time does not count
+    assert parent(work, again).info.status == "RUNNING"
+    swept.on_multirun_end(config(work))
+    assert parent(work, again).info.status == "FINISHED"
+    other, another = begun(work, "seed=1,3")
+    other.on_multirun_end(config(work))
+    assert another != first
+
+
+def test_a_signal_is_noted_and_left_to_its_handler(work: Path):
+    told = []
+    signal.signal(signal.SIGTERM, lambda *_: told.append("stop"))
+    swept, run_id = begun(work, "seed=1,2")
+    os.kill(os.getpid(), signal.SIGTERM)
+    swept._close()
+    assert told == ["stop"]
+    assert parent(work, run_id).info.status == "KILLED"

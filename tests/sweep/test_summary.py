@@ -1,0 +1,34 @@
+"""A sweep's end as text."""
+
+from glr.sweep.job import JobState
+from glr.sweep.summary import left, summary
+from tests.sweep.conftest import job
+
+
+def test_the_summary_is_ranked_and_explains():
+    jobs = [
+        job(1, JobState.FINISHED, score=0.25),
+        job(2, JobState.FAILED, score=0.9, reason="ValueError: no"),  # its last score is no result
+        job(3, JobState.SKIPPED, score=0.5),
+        job(4, JobState.OVERDUE, reason="exceeded sweep.minutes=3"),
+        job(5, JobState.LEFT),
+        job(6),
+        job(7, JobState.FINISHED),
+    ]
+    assert summary(jobs).splitlines() == [
+        "job    score  state          settings",
+        "  3  0.50000  skipped        seed=3",
+        "  1  0.25000  finished       seed=1",
+        "  7           finished       seed=7",
+        "  2           failed         seed=2",
+        "  4           time limit     seed=4",
+        "  5           failed before  seed=5",
+        "  6           waiting        seed=6",
+        "",
+        "job 2 failed: ValueError: no",
+        "job 4 failed: exceeded sweep.minutes=3",
+        "job 5 failed: no reason is recorded",
+    ]
+    assert left(jobs, 9, anew=False) == "6 of 9 jobs ended, 3 are left: the same command continues"
+    assert left(jobs, None, anew=False) == "6 jobs ended; the same command continues"
+    assert "the same command with sweep.rerun=failed continues" in left(jobs, 9, anew=True)

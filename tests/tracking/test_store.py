@@ -1,0 +1,72 @@
+"""The MLflow store is created once and whole, and whatever keeps it from being opened is one sentence."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from glr.errors import GlrError
+from glr.tracking.store import connect, experiment, pages
+from tests.processes.forks import Forks
+
+
+def test_a_new_store_survives_several_processes_at_once(processes: Forks, tmp_path: Path):
+    code = (
+        "import sys; from glr.tracking.store import connect, experiment; "
+        "client = connect(sys.argv[1]); print(experiment(client, 'study', 'artifacts'))"
+    )
+    uri, logs = f"sqlite:///{tmp_path}/new/mlflow.db", [tmp_path / str(number) for number in range(3)]
+    started = [processes.start(code, uri, command="-c", cwd=tmp_path, log=[str(log), "errors"]) for log in logs]
+    assert [processes.wait(process) for process in started] == [0, 0, 0], (tmp_path / "errors").read_text()
+    assert len({log.read_text() for log in logs}) == 1
+
+
+def test_a_new_store_whose_making_was_cut_off_is_made_anew(processes: Forks, tmp_path: Path):
+    """MLflow's own way leaves a database that it refuses for ever."""
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    code = "import sys; from glr.tracking.store import connect; connect(sys.argv[1])"
+    process = processes.start(code, uri, command="-c", cwd=tmp_path)
+    deadline = time.monotonic() + 60
+    while not any(path.stat().st_size for path in tmp_path.glob("mlflow.db*")) and time.monotonic() < deadline:
+        time.sleep(0.005)
+    os.kill(process, signal.SIGKILL)  # it has begun
+    assert processes.wait(process) == -signal.SIGKILL
+    assert [path.name for path in tmp_path.glob("mlflow.db*") if "journal" not in path.name] == ["mlflow.db.part"]
+    assert experiment(connect(uri), "study", None)
+    assert [path.name for path in tmp_path.glob("mlflow.db*")] == ["mlflow.db"]
+
+
+def test_a_store_that_cannot_be_opened_is_one_sentence(tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(GlrError, match=r"tracking\.uri=sqlite:.*/file/mlflow\.db: the MLflow store cannot be opened"):
+        connect(f"sqlite:///{tmp_path}/file/mlflow.db")
+    (tmp_path / "mlflow.db").write_text("no database at all, but long enough to be looked at" * 10)
+    with pytest.raises(GlrError, match=r"cannot be opened .*file is not a database"):
+        connect(f"sqlite:///{tmp_path}/mlflow.db")
+    with pytest.raises(GlrError, match=r"tracking\.uri=http://127\.0\.0\.1:9: the MLflow store cannot be opened"):
+        connect("http://127.0.0.1:9")
+
+
+def test_a_deleted_experiment_is_said(work: Path):
+    client = connect(f"sqlite:///{work}/mlruns/mlflow.db")
+    client.delete_experiment(experiment(client, "gone", None))
+    with pytest.raises(GlrError, match="study=gone: this MLflow experiment was deleted"):
+        experiment(client, "gone", None)
+
+
+def test_files_of_a_new_study_lie_where_it_is_told(work: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(work)
+    client = connect(f"sqlite:///{work}/mlruns/mlflow.db")
+    for study, given, place in (("one", "files", f"{work.as_uri()}/files"), ("two", "gs://b/files", "gs://b/files")):
+        number = experiment(client, study, given)
+        assert experiment(client, study, "elsewhere") == number
+        assert client.get_experiment(number).artifact_location == place
+
+
+def test_where_a_browser_shows_runs():
+    path = "/#/experiments/7/runs?workflowType=machine_learning"
+    assert pages("http://host:5000/", "7") == f"http://host:5000{path}"
+    served = f"mlflow ui --backend-store-uri sqlite:///a.db, then http://localhost:5000{path}"
+    assert pages("sqlite:///a.db", "7") == served

@@ -1,0 +1,67 @@
+"""The parts of a training fit together, or one sentence says why not."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from omegaconf import DictConfig
+
+from glr.config.check import composed
+from glr.data.prepared import PreparedData
+from glr.errors import GlrError
+from glr.preflight.replica import OneOfMany
+from glr.train.assembly import assembled, train_step
+
+SMALL = ["backbone=small_cnn", "backbone.width=4", "data.image_size=16", "model.embedding_size=8"]
+SMALL += ["data=folder", "train.batch_size=12", "strategy=cpu"]
+
+
+def config(*overrides: str) -> DictConfig:
+    return composed("train", [*SMALL, *overrides])[0]
+
+
+def test_the_same_seed_gives_the_same_training(small_data: PreparedData):
+    one, same, other = (assembled(config(f"seed={seed}"), small_data, None) for seed in (1, 1, 2))
+    weights = [[weight.numpy() for weight in parts.model.trainable_variables] for parts in (one, same, other)]
+    assert all(np.array_equal(a, b) for a, b in zip(weights[0], weights[1], strict=True))
+    assert not all(np.array_equal(a, b) for a, b in zip(weights[0], weights[2], strict=True))
+    assert one.trainable == sum(weight.size for weight in weights[0])
+    assert (one.pipeline.images, one.pipeline.steps_per_epoch, one.step.batch_size) == (72, 6, 12)
+
+
+def test_the_schedule_ends_with_the_training(small_data: PreparedData):
+    parts = assembled(config("train.epochs=3", "schedule=cosine", "optimizer.learning_rate=0.5"), small_data, None)
+    rates = [float(parts.schedule(step)) for step in range(18)]
+    expected = [0.25 * (1 + np.cos(np.pi * step / 18)) for step in range(18)]
+    np.testing.assert_allclose(rates, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "sentence"),
+    [
+        (["data.train_on_validation=true"], r"but .* was prepared without data\.validation_share$"),
+        (["train.batch_size=100"], r"^train\.batch_size=100, but .* has only 72 train images"),
+    ],
+)
+def test_settings_that_do_not_fit_together(small_data: PreparedData, overrides: list[str], sentence: str):
+    with pytest.raises(GlrError, match=sentence):
+        assembled(config(*overrides), small_data, None)
+
+
+def test_what_keras_has_for_one_replica_alone():
+    accumulating = config("optimizer.gradient_accumulation_steps=2")
+    with pytest.raises(GlrError, match=r"^optimizer\.gradient_accumulation_steps: Keras has this for one replica"):
+        train_step(accumulating, OneOfMany(8), lambda _: 0.1, classes=5)
+    train_step(accumulating, OneOfMany(1), lambda _: 0.1, classes=5)
+
+
+def test_weights_to_start_from(small_data: PreparedData, tmp_path: Path):
+    file = tmp_path / "a.weights.h5"
+    parts = assembled(config(), small_data, None)
+    parts.model.save_weights(file)
+    again = assembled(config("seed=5"), small_data, file)
+    for weight, same in zip(parts.model.variables, again.model.variables, strict=True):
+        if "seed" not in weight.path:
+            np.testing.assert_array_equal(weight.numpy(), same.numpy(), err_msg=weight.path)
+    with pytest.raises(GlrError, match=r"^init_from: .*a\.weights\.h5 does not hold weights of this model"):
+        assembled(config("model.embedding_size=9"), small_data, file)
