@@ -1,4 +1,4 @@
-"""`python -m glr.prepare`: images and CSVs, or a folder per class, to TFRecord shards."""
+"""`python -m glr.prepare`: turn images and CSVs, or a folder per class, into TFRecord shards."""
 
 from omegaconf import DictConfig
 

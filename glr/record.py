@@ -1,4 +1,4 @@
-"""`python -m glr.record`: scores that came from outside, and records that could not be sent, into MLflow."""
+"""`python -m glr.record`: write scores from outside, or records that could not be sent, into MLflow."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""`python -m glr.score`: the scores of predictions in Kaggle's format, without a model."""
+"""`python -m glr.score`: score predictions in Kaggle's format, without a model."""
 
 import json
 from collections.abc import Collection

@@ -5,7 +5,7 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from glr.data.preparation import Options, prepare
 from glr.data.prepared import PreparedData
 from glr.data.rows import COLUMNS
 from glr.data.source import FolderSource, Source
+from glr.tracking.history import PastRun
 from tests.gcs.fixture import gcs, gcs_folder
 from tests.processes.forks import Forks, forks
 
@@ -136,3 +137,35 @@ def small_data(class_folders: Path, tmp_path_factory: pytest.TempPathFactory) ->
     target = tmp_path_factory.mktemp("prepared") / "data"
     settings = {"path": str(class_folders), "seed": 3}
     return prepare(folder_source(class_folders), target, Options(shard_images=25), settings=settings)
+
+
+# Of a run as MLflow hands it out.
+_PARAMS = {
+    "backbone.label": "Xception",
+    "pooling.label": "GeM",
+    "head.label": "AdaCos(Semi)",
+    "regularization.label": "null",
+    "train.batch_size": "128",
+    "train.epochs": "20",
+    "data.normalization": "minus_one_one",
+    "data.image_size": "441",
+    "model.embedding_size": "512",
+    "optimizer.label": "Adam",
+    "schedule.label": "CosineDecay(0.001)",
+}
+
+
+@pytest.fixture
+def past() -> Callable[..., PastRun]:
+    """Make a finished run: its name, scores, and parameters that differ from the usual ones."""
+    count = 0
+
+    def make(name: str, public: float | None = None, private: float | None = None, **changes) -> PastRun:
+        nonlocal count
+        count += 1
+        kind, status = changes.pop("kind", "train"), changes.pop("status", "FINISHED")
+        metrics = {"public_score": public, "private_score": private} if public is not None else {}
+        params = (_PARAMS if kind == "train" else {}) | {k.replace("__", "."): str(v) for k, v in changes.items()}
+        return PastRun(f"{count:032x}", name, "study", status, count, params, metrics, {"kind": kind}, "")
+
+    return make

@@ -1,4 +1,4 @@
-"""`python -m glr.compare`: the tables of studies, from MLflow into README.md, a file or the terminal."""
+"""`python -m glr.compare`: write the tables of studies, from MLflow into README.md, a file or the terminal."""
 
 import difflib
 from pathlib import Path

@@ -48,7 +48,7 @@ def _listed(group: str) -> str:
     return f"{group}: {', '.join(names)}"
 
 
-class Job:
+class JobFunction:
     """A command's function as Hydra calls it, once for each job; launchers send its workers the command's name only.
 
     Args:
@@ -74,12 +74,12 @@ class Job:
             self.failure = error  # the command raises it: Hydra would write a line of its own to stderr
             return None
 
-    def __reduce__(self) -> tuple[Callable[[str], "Job"], tuple[str]]:
+    def __reduce__(self) -> tuple[Callable[[str], "JobFunction"], tuple[str]]:
         return _imported, (self._name,)
 
 
-def _imported(name: str) -> Job:
-    return Job(name, main_of(name).__wrapped__)
+def _imported(name: str) -> JobFunction:
+    return JobFunction(name, main_of(name).__wrapped__)
 
 
 def main_of(name: str) -> Any:
@@ -144,7 +144,7 @@ class Command:
     def _launch(self, flags: list[str], overrides: list[str]) -> None:
         """Leave the command line to Hydra."""
         sys.argv[1:] = flags + overrides  # Hydra takes overrides on one side of its flags only
-        job = Job(self._config_name, self._task)
+        job = JobFunction(self._config_name, self._task)
         hydra.main(config_path=str(CONF), config_name=self._config_name, version_base="1.3")(job)()
         if job.failure:
             raise job.failure

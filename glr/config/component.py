@@ -223,6 +223,7 @@ def check_type(key: str, node: DictConfig, name: str, annotation: str) -> None:
         raise GlrError(f"{key}={'null' if value is None else value}: expected {wanted}")
 
 
+@cache
 def _options(annotation: str) -> list[Any]:
     """The alternatives of a union: type names, list[...] as written, and the values of a Literal."""
     options: list[Any] = []

@@ -16,11 +16,11 @@ from glr.config.values import (
     Normalization,
     OnBadImage,
     OnNan,
-    Part,
     Precision,
     Rerun,
     Resume,
     RowOrder,
+    RunPart,
     Score,
     StoredType,
     StoredWeights,
@@ -162,7 +162,7 @@ class TrainConfig:
     name: str | None = None
     sweep: Sweep = field(default_factory=Sweep)
     index: int | None = at_least(1, default=None)
-    highlights: list[Part] = field(default_factory=list)
+    highlights: list[RunPart] = field(default_factory=list)
     init_from: str | None = None
     seed: int = at_least(0, default=0)
     model: Embedding = field(default_factory=Embedding)
@@ -170,9 +170,6 @@ class TrainConfig:
     checkpoint: Checkpointing = field(default_factory=Checkpointing)
     resume: Resume = Resume.auto
     evaluate: Evaluation = field(default_factory=Evaluation)
-
-
-Train = TrainConfig  # glr.trained still says so
 
 
 @dataclass

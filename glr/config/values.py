@@ -102,7 +102,7 @@ class TaskName(Enum):
     recognition = "recognition"
 
 
-class Part(Enum):
+class RunPart(Enum):
     """The parts of a run that tables print and that a row can highlight."""
 
     backbone = "backbone"

@@ -75,7 +75,7 @@ class FirstPictures:
         return self._count
 
 
-class File(NamedTuple):
+class ImageFile(NamedTuple):
     """An image file, local or gs://, and the part of it that counts: left, top, right, bottom in pixels; None: all."""
 
     id: str
@@ -86,7 +86,7 @@ class File(NamedTuple):
 class FilePictures:
     """Image files of any format, turned upright; those that are no RGB JPEG go through one, as `prepare` does it."""
 
-    def __init__(self, files: Sequence[File]):
+    def __init__(self, files: Sequence[ImageFile]):
         self._files = files
 
     def __len__(self) -> int:
@@ -102,7 +102,7 @@ class FilePictures:
         return begin
 
     @contextmanager
-    def _picture(self, file: File, content: Future[bytes]) -> Iterator[Picture]:
+    def _picture(self, file: ImageFile, content: Future[bytes]) -> Iterator[Picture]:
         try:
             pixels = simplejpeg.decode_jpeg(jpeg(content.result(), check=False).encoded, fastdct=FAST_DCT)
             if file.box is not None:

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from glr import storage
 from glr.data.catalog import Catalog, Photo
+from glr.data.solution import USAGES
 from glr.demo import generation
 from glr.errors import GlrError
 
@@ -193,7 +194,7 @@ class FolderSource:
                 f"{self.path}: {len(names)} class folders with images; at least 2 to train on and one for retrieval "
                 f"are needed (data.source.retrieval_classes={self.retrieval_classes})"
             )
-        usages = cycle(("Public", "Private"))
+        usages = cycle(USAGES)
         for name, files in self._classes():
             folder = storage.join(self.path, name)
             landmark = _unspaced(name)

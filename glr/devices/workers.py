@@ -11,9 +11,9 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from glr.config.component import class_of
 from glr.errors import GlrError
 
-_TARGET = "glr.devices.strategy.multi_worker"
 _EXAMPLE = '{"cluster": {"worker": ["HOST:PORT", "HOST:PORT"]}, "task": {"type": "worker", "index": 0}}'
 
 
@@ -46,7 +46,7 @@ def this_worker(config: DictConfig) -> Worker:
 
 def trains_together(config: DictConfig) -> bool:
     """Whether several workers are meant to train a run: strategy=multi_worker."""
-    return config.strategy["_target_"] == _TARGET
+    return class_of("strategy", config.strategy["_target_"]) == "multi_worker"
 
 
 def from_environment() -> Worker:

@@ -70,7 +70,7 @@ def _check(config: DictConfig) -> None:
 
 def _search(config: DictConfig, candidates: "Ensemble", task: "LandmarkTask") -> "list[Choice]":
     """Try ensembles of the candidates; the best comes first."""
-    from glr.ensemble.search import Limits, search
+    from glr.ensemble.search import EnsembleLimits, search
 
     wanted = config.ensemble
     return search(
@@ -78,7 +78,7 @@ def _search(config: DictConfig, candidates: "Ensemble", task: "LandmarkTask") ->
         task,
         config.score.value,
         method=wanted.search.value,
-        limits=Limits(wanted.max_members, wanted.max_dimension),
+        limits=EnsembleLimits(wanted.max_members, wanted.max_dimension),
         weights=list(wanted.weights),
         depth=wanted.depth,
         memory=config.memory,

@@ -1,6 +1,6 @@
 """The best ensemble of some members: sought on the Public queries, without a look at the Private ones."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,11 +17,16 @@ _DEPTHS = {True: 50, False: 1000}  # recognition looks at few neighbours
 
 
 @dataclass(frozen=True)
-class Limits:
+class EnsembleLimits:
     """What an ensemble may be: so many members, and so large a descriptor (None: any)."""
 
     members: int
     dimension: int | None
+
+    def allow(self, members: Sequence[Member]) -> bool:
+        """Whether these members may be an ensemble."""
+        dimension = sum(member.dimension for member in members)
+        return len(members) <= self.members and (self.dimension is None or dimension <= self.dimension)
 
 
 def search(
@@ -30,7 +35,7 @@ def search(
     score: str,
     *,
     method: str,
-    limits: Limits,
+    limits: EnsembleLimits,
     weights: Sequence[float],
     depth: int | None,
     memory: float,
@@ -53,29 +58,15 @@ def search(
     Raises:
         GlrError: too many members or combinations, no member within the limits, or the task has no such metric.
     """
-    if len(members) > MOST_MEMBERS:
-        raise GlrError(f"a search takes at most {MOST_MEMBERS} members, these are {len(members)}; leave the worst out")
+
+    def allowed(chosen: tuple[int, ...]) -> bool:
+        return limits.allow([members[position] for position in chosen])
+
+    _check(members, limits, allowed, len(weights) if method == "exhaustive" else None)
     recognition = score in _RECOGNITION
     solution = task.recognition if recognition else task.retrieval
     if solution is None:
         raise GlrError(f"score={score}: the members were evaluated without the solution that it needs")
-    dimensions = [member.dimension for member in members]
-
-    def allowed(chosen: tuple[int, ...]) -> bool:
-        dimension = sum(dimensions[position] for position in chosen)
-        return len(chosen) <= limits.members and (limits.dimension is None or dimension <= limits.dimension)
-
-    if not any(allowed((position,)) for position in range(len(members))):
-        raise GlrError(
-            f"ensemble.max_dimension={limits.dimension}: the smallest member has {min(dimensions)} dimensions"
-        )
-    if method == "exhaustive":
-        count = combinations(len(members), allowed, len(weights), MOST_COMBINATIONS)
-        if count > MOST_COMBINATIONS:
-            raise GlrError(
-                f"ensemble.search=exhaustive would try more than {MOST_COMBINATIONS:,} combinations; "
-                "lower ensemble.max_members, leave members out, or search greedily"
-            )
     solutions = (None, solution) if recognition else (solution, None)
     part = LandmarkTask(*solutions, task.index_classes, neighbors=task.neighbors)
     queries = [n for n, query in enumerate(members[0].query.ids) if solution.usage.get(query) == _PUBLIC]
@@ -88,3 +79,24 @@ def search(
 
     tried = {"greedy": greedy, "exhaustive": exhaustive}[method](candidates.similarities, scored, allowed, weights)
     return sorted(tried, key=lambda choice: (-choice.score, len(choice.members)))
+
+
+def _check(
+    members: Sequence[Member],
+    limits: EnsembleLimits,
+    allowed: Callable[[tuple[int, ...]], bool],
+    weights: int | None,
+) -> None:
+    """Refuse a search of too much or nothing; `weights` is None where not every combination is tried."""
+    if len(members) > MOST_MEMBERS:
+        raise GlrError(f"a search takes at most {MOST_MEMBERS} members, these are {len(members)}; leave the worst out")
+    smallest = min(members, key=lambda member: member.dimension)
+    if not limits.allow([smallest]):
+        raise GlrError(
+            f"ensemble.max_dimension={limits.dimension}: the smallest member has {smallest.dimension} dimensions"
+        )
+    if weights and combinations(len(members), allowed, weights, MOST_COMBINATIONS) > MOST_COMBINATIONS:
+        raise GlrError(
+            f"ensemble.search=exhaustive would try more than {MOST_COMBINATIONS:,} combinations; "
+            "lower ensemble.max_members, leave members out, or search greedily"
+        )

@@ -167,13 +167,17 @@ def evaluate(config: DictConfig, subject: Subject, found: EvaluationSet, run: Re
             for file in report(found.task, ranking, *pictures, title=title, each=config.gallery, folder=folder):
                 run.file(file)
         if config.keep_descriptors and isinstance(found.task, LandmarkTask):
-            kept = folder / "descriptors"
-            kept.mkdir()
-            for name, values in (("index", index), ("query", query)):
-                save(kept, name, values)
-            found.task.save(kept)
-            run.descriptors(kept)
+            run.descriptors(_stored(folder / "descriptors", found.task, index, query))
     return scores
+
+
+def _stored(folder: Path, task: LandmarkTask, index: Descriptors, query: Descriptors) -> Path:
+    """The folder, with the descriptors and what is right."""
+    folder.mkdir()
+    save(folder, "index", index)
+    save(folder, "query", query)
+    task.save(folder)
+    return folder
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""`python -m glr.export`: a run or an ensemble as a SavedModel and a submission.zip."""
+"""`python -m glr.export`: write a run or an ensemble as a SavedModel and a submission.zip."""
 
 from omegaconf import DictConfig
 

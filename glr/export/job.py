@@ -18,7 +18,7 @@ from glr.errors import GlrError
 from glr.export import reloading
 from glr.export.card import model_card
 from glr.export.export import Export
-from glr.export.model import Exported
+from glr.export.model import ExportedModel
 from glr.model.loading import load_model, read_config
 from glr.model.network import RetrievalModel
 from glr.retrieval import descriptors
@@ -51,7 +51,7 @@ def export(config: DictConfig, runs: Sequence[PastRun]) -> Export:
         beside.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".glr-", dir=beside) as temporary:
         folder = Path(temporary, "export")
-        Exported(members, weights).write(folder / "saved_model")
+        ExportedModel(members, weights).write(folder / "saved_model")
         megabytes = _zip(folder / "saved_model", folder / "submission.zip") / 1e6
         if config.limits.megabytes is not None and megabytes > config.limits.megabytes:
             raise GlrError(f"submission.zip has {megabytes:,.1f} MB; limits.megabytes={config.limits.megabytes:g}")

@@ -12,7 +12,7 @@ from glr.model.network import RetrievalModel
 from glr.model.saved_model import INPUT, OUTPUT, SIGNATURE
 
 
-class Exported(tf.Module):
+class ExportedModel(tf.Module):
     """Letterboxes images as training does, describes them by every member, and concatenates the descriptors.
 
     Signatures: `serving_default` takes `input_image` uint8 [H, W, 3], `batched` takes `input_images` uint8

@@ -5,6 +5,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from glr.keras_internals import replace_moments
+
 
 def use_one_pass(norm: keras.layers.BatchNormalization) -> None:
     """Let a layer's training statistics be E[x^2] - E[x]^2, in float32, in place of the mean of (x - E[x])^2.
@@ -14,11 +16,12 @@ def use_one_pass(norm: keras.layers.BatchNormalization) -> None:
     """
 
     def moments(inputs: tf.Tensor, _mask: None) -> Any:
+        axes = [axis for axis in range(inputs.shape.rank) if axis != norm.axis % inputs.shape.rank]
         if norm.synchronized:
-            return keras.ops.moments(inputs, norm._reduction_axes, synchronized=True)
-        mean = tf.reduce_mean(inputs, norm._reduction_axes)
+            return keras.ops.moments(inputs, axes, synchronized=True)
+        mean = tf.reduce_mean(inputs, axes)
         # Rounding may leave less than nothing of a variance that is small beside the mean.
-        variance = tf.maximum(tf.reduce_mean(tf.square(inputs), norm._reduction_axes) - tf.square(mean), 0.0)
+        variance = tf.maximum(tf.reduce_mean(tf.square(inputs), axes) - tf.square(mean), 0.0)
         return mean, variance
 
-    norm._moments = moments
+    replace_moments(norm, moments)

@@ -8,7 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from glr.config.component import build, resolve
-from glr.config.schema import Train
+from glr.config.schema import TrainConfig
 from glr.errors import GlrError
 from glr.model.network import RetrievalModel
 
@@ -20,7 +20,7 @@ def read_config(file: Path) -> DictConfig:
         GlrError: it holds settings or classes that this version of glr does not know.
     """
     try:
-        config: Any = OmegaConf.merge(OmegaConf.structured(Train), OmegaConf.load(file))
+        config: Any = OmegaConf.merge(OmegaConf.structured(TrainConfig), OmegaConf.load(file))
     except OmegaConfBaseException as error:
         reason = str(error).splitlines()[0]
         raise GlrError(f"{file} was written by another version of glr ({reason}); use that one") from error

@@ -1,6 +1,7 @@
-"""`python -m glr.preflight`: whether a run fits a TPU, how fast it is and what it costs, without the TPU."""
+"""`python -m glr.preflight`: compile a run's train step for a TPU without one: does it fit, how fast, at what price."""
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -30,7 +31,7 @@ def main(jobs: list[tuple[DictConfig, dict[str, str]]]) -> None:
     for (config, choices), row in zip(jobs, _labels(jobs), strict=True):
         rows.append(row)
         try:
-            row |= preflight(config, compiler).values()
+            row |= asdict(preflight(config, compiler))
         except GlrError as error:
             if len(jobs) == 1:
                 raise

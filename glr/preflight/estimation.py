@@ -1,7 +1,6 @@
 """From a compiled step to what a user asks: does the run fit, how long does it take, what does it need and cost."""
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 from glr.preflight.compiling import Compiled
 from glr.preflight.topology import GIB, Topology
@@ -75,10 +74,6 @@ class Estimate:
     run_hours: float | None = None
     price: float | None = None
 
-    def values(self) -> dict[str, Any]:
-        """All of it, by name."""
-        return asdict(self)
-
 
 def estimate(
     traced: Traced,
@@ -100,42 +95,41 @@ def estimate(
         price_per_hour: of the slice.
         largest_batch: where it was searched for.
     """
-    refused = bool(compiled.needed)
-    fits = not refused and compiled.memory <= topology.memory * GIB
     space = Estimate(
         batch_per_core=work.batch_size // topology.cores,
         parameters=traced.parameters,
-        arguments=None if refused else compiled.arguments / GIB,
-        temporaries=None if refused else (compiled.temporaries + compiled.outputs) / GIB,
-        code=None if refused else compiled.code / GIB,
+        arguments=None if compiled.needed else compiled.arguments / GIB,
+        temporaries=None if compiled.needed else (compiled.temporaries + compiled.outputs) / GIB,
+        code=None if compiled.needed else compiled.code / GIB,
         memory=compiled.memory / GIB,
         capacity=topology.memory,
-        fits=fits,
+        fits=fits(compiled, topology),
         largest_batch=guessed_batch(compiled, topology, work) if largest_batch is None else largest_batch,
     )
-    if not fits:
+    if not space.fits:
         return space
     exchange = topology.exchange_seconds(traced.exchanged)
     seconds = compiled.seconds + exchange
-    images_per_second = work.batch_size / seconds
     epoch_hours = work.steps_per_epoch * seconds / 3600
-    run_hours = work.epochs * epoch_hours
-    return Estimate(
-        **space.values()
-        | {
-            "flops": compiled.flops,
-            "accessed": compiled.accessed,
-            "exchange_seconds": exchange,
-            "step_seconds": seconds,
-            "cautious_seconds": topology.clock and compiled.cycles / (topology.clock * 1e6) + exchange,
-            "peak_share": compiled.flops / seconds / topology.core_peak,
-            "images_per_second": images_per_second,
-            "host_cores": images_per_second / host_images_per_core,
-            "epoch_hours": epoch_hours,
-            "run_hours": run_hours,
-            "price": None if price_per_hour is None else run_hours * price_per_hour,
-        }
+    return replace(
+        space,
+        flops=compiled.flops,
+        accessed=compiled.accessed,
+        exchange_seconds=exchange,
+        step_seconds=seconds,
+        cautious_seconds=topology.clock and compiled.cycles / (topology.clock * 1e6) + exchange,
+        peak_share=compiled.flops / seconds / topology.core_peak,
+        images_per_second=work.batch_size / seconds,
+        host_cores=work.batch_size / seconds / host_images_per_core,
+        epoch_hours=epoch_hours,
+        run_hours=work.epochs * epoch_hours,
+        price=price_per_hour and work.epochs * epoch_hours * price_per_hour,
     )
+
+
+def fits(compiled: Compiled, topology: Topology) -> bool:
+    """Whether a core has room for the step."""
+    return not compiled.needed and compiled.memory <= topology.memory * GIB
 
 
 def guessed_batch(compiled: Compiled, topology: Topology, work: Workload) -> int:

@@ -8,9 +8,9 @@ from glr import storage
 from glr.data.prepared import MANIFEST, PreparedData
 from glr.errors import GlrError
 from glr.preflight.compiling import Compiled
-from glr.preflight.estimation import Estimate, Workload, estimate, guessed_batch
+from glr.preflight.estimation import Estimate, Workload, estimate, fits, guessed_batch
 from glr.preflight.measuring import Step
-from glr.preflight.topology import GIB, TOPOLOGIES, Topology
+from glr.preflight.topology import TOPOLOGIES
 from glr.preflight.tracing import Traced
 
 _COLOUR_AND_LABEL = 4 * (3 * 4 + 1)  # bytes that come with an image
@@ -28,37 +28,23 @@ def preflight(config: DictConfig, compiler: Callable[[Step], tuple[Traced, Compi
         GlrError: a batch or precision that the TPU cannot take, no data set of known size, or a step that does not
             compile.
     """
-    settings, batch_size = config.preflight, config.train.batch_size
-    topology = TOPOLOGIES[settings.topology.value]
-    if batch_size % topology.cores:
-        raise GlrError(
-            f"train.batch_size={batch_size} is the global batch; give a multiple of the {topology.cores} replicas of "
-            f"{settings.topology.value}"
-        )
-    if config.train.precision.value == "mixed_float16":
-        raise GlrError("train.precision=mixed_float16: a TPU computes in bfloat16; give mixed_bfloat16")
+    settings, topology = config.preflight, TOPOLOGIES[config.preflight.topology.value]
     classes, images = train_set(config)
-    if images < batch_size:
-        raise GlrError(
-            f"train.batch_size={batch_size}, but there are only {images} train images; lower train.batch_size"
-        )
-    stacked = config.train.steps_per_execution
-    pixels = 3 * config.data.image_size**2
+    _check(config, topology.cores, images)
+    image_bytes = (3 * config.data.image_size**2 + _COLOUR_AND_LABEL) * config.train.steps_per_execution
 
-    def compiled(size: int) -> tuple[Step, Workload]:
-        work = Workload(size, images, config.train.epochs, (pixels + _COLOUR_AND_LABEL) * stacked)
+    def compiled(batch_size: int) -> tuple[Workload, Traced, Compiled]:
+        work = Workload(batch_size, images, config.train.epochs, image_bytes)
         job = config.copy()
-        job.train.batch_size = size
-        return Step(job, settings.topology.value, classes, work.steps_per_epoch), work
+        job.train.batch_size = batch_size
+        return work, *compiler(Step(job, settings.topology.value, classes, work.steps_per_epoch))
 
-    step, work = compiled(batch_size)
-    traced, program = compiler(step)
+    work, traced, program = compiled(config.train.batch_size)
     largest = None
     if settings.largest_batch:
         guess = guessed_batch(program, topology, work) // topology.cores
-        largest = topology.cores * largest_share(
-            lambda share: _fits(compiler(compiled(share * topology.cores)[0])[1], topology), guess
-        )
+        share = largest_share(lambda share: fits(compiled(share * topology.cores)[-1], topology), guess)
+        largest = share * topology.cores
     return estimate(
         traced,
         program,
@@ -68,6 +54,22 @@ def preflight(config: DictConfig, compiler: Callable[[Step], tuple[Traced, Compi
         price_per_hour=settings.price_per_hour,
         largest_batch=largest,
     )
+
+
+def _check(config: DictConfig, cores: int, images: int) -> None:
+    """Refuse what the TPU cannot take."""
+    batch_size = config.train.batch_size
+    if batch_size % cores:
+        raise GlrError(
+            f"train.batch_size={batch_size} is the global batch; give a multiple of the {cores} replicas of "
+            f"{config.preflight.topology.value}"
+        )
+    if config.train.precision.value == "mixed_float16":
+        raise GlrError("train.precision=mixed_float16: a TPU computes in bfloat16; give mixed_bfloat16")
+    if images < batch_size:
+        raise GlrError(
+            f"train.batch_size={batch_size}, but there are only {images} train images; lower train.batch_size"
+        )
 
 
 def train_set(config: DictConfig) -> tuple[int, int]:
@@ -108,7 +110,3 @@ def largest_share(fits: Callable[[int], bool], guess: int) -> int:
         candidate = fitting + max(fitting // 4, 1) if refused is None else (fitting + refused) // 2
         if refused is not None and refused - fitting <= max(fitting // _NEAR, 1):
             return fitting
-
-
-def _fits(program: Compiled, topology: Topology) -> bool:
-    return not program.needed and program.memory <= topology.memory * GIB

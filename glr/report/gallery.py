@@ -26,7 +26,7 @@ class Result:
 
 
 @dataclass(frozen=True)
-class Entry:
+class QueryResults:
     """A query and what was found for it.
 
     Attributes:
@@ -90,7 +90,7 @@ def choose(precisions: Mapping[str, float], each: int) -> list[tuple[str, str]]:
     return [(group, query) for group, queries in groups.items() for query in queries]
 
 
-def check_entries(entries: list[Entry]) -> None:
+def check_entries(entries: list[QueryResults]) -> None:
     """Refuse to draw nothing.
 
     Raises:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from glr.report.gallery import Entry, check_entries
+from glr.report.gallery import QueryResults, check_entries
 from glr.report.palette import RIGHT, WRONG, css
 from glr.report.template import template
 
@@ -19,7 +19,7 @@ _SIGNS = 16  # of an id below a result
 _MARKS = {True: ("right", "✓"), False: ("wrong", "✗")}
 
 
-class _Picture(NamedTuple):
+class _Thumbnail(NamedTuple):
     """A data URI and its size in pixels."""
 
     source: str
@@ -27,7 +27,7 @@ class _Picture(NamedTuple):
     height: int
 
 
-def page(entries: list[Entry], title: str, file: Path) -> None:
+def page(entries: list[QueryResults], title: str, file: Path) -> None:
     """Write a gallery as a page: headings for the groups, each query beside its results.
 
     Args:
@@ -62,7 +62,7 @@ def _short(name: str) -> str:
     return name if len(name) <= _SIGNS else f"{name[: _SIGNS // 2]}…{name[-(_SIGNS // 2) :]}"
 
 
-def _encoded(image: np.ndarray) -> _Picture:
+def _encoded(image: np.ndarray) -> _Thumbnail:
     """Encode an image as the smaller of JPEG and PNG; for drawings this is PNG, which keeps their edges."""
     smaller = min(1.0, _LONGEST / max(image.shape[:2]))
     if smaller < 1:
@@ -73,4 +73,4 @@ def _encoded(image: np.ndarray) -> _Picture:
     png = cv2.imencode(".png", pixels)[1].tobytes()
     kind, data = ("jpeg", jpeg) if len(jpeg) < len(png) else ("png", png)
     height, width = image.shape[:2]
-    return _Picture(f"data:image/{kind};base64,{base64.b64encode(data).decode()}", width, height)
+    return _Thumbnail(f"data:image/{kind};base64,{base64.b64encode(data).decode()}", width, height)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from glr.data.pictures import Pictures, picture
-from glr.report.gallery import Entry, Result, choose
+from glr.report.gallery import QueryResults, Result, choose
 from glr.report.page import page
 from glr.report.plots import plot_precision_recall, plot_score_distribution
 from glr.report.sheet import draw
@@ -41,7 +41,7 @@ def report(
     rankings = {name: names[ranking.positions[row]].tolist() for name, row in rows.items()}
     precisions = {name: average_precision(relevant[name], found) for name, found in rankings.items()}
 
-    def entry(group: str, name: str) -> Entry:
+    def entry(group: str, name: str) -> QueryResults:
         row, found = rows[name], rankings[name]
         results = [
             Result(image_id, float(score), image_id in relevant[name], picture(index, int(position)).pixels)
@@ -51,7 +51,7 @@ def report(
         ]
         first = next((rank for rank, image_id in enumerate(found, start=1) if image_id in relevant[name]), None)
         pixels = picture(query, row).pixels
-        return Entry(group, name, precisions[name], pixels, results, len(relevant[name]), first)
+        return QueryResults(group, name, precisions[name], pixels, results, len(relevant[name]), first)
 
     entries = [entry(*chosen) for chosen in choose(precisions, each)]
     right, wrong = ([], [])

@@ -9,7 +9,7 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from glr.report.gallery import Entry, Result, check_entries
+from glr.report.gallery import QueryResults, Result, check_entries
 from glr.report.palette import RIGHT, WRONG
 
 # Pixels; with ten results the sheet is 1600 wide.
@@ -24,7 +24,7 @@ _BADGE = 26
 _PAPER, _CELL, _INK, _FAINT, _RULE = (255, 255, 255), (236, 238, 241), (27, 31, 36), (95, 104, 115), (218, 222, 227)
 
 
-def draw(entries: list[Entry], title: str, file: Path) -> None:
+def draw(entries: list[QueryResults], title: str, file: Path) -> None:
     """Draw a gallery as a PNG: headings for the groups, on the left each query, on the right its results.
 
     Args:
@@ -65,7 +65,7 @@ def _head(sheet: Image.Image, pen: ImageDraw.ImageDraw, title: str) -> None:
     pen.text((x, 68), "below each result: its rank and its similarity to the query", _FAINT, small, "lm")
 
 
-def _row(sheet: Image.Image, pen: ImageDraw.ImageDraw, y: int, entry: Entry) -> None:
+def _row(sheet: Image.Image, pen: ImageDraw.ImageDraw, y: int, entry: QueryResults) -> None:
     name, large, small = _font(13, bold=True), _font(19), _font(12)
     at = y - 2
     for line in _lines(entry.query_id, name, _TEXT, 3):

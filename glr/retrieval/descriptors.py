@@ -45,12 +45,12 @@ def load(folder: Path, name: str) -> Descriptors:
 
 def save(folder: Path, name: str, descriptors: Descriptors) -> None:
     """Store descriptors that are in memory."""
-    writer = Writer(folder, name, len(descriptors.ids), str(descriptors.values.dtype))
+    writer = DescriptorWriter(folder, name, len(descriptors.ids), str(descriptors.values.dtype))
     writer.append(descriptors.ids, descriptors.values)
     writer.close()
 
 
-class Writer:
+class DescriptorWriter:
     """Writes descriptors as they come. What an earlier writer of the same name left unfinished is kept and continued.
 
     Until it is closed its files end in `.part`. A process that is killed loses nothing that was appended.

@@ -11,7 +11,7 @@ from tqdm import tqdm
 from glr.data.pictures import Pictures, batches
 from glr.errors import GlrError
 from glr.retrieval import descriptors
-from glr.retrieval.descriptors import Descriptors, Writer
+from glr.retrieval.descriptors import Descriptors, DescriptorWriter
 
 Name = TypeVar("Name")
 
@@ -105,7 +105,7 @@ def extract(
         raise GlrError(f"there are no {name} images to describe")
     if all(file.is_file() for file in descriptors.files(folder, name)):
         return descriptors.load(folder, name)
-    writer = Writer(folder, name, len(pictures), dtype)
+    writer = DescriptorWriter(folder, name, len(pictures), dtype)
     found = batches(
         pictures,
         image_size=describer.image_size,

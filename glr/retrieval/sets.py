@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 import google_crc32c
 
 from glr import storage
-from glr.data.pictures import File, FilePictures, Pictures, StoredPictures
+from glr.data.pictures import FilePictures, ImageFile, Pictures, StoredPictures
 from glr.data.prepared import PreparedData
 from glr.data.solution import read_solution
 from glr.data.source import is_image
@@ -100,27 +100,27 @@ def revisited(ground_truth: str, images: str) -> EvaluationSet:
     there = storage.files(images)
     names = [*truth.index, *(query.name for query in truth.queries)]
     refuse((f"{name}.jpg" for name in names), there, f"images of {ground_truth} that are not in {images}")
-    index = [File(name, storage.join(images, f"{name}.jpg")) for name in truth.index]
-    queries = [File(query.name, storage.join(images, f"{query.name}.jpg"), query.box) for query in truth.queries]
+    index = [ImageFile(name, storage.join(images, f"{name}.jpg")) for name in truth.index]
+    queries = [ImageFile(query.name, storage.join(images, f"{query.name}.jpg"), query.box) for query in truth.queries]
     pictures = FilePictures(index), FilePictures(queries)
     return EvaluationSet(images, _digest([*index, *queries]), *pictures, RevisitedTask(truth))
 
 
-def _files(name: str, folder: str) -> list[File]:
+def _files(name: str, folder: str) -> list[ImageFile]:
     """The images below a folder, by id."""
-    found: dict[str, File] = {}
+    found: dict[str, ImageFile] = {}
     for file in storage.files(folder):
         if is_image(file):
             image_id = PurePosixPath(file).stem
             if image_id in found:
                 raise GlrError(f"{name}={folder}: two images have the id {image_id}: {found[image_id].path} and {file}")
-            found[image_id] = File(image_id, storage.join(folder, file))
+            found[image_id] = ImageFile(image_id, storage.join(folder, file))
     if not found:
         raise GlrError(f"{name}={folder}: no images there")
     return [found[image_id] for image_id in sorted(found)]
 
 
-def _digest(files: Sequence[File]) -> str:
+def _digest(files: Sequence[ImageFile]) -> str:
     """A fingerprint of files by name, place, part and, on this machine, time of change."""
     times = ("" if storage.is_bucket(file.path) else str(Path(file.path).stat().st_mtime_ns) for file in files)
     text = "\n".join(f"{file} {time}" for file, time in zip(files, times, strict=True))

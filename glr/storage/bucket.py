@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -204,16 +204,20 @@ def _client_of(process: int) -> Any:  # noqa: ARG001
     from requests.adapters import HTTPAdapter
 
     client = Client(project=None)
+    try:
+        session = client._http
+    except AttributeError as error:
+        raise GlrError(f"glr needs google-cloud-storage 3: {error}") from error
     for scheme in ("https://", "http://"):
-        client._http.mount(scheme, HTTPAdapter(pool_maxsize=CONNECTIONS))
+        session.mount(scheme, HTTPAdapter(pool_maxsize=CONNECTIONS))
     return client
 
 
 def _retry(on_error: Callable[[Exception], Any] | None = None) -> Any:
-    from google.api_core.retry import Retry
+    """How long a request is repeated; `on_error` is given each failure."""
     from google.cloud.storage.retry import DEFAULT_RETRY
 
-    return Retry(DEFAULT_RETRY._predicate, timeout=_PATIENCE, on_error=on_error)
+    return partial(DEFAULT_RETRY.with_timeout(_PATIENCE), on_error=on_error)
 
 
 def _without_bucket(error: Exception) -> bool:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import google_crc32c
+from tqdm.utils import CallbackIOWrapper
 
 from glr.errors import GlrError
 from glr.storage import bucket
@@ -203,19 +204,6 @@ class _StoppedError(Exception):
     """Another file of the same call has failed."""
 
 
-class _Watched(io.BufferedReader):
-    """A local file that tells how much of it is read."""
-
-    def __init__(self, path: Path, step: Callable[[int], None]):
-        super().__init__(io.FileIO(path))
-        self._step = step
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        data = super().read(size)
-        self._step(len(data))
-        return data
-
-
 def _in_parallel(
     transfer: Callable[..., None],
     files: Sequence[tuple[Any, Any]],
@@ -251,8 +239,9 @@ def _upload(overwrite: bool, source: Path, target: str, step: Callable[[int], No
             return
         if seen is not None and not overwrite:
             raise GlrError(f"{target} exists already with other content; delete it, or upload to another folder")
-        with _Watched(source, step) as file:
-            bucket.store(target, file, info, seen, same_will_do=True)
+        with source.open("rb") as file:
+            counted: Any = CallbackIOWrapper(step, file, "read")
+            bucket.store(target, counted, info, seen, same_will_do=True)
 
 
 def _download(source: str, target: Path, step: Callable[[int], None]) -> None:
@@ -263,7 +252,7 @@ def _download(source: str, target: Path, step: Callable[[int], None]) -> None:
         while not _holds(target, info):
             with held(part) as lock, os.fdopen(lock, "ab", closefd=False) as file:
                 if _holds(target, info):  # another process has finished it while this one waited
-                    part.unlink()
+                    part.unlink(missing_ok=True)  # that process, too, deletes what is left
                     break
                 if file.tell() > info.size:
                     file.truncate(0)

@@ -9,7 +9,7 @@ from glr.config.identity import Identity
 from glr.config.secrets import redacted
 
 
-class State(Enum):
+class JobState(Enum):
     """Where a job stands; the value is what the tables say."""
 
     WAITING = "waiting"
@@ -23,8 +23,8 @@ class State(Enum):
     STOPPED = "stopped"  # with the sweep, by Ctrl-C or SIGTERM
 
 
-UNSUCCESSFUL = (State.FAILED, State.OVERDUE, State.LEFT)
-UNFINISHED = (State.WAITING, State.RUNNING, State.RETRYING, State.STOPPED)
+UNSUCCESSFUL = (JobState.FAILED, JobState.OVERDUE, JobState.LEFT)
+UNFINISHED = (JobState.WAITING, JobState.RUNNING, JobState.RETRYING, JobState.STOPPED)
 
 
 @dataclass
@@ -37,7 +37,7 @@ class Job:
     folder: Path  # for its log
     identity: Identity | None = None  # of a train job
     study: str | None = None
-    state: State = State.WAITING
+    state: JobState = JobState.WAITING
     starts: int = 0
     seconds: float = 0.0  # that it has run, in all its starts
     wait: float = 0.0  # s before it is started again, and

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from glr.sweep.job import Job, State
+from glr.sweep.job import Job, JobState
 from glr.sweep.words import duration, score
 
 
@@ -22,27 +22,27 @@ class Lines:
         self._jobs = jobs
         self._begun = False
         for job in jobs:
-            if job.state != State.WAITING:
+            if job.state != JobState.WAITING:
                 self._print(f"job {job.number}{self._of} {_left_out(job)}: {job.shown}")
 
     def changed(self, job: Job) -> None:
         """Print the job's state."""
-        self._follow(job, ended=job.state != State.RUNNING)
+        self._follow(job, ended=job.state != JobState.RUNNING)
         name = f"job {job.number}{self._of}"
-        if job.state == State.RUNNING:
+        if job.state == JobState.RUNNING:
             if self._followers is not None and self._begun:
                 self._print("")
             again = f", start {job.starts}" if job.starts > 1 else ""
             where = "" if self._followers is not None else f" (log: {job.log})"
             self._print(f"{name}{again}: {job.shown}{where}")
             self._begun = True
-        elif not (self._alone and job.state == State.FINISHED):
+        elif not (self._alone and job.state == JobState.FINISHED):
             self._print(f"{name} {_ended(job)}")
 
     def tick(self) -> None:
         """Print what the running job has printed meanwhile."""
         for job in self._jobs:
-            if job.state == State.RUNNING:
+            if job.state == JobState.RUNNING:
                 self._follow(job, ended=False)
 
     def stopping(self, running: int) -> None:
@@ -87,17 +87,17 @@ def stopping(running: int) -> str:
 
 def _ended(job: Job) -> str:
     after = duration(job.seconds)
-    if job.state == State.FINISHED:
+    if job.state == JobState.FINISHED:
         return f"finished after {after}{f': score {score(job)}' if job.score is not None else ''}"
-    if job.state == State.RETRYING:
+    if job.state == JobState.RETRYING:
         return f"was {job.reason} after {after}; it starts again in {duration(job.wait)}"
-    if job.state == State.STOPPED:
+    if job.state == JobState.STOPPED:
         return f"stopped after {after}"
     return f"failed after {after}: {job.reason}"
 
 
 def _left_out(job: Job) -> str:
-    if job.state == State.LEFT:
+    if job.state == JobState.LEFT:
         return "failed before, and is left"
     if job.reason:
         return f"is skipped, being {job.reason}"

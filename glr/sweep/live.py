@@ -8,15 +8,15 @@ from rich.table import Table
 from rich.text import Text
 
 from glr.sweep import words
-from glr.sweep.job import UNFINISHED, UNSUCCESSFUL, Job, State
+from glr.sweep.job import UNFINISHED, UNSUCCESSFUL, Job, JobState
 from glr.sweep.lines import Follower, stopping
 
 _TICKS = 4  # between two pictures
 _HEADER = ["job", "settings", "state", "epoch", "score", "ETA"]
-_STYLES = {State.RUNNING: "bold", State.FINISHED: "green", State.FAILED: "red", State.OVERDUE: "red"}
-_STYLES |= {State.SKIPPED: "dim", State.LEFT: "dim red", State.RETRYING: "yellow", State.WAITING: "dim"}
+_STYLES = {JobState.RUNNING: "bold", JobState.FINISHED: "green", JobState.FAILED: "red", JobState.OVERDUE: "red"}
+_STYLES |= {JobState.SKIPPED: "dim", JobState.LEFT: "dim red", JobState.RETRYING: "yellow", JobState.WAITING: "dim"}
 # Where the terminal is too low for all jobs, the first of these stand in the table.
-_URGENCY = [State.RUNNING, State.RETRYING, State.STOPPED, State.FAILED, State.OVERDUE, State.WAITING]
+_URGENCY = [JobState.RUNNING, JobState.RETRYING, JobState.STOPPED, JobState.FAILED, JobState.OVERDUE, JobState.WAITING]
 
 
 class LiveTable:
@@ -46,13 +46,13 @@ class LiveTable:
 
     def changed(self, job: Job) -> None:
         """Draw the table again."""
-        self._follow(job, ended=job.state != State.RUNNING)
+        self._follow(job, ended=job.state != JobState.RUNNING)
         self._draw()
 
     def tick(self) -> None:
         """Draw the table again, from time to time."""
         for job in self._jobs:
-            if job.state == State.RUNNING:
+            if job.state == JobState.RUNNING:
                 self._follow(job, ended=False)
         self._ticks += 1
         if self._ticks % _TICKS == 1:
@@ -82,7 +82,7 @@ class LiveTable:
         """How many jobs stand where, and how long the sweep still takes."""
         counts = {"running": 0, "to come": 0, "finished": 0, "failed": 0}
         for job in self._jobs:
-            unfinished = "running" if job.state == State.RUNNING else "to come"
+            unfinished = "running" if job.state == JobState.RUNNING else "to come"
             failed = "failed" if job.state in UNSUCCESSFUL else "finished"
             counts[unfinished if job.state in UNFINISHED else failed] += 1
         left = words.seconds_left(self._jobs, self._places)
@@ -102,6 +102,6 @@ class LiveTable:
 
 
 def _row(job: Job) -> list[str]:
-    left = job.seconds_left if job.state == State.RUNNING else None
+    left = job.seconds_left if job.state == JobState.RUNNING else None
     eta = "" if left is None else words.duration(left)
     return [str(job.number), job.shown, words.state(job), words.epoch(job), words.score(job), eta]

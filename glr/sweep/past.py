@@ -7,7 +7,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from glr.config.identity import Identity, settings_of
 from glr.errors import GlrError
-from glr.sweep.job import Job, State
+from glr.sweep.job import Job, JobState
 
 
 def identify(jobs: Sequence[Job], configs: Sequence[DictConfig]) -> None:
@@ -52,18 +52,18 @@ def skip(jobs: Sequence[Job], uri: str, rerun: str) -> None:
     first: dict[str, Job] = {}
     for job in jobs:
         if job.identity is not None and (same := first.setdefault(job.identity.folder, job)) is not job:
-            job.state, job.reason = State.SKIPPED, f"the same as job {same.number}"
+            job.state, job.reason = JobState.SKIPPED, f"the same as job {same.number}"
     if rerun == "all":
         return
     newest = _newest(uri, {job.study for job in jobs if job.study is not None})
     for job in jobs:
         run = None if job.identity is None else newest.get((job.identity.key, job.identity.digest))
-        if run is None or job.state != State.WAITING:
+        if run is None or job.state != JobState.WAITING:
             continue
         if run.status == "FINISHED" and "pruned" not in run.tags:
-            job.state, job.score = State.SKIPPED, run.metrics.get("public_score")
+            job.state, job.score = JobState.SKIPPED, run.metrics.get("public_score")
         elif run.status == "FAILED" and rerun == "none":
-            job.state, job.reason = State.LEFT, run.tags.get("failure")
+            job.state, job.reason = JobState.LEFT, run.tags.get("failure")
 
 
 def _newest(uri: str, studies: Iterable[str]):

@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from glr.sweep.job import Job, State
+from glr.sweep.job import Job, JobState
 from glr.sweep.process import Fate, Process, described, fate, last_words
 
 _TICK = 0.1  # s between two looks at the jobs
 
 
 @dataclass(frozen=True)
-class Limits:
+class JobLimits:
     """conf: sweep.*"""
 
     jobs: int = 1  # at a time
@@ -69,7 +69,7 @@ class Pool:
         self,
         jobs: Sequence[Job],
         command: Callable[[Job], Sequence[str]],
-        limits: Limits,
+        limits: JobLimits,
         view: View,
         environment: Callable[[int], Mapping[str, str]] = lambda place: {},  # noqa: ARG005
     ):
@@ -95,22 +95,22 @@ class Pool:
                 if not told:
                     self._start()
                 self._view.tick()
-                waiting = any(job.state in (State.WAITING, State.RETRYING) for job in self._jobs)
+                waiting = any(job.state in (JobState.WAITING, JobState.RETRYING) for job in self._jobs)
                 if not self._running and (told or not waiting):
                     return stop.signal
                 time.sleep(_TICK)
 
     def _start(self) -> None:
         now = time.monotonic()
-        ready = [job for job in self._jobs if job.state == State.RETRYING and job.due <= now]
-        ready += [job for job in self._jobs if job.state == State.WAITING]
+        ready = [job for job in self._jobs if job.state == JobState.RETRYING and job.due <= now]
+        ready += [job for job in self._jobs if job.state == JobState.WAITING]
         free = [place for place in range(self._limits.jobs) if place not in self._running]
         for place, job in zip(free, ready, strict=False):
             self._before[job.number] = job.seconds
             job.starts += 1
             process = Process(self._command(job), job.log, job.folder / "progress.json", self._environment(place))
             self._running[place] = job, process
-            self._change(job, State.RUNNING)
+            self._change(job, JobState.RUNNING)
 
     def _look_at(self, place: int, stopping: bool) -> None:
         job, process = self._running[place]
@@ -140,23 +140,23 @@ class Pool:
         ended = fate(code)
         if ended == Fate.FINISHED:
             job.reason = None
-            self._change(job, State.FINISHED)
+            self._change(job, JobState.FINISHED)
         elif job.number in self._asked:
             job.reason = f"exceeded sweep.minutes={self._limits.minutes:g}"
-            self._change(job, State.OVERDUE)
+            self._change(job, JobState.OVERDUE)
         elif ended == Fate.FAILED and not (stopping and code == 130):
             said = last_words(job.log)
             job.reason = failure or (said if said and code == 1 else f"{described(code)}{f': {said}' if said else ''}")
-            self._change(job, State.FAILED)
+            self._change(job, JobState.FAILED)
         elif stopping:
-            self._change(job, State.STOPPED)
+            self._change(job, JobState.STOPPED)
         elif job.starts <= self._limits.retries:
             job.wait = self._limits.backoff * 2 ** (job.starts - 1)
             job.due, job.reason = time.monotonic() + job.wait, described(code)
-            self._change(job, State.RETRYING)
+            self._change(job, JobState.RETRYING)
         else:
             job.reason = f"{described(code)}, {job.starts} times" if job.starts > 1 else described(code)
-            self._change(job, State.FAILED)
+            self._change(job, JobState.FAILED)
 
     def _stop(self, kill: bool) -> None:
         if not kill:
@@ -167,6 +167,6 @@ class Pool:
             else:
                 process.terminate()
 
-    def _change(self, job: Job, state: State) -> None:
+    def _change(self, job: Job, state: JobState) -> None:
         job.state = state
         self._view.changed(job)

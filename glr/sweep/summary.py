@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from math import inf
 
 from glr.sweep import words
-from glr.sweep.job import UNFINISHED, UNSUCCESSFUL, Job, State
+from glr.sweep.job import UNFINISHED, UNSUCCESSFUL, Job, JobState
 
 
 def summary(jobs: Sequence[Job]) -> str:
     """The table of all jobs, best score first, those without a final score last, and a line for each failure."""
-    done = {job.number: job for job in jobs if job.state in (State.FINISHED, State.SKIPPED)}
+    done = {job.number: job for job in jobs if job.state in (JobState.FINISHED, JobState.SKIPPED)}
     ranked = sorted(done.values(), key=lambda job: -inf if job.score is None else job.score, reverse=True)
     ranked += [job for job in jobs if job.number not in done]
     rows = [("job", "score", "state", "settings")]

@@ -4,13 +4,15 @@ import sys
 from collections.abc import Callable, Sequence
 
 from glr.sweep.gpus import dealt
-from glr.sweep.job import Job, State
+from glr.sweep.job import Job, JobState
 from glr.sweep.lines import Lines
 from glr.sweep.live import LiveTable
-from glr.sweep.pool import Limits, Pool
+from glr.sweep.pool import JobLimits, Pool
 
 
-def run(jobs: Sequence[Job], command: Callable[[Job], Sequence[str]], limits: Limits, total: int | None) -> int | None:
+def run(
+    jobs: Sequence[Job], command: Callable[[Job], Sequence[str]], limits: JobLimits, total: int | None
+) -> int | None:
     """Run the jobs that wait, and show how they do.
 
     Args:
@@ -31,6 +33,6 @@ def run(jobs: Sequence[Job], command: Callable[[Job], Sequence[str]], limits: Li
         stopped = Pool(jobs, command, limits, Lines(jobs, total, follow), environment).run()
     scores = {job.identity.folder: job.score for job in jobs if job.identity is not None and job.score is not None}
     for job in jobs:
-        if job.state == State.SKIPPED and job.identity is not None:
+        if job.state == JobState.SKIPPED and job.identity is not None:
             job.score = scores.get(job.identity.folder, job.score)
     return stopped

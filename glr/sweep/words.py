@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 
-from glr.sweep.job import UNFINISHED, Job, State
+from glr.sweep.job import UNFINISHED, Job, JobState
 
 
 def duration(seconds: float) -> str:
@@ -21,7 +21,7 @@ def duration(seconds: float) -> str:
 
 def state(job: Job) -> str:
     """Where the job stands."""
-    if job.state == State.RETRYING:
+    if job.state == JobState.RETRYING:
         return f"retry in {duration(max(0.0, job.due - time.monotonic()))}"
     return job.state.value
 
@@ -38,8 +38,8 @@ def score(job: Job) -> str:
 
 def seconds_left(jobs: Sequence[Job], places: int) -> float | None:
     """How long the sweep still takes with so many jobs at a time; None while no job has said how long it takes."""
-    lasting = [job.seconds for job in jobs if job.state == State.FINISHED]
-    running = [job for job in jobs if job.state == State.RUNNING]
+    lasting = [job.seconds for job in jobs if job.state == JobState.FINISHED]
+    running = [job for job in jobs if job.state == JobState.RUNNING]
     lasting += [job.seconds + job.seconds_left for job in running if job.seconds_left is not None]
     if not lasting:
         return None

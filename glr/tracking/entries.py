@@ -65,7 +65,7 @@ class DatasetUse:
 
 
 @dataclass(frozen=True)
-class File:
+class Artifact:
     """A file that waits at `place` (see `Journal.keep`) to be stored in a folder of the run."""
 
     place: str
@@ -88,7 +88,7 @@ class Unreadable:
     content: Any
 
 
-Entry = Open | Continue | Params | Tags | Metrics | DatasetUse | File | End | Unreadable
+Entry = Open | Continue | Params | Tags | Metrics | DatasetUse | Artifact | End | Unreadable
 # The names are those on disk: journals and checkpoints of earlier versions hold them.
 _KINDS: dict[str, type] = {
     "open": Open,
@@ -97,7 +97,7 @@ _KINDS: dict[str, type] = {
     "tags": Tags,
     "metrics": Metrics,
     "dataset": DatasetUse,
-    "file": File,
+    "file": Artifact,
     "end": End,
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}

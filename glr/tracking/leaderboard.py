@@ -17,14 +17,14 @@ from glr.errors import GlrError
 from glr.tracking.history import PastRun, find, runs_of
 from glr.tracking.recorder import DirectRun
 from glr.tracking.store import experiment
-from glr.tracking.writer import Writer
+from glr.tracking.writer import RunWriter
 
 _RECORDED = "recorded"  # the tag that names the row a run was recorded from
 _DIGEST = "recorded.digest"
 
 
 @dataclass(frozen=True)
-class _Row:
+class _PublishedRow:
     """A row of a published study: a single model (its experiment) or an ensemble (its members)."""
 
     name: str
@@ -66,7 +66,7 @@ def record_study(client: MlflowClient, study: str, artifacts: str | None) -> tup
         tags = {"kind": row.kind, "source": row.source, _RECORDED: row.name}
         created = client.create_run(target, tags=tags, run_name=row.name)
         run_id = created.info.run_id
-        run = DirectRun(Writer(client, run_id, fresh=True))
+        run = DirectRun(RunWriter(client, run_id, fresh=True))
         if settings is not None:
             run.config(*settings)
         run.params(row.params)
@@ -87,11 +87,11 @@ def record_run(client: MlflowClient, name: str, *, public: float, private: float
     """
     run = find(client, name)
     scores = {"leaderboard/public": public, "leaderboard/private": private}
-    DirectRun(Writer(client, run.id, fresh=True)).metrics(scores, 0)  # as fresh: a correction replaces the score
+    DirectRun(RunWriter(client, run.id, fresh=True)).metrics(scores, 0)  # as fresh: a correction replaces the score
     return run
 
 
-def _rows(study: str) -> Iterator[_Row]:
+def _rows(study: str) -> Iterator[_PublishedRow]:
     file = SWEEPS / study / "leaderboard.yaml"
     if not file.is_file():
         known = ", ".join(sorted(f.parent.name for f in SWEEPS.glob("*/leaderboard.yaml")))
@@ -99,12 +99,12 @@ def _rows(study: str) -> Iterator[_Row]:
     content = yaml.safe_load(file.read_text())
     source = content["source"]
     for name, scores in content["singles"].items():
-        yield _Row(name, "train", _scores(scores, file, name), source, [f"experiment={study}/{name}"])
+        yield _PublishedRow(name, "train", _scores(scores, file, name), source, [f"experiment={study}/{name}"])
     for index, ensemble in enumerate(content["ensembles"], start=1):
         members = ensemble.pop("members")
         name = "+".join(f"({member})" for member in members)
         params = {"index": index, "members": members}
-        yield _Row(name, "ensemble", _scores(ensemble, file, name), source, params=params)
+        yield _PublishedRow(name, "ensemble", _scores(ensemble, file, name), source, params=params)
 
 
 def _scores(scores: Any, file: Path, name: str) -> dict[str, float]:
@@ -115,7 +115,7 @@ def _scores(scores: Any, file: Path, name: str) -> dict[str, float]:
     return {usage: float(score) for usage, score in scores.items()}
 
 
-def _digest(row: _Row, settings: tuple[DictConfig, dict[str, str]] | None) -> str:
+def _digest(row: _PublishedRow, settings: tuple[DictConfig, dict[str, str]] | None) -> str:
     content = asdict(row)
     if settings is not None:
         config = OmegaConf.to_container(settings[0], resolve=True, enum_to_str=True)

@@ -12,7 +12,7 @@ from glr.config.identity import flattened
 from glr.config.secrets import redacted, without_secrets
 from glr.tracking.entries import DatasetUse, Entry, Metrics, Params, Tags, from_json
 from glr.tracking.environment import environment
-from glr.tracking.writer import ARTIFACTS, Writer
+from glr.tracking.writer import ARTIFACTS, RunWriter
 
 
 class Recorder(ABC):
@@ -113,7 +113,7 @@ class Recorder(ABC):
 class DirectRun(Recorder):
     """A run that is written to MLflow at once: an import, which is repeated if it is interrupted."""
 
-    def __init__(self, writer: Writer):
+    def __init__(self, writer: RunWriter):
         self._writer = writer
 
     def record(self, entry: Entry) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from glr.config.schema import Tracking
 from glr.config.secrets import redacted
 from glr.errors import DivergedError, GlrError
-from glr.tracking.entries import Continue, End, Entry, File, Metrics, Open, as_json
+from glr.tracking.entries import Artifact, Continue, End, Entry, Metrics, Open, as_json
 from glr.tracking.environment import module, user
 from glr.tracking.journal import Journal
 from glr.tracking.recorder import Recorder
@@ -69,11 +69,11 @@ class Run(Recorder):
 
     def file(self, path: Path, folder: str | None = None) -> None:
         """Store a file with the run: see `Recorder.file`."""
-        self.record(File(self._journal.keep(path, path.name), folder))
+        self.record(Artifact(self._journal.keep(path, path.name), folder))
 
     def text(self, content: str, name: str) -> None:
         """Store a text as a file of the run: see `Recorder.text`."""
-        self.record(File(self._journal.keep(content.encode(), name), None))
+        self.record(Artifact(self._journal.keep(content.encode(), name), None))
 
     def end(self, status: str, tags: Mapping[str, str] | None = None) -> None:
         """Record the end, and send what waits; print what MLflow refused, or how many records stay in the journal."""

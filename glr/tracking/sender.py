@@ -11,10 +11,10 @@ from mlflow import MlflowClient
 
 from glr.config.secrets import redacted
 from glr.errors import GlrError
-from glr.tracking.entries import Continue, End, File, Metrics
+from glr.tracking.entries import Artifact, Continue, End, Metrics
 from glr.tracking.journal import Journal, left_behind
 from glr.tracking.store import connect, reason
-from glr.tracking.writer import Writer, is_refusal
+from glr.tracking.writer import RunWriter, is_refusal
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 10.0  # seconds between tries
 
@@ -30,7 +30,7 @@ class Sending:
 
     def __init__(self, journal: Journal):
         self.journal = journal
-        self.writer: Writer | None = None
+        self.writer: RunWriter | None = None
         self.trouble: str | None = None
         self.refused: list[str] = []
         noted = journal.sent()
@@ -47,7 +47,7 @@ class Sending:
         entries = self.journal.entries
         try:
             if self.writer is None:
-                writer = Writer.opened(client, self.journal.opening)
+                writer = RunWriter.opened(client, self.journal.opening)
                 begun = [entry.attempt for entry in entries[: self._next] if isinstance(entry, Continue)]
                 writer.attempt = begun[-1] if begun else None
                 self.writer = writer
@@ -69,7 +69,7 @@ class Sending:
     def _send(self, position: int) -> None:
         assert self.writer
         entries = self.journal.entries
-        if isinstance(entries[position], File):
+        if isinstance(entries[position], Artifact):
             try:
                 self._store(position)
             except Exception as error:
@@ -96,7 +96,7 @@ class Sending:
     def _store(self, position: int) -> None:
         entry = self.journal.entries[position]
         assert self.writer
-        assert isinstance(entry, File)
+        assert isinstance(entry, Artifact)
         file = self.journal.kept(entry.place)
         if file.exists():  # else it was stored, and a kill lost the note of it
             self.writer.store(file, entry.folder)

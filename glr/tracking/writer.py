@@ -26,7 +26,7 @@ def is_refusal(error: Exception) -> bool:
     return isinstance(error, MlflowException) and error.error_code in _REFUSALS
 
 
-class Writer:
+class RunWriter:
     """Writes the records of one run.
 
     A parameter that MLflow has keeps its value, and so does a metric of a step: a killed run repeats the steps after
@@ -54,7 +54,7 @@ class Writer:
         self.attempt: int | None = None
 
     @classmethod
-    def opened(cls, client: MlflowClient, entry: Open) -> "Writer":
+    def opened(cls, client: MlflowClient, entry: Open) -> "RunWriter":
         """The writer of the run that the record opens: found by its journal's name, or created."""
         target = experiment(client, entry.study, entry.artifacts)
         journal = entry.tags[JOURNAL]
@@ -65,7 +65,7 @@ class Writer:
         return cls(client, created.info.run_id, fresh=True)
 
     def write(self, entry: Entry) -> None:
-        """Write a record of any kind but `File`, which `store` takes.
+        """Write a record of any kind but `Artifact`, which `store` takes.
 
         Raises:
             ValueError: this version cannot read the record.

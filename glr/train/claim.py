@@ -16,7 +16,7 @@ from omegaconf import DictConfig
 from glr import storage
 from glr.config.identity import Identity, differences
 from glr.config.secrets import redacted, without_secrets
-from glr.errors import GlrError
+from glr.errors import DivergedError, GlrError
 from glr.storage.lock import acquire
 from glr.tracking.journal import is_there
 from glr.train.checkpoint import clear, clear_parts
@@ -122,14 +122,17 @@ def claimed(config: DictConfig, identity: Identity, name: str, *, alone: bool, j
         note |= {"abandoned": False, "complete": None}
         _write(folder, note)
         continues = any(name.startswith("step-") for name in storage.files(folder))
-        yield Claim(folder, note["journal"], note["attempt"], continues, note["holder"])
+        claim = Claim(folder, note["journal"], note["attempt"], continues, note["holder"])
+        try:
+            yield claim
+        except DivergedError:
+            claim.abandon()  # the next run of this name may have other settings, such as a lower learning rate
+            raise
 
 
-@contextmanager
-def followed(config: DictConfig, identity: Identity) -> Iterator[Claim]:
-    """The job that a config stands for, for a worker that trains it with the chief, who has claimed it."""
-    folder = storage.join(config.checkpoint.path, identity.folder)
-    yield Claim(folder, "", 0, continues=False, holder="")
+def followed(config: DictConfig, identity: Identity) -> Claim:
+    """The job of a config, for a worker that trains it with the chief, who has claimed it."""
+    return Claim(storage.join(config.checkpoint.path, identity.folder), "", 0, continues=False, holder="")
 
 
 def _refuse_changes(config: DictConfig, identity: Identity, name: str, *, alone: bool) -> None:

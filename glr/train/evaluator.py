@@ -1,6 +1,7 @@
 """Score a model on a prepared data set while it trains: describe index and queries, and its validation images."""
 
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,11 @@ class Evaluator:
         memory: of the search, GB.
         dtype: float32 or float16, of the descriptors.
         head: knows the train classes; scores the split `validation`, which is not trained on. None: no such split.
+
+    Attributes:
+        set: index and query images, and the task.
+        ranking: of the last evaluation.
+        seconds: that it took.
     """
 
     def __init__(
@@ -46,16 +52,16 @@ class Evaluator:
         self._dtype = dtype
         self._head = head
         self.ranking: Ranking | None = None
+        self.seconds = 0.0
 
     def __call__(self, folder: Path) -> dict[str, float]:
         """Evaluate the model as it is now: `public/map_at_100`, `private/gap`, ..., `validation/accuracy`.
-
-        The ranking that it gives stays in `ranking` until the next call.
 
         Args:
             folder: is emptied, and then holds the descriptors, `<split>_descriptors.npy` [N, D] and `<split>_ids.txt`,
                 and what is right.
         """
+        started = time.monotonic()
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         index, query = (
@@ -64,7 +70,10 @@ class Evaluator:
         )
         self.set.task.save(folder)
         scores, self.ranking = evaluate(self.set.task, index, query, memory=self._memory)
-        return scores if self._head is None else {"validation/accuracy": self._accuracy()} | scores
+        if self._head is not None:
+            scores = {"validation/accuracy": self._accuracy()} | scores
+        self.seconds = time.monotonic() - started
+        return scores
 
     def _accuracy(self) -> float:
         """The share of the validation images whose nearest class is their own."""

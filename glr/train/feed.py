@@ -1,6 +1,7 @@
 """From the input pipeline to the replicas: global batches cut into replica batches, and sent ahead to the devices."""
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -61,7 +62,12 @@ class Feed:
             batches = tf.data.Dataset.from_generator(replica_batches, output_signature=signature)
             return batches.prefetch(2).with_options(options)
 
-        self._iterator = iter(strategy.distribute_datasets_from_function(dataset))
+        self._dataset, self._strategy = dataset, strategy
+
+    @cached_property
+    def _iterator(self) -> Iterator[Any]:
+        """Decoding begins with the first batch that is asked for."""
+        return iter(self._strategy.distribute_datasets_from_function(self._dataset))
 
     def __iter__(self) -> "Feed":
         return self

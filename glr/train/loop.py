@@ -2,14 +2,13 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any
 
 import tensorflow as tf
 from tqdm import tqdm
 
 from glr.errors import DivergedError
-from glr.train.interruption import Interruption
 from glr.train.state import EpochSums, State
 from glr.train.step import TrainStep, outcomes
 
@@ -25,86 +24,62 @@ class Loop:
         batches: an iterator over (batch, steps in it), from the state's step on.
         state: is brought up to date.
         steps_per_epoch: batches in each.
-        interruption: signals wait while a step is made.
         max_skipped: batches that may be left out because their gradients are not finite; more stop the run.
-        boundary: called between two calls of the step, with the state up to date if it asks for that by `read`.
     """
 
-    def __init__(
-        self,
-        step: TrainStep,
-        batches: Any,
-        state: State,
-        *,
-        steps_per_epoch: int,
-        interruption: Interruption,
-        max_skipped: int = 0,
-        boundary: Callable[[], None] = lambda: None,
-    ):
+    def __init__(self, step: TrainStep, batches: Any, state: State, *, steps_per_epoch: int, max_skipped: int = 0):
         self.step = step
         self._batches = batches
         self._state = state
         self._steps_per_epoch = steps_per_epoch
-        self._interruption = interruption
         self._max_skipped = max_skipped
-        self._boundary = boundary
         self._pending: list[tuple[tf.Tensor, int]] = []
-        self._began = False
+        self._first = True
 
-    def epoch(self, watch: Callable[[], None] = lambda: None, label: str = "") -> dict[str, float]:
+    def epoch(self, label: str = "") -> Iterator[bool]:
         """Train what is left of the epoch: nothing, if the process ended before its metrics were recorded.
 
         Args:
-            watch: is called now and then, with the state up to date.
             label: of the progress bar.
 
-        Returns:
-            loss, penalty, accuracy (means over the epoch), learning_rate and head_scale (at its last step),
-            images_per_second, seconds, data_wait_share (of the seconds, waiting for images), compute_images_per_second
-            (while not waiting) and skipped_batches.
+        Yields:
+            After each call of the step, whether the state's sums are up to date; the time until the next one does not
+            count as training.
 
         Raises:
             DivergedError: a loss is not finite, too many batches were skipped, or the head's weights have exploded.
-            KeyboardInterrupt, SystemExit: a signal asked for it.
         """
         state, per_epoch = self._state, self._steps_per_epoch
-        end = (state.evaluated + 1) * per_epoch
-        done = per_epoch - (end - state.step)
-        clock, read = time.monotonic(), -math.inf  # the first step is read, so that a hopeless run ends at once
+        begin, end = state.evaluated * per_epoch, (state.evaluated + 1) * per_epoch
+        if state.step == begin:
+            state.sums = EpochSums()
+        read = -math.inf  # the first step is read, so that a hopeless run ends at once
         with tqdm(
             total=per_epoch * self.step.batch_size,
-            initial=done * self.step.batch_size,
+            initial=(state.step - begin) * self.step.batch_size,
             unit=" images",
             desc=label,
             leave=False,
             disable=None,
         ) as bar:
             while state.step < end:
-                waiting = time.monotonic()
+                started = time.monotonic()
                 batch, steps = next(self._batches)
-                if self._began:  # the first batch starts the pipeline
-                    state.sums.waited += time.monotonic() - waiting
+                if not self._first:  # the first batch starts the pipeline
+                    state.sums.waited += time.monotonic() - started
+                self._first = False
                 self._pending.append((self.step(batch, steps), steps))
                 state.step += steps
-                if not self._began:  # before there is nothing to lose, and compiling may take minutes
-                    self._interruption.defer()
-                    self._began = True
                 bar.update(steps * self.step.batch_size)
-                state.sums.seconds += (now := time.monotonic()) - clock
-                clock = now
                 # Reading a value waits for the device, so that the bar's figures are few and its rate is true.
-                if now - read > _SECONDS_BETWEEN_READINGS or state.step == end:
-                    read = now
+                if due := time.monotonic() - read > _SECONDS_BETWEEN_READINGS or state.step == end:
+                    read = time.monotonic()
                     self.read()
                     self._check_weights()
                     loss, accuracy = (_mean(state.sums, total) for total in (state.sums.loss, state.sums.accuracy))
                     bar.set_postfix(loss=f"{loss:.3f}", accuracy=f"{accuracy:.3f}")
-                    watch()
-                    state.sums.seconds += (now := time.monotonic()) - clock
-                    clock = now
-                self._boundary()
-                clock = time.monotonic()  # checkpoints are not training
-        return self._metrics()
+                state.sums.seconds += time.monotonic() - started
+                yield due
 
     def read(self) -> None:
         """Bring the sums up to date with all steps done.
@@ -149,7 +124,14 @@ class Loop:
             f" (epoch {epoch}, learning rate {rate:g}); lower optimizer.learning_rate, or set optimizer.global_clipnorm"
         )
 
-    def _metrics(self) -> dict[str, float]:
+    def metrics(self) -> dict[str, float]:
+        """What the epoch measured.
+
+        Returns:
+            loss, penalty, accuracy (means over the epoch), learning_rate and head_scale (at its last step),
+            images_per_second, seconds, data_wait_share (of the seconds, waiting for images), compute_images_per_second
+            (while not waiting) and skipped_batches.
+        """
         sums, images = self._state.sums, self._steps_per_epoch * self.step.batch_size
         computing = max(sums.seconds - sums.waited, 1e-9)
         metrics = {

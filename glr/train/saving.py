@@ -5,60 +5,48 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 import keras
-from omegaconf import DictConfig
 
-from glr.devices.workers import Agreement, Worker
+from glr.devices.workers import Agreement
 from glr.errors import GlrError
 from glr.sweep.process import PREEMPTED
-from glr.tracking.recorder import Recorder
 from glr.train.assembly import Assembly
 from glr.train.checkpoint import Checkpoints, values_of
-from glr.train.claim import Claim
 from glr.train.interruption import Interruption
+from glr.train.job import Job
 from glr.train.state import State
 
 _CALLS_BETWEEN_QUESTIONS = 10  # calls of the step between workers' questions whether one of them has to stop
 
 
 class Saving:
-    """Restores a training from its newest checkpoint, then saves it; of several workers only the chief saves.
+    """Restores a training from its newest checkpoint, and saves it from then on; of several workers the chief does.
 
     Args:
-        config: composed from conf/train.yaml.
-        parts: their variables are saved.
-        run: its metrics are saved.
-        claim: on the job, with the folder of its checkpoints.
-        interruption: the signals that arrived.
-        worker: this process among those that train the run.
+        job: what is trained; its run's metrics are saved, too.
+        parts: whose variables are saved.
+        interruption: what signals ask for.
 
     Attributes:
         state: where training stands.
-        continues: training goes on from a checkpoint.
+        continues: from a checkpoint.
     """
 
-    def __init__(
-        self,
-        config: DictConfig,
-        parts: Assembly,
-        run: Recorder,
-        claim: Claim,
-        interruption: Interruption,
-        worker: Worker,
-    ):
+    def __init__(self, job: Job, parts: Assembly, interruption: Interruption):
         self._variables = parts.step.variables
-        self._run = run
-        self._claim = claim
+        self._run = job.run
+        self._claim = job.claim
         self._interruption = interruption
-        self._worker = worker
+        self._worker = worker = job.worker
         self._agreement = Agreement(worker, parts.strategy)
         self._calls = 0
         self._lent = False  # the model, to weights of another step
+        config = job.config.checkpoint
         self._checkpoints = Checkpoints(
-            claim.folder,
-            keep=config.checkpoint.keep,
-            minutes=config.checkpoint.minutes,
-            steps=config.checkpoint.steps,
-            epochs=config.checkpoint.epochs,
+            job.claim.folder,
+            keep=config.keep,
+            minutes=config.minutes,
+            steps=config.steps,
+            epochs=config.epochs,
             steps_per_epoch=parts.pipeline.steps_per_epoch,
         )
         found = self._checkpoints.latest(self._variables) if worker.is_chief else None
@@ -74,6 +62,7 @@ class Saving:
         Args:
             read: brings the state up to date.
         """
+        self._interruption.defer()  # not before the first step: compiling may take minutes, and nothing would be lost
         with self._interruption.deferred():
             stops = self._stops()
             if stops or (self._worker.is_chief and self._checkpoints.due(self.state)):

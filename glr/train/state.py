@@ -48,6 +48,10 @@ class State:
     scores: dict[str, dict[str, float]] = field(default_factory=dict)
     metrics: list[dict[str, Any]] = field(default_factory=list)
 
+    def finish_epoch(self) -> None:
+        """The epoch is evaluated, or was not to be; its sums stay until the first step of the next."""
+        self.evaluated += 1
+
     def as_json(self) -> dict[str, Any]:
         """As plain values; JSON keeps every bit of a number."""
         return asdict(self)

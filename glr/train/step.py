@@ -7,8 +7,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from glr.keras_internals import SkipNonFinite, batches_seen, keep_gradients
 from glr.model.network import RetrievalModel
-from glr.optim.optimizer import SkipNonFinite
 
 
 class Outcome(NamedTuple):
@@ -63,7 +63,7 @@ class TrainStep:
             self.optimizer.build(model.trainable_variables)
         # Gradients are summed over the replicas in the step, once and before anything looks at them: Keras's optimizers
         # would clip, and test for infinities, what each replica has for itself.
-        self._inner._all_reduce_sum_gradients = lambda pairs: pairs
+        keep_gradients(self._inner)
         # Keras lets each replica's running means follow its own share and stores the first's: here all keep their mean.
         several = strategy.num_replicas_in_sync > 1
         own = [norm for norm in model.batch_norms() if several and norm.trainable and not norm.synchronized]
@@ -89,7 +89,7 @@ class TrainStep:
 
     def learning_rate(self) -> float:
         """The rate of the last step."""
-        return float(self.schedule(max(int(self._inner._iterations.value.read_value()) - 1, 0)))
+        return float(self.schedule(max(batches_seen(self._inner) - 1, 0)))
 
     def largest_head_weight(self) -> float:
         """The largest absolute value among the head's weights; not a number where one of them is none."""

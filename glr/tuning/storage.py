@@ -19,7 +19,7 @@ from glr.errors import GlrError
 _PRUNER = "pruner"
 
 
-class _Journal(JournalFileBackend):
+class _WholeLineJournal(JournalFileBackend):
     """Appends whole lines or nothing: one that is cut short (by a full disk) would spoil the file for everybody."""
 
     def __init__(self, file: Path):
@@ -54,7 +54,7 @@ def opened(file: Path) -> JournalStorage:
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
     file.parent.mkdir(parents=True, exist_ok=True)
     try:
-        return JournalStorage(_Journal(file))
+        return JournalStorage(_WholeLineJournal(file))
     except (ValueError, KeyError, TypeError) as error:
         raise GlrError(
             f"{file} is not the journal of a search, or is damaged; give another hydra.sweeper.storage"

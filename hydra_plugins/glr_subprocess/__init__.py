@@ -22,7 +22,7 @@ from glr.config.jobs import jobs_of
 from glr.errors import GlrError
 from glr.sweep.job import UNSUCCESSFUL, Job, differing
 from glr.sweep.past import identify, skip
-from glr.sweep.pool import Limits
+from glr.sweep.pool import JobLimits
 from glr.sweep.summary import left, summary
 
 
@@ -58,7 +58,7 @@ class SubprocessLauncher(Launcher):
         from glr.sweep.sweep import run  # rich's import waits until there is a sweep
 
         sweep = self.config.sweep
-        limits = Limits(sweep.jobs, sweep.minutes, sweep.retries, sweep.backoff)
+        limits = JobLimits(sweep.jobs, sweep.minutes, sweep.retries, sweep.backoff)
         searching = not self.config.hydra.sweeper._target_.endswith((".BasicSweeper", ".GridSweeper"))
         total = None if searching else len(jobs_of(self.config))
         batch = self._jobs(job_overrides, initial_job_idx)
@@ -109,9 +109,7 @@ class SubprocessLauncher(Launcher):
     def _returned(self, job: Job, searching: bool) -> JobReturn:
         # Hydra's own sweeper would end at the first failure; it gets None, and this launcher raises after the last job.
         raises = searching and job.state in UNSUCCESSFUL
-        return JobReturn(
-            overrides=job.overrides,
-            working_dir=str(job.folder),
-            status=JobStatus.FAILED if raises else JobStatus.COMPLETED,
-            _return_value=GlrError(f"job {job.number} failed: {job.reason}") if raises else job.score,
-        )
+        status = JobStatus.FAILED if raises else JobStatus.COMPLETED
+        returned = JobReturn(overrides=job.overrides, working_dir=str(job.folder), status=status)
+        returned.return_value = GlrError(f"job {job.number} failed: {job.reason}") if raises else job.score
+        return returned

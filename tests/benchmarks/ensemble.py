@@ -12,7 +12,7 @@ import numpy as np
 
 from glr.data.solution import Solution
 from glr.ensemble.combining import Member
-from glr.ensemble.search import Limits, search
+from glr.ensemble.search import EnsembleLimits, search
 from glr.retrieval.descriptors import Descriptors, load, save
 from glr.retrieval.landmarks import LandmarkTask
 
@@ -52,7 +52,7 @@ def main() -> None:
                 task,
                 score,
                 method=method,
-                limits=Limits(most, None),
+                limits=EnsembleLimits(most, None),
                 weights=[1.0],
                 depth=None,
                 memory=2.0,

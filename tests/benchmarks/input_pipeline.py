@@ -58,7 +58,7 @@ def photos(folder: Path, count: int, different: int = 64) -> PreparedData:
     return prepare(source, folder / "set", settings={})
 
 
-def speed(data: PreparedData) -> None:
+def speed(data: PreparedData, _folder: Path) -> None:
     """Print images/s of each way on one core and on two."""
     for cores in (1, min(2, len(CORES))):
         ways: dict[str, Callable[[], Iterator[Any]]] = {
@@ -69,7 +69,7 @@ def speed(data: PreparedData) -> None:
             "this pipeline, through tf.data to the device": partial(fed, data, cores),
         }
         best = dict.fromkeys(ways, 0.0)
-        for _ in range(3):
+        for _turn in range(3):
             for name, way in ways.items():
                 best[name] = max(best[name], images_per_second(way, cores))
         print(f"\n{cores} core{'s' if cores > 1 else ''}{'images/s':>48}{'of plain':>12}{'of decode (tf)':>16}")
@@ -198,7 +198,7 @@ def options(cores: int) -> Any:
     return made
 
 
-def stall(data: PreparedData) -> None:
+def stall(data: PreparedData, folder: Path) -> None:
     """Print how long training and evaluation go on after their last step, for epochs of several lengths."""
     import keras
     import tensorflow as tf
@@ -212,7 +212,9 @@ def stall(data: PreparedData) -> None:
     from glr.retrieval.extraction import Extractor
     from glr.train.evaluator import Evaluator
     from glr.train.feed import Feed
-    from glr.train.loop import epochs
+    from glr.train.interruption import Interruption
+    from glr.train.loop import Loop
+    from glr.train.state import State
     from glr.train.step import TrainStep
 
     strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
@@ -239,21 +241,21 @@ def stall(data: PreparedData) -> None:
         return call
 
     step._compiled = timed(step._compiled)  # pyright: ignore[reportAttributeAccessIssue]
-    extractor = Extractor(model.describe, strategy, BATCH)
-    extractor._describe = timed(extractor._describe)
-    evaluator = Evaluator(data, extractor, image_size=SIZE, parallelism=2, neighbors=1)
+    extractor = Extractor(model, strategy, BATCH)
+    extractor._compiled = timed(extractor._compiled)
+    evaluator = Evaluator(data, extractor, parallelism=2, neighbors=1, memory=1.0, dtype="float32")
     print(f"\n{'':<24}{'seconds':>10}{'from the last step to the end':>34}")
     for steps in (1, 4, 16, 64, 128):
         began = time.perf_counter()
         feed = Feed(pipeline(data, 2), strategy, 0, steps)
-        for _ in epochs(step, feed, first=1, last=1, steps_per_epoch=steps):
-            pass
+        with Interruption() as interruption:
+            Loop(step, feed, State(), steps_per_epoch=steps, interruption=interruption).epoch()
         del feed
         ended = time.perf_counter()
         print(f"{f'epoch of {steps} steps':<24}{ended - began:>10.2f}{ended - last:>34.3f}")
     for name in ("first evaluation", "second evaluation"):
         began = time.perf_counter()
-        evaluator()
+        evaluator(folder / "descriptors")
         ended = time.perf_counter()
         print(f"{name:<24}{ended - began:>10.2f}{ended - last:>34.3f}")
     began = time.perf_counter()
@@ -269,7 +271,7 @@ def main() -> None:
         data = photos(Path(folder), 768)
         import_tensorflow()
         for name in wanted:
-            parts[name](data)
+            parts[name](data, Path(folder))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from glr.config.command import Job, main_of
+from glr.config.command import JobFunction, main_of
 from glr.sweep import sweep
 from tests.conftest import here
 from tests.processes.forks import Forks, forks
@@ -87,7 +87,7 @@ def test_help_explains_and_imports_nothing_heavy(light: Forks, command: str, tmp
 
 @pytest.mark.parametrize("name", ["train", "prepare"])
 def test_a_pickled_job_is_found_again_by_its_command(name: str):
-    again = pickle.loads(pickle.dumps(Job(name, print)))
+    again = pickle.loads(pickle.dumps(JobFunction(name, print)))
     assert again._task is main_of(name).__wrapped__
     assert again.__module__ == f"glr.{name}"
 
@@ -112,7 +112,7 @@ def test_a_reader_that_goes_away_is_no_fault():
 def test_launchers_send_a_job_by_the_name_of_its_command():
     from glr import score
 
-    sent = pickle.dumps(Job("score", score.main.__wrapped__))
+    sent = pickle.dumps(JobFunction("score", score.main.__wrapped__))
     assert b"glr.config.command" in sent
     assert len(sent) < 100  # a name, no function
     received = pickle.loads(sent)

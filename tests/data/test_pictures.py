@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from glr.data.geometry import letterbox
 from glr.data.photo import jpeg
-from glr.data.pictures import File, FilePictures, Picture, StoredPictures, batches, picture
+from glr.data.pictures import FilePictures, ImageFile, Picture, StoredPictures, batches, picture
 from glr.data.preparation import Options, prepare
 from glr.data.prepared import PreparedData
 from glr.errors import GlrError
@@ -65,7 +65,7 @@ def test_one_picture_by_its_position(data: PreparedData):
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> list[File]:
+def files(tmp_path: Path) -> list[ImageFile]:
     """A JPEG, a grey PNG named .jpg, and a JPEG that its EXIF turns; each of another size."""
     rng = np.random.default_rng(0)
     PIL.Image.fromarray(rng.integers(0, 256, (20, 33, 3), np.uint8)).save(tmp_path / "a.jpg")
@@ -73,10 +73,10 @@ def files(tmp_path: Path) -> list[File]:
     exif = PIL.Image.Exif()
     exif[0x0112] = 6
     PIL.Image.fromarray(rng.integers(0, 256, (10, 30, 3), np.uint8)).save(tmp_path / "c.jpg", exif=exif)
-    return [File(name, str(tmp_path / f"{name}.jpg")) for name in "abc"]
+    return [ImageFile(name, str(tmp_path / f"{name}.jpg")) for name in "abc"]
 
 
-def test_files_are_read_as_prepare_would_store_them(files: list[File]):
+def test_files_are_read_as_prepare_would_store_them(files: list[ImageFile]):
     ((names, images),) = batches(FilePictures(files), image_size=None, batch_size=8, parallelism=2)
     assert names == [("a", -1), ("b", -1), ("c", -1)]
     assert [image.shape for image in images] == [(20, 33, 3), (41, 12, 3), (30, 10, 3)]
@@ -89,7 +89,7 @@ def test_files_are_read_as_prepare_would_store_them(files: list[File]):
     assert names == [("c", -1)]
 
 
-def test_a_box_is_cut_out(files: list[File]):
+def test_a_box_is_cut_out(files: list[ImageFile]):
     whole = picture(FilePictures(files), 0).pixels
     part = picture(FilePictures([files[0]._replace(box=(2.4, 3.6, 31.0, 99.0))]), 0).pixels
     np.testing.assert_array_equal(part, whole[4:, 2:31])
@@ -97,7 +97,7 @@ def test_a_box_is_cut_out(files: list[File]):
         picture(FilePictures([files[0]._replace(box=(40.0, 0.0, 50.0, 9.0))]), 0)
 
 
-def test_a_file_that_is_no_image_is_named(files: list[File], tmp_path: Path):
+def test_a_file_that_is_no_image_is_named(files: list[ImageFile], tmp_path: Path):
     (tmp_path / "b.jpg").write_bytes(b"<html>")
     with pytest.raises(GlrError, match=r"b\.jpg: it is no image in a format that can be read"):
         list(batches(FilePictures(files), image_size=16, batch_size=2, parallelism=1))

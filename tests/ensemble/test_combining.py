@@ -8,7 +8,7 @@ import pytest
 
 from glr.data.solution import Solution
 from glr.ensemble.combining import Candidates, Member, check_members, combinations, joined
-from glr.ensemble.search import Limits, search
+from glr.ensemble.search import EnsembleLimits, search
 from glr.errors import GlrError
 from glr.retrieval.descriptors import Descriptors
 from glr.retrieval.landmarks import LandmarkTask
@@ -77,7 +77,7 @@ def test_exhaustive_search_is_brute_force(
         task,
         score,
         method="exhaustive",
-        limits=Limits(3, 30),
+        limits=EnsembleLimits(3, 30),
         weights=[1.0, 0.5],
         depth=depth,
         memory=1e-5,
@@ -107,7 +107,14 @@ def test_greedy_search_takes_the_best_step_each_time(members: list[Member], task
         chosen = best
     assert len(chosen) > 1
     found = search(
-        members, task, "map_at_100", method="greedy", limits=Limits(4, None), weights=[1.0], depth=None, memory=1.0
+        members,
+        task,
+        "map_at_100",
+        method="greedy",
+        limits=EnsembleLimits(4, None),
+        weights=[1.0],
+        depth=None,
+        memory=1.0,
     )
     assert found[0].members == chosen
     assert found[0].score == pytest.approx(value(chosen), abs=1e-6)
@@ -115,7 +122,7 @@ def test_greedy_search_takes_the_best_step_each_time(members: list[Member], task
 
 
 def test_private_queries_are_never_looked_at(members: list[Member], task: LandmarkTask):
-    settings = {"method": "greedy", "limits": Limits(3, None), "weights": [1.0], "depth": None, "memory": 1.0}
+    settings = {"method": "greedy", "limits": EnsembleLimits(3, None), "weights": [1.0], "depth": None, "memory": 1.0}
     before = search(members, task, "gap", **settings)
     spoilt = []
     for member in members:
@@ -139,17 +146,17 @@ def test_each_similarity_is_computed_once(members: list[Member], monkeypatch: py
 
 def test_limits_and_mistakes(members: list[Member], task: LandmarkTask):
     settings = {"method": "greedy", "weights": [1.0], "depth": None, "memory": 1.0}
-    alone = search(members, task, "gap", limits=Limits(1, 7), **settings)
+    alone = search(members, task, "gap", limits=EnsembleLimits(1, 7), **settings)
     assert [choice.members for choice in alone] == [(2,)]
     with pytest.raises(GlrError, match=r"ensemble\.max_dimension=5: the smallest member has 6"):
-        search(members, task, "gap", limits=Limits(3, 5), **settings)
+        search(members, task, "gap", limits=EnsembleLimits(3, 5), **settings)
     with pytest.raises(GlrError, match="a search takes at most 20 members, these are 25; leave the worst out"):
-        search(members * 5, task, "gap", limits=Limits(3, None), **settings)
+        search(members * 5, task, "gap", limits=EnsembleLimits(3, None), **settings)
     with pytest.raises(GlrError, match=r"would try more than 100,000 combinations; lower ensemble\.max_members"):
-        search(members * 4, task, "gap", limits=Limits(20, None), **settings | {"method": "exhaustive"})
+        search(members * 4, task, "gap", limits=EnsembleLimits(20, None), **settings | {"method": "exhaustive"})
     only = LandmarkTask(task.retrieval, None, {})
     with pytest.raises(GlrError, match="score=gap: the members were evaluated without the solution that it needs"):
-        search(members, only, "gap", limits=Limits(3, None), **settings)
+        search(members, only, "gap", limits=EnsembleLimits(3, None), **settings)
     assert combinations(5, lambda chosen: len(chosen) < 4, 2, 10**6) == 5 + 10 * 2 + 10 * 4
 
 

@@ -101,7 +101,7 @@ def forks(without: Sequence[str] = ()) -> Iterator[Forks]:
         opened.close()
 
 
-_OF_A_RUN = ["keras", "mlflow", "glr.train.job", "glr.tracking.run", "glr.retrieval.scores"]
+_OF_A_RUN = ["keras", "mlflow", "glr.train.training", "glr.tracking.run", "glr.retrieval.scores"]
 _OF_A_RUN += [f"mlflow.store.tracking.{kind}_store" for kind in ("rest", "sqlalchemy")]
 _OF_A_RUN += [
     "glr.data.augment",

@@ -12,7 +12,7 @@ import PIL.Image
 import pytest
 
 from glr.errors import GlrError
-from glr.report.gallery import Entry
+from glr.report.gallery import QueryResults
 from glr.report.page import page
 from tests.report.conftest import entry
 
@@ -49,7 +49,7 @@ class _Page(HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
 
-def read(entries: list[Entry], folder: Path, title: str = "A run") -> _Page:
+def read(entries: list[QueryResults], folder: Path, title: str = "A run") -> _Page:
     page(entries, title, folder / "a.html")
     return _Page((folder / "a.html").read_text(encoding="utf-8"))
 
@@ -61,7 +61,7 @@ def pixels(source: str) -> np.ndarray:
     return np.asarray(image, int)
 
 
-def test_every_image_is_there_with_its_rank_and_mark(entries: list[Entry], tmp_path: Path):
+def test_every_image_is_there_with_its_rank_and_mark(entries: list[QueryResults], tmp_path: Path):
     found = read(entries, tmp_path)
     images = found.having("img")
     assert len(images) == 44
@@ -91,7 +91,7 @@ def test_images_keep_their_pixels_and_shape(tmp_path: Path):
     np.testing.assert_array_equal(pixels(tiny["src"]), small)  # line art keeps its edges
 
 
-def test_headings_scores_and_facts_are_read(entries: list[Entry], tmp_path: Path):
+def test_headings_scores_and_facts_are_read(entries: list[QueryResults], tmp_path: Path):
     found = read(entries, tmp_path)
     assert found.texts["title"] == found.texts["h1"] == ["A run"]
     assert found.texts["h2"] == ["Worst queries", "Median queries", "Best queries"]
@@ -103,7 +103,7 @@ def test_headings_scores_and_facts_are_read(entries: list[Entry], tmp_path: Path
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_what_comes_from_outside_stays_text(entries: list[Entry], tmp_path: Path, text: str):
+def test_what_comes_from_outside_stays_text(entries: list[QueryResults], tmp_path: Path, text: str):
     tags = Counter(tag for tag, _ in read(entries, tmp_path).tags if tag != "wbr")
     query = entries[0]
     results = [replace(query.results[0], image_id=text), *query.results[1:]]
@@ -120,7 +120,7 @@ def test_what_comes_from_outside_stays_text(entries: list[Entry], tmp_path: Path
     assert not any(name.startswith("on") for _, attributes in found.tags for name in attributes)
 
 
-def test_the_page_needs_nothing_else(entries: list[Entry], tmp_path: Path):
+def test_the_page_needs_nothing_else(entries: list[QueryResults], tmp_path: Path):
     page(entries, "A run", tmp_path / "a.html")
     text = (tmp_path / "a.html").read_text(encoding="utf-8")
     found = _Page(text)
@@ -131,7 +131,7 @@ def test_the_page_needs_nothing_else(entries: list[Entry], tmp_path: Path):
     assert "@import" not in text
 
 
-def test_the_page_is_the_same_each_time(entries: list[Entry], tmp_path: Path):
+def test_the_page_is_the_same_each_time(entries: list[QueryResults], tmp_path: Path):
     page(entries, "A run", tmp_path / "a.html")
     page(entries, "A run", tmp_path / "b.html")
     assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()

@@ -9,13 +9,13 @@ import PIL.Image
 import pytest
 
 from glr.errors import GlrError
-from glr.report.gallery import Entry
+from glr.report.gallery import QueryResults
 from glr.report.palette import RIGHT, WRONG
 from glr.report.sheet import CELL, FIRST_RESULT, FRAME, draw
 from tests.report.conftest import GREY, entry, plain
 
 
-def drawn(entries: list[Entry], file: Path, title: str = "A run") -> np.ndarray:
+def drawn(entries: list[QueryResults], file: Path, title: str = "A run") -> np.ndarray:
     draw(entries, title, file)
     return np.asarray(PIL.Image.open(file), int)
 
@@ -34,7 +34,7 @@ def frames(sheet: np.ndarray, colour: tuple[int, int, int]) -> list[tuple[int, i
     return [(int(y), int(x)) for y, x in along]
 
 
-def test_right_is_framed_green_and_wrong_red(entries: list[Entry], tmp_path: Path):
+def test_right_is_framed_green_and_wrong_red(entries: list[QueryResults], tmp_path: Path):
     sheet = drawn(entries, tmp_path / "a.png")
     assert sheet.shape[1] == 1600
     green, red = frames(sheet, RIGHT), frames(sheet, WRONG)
@@ -92,14 +92,14 @@ def test_images_of_any_size_are_fitted_into_the_cell(size: tuple[int, int], tmp_
     assert (np.ptp(bands, axis=1) < 10).all()
 
 
-def test_the_query_stands_on_the_left(entries: list[Entry], tmp_path: Path):
+def test_the_query_stands_on_the_left(entries: list[QueryResults], tmp_path: Path):
     sheet = drawn(entries, tmp_path / "a.png")
     for y, _ in (corner for corner in frames(sheet, WRONG) + frames(sheet, RIGHT) if corner[1] == FIRST_RESULT):
         left = (sheet[y : y + CELL, :FIRST_RESULT] == GREY).all(-1)
         assert left.sum() > 0.5 * CELL * CELL * 0.8  # 50 x 90 in a square
 
 
-def test_the_sheet_is_the_same_each_time_and_says_what_it_is_given(entries: list[Entry], tmp_path: Path):
+def test_the_sheet_is_the_same_each_time_and_says_what_it_is_given(entries: list[QueryResults], tmp_path: Path):
     first = drawn(entries, tmp_path / "a.png")
     drawn(entries, tmp_path / "b.png")
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from glr.errors import GlrError
-from glr.retrieval.descriptors import Descriptors, Writer, files, load, save
+from glr.retrieval.descriptors import Descriptors, DescriptorWriter, files, load, save
 
 IDS = [f"class {n % 3}/é{n}" for n in range(23)]
 VALUES = np.random.default_rng(0).standard_normal((23, 5)).astype(np.float32)
 
 
-def written(folder: Path, first: int = 0, last: int = 23, dtype: str = "float32") -> Writer:
-    writer = Writer(folder, "index", 23, dtype)
+def written(folder: Path, first: int = 0, last: int = 23, dtype: str = "float32") -> DescriptorWriter:
+    writer = DescriptorWriter(folder, "index", 23, dtype)
     for start in range(first, last, 4):
         writer.append(IDS[start : min(start + 4, last)], VALUES[start : min(start + 4, last)])
     return writer
@@ -44,7 +44,7 @@ def test_what_is_not_whole_is_cut_off_and_the_rest_continued(tmp_path: Path, ids
         part = file.with_name(f"{file.name}.part")
         content = part.read_bytes()
         part.write_bytes(content[: max(len(content) - cut, 0)])
-    writer = Writer(tmp_path, "index", 23, "float32")
+    writer = DescriptorWriter(tmp_path, "index", 23, "float32")
     lines = len("".join(f"{i}\n" for i in IDS[:16]).encode()[: -ids_cut or None].split(b"\n")) - 1
     assert writer.done == min(lines, max(16 - -(-values_cut // 20), 0))
     stored = written(tmp_path, first=writer.done).close()
@@ -55,7 +55,7 @@ def test_what_is_not_whole_is_cut_off_and_the_rest_continued(tmp_path: Path, ids
 @pytest.mark.parametrize(("images", "dtype"), [(15, "float32"), (23, "float16")])
 def test_another_set_or_type_is_begun_anew(tmp_path: Path, images: int, dtype: str):
     written(tmp_path, last=16)
-    writer = Writer(tmp_path, "index", images, dtype)
+    writer = DescriptorWriter(tmp_path, "index", images, dtype)
     assert writer.done == 0
     writer.append(IDS[:images], VALUES[:images])
     stored = writer.close()
@@ -74,7 +74,7 @@ def test_what_does_not_fit(tmp_path: Path):
     with pytest.raises(GlrError, match=r"index_descriptors\.npy\.part holds 12 of 23 descriptors"):
         written(tmp_path, last=12).close()
     with pytest.raises(GlrError, match="descriptors of 4 dimensions follow some of 5"):
-        Writer(tmp_path, "index", 23, "float32").append(["a"], np.zeros((1, 4), np.float32))
+        DescriptorWriter(tmp_path, "index", 23, "float32").append(["a"], np.zeros((1, 4), np.float32))
     with pytest.raises(GlrError, match=r"index_ids\.txt: no such file; descriptors were expected there"):
         load(tmp_path, "index")
     written(tmp_path, first=12).close()

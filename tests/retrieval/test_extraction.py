@@ -23,13 +23,13 @@ from glr.data.pictures import StoredPictures
 from glr.data.prepared import PreparedData
 from glr.retrieval import descriptors
 from glr.retrieval.extraction import extract
-append = descriptors.Writer.append
+append = descriptors.DescriptorWriter.append
 data, folder, *counts = sys.argv[1:]
 def dying(writer, ids, values):
     append(writer, ids, values)
     if writer.done >= count:
         os.kill(os.getpid(), signal.SIGKILL)
-descriptors.Writer.append = dying
+descriptors.DescriptorWriter.append = dying
 for count in map(int, counts):
     child = os.fork()
     if not child:

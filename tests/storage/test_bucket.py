@@ -195,3 +195,11 @@ def test_spawned_processes_and_threads_use_it_at_once(gcs: Gcs, gcs_folder: str)
     processes = [child(code, f"{gcs_folder}/{method}", method) for method in ("spawn", "fork")]
     assert [process.communicate()[0] for process in processes] == ["{b'data'} {b'data'}\n"] * 2
     assert gcs.host
+
+
+@pytest.mark.usefixtures("gcs")
+def test_another_version_of_the_library_is_refused(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delattr("google.cloud.client.Client._http")
+    bucket._client_of.cache_clear()
+    with pytest.raises(GlrError, match=r"^glr needs google-cloud-storage 3: .*_http"):
+        storage.read("gs://tests/file")

@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 
 from glr.config.check import composed
 from glr.data.preparation import prepare
-from glr.sweep.job import Job, State
+from glr.sweep.job import Job, JobState
 from glr.tracking.store import connect
 from tests.conftest import folder_source
 
@@ -23,7 +23,7 @@ class Recorder:
     """A view that keeps every change, and does something at each tick."""
 
     def __init__(self, act: Callable[[], None] = lambda: None):
-        self.changes: list[tuple[int, State]] = []
+        self.changes: list[tuple[int, JobState]] = []
         self.most = 0
         self.told: list[int] = []
         self._act = act
@@ -31,7 +31,7 @@ class Recorder:
 
     def changed(self, job: Job) -> None:
         self.changes.append((job.number, job.state))
-        (self._running.add if job.state == State.RUNNING else self._running.discard)(job.number)
+        (self._running.add if job.state == JobState.RUNNING else self._running.discard)(job.number)
         self.most = max(self.most, len(self._running))
 
     def tick(self) -> None:
@@ -79,7 +79,7 @@ def demo_set(class_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     """A small set that says of itself that it is the demo's: to draw that takes a minute."""
     source: Any = OmegaConf.to_container(composed("train", [])[0].data.source, resolve=True)
     target = tmp_path_factory.mktemp("demo") / "set"
-    prepare(folder_source(class_folders), target, settings=source, validation_share=0.0, max_side=None)
+    prepare(folder_source(class_folders), target, settings=source)
     return target
 
 

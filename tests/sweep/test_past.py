@@ -8,7 +8,7 @@ from mlflow import MlflowClient
 from glr.config.check import composed
 from glr.config.identity import Identity
 from glr.data.prepared import PreparedData
-from glr.sweep.job import Job, State
+from glr.sweep.job import Job, JobState
 from glr.sweep.past import identify, skip
 from glr.tracking.store import connect
 
@@ -57,29 +57,29 @@ ALL = [(key, "one") for key in ("finished", "failed", "killed", "lost", "new")] 
 )
 def test_what_is_left_out(uri: str, rerun: str, left_out: set[str]):
     jobs = {job.shown: job for job in settled(uri, rerun, *ALL)}
-    assert {key for key, job in jobs.items() if job.state != State.WAITING} == left_out
+    assert {key for key, job in jobs.items() if job.state != JobState.WAITING} == left_out
     if rerun == "none":
-        assert (jobs["failed"].state, jobs["failed"].reason) == (State.LEFT, "it was tired")
-        assert (jobs["finished"].state, jobs["finished"].score) == (State.SKIPPED, 0.25)
+        assert (jobs["failed"].state, jobs["failed"].reason) == (JobState.LEFT, "it was tired")
+        assert (jobs["finished"].state, jobs["finished"].score) == (JobState.SKIPPED, 0.25)
 
 
 def test_other_studies_do_not_count(uri: str):
     (job,) = settled(uri, "failed", ("finished", "a study that is not there"))
-    assert job.state == State.WAITING
+    assert job.state == JobState.WAITING
     (job,) = settled(uri, "failed", ("finished", "two"))
-    assert job.state == State.WAITING
+    assert job.state == JobState.WAITING
 
 
 @pytest.mark.parametrize("rerun", ["failed", "all"])
 def test_a_job_that_stands_twice_in_a_sweep_runs_once(uri: str, rerun: str):
     first, second = settled(uri, rerun, ("new", "one"), ("new", "one"))
-    assert (first.state, second.state, second.reason) == (State.WAITING, State.SKIPPED, "the same as job 1")
+    assert (first.state, second.state, second.reason) == (JobState.WAITING, JobState.SKIPPED, "the same as job 1")
 
 
 def test_a_run_on_other_data_is_another_job(uri: str):
     job = Job(1, [], "finished", Path(), identity("finished", "def"), "one")
     skip([job], uri, "failed")
-    assert job.state == State.WAITING
+    assert job.state == JobState.WAITING
 
 
 def test_a_set_is_prepared_before_its_jobs_are_judged(tmp_path: Path, class_folders: Path):
@@ -98,4 +98,4 @@ def test_a_set_is_prepared_before_its_jobs_are_judged(tmp_path: Path, class_fold
 def test_jobs_without_keys_all_run(uri: str):
     jobs = [Job(1, [], "", Path()), Job(2, [], "", Path())]
     skip(jobs, uri, "failed")
-    assert [job.state for job in jobs] == [State.WAITING, State.WAITING]
+    assert [job.state for job in jobs] == [JobState.WAITING, JobState.WAITING]

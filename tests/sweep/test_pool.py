@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from glr.sweep.job import Job, State
-from glr.sweep.pool import Limits, Pool
+from glr.sweep.job import Job, JobState
+from glr.sweep.pool import JobLimits, Pool
 from tests.sweep.conftest import Recorder, command, starts
 
 Jobs = Callable[..., list[Job]]
@@ -17,19 +17,19 @@ def test_each_job_meets_its_own_fate(jobs: Jobs):
     """One raises, one is killed, one takes too long, one says that it diverged, one crashes; the other four finish."""
     batch = jobs("finish", "raise", "die", "wait", "refuse", "finish", "die once", "crash", "finish")
     view = Recorder()
-    limits = Limits(jobs=3, minutes=4 / 60, retries=2, backoff=0.1)
+    limits = JobLimits(jobs=3, minutes=4 / 60, retries=2, backoff=0.1)
     assert Pool(batch, command, limits, view).run() is None
     ends = {job.number: (job.state, job.starts, job.reason) for job in batch}
     assert ends == {
-        1: (State.FINISHED, 1, None),
-        2: (State.FAILED, 1, "ValueError: no such luck"),
-        3: (State.FAILED, 3, "killed by SIGKILL (out of memory?), 3 times"),
-        4: (State.OVERDUE, 1, "exceeded sweep.minutes=0.0666667"),
-        5: (State.FAILED, 1, "the loss is no longer a number"),
-        6: (State.FINISHED, 1, None),
-        7: (State.FINISHED, 2, None),
-        8: (State.FAILED, 1, "killed by SIGABRT: crash begins"),
-        9: (State.FINISHED, 1, None),
+        1: (JobState.FINISHED, 1, None),
+        2: (JobState.FAILED, 1, "ValueError: no such luck"),
+        3: (JobState.FAILED, 3, "killed by SIGKILL (out of memory?), 3 times"),
+        4: (JobState.OVERDUE, 1, "exceeded sweep.minutes=0.0666667"),
+        5: (JobState.FAILED, 1, "the loss is no longer a number"),
+        6: (JobState.FINISHED, 1, None),
+        7: (JobState.FINISHED, 2, None),
+        8: (JobState.FAILED, 1, "killed by SIGABRT: crash begins"),
+        9: (JobState.FINISHED, 1, None),
     }
     assert [job.score for job in batch] == [0.5, None, None, 0.25, None, 0.5, 0.75, None, 0.5]
     assert (batch[0].epoch, batch[0].epochs, batch[3].epoch) == (2, 2, 1)
@@ -42,27 +42,27 @@ def test_each_job_meets_its_own_fate(jobs: Jobs):
 def test_what_was_killed_waits_longer_each_time_and_holds_up_nobody(jobs: Jobs):
     batch = jobs("die", "finish")
     view = Recorder()
-    Pool(batch, command, Limits(jobs=1, retries=2, backoff=0.4), view).run()
+    Pool(batch, command, JobLimits(jobs=1, retries=2, backoff=0.4), view).run()
     first, second, third = starts(batch[0])
     assert second - first > 0.4
     assert third - second > 0.8
-    assert view.changes.index((2, State.FINISHED)) < view.changes.index((1, State.RUNNING), 1)
+    assert view.changes.index((2, JobState.FINISHED)) < view.changes.index((1, JobState.RUNNING), 1)
     assert [state for number, state in view.changes if number == 1] == [
-        *[State.RUNNING, State.RETRYING] * 2,
-        *[State.RUNNING, State.FAILED],
+        *[JobState.RUNNING, JobState.RETRYING] * 2,
+        *[JobState.RUNNING, JobState.FAILED],
     ]
 
 
 def test_without_retries_a_kill_is_a_failure(jobs: Jobs):
     (job,) = jobs("die")
-    Pool([job], command, Limits(retries=0), Recorder()).run()
-    assert (job.state, job.reason) == (State.FAILED, "killed by SIGKILL (out of memory?)")
+    Pool([job], command, JobLimits(retries=0), Recorder()).run()
+    assert (job.state, job.reason) == (JobState.FAILED, "killed by SIGKILL (out of memory?)")
 
 
 def test_who_does_not_stop_in_time_is_made_to(jobs: Jobs):
     (job,) = jobs("ignore")
-    Pool([job], command, Limits(minutes=2 / 60, grace=0.2), Recorder()).run()
-    assert (job.state, job.starts) == (State.OVERDUE, 1)
+    Pool([job], command, JobLimits(minutes=2 / 60, grace=0.2), Recorder()).run()
+    assert (job.state, job.starts) == (JobState.OVERDUE, 1)
     assert (job.folder / "told").exists()
 
 
@@ -77,9 +77,9 @@ def test_a_signal_stops_the_jobs_and_starts_no_more(jobs: Jobs, number: signal.S
             sent.append(number)
 
     view, handler = Recorder(act), signal.getsignal(number)
-    assert Pool(batch, command, Limits(jobs=2), view).run() == number
+    assert Pool(batch, command, JobLimits(jobs=2), view).run() == number
     assert signal.getsignal(number) is handler
-    assert [job.state for job in batch] == [State.FINISHED, State.STOPPED, State.STOPPED, State.WAITING]
+    assert [job.state for job in batch] == [JobState.FINISHED, JobState.STOPPED, JobState.STOPPED, JobState.WAITING]
     assert view.told == [2]
 
 
@@ -92,21 +92,21 @@ def test_a_second_signal_kills(jobs: Jobs):
             os.kill(os.getpid(), signal.SIGINT)
             sent.append("once more")
 
-    assert Pool([job], command, Limits(), Recorder(act)).run() == signal.SIGINT
-    assert job.state == State.STOPPED
+    assert Pool([job], command, JobLimits(), Recorder(act)).run() == signal.SIGINT
+    assert job.state == JobState.STOPPED
 
 
 def test_jobs_that_do_not_wait_are_left_alone(jobs: Jobs):
     batch = jobs("finish", "finish", "finish")
-    batch[0].state, batch[1].state = State.SKIPPED, State.LEFT
-    Pool(batch, command, Limits(), Recorder()).run()
-    assert [job.state for job in batch] == [State.SKIPPED, State.LEFT, State.FINISHED]
+    batch[0].state, batch[1].state = JobState.SKIPPED, JobState.LEFT
+    Pool(batch, command, JobLimits(), Recorder()).run()
+    assert [job.state for job in batch] == [JobState.SKIPPED, JobState.LEFT, JobState.FINISHED]
     assert [job.starts for job in batch] == [0, 0, 1]
 
 
 def test_places_are_taken_in_turn(jobs: Jobs):
     batch = jobs("show", "show", "show", "show")
-    Pool(batch, command, Limits(jobs=2), Recorder(), lambda place: {"PLACE": f"number {place}"}).run()
+    Pool(batch, command, JobLimits(jobs=2), Recorder(), lambda place: {"PLACE": f"number {place}"}).run()
     said = [job.log.read_text().splitlines()[1] for job in batch]
     assert said[:2] == ["GPU number 0", "GPU number 1"]
     assert set(said) == {"GPU number 0", "GPU number 1"}

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from glr.sweep.job import Job, State, differing
+from glr.sweep.job import Job, JobState, differing
 from glr.sweep.lines import Follower, Lines
 from glr.sweep.live import LiveTable
 from glr.sweep.summary import left, summary
 from glr.sweep.words import duration, seconds_left
 
 
-def job(number: int, state: State = State.WAITING, **values) -> Job:
+def job(number: int, state: JobState = JobState.WAITING, **values) -> Job:
     return Job(number, [], values.pop("shown", f"seed={number}"), Path(f"none/{number - 1}"), state=state, **values)
 
 
@@ -36,26 +36,26 @@ def test_durations(seconds: float, text: str):
 def test_how_long_a_sweep_takes():
     waiting = [job(1), job(2), job(3)]
     assert seconds_left(waiting, 2) is None
-    done = job(4, State.FINISHED, seconds=100.0)
+    done = job(4, JobState.FINISHED, seconds=100.0)
     assert seconds_left([*waiting, done], 1) == 300
     assert seconds_left([*waiting, done], 2) == 150
-    running = job(5, State.RUNNING, seconds=60.0, seconds_left=140.0)  # 200 s in all
+    running = job(5, JobState.RUNNING, seconds=60.0, seconds_left=140.0)  # 200 s in all
     assert seconds_left([running], 1) == 140
     assert seconds_left([running, done], 2) == 140  # one job cannot be shared out
     assert seconds_left([*waiting, running, done], 2) == (140 + 3 * 150) / 2
-    assert seconds_left([done, job(6, State.RUNNING, seconds=30.0)], 1) == 70
-    assert seconds_left([done, job(7, State.FAILED, seconds=3.0), job(8, State.SKIPPED)], 1) == 0
+    assert seconds_left([done, job(6, JobState.RUNNING, seconds=30.0)], 1) == 70
+    assert seconds_left([done, job(7, JobState.FAILED, seconds=3.0), job(8, JobState.SKIPPED)], 1) == 0
 
 
 def test_the_summary_is_ranked_and_explains():
     jobs = [
-        job(1, State.FINISHED, score=0.25),
-        job(2, State.FAILED, score=0.9, reason="ValueError: no"),  # its last score is no result
-        job(3, State.SKIPPED, score=0.5),
-        job(4, State.OVERDUE, reason="exceeded sweep.minutes=3"),
-        job(5, State.LEFT),
+        job(1, JobState.FINISHED, score=0.25),
+        job(2, JobState.FAILED, score=0.9, reason="ValueError: no"),  # its last score is no result
+        job(3, JobState.SKIPPED, score=0.5),
+        job(4, JobState.OVERDUE, reason="exceeded sweep.minutes=3"),
+        job(5, JobState.LEFT),
         job(6),
-        job(7, State.FINISHED),
+        job(7, JobState.FINISHED),
     ]
     assert summary(jobs).splitlines() == [
         "job    score  state          settings",
@@ -94,26 +94,26 @@ def test_a_log_is_read_as_it_grows(tmp_path: Path):
 
 def test_lines(tmp_path: Path, capsys: pytest.CaptureFixture):
     jobs = [
-        job(1, State.SKIPPED, score=0.5),
+        job(1, JobState.SKIPPED, score=0.5),
         job(2),
-        job(3, State.LEFT),
-        job(4, State.SKIPPED, reason="the same as job 2"),
+        job(3, JobState.LEFT),
+        job(4, JobState.SKIPPED, reason="the same as job 2"),
     ]
     jobs[1].folder = tmp_path
     view = Lines(jobs, 4, follow=True)
     states = [
-        (State.RUNNING, {"starts": 1}),
-        (State.RETRYING, {"seconds": 70, "wait": 30.0, "reason": "killed by SIGKILL"}),
-        (State.RUNNING, {"starts": 2}),
-        (State.FINISHED, {"score": 0.25, "seconds": 200}),
-        (State.FAILED, {"reason": "ValueError: no", "seconds": 5}),
-        (State.STOPPED, {}),
+        (JobState.RUNNING, {"starts": 1}),
+        (JobState.RETRYING, {"seconds": 70, "wait": 30.0, "reason": "killed by SIGKILL"}),
+        (JobState.RUNNING, {"starts": 2}),
+        (JobState.FINISHED, {"score": 0.25, "seconds": 200}),
+        (JobState.FAILED, {"reason": "ValueError: no", "seconds": 5}),
+        (JobState.STOPPED, {}),
     ]
     for state, values in states:
         jobs[1].state = state
         for name, value in values.items():
             setattr(jobs[1], name, value)
-        if state == State.FINISHED:
+        if state == JobState.FINISHED:
             jobs[1].log.write_text("what it says")
         view.changed(jobs[1])
     view.stopping(1)
@@ -136,7 +136,7 @@ def test_lines(tmp_path: Path, capsys: pytest.CaptureFixture):
 def test_with_several_at_a_time_only_the_logs_are_named(tmp_path: Path, capsys: pytest.CaptureFixture):
     single = Job(1, [], "seed=1", tmp_path)
     view = Lines([single], None, follow=False)
-    single.state = State.RUNNING
+    single.state = JobState.RUNNING
     single.log.write_text("what it says\n")
     view.changed(single)
     view.tick()
@@ -144,9 +144,9 @@ def test_with_several_at_a_time_only_the_logs_are_named(tmp_path: Path, capsys: 
 
 
 def test_the_live_table(tmp_path: Path):
-    jobs = [job(number, State.FINISHED, score=0.5, epoch=3, epochs=3, seconds=10.0) for number in range(1, 9)]
-    jobs.append(job(9, State.RUNNING, epoch=1, epochs=3, score=0.125, seconds_left=600.0))
-    jobs += [job(10, State.FAILED, shown="head=[odd] " * 20), job(11)]
+    jobs = [job(number, JobState.FINISHED, score=0.5, epoch=3, epochs=3, seconds=10.0) for number in range(1, 9)]
+    jobs.append(job(9, JobState.RUNNING, epoch=1, epochs=3, score=0.125, seconds_left=600.0))
+    jobs += [job(10, JobState.FAILED, shown="head=[odd] " * 20), job(11)]
     jobs[8].folder = tmp_path
     console = Console(width=60, height=11, force_terminal=True, record=True)
     with LiveTable(jobs, 1, follow=True, console=console) as view:

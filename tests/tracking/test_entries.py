@@ -11,11 +11,11 @@ from mlflow import MlflowClient
 from glr.config.schema import Tracking
 from glr.errors import GlrError
 from glr.tracking.entries import (
+    Artifact,
     Continue,
     DatasetUse,
     End,
     Entry,
-    File,
     Metrics,
     Open,
     Params,
@@ -43,7 +43,7 @@ FORMER = """\
 {"kind": "file", "place": "000008/plot.png", "folder": "plots"}
 """
 END = '{"kind": "end", "status": "FINISHED", "time": 1800000000000, "values": {"descriptors": "<artifacts>/d"}}\n'
-KINDS = [Open, Continue, Params, Tags, Metrics, Metrics, DatasetUse, File, File, End]
+KINDS = [Open, Continue, Params, Tags, Metrics, Metrics, DatasetUse, Artifact, Artifact, End]
 
 
 def left(folder: Path, text: str, name: str = "former") -> str:
@@ -69,7 +69,7 @@ def the_run(uri: str) -> Any:
     Tags({"device": "CPU"}),
     Metrics({"loss": 1e-300, "top": math.inf}, 3, 5),
     DatasetUse("Demo", "abc", "data/demo", "training", {"images": 5}),
-    File("000001/plot.png", "plots"),
+    Artifact("000001/plot.png", "plots"),
     End("FAILED", {"failure": "no"}, 5),
     Unreadable({"kind": "of a later version", "values": [1]}),
 ])  # fmt: skip

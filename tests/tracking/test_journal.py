@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from glr.errors import GlrError
-from glr.tracking.entries import End, File, Metrics
+from glr.tracking.entries import Artifact, End, Metrics
 from glr.tracking.journal import BusyError, Journal, left_behind
 from tests.conftest import ROOT, no_file_beyond
 
@@ -81,7 +81,7 @@ def test_files_wait_as_they_were(tmp_path: Path):
     (tmp_path / "plot.png").write_bytes(b"first")
     journal = Journal(tmp_path / "journal", "a")
     places = [journal.keep(tmp_path / "plot.png", "plot.png")]
-    journal.append(File(places[0], None))
+    journal.append(Artifact(places[0], None))
     (tmp_path / "plot.png").unlink()
     (tmp_path / "plot.png").write_bytes(b"second")
     places += [journal.keep(tmp_path / "plot.png", "plot.png"), journal.keep(b"a: 1\n", "config.yaml")]

@@ -19,7 +19,7 @@ from glr.tracking.entries import Continue, Metrics, Open, Tags
 from glr.tracking.journal import Journal
 from glr.tracking.run import run
 from glr.tracking.sender import Sending, send_left_behind
-from glr.tracking.writer import Writer
+from glr.tracking.writer import RunWriter
 from tests.conftest import ROOT, here
 from tests.processes.mlflow_server import MlflowServer, SlowProxy
 
@@ -185,14 +185,14 @@ def test_a_machine_that_comes_back_changes_no_status_of_a_run_that_went_on_elsew
 
 def test_a_file_that_takes_longer_than_the_patience_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """The patience is for a store that fails, not for one that works."""
-    uri, stored = f"sqlite:///{tmp_path}/mlflow.db", Writer.store
+    uri, stored = f"sqlite:///{tmp_path}/mlflow.db", RunWriter.store
     (tmp_path / "large.h5").write_bytes(b"weights")
 
-    def slowly(self: Writer, file: Path, folder: str | None) -> None:
+    def slowly(self: RunWriter, file: Path, folder: str | None) -> None:
         time.sleep(2.5)
         stored(self, file, folder)
 
-    monkeypatch.setattr(Writer, "store", slowly)
+    monkeypatch.setattr(RunWriter, "store", slowly)
     with run(**options(uri, tmp_path, patience=1)) as opened:
         opened.file(tmp_path / "large.h5")
     assert opened.complete

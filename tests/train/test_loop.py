@@ -11,7 +11,6 @@ import pytest
 import tensorflow as tf
 
 from glr.errors import DivergedError
-from glr.train.interruption import Interruption
 from glr.train.loop import Loop
 from glr.train.state import State
 from glr.train.step import TrainStep
@@ -30,7 +29,14 @@ def broken() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def loop(step: TrainStep, batches: Iterator, state: State, per_epoch: int, **options: Any) -> Loop:
-    return Loop(step, batches, state, steps_per_epoch=per_epoch, interruption=Interruption(), **options)
+    return Loop(step, batches, state, steps_per_epoch=per_epoch, **options)
+
+
+def epoch(training: Loop) -> dict[str, float]:
+    """Train the epoch: what it measured."""
+    for _ in training.epoch():
+        pass
+    return training.metrics()
 
 
 def test_learns_a_batch():
@@ -38,8 +44,8 @@ def test_learns_a_batch():
     training = loop(make(), fed(itertools.repeat(batch_of())), state, 10)
     history = []
     for _ in range(6):
-        history.append(training.epoch())
-        state.sums, state.evaluated = type(state.sums)(), state.evaluated + 1
+        history.append(epoch(training))
+        state.finish_epoch()
     assert history[-1]["loss"] < 0.2 * history[0]["loss"]
     assert history[-1]["accuracy"] == 1.0
     assert history[0]["learning_rate"] == pytest.approx(0.01)
@@ -50,29 +56,43 @@ def test_learns_a_batch():
 
 def test_an_epoch_that_is_continued_measures_as_a_whole_one():
     batches = [batch_of(seed) for seed in range(8)]
-    whole = loop(make(), fed(batches), State(), 8).epoch()
+    whole = epoch(loop(make(), fed(batches), State(), 8))
     step, state = make(), State()
-
-    class StoppedError(Exception):
+    first = loop(step, fed(batches), state, 8)
+    for _ in itertools.islice(first.epoch(), 5):
         pass
-
-    def stop() -> None:
-        if state.step == 5:
-            raise StoppedError
-
-    first = loop(step, fed(batches), state, 8, boundary=stop)
-    with pytest.raises(StoppedError):
-        first.epoch()
     first.read()
     again = State.from_json(state.as_json())
-    parts = loop(step, fed(batches[5:]), again, 8).epoch()
+    parts = epoch(loop(step, fed(batches[5:]), again, 8))
     for name in ("loss", "accuracy", "penalty", "learning_rate"):
         assert parts[name] == pytest.approx(whole[name], rel=1e-5)
 
 
+def test_the_sums_of_an_epoch_stay_until_the_next_begins():
+    """A process that ends before they were recorded leaves them to the next."""
+    state = State()
+    training = loop(make(), fed(itertools.repeat(batch_of())), state, 3)
+    before = epoch(training)
+    again = loop(make(), fed([]), State.from_json(state.as_json()), 3)
+    assert epoch(again)["loss"] == before["loss"]
+    state.finish_epoch()
+    assert state.sums.steps == 3
+    next(training.epoch())
+    assert state.sums.steps == 1
+
+
+def test_the_time_between_two_steps_is_no_training():
+    state = State()
+    for _ in loop(make(), fed([batch_of()] * 4), state, 4).epoch():
+        before = state.sums.seconds
+        time.sleep(0.3)
+        assert state.sums.seconds == before
+    assert state.sums.seconds < 60
+
+
 def test_waiting_for_images_is_told_from_computing():
-    quick = loop(make(), fed([batch_of()] * 12), State(), 12).epoch()
-    slow = loop(make(), fed([batch_of()] * 12, delay=0.2), State(), 12).epoch()
+    quick = epoch(loop(make(), fed([batch_of()] * 12), State(), 12))
+    slow = epoch(loop(make(), fed([batch_of()] * 12, delay=0.2), State(), 12))
     assert quick["data_wait_share"] < 0.2
     assert slow["seconds"] * slow["data_wait_share"] == pytest.approx(
         11 * 0.2, rel=0.2
@@ -85,22 +105,22 @@ def test_waiting_for_images_is_told_from_computing():
 def test_a_loss_that_is_no_number_stops_with_its_step_and_rate(at: int):
     batches = [batch_of()] * (at - 1) + [broken()] + [batch_of()] * 6
     with pytest.raises(DivergedError, match=rf"the loss became nan at step {at} \(epoch 1, learning rate 0\.01\)"):
-        loop(make(), fed(batches), State(), 7).epoch()
+        epoch(loop(make(), fed(batches), State(), 7))
 
 
 def test_so_many_batches_may_be_left_out_and_no_more():
     batches = [batch_of(), broken(), batch_of(1), broken(), batch_of(2)]
     state = State()
-    metrics = loop(make(skip_non_finite=True), fed(batches), state, 5, max_skipped=2).epoch()
+    metrics = epoch(loop(make(skip_non_finite=True), fed(batches), state, 5, max_skipped=2))
     assert (metrics["skipped_batches"], state.skipped) == (2, 2)
-    sound = loop(make(), fed([batch_of(), batch_of(1), batch_of(2)]), State(), 3).epoch()
+    sound = epoch(loop(make(), fed([batch_of(), batch_of(1), batch_of(2)]), State(), 3))
     assert metrics["loss"] == pytest.approx(sound["loss"], rel=1e-5)
     reason = r"2 batches had no finite gradient, the last at step 4: more than train\.max_skipped_batches=1"
     with pytest.raises(DivergedError, match=reason):
-        loop(make(skip_non_finite=True), fed(batches), State(), 5, max_skipped=1).epoch()
+        epoch(loop(make(skip_non_finite=True), fed(batches), State(), 5, max_skipped=1))
 
 
 def test_weights_that_explode_behind_bounded_cosines_stop_at_once():
     exploded = r"the head's weights exploded \(the largest is [\d.]+e\+\d+\) at or shortly before step 1 "
     with pytest.raises(DivergedError, match=exploded):
-        loop(make(optimizer=keras.optimizers.SGD(1e9)), fed([batch_of()] * 5), State(), 5).epoch()
+        epoch(loop(make(optimizer=keras.optimizers.SGD(1e9)), fed([batch_of()] * 5), State(), 5))

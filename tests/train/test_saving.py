@@ -13,12 +13,14 @@ import numpy as np
 import pytest
 
 from glr.config.check import composed
+from glr.config.identity import Identity, settings_of
 from glr.devices.workers import Worker
 from glr.errors import GlrError
 from glr.tracking.recorder import Unrecorded
 from glr.train import saving
 from glr.train.claim import claimed
 from glr.train.interruption import Interruption
+from glr.train.job import Job
 from glr.train.saving import Saving
 from glr.train.state import Best
 
@@ -32,7 +34,8 @@ class Training:
         step = SimpleNamespace(variables=[*self.weights, self.moment])
         parts: Any = SimpleNamespace(step=step, strategy=None, pipeline=SimpleNamespace(steps_per_epoch=10))
         self.model: Any = SimpleNamespace(variables=self.weights)
-        self.saving = Saving(config, parts, Unrecorded(), claim, interruption, worker)
+        job = Job(config, SimpleNamespace(), Unrecorded(), claim, worker=worker)
+        self.saving = Saving(job, parts, interruption)
         self.reads = 0
 
     def steps(self, count: int) -> None:
@@ -53,8 +56,8 @@ class Training:
 def training(folder: Path, *overrides: str, worker: Worker | None = None) -> Iterator[Training]:
     places = [f"checkpoint.path={folder}/checkpoints", f"tracking.journal={folder}/journal", "backbone=small_cnn"]
     config, _ = composed("train", [*places, *overrides])
-    with claimed(config, "digest", "a name", alone=True, journal="one") as claim, Interruption() as interruption:
-        interruption.defer()
+    identity = Identity(settings_of(config), "digest")
+    with claimed(config, identity, "a name", alone=True, journal="one") as claim, Interruption() as interruption:
         yield Training(interruption, worker or Worker(), claim, config)
 
 

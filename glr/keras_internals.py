@@ -1,0 +1,76 @@
+"""The private parts of Keras that glr uses, for want of public ones.
+
+They are those of Keras 3.10 to 3.15; other versions may lack them, or no longer call them.
+"""
+
+from collections.abc import Callable, Iterator
+from types import CodeType
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+# By the method of Keras that uses them.
+_USED = {
+    (keras.layers.BatchNormalization, "call"): {"_moments"},
+    (keras.optimizers.Adam, "update_step"): {"_get_variable_index", "_momentums", "_velocities"},
+    (keras.optimizers.Optimizer, "apply"): {"_iterations"},
+    (keras.optimizers.Optimizer, "_backend_update_step"): {"_all_reduce_sum_gradients"},
+    (keras.optimizers.LossScaleOptimizer, "_common_apply"): {
+        "_stateful_handle_finite_grads",
+        "_stateful_handle_non_finite_grads",
+    },
+}
+
+
+def _names(code: CodeType | None) -> Iterator[str]:
+    """The attributes that a function uses, with those of the functions inside it."""
+    if code is not None:
+        yield from code.co_names
+        for constant in code.co_consts:
+            yield from _names(constant if isinstance(constant, CodeType) else None)
+
+
+for (_owner, _method), _parts in _USED.items():
+    if _missing := _parts.difference(_names(getattr(getattr(_owner, _method, None), "__code__", None))):
+        raise ImportError(
+            f"glr needs Keras 3.10 to 3.15: {_owner.__name__}.{_method} of {keras.__version__} does not use "
+            f"{', '.join(sorted(_missing))}"
+        )
+
+
+def replace_moments(norm: keras.layers.BatchNormalization, moments: Callable[[tf.Tensor, Any], Any]) -> None:
+    """Let a layer take the mean and variance of a training batch from `moments(inputs, mask)`."""
+    norm._moments = moments
+
+
+def keep_gradients(optimizer: keras.optimizers.Optimizer) -> None:
+    """Let an optimizer apply the gradients as they are, not their sum over the replicas."""
+    optimizer._all_reduce_sum_gradients = lambda pairs: pairs
+
+
+def batches_seen(optimizer: keras.optimizers.Optimizer) -> int:
+    """The number of batches applied; several make one of `optimizer.iterations` where gradients are accumulated."""
+    return int(optimizer._iterations.value.read_value())
+
+
+def adam_moments(optimizer: keras.optimizers.Adam, variable: Any) -> tuple[keras.Variable, keras.Variable]:
+    """A variable's running mean of the gradient and of its square."""
+    position = optimizer._get_variable_index(variable)
+    return optimizer._momentums[position], optimizer._velocities[position]
+
+
+class SkipNonFinite(keras.optimizers.LossScaleOptimizer):
+    """Any optimizer, but a step with a gradient that is not finite changes no weight, no moment and no count.
+
+    Keras's loss scaling already skips such steps; here the scale stays 1.
+    """
+
+    def __init__(self, inner_optimizer: keras.optimizers.Optimizer):
+        super().__init__(inner_optimizer, initial_scale=1.0)
+
+    def _stateful_handle_finite_grads(self, grads: Any, trainable_variables: Any) -> None:
+        self.inner_optimizer.apply(grads, trainable_variables=trainable_variables)
+
+    def _stateful_handle_non_finite_grads(self) -> None:
+        pass

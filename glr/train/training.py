@@ -1,0 +1,235 @@
+"""Trains a job from its newest checkpoint to the end, evaluates it, and records the scores."""
+
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import tensorflow as tf
+
+from glr.devices.workers import Worker
+from glr.errors import GlrError
+from glr.report.report import report
+from glr.retrieval.extraction import Extractor
+from glr.retrieval.landmarks import headline
+from glr.sweep import progress
+from glr.train.announcement import describe, plot
+from glr.train.assembly import Assembly, assembled
+from glr.train.checkpoint import CheckpointError
+from glr.train.evaluator import Evaluator
+from glr.train.feed import Feed
+from glr.train.interruption import Interruption
+from glr.train.job import Job
+from glr.train.loop import Loop
+from glr.train.saving import Saving
+from glr.train.state import Best
+from glr.train.watch import Watch
+from glr.tuning.trial import Trial
+
+
+def train(job: Job) -> dict[str, dict[str, float]]:
+    """Train, evaluate and record a job; continue from its newest checkpoint if there is one.
+
+    Returns:
+        The retrieval metrics (`public/gap`, ...) of the "trained" model and, if configured, of the "untrained" one.
+
+    Raises:
+        GlrError: the data cannot be read, training diverged, another worker is gone, or another machine has taken the
+            run over.
+        KeyboardInterrupt, SystemExit: a signal ended it, and a checkpoint holds what was done.
+    """
+    with (
+        Trial(job.config.sweep.trial) as trial,
+        Interruption() as interruption,
+        tempfile.TemporaryDirectory(prefix="glr-") as folder,
+        _loss_explained(job.worker),
+    ):
+        parts = assembled(job.config, job.data, job.weights)
+        training = _Training(job, parts, trial, interruption, Path(folder))
+        training.begin()
+        for epoch in training.epochs():
+            training.train(epoch)
+            training.evaluate(epoch)
+        training.finish()
+        return training.state.scores
+
+
+@contextmanager
+def _loss_explained(worker: Worker) -> Iterator[None]:
+    """Say which worker has lost the others, and what to do."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        if worker.count == 1:
+            raise
+        reason = re.sub(r"\{\{.*?\}\} ", "", str(error)).strip().splitlines()[0]
+        raise GlrError(
+            f"worker {worker.index} of {worker.count} lost the others ({reason}); start the same command on all of "
+            "them again: it continues from the last checkpoint"
+        ) from error
+
+
+class _Training:
+    """A training under way.
+
+    Args:
+        job: what is trained.
+        parts: of the training.
+        trial: of a search; it ends a hopeless training.
+        interruption: what signals ask for.
+        folder: for files, until they are stored.
+    """
+
+    def __init__(self, job: Job, parts: Assembly, trial: Trial, interruption: Interruption, folder: Path):
+        config = job.config
+        self._job = job
+        self._parts = parts
+        self._trial = trial
+        self._interruption = interruption
+        self._folder = folder
+        self._descriptors = folder / "descriptors"
+        self._steps_per_epoch = parts.pipeline.steps_per_epoch
+        self._total = config.train.epochs * self._steps_per_epoch
+        self._saving = Saving(job, parts, interruption)
+        self.state = state = self._saving.state
+        if state.step == self._total:
+            state.evaluated = min(state.evaluated, config.train.epochs - 1)  # its ranking went with the process
+        validation = "validation" in job.data.shards and not config.data.train_on_validation
+        self._evaluator = Evaluator(
+            job.data,
+            Extractor(parts.model, parts.strategy, config.evaluate.batch_size),
+            parallelism=config.data.parallelism,
+            neighbors=config.evaluate.gap.neighbors,
+            memory=config.evaluate.memory,
+            dtype=config.evaluate.descriptors.value,
+            head=parts.model.head if validation else None,
+        )
+        self._loop = Loop(
+            parts.step,
+            Feed(parts.pipeline, parts.strategy, state.step, self._total, parts.step.steps_per_call),
+            state,
+            steps_per_epoch=self._steps_per_epoch,
+            max_skipped=config.train.max_skipped_batches if config.train.on_nan.value == "skip_batch" else 0,
+        )
+        self._watch = Watch(config, state, self._steps_per_epoch)
+
+    def begin(self) -> None:
+        """Say what is trained and where it stands; score the untrained model, if that is asked for."""
+        config, data, run, state = self._job.config, self._job.data, self._job.run, self.state
+        describe(config, data, self._evaluator.set, self._parts, run)
+        run.restore(state.metrics)
+        plot(config, data, self._parts, run, self._folder)
+        if self._saving.continues:
+            done = state.step - state.evaluated * self._steps_per_epoch
+            where = "to be evaluated" if done == self._steps_per_epoch else f"step {done:,}"
+            print(f"continuing after step {state.step:,} of {self._total:,} (epoch {state.evaluated + 1}, {where})")
+        elif config.evaluate.untrained:
+            state.scores["untrained"] = self._evaluator(self._descriptors)
+            run.metrics({f"untrained/{name}": value for name, value in state.scores["untrained"].items()}, 0)
+            print(f"untrained: {self._shown(state.scores['untrained'])}")
+
+    def epochs(self) -> Iterator[int]:
+        """The epochs, from 1, that are not evaluated yet; a search may end them."""
+        while self.state.evaluated < self._job.config.train.epochs:
+            if self._trial.hopeless():
+                print(f"pruned after epoch {self.state.evaluated}")
+                self._job.run.tags({"pruned": True})
+                return
+            yield self.state.evaluated + 1
+
+    def train(self, epoch: int) -> None:
+        """Train the rest of the epoch, which may be nothing, and record it."""
+        label = f"epoch {epoch}/{self._job.config.train.epochs}"
+        for up_to_date in self._loop.epoch(label):
+            if up_to_date:
+                self._watch.report(self._evaluator.seconds)
+            self._saving.boundary(self._loop.read)
+        metrics = self._loop.metrics()
+        self._job.run.metrics(metrics, epoch)
+        print(
+            f"{label}: loss {metrics['loss']:.4f}, accuracy {metrics['accuracy']:.4f}, "
+            f"{metrics['images_per_second']:.0f} images/s",
+            end="",
+            flush=True,
+        )
+        self._watch.warn()
+
+    def evaluate(self, epoch: int) -> None:
+        """Evaluate, if it is time, and record the scores; save the best epoch so far."""
+        config, last = self._job.config, epoch == self._job.config.train.epochs
+        every = config.evaluate.every
+        if last or (every is not None and epoch % every == 0):
+            if last and config.optimizer.get("use_ema"):
+                self._parts.step.optimizer.finalize_variable_values(self._parts.model.trainable_variables)
+            with self._saving.around():
+                scores = self._evaluator(self._descriptors)
+            with self._interruption.deferred():
+                best = self._record(scores, epoch)
+                self.state.finish_epoch()
+                if best and not last:
+                    self._saving.save()
+            print(f"; {self._shown(scores)}")
+        else:
+            print()
+            self.state.finish_epoch()
+        if not last:
+            self._saving.boundary(self._loop.read)
+
+    def finish(self) -> None:
+        """Store weights, gallery and descriptors with the run."""
+        job, run = self._job, self._job.run
+        if not job.worker.is_chief:
+            return
+        with self._saving.around():
+            job.claim.verify()
+            self._parts.model.save_weights(self._folder / "last.weights.h5")
+            run.file(self._folder / "last.weights.h5", "weights")
+            self._store_best()
+            self._store_gallery()
+            if job.config.evaluate.keep_descriptors and self._descriptors.is_dir():  # not of a trial pruned at once
+                run.descriptors(self._descriptors)
+        self._saving.wait()
+
+    def _record(self, scores: dict[str, float], epoch: int) -> bool:
+        """Record an evaluation; return whether it is the best so far."""
+        state = self.state
+        state.scores["trained"] = scores
+        metrics = scores | headline(scores, self._job.config.evaluate.score.value)
+        score = metrics["public_score"]
+        best = state.best is None or score > state.best.score
+        if best:
+            state.best = Best(score, epoch, state.step)
+            metrics |= {"best_epoch": epoch, "best_public_score": score}
+        self._job.run.metrics(metrics, epoch)
+        progress.report(epoch=epoch, epochs=self._job.config.train.epochs, score=score)
+        self._trial.report(epoch, score)
+        return best
+
+    def _store_best(self) -> None:
+        """Store the weights of the best epoch, from its checkpoint."""
+        best, file = self.state.best, self._folder / "best.weights.h5"
+        assert best
+        try:
+            with self._saving.weights_of(best.step, self._parts.model):
+                self._parts.model.save_weights(file)
+        except CheckpointError as error:
+            print(f"the best weights (epoch {best.epoch}) are not stored: {error}", file=sys.stderr)
+        else:
+            self._job.run.file(file, "weights")
+
+    def _store_gallery(self) -> None:
+        config, scored, ranking = self._job.config, self._evaluator.set, self._evaluator.ranking
+        if not config.evaluate.gallery or ranking is None:
+            return
+        title = f"{config.backbone.label}, {config.head.label} on {config.data.label}"
+        pictures = scored.index, scored.query
+        for file in report(
+            scored.task, ranking, *pictures, title=title, each=config.evaluate.gallery, folder=self._folder
+        ):
+            self._job.run.file(file)
+
+    def _shown(self, scores: dict[str, float]) -> str:
+        score = self._job.config.evaluate.score.value
+        return ", ".join(f"{usage} {score} {scores[f'{usage}/{score}']:.4f}" for usage in ("public", "private"))

@@ -1,0 +1,65 @@
+"""Watches the pace of a training: tells a launcher the time that is left, and warns of a slow input pipeline."""
+
+import os
+import sys
+
+from omegaconf import DictConfig
+
+from glr.sweep import progress
+from glr.train.state import State
+
+_LONG_WAIT = 0.2  # warn if the device waits for images longer than this share of an epoch's time
+_WORTH_SAYING = 5.0  # ... and longer than these seconds
+_LONG_ENOUGH = 120.0  # seconds of an epoch after which to warn before its end
+
+
+class Watch:
+    """Follows a training by its state.
+
+    Args:
+        config: composed from conf/train.yaml.
+        state: of the training.
+        steps_per_epoch: steps.
+    """
+
+    def __init__(self, config: DictConfig, state: State, steps_per_epoch: int):
+        self._config = config
+        self._state = state
+        self._steps_per_epoch = steps_per_epoch
+        self._warned = 0  # the last epoch that was warned of
+
+    def report(self, evaluation_seconds: float) -> None:
+        """Tell the launcher how far the training is.
+
+        Args:
+            evaluation_seconds: that an evaluation takes.
+        """
+        state, epochs = self._state, self._config.train.epochs
+        every = self._config.evaluate.every or epochs
+        epoch = state.evaluated + 1
+        evaluations = -(-(epochs - epoch + 1) // every)
+        steps = epochs * self._steps_per_epoch - state.step
+        left = steps * state.sums.seconds / max(self._done, 1) + evaluations * evaluation_seconds
+        progress.report(epoch=epoch, epochs=epochs, seconds_left=left)
+        if state.sums.seconds > _LONG_ENOUGH:
+            self.warn()
+
+    def warn(self) -> None:
+        """Warn, once an epoch, of an input pipeline that is too slow."""
+        sums, epoch = self._state.sums, self._state.evaluated + 1
+        if epoch == self._warned or sums.waited < max(_LONG_WAIT * sums.seconds, _WORTH_SAYING):
+            return
+        self._warned = epoch
+        images = self._done * self._config.train.batch_size
+        print(
+            f"\nthe device waited for images {sums.waited / sums.seconds:.0%} of the time: it computes "
+            f"{images / max(sums.seconds - sums.waited, 1e-9):.0f} images/s, the input pipeline brought "
+            f"{images / sums.seconds:.0f}; data.parallelism={self._config.data.parallelism} on {os.cpu_count()} cores",
+            end="" if self._done == self._steps_per_epoch else "\n",
+            file=sys.stderr,
+        )
+
+    @property
+    def _done(self) -> int:
+        """Steps of the epoch that are done."""
+        return self._state.step - self._state.evaluated * self._steps_per_epoch

@@ -1,0 +1,66 @@
+"""A job is claimed and recorded while it is open, and settled when it ends."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import OmegaConf
+
+from glr.config.composition import composition
+from glr.config.identity import Identity, settings_of
+from glr.data.prepared import PreparedData
+from glr.devices.workers import Worker
+from glr.errors import DivergedError, GlrError
+from glr.tracking.recorder import Unrecorded
+from glr.tracking.run import PARENT_VARIABLE
+from glr.tracking.store import connect
+from glr.train.job import opened
+
+
+@pytest.fixture
+def config(tmp_path: Path, small_data: PreparedData, monkeypatch: pytest.MonkeyPatch):
+    """A job's settings, composed as Hydra does before it calls the command."""
+    places = [f"tracking.uri=sqlite:///{tmp_path}/mlflow.db", f"tracking.journal={tmp_path}/journal"]
+    places += [f"checkpoint.path={tmp_path}/checkpoints", f"data.path={small_data.path}", "study=jobs"]
+    job = composition("train", ("backbone=small_cnn", "head=arcface", *places))
+    whole = OmegaConf.create({"hydra": job.hydra})
+    monkeypatch.setattr(HydraConfig.instance(), "cfg", None)
+    HydraConfig.instance().set_config(whole)
+    return job.settings
+
+
+def test_a_finished_job_leaves_a_run_with_its_identity_and_no_checkpoints(config, small_data: PreparedData):
+    with opened(config, small_data, Worker()) as job:
+        job.run.metrics({"loss": 0.5}, 1)
+        assert (Path(job.claim.folder) / "run.json").is_file()
+        with pytest.raises(GlrError, match="another process"), opened(config, small_data, Worker()):
+            pass
+    identity = Identity(settings_of(config), small_data.digest)
+    run = connect(config.tracking.uri).get_run(job.run.id)
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics["loss"] == 0.5
+    tags = ("key", "configuration", "data_digest")
+    assert [run.data.tags[tag] for tag in tags] == [identity.key, identity.configuration, small_data.digest]
+    assert not Path(job.claim.folder).exists()
+
+
+def test_a_diverged_job_does_not_refuse_other_settings(config, small_data: PreparedData):
+    with pytest.raises(DivergedError), opened(config, small_data, Worker()) as job:
+        raise DivergedError("the loss became nan at step 1")
+    assert json.loads((Path(job.claim.folder) / "run.json").read_text())["abandoned"]
+    run = connect(config.tracking.uri).get_run(job.run.id)
+    assert (run.info.status, run.data.tags["diverged"]) == ("FAILED", "True")
+
+
+def test_workers_other_than_the_chief_claim_and_record_nothing(config, small_data: PreparedData, tmp_path: Path):
+    with opened(config, small_data, Worker(1, 2)) as job:
+        assert isinstance(job.run, Unrecorded)
+    assert not (tmp_path / "checkpoints").exists()
+    assert not (tmp_path / "journal").exists()
+
+
+def test_several_workers_take_no_sweep(config, small_data: PreparedData, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv(PARENT_VARIABLE, "0" * 32)
+    with pytest.raises(GlrError, match="takes no sweep"), opened(config, small_data, Worker(0, 2)):
+        pass
