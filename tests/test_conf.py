@@ -2,24 +2,29 @@
 
 import importlib
 import inspect
+import math
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from glr.config import component
 from glr.config.check import check
-from glr.config.composition import composition
+from glr.config.composition import Composition, composition
 from glr.config.schema import RUNTIME_ARGUMENTS
 from glr.config.shorthand import CONF
 
-EVALUATION = ["database_augmentation", "query_expansion", "reranking", "tta", "whitening"]
-GROUPS = ["augment", "backbone", "data", "head", "optimizer", "pooling", "regularization", "schedule", "strategy"]
-GROUPS += EVALUATION
-COMPONENTS = [p for group in GROUPS for p in sorted((CONF / group).glob("*.yaml"))]
-ALL = sorted(p for p in CONF.glob("*/*.yaml") if p.parent.name not in {"experiment", "preflight", "preset"})
+GROUPS = {
+    "train": [
+        *["augment", "backbone", "data", "head", "optimizer", "pooling", "regularization", "schedule", "strategy"],
+        "tracking",
+    ],
+    "evaluate": ["database_augmentation", "query_expansion", "reranking", "tta", "whitening"],
+}
+CHOICES = {group: sorted((CONF / group).glob("*.yaml")) for groups in GROUPS.values() for group in groups}
+ALL = [path for paths in CHOICES.values() for path in paths]
+COMPONENTS = [path for path in ALL if path.parent.name != "tracking"]
 # Arguments of Keras's constructors that are no hyperparameters.
 NOT_LISTED = {"name", "data_format", "kwargs"}
 RUNTIME = {"num_classes": 7, "image_size": 80, "steps_per_epoch": 5, "total_steps": 20}
@@ -29,17 +34,32 @@ def identity(path: Path) -> str:
     return f"{path.parent.name}/{path.stem}"
 
 
-def job(path: Path):
+def job(command: str, number: int) -> Composition:
+    """The job of each group's choice of this number, from the first again behind the last: so few show all."""
+    chosen = {group: CHOICES[group][number % len(CHOICES[group])].stem for group in GROUPS[command]}
+    uri = ["tracking.uri=http://localhost:1"] if chosen.get("tracking") == "server" else []
+    return composition(command, (*(f"{group}={choice}" for group, choice in chosen.items()), *uri))
+
+
+def config_of(path: Path) -> Any:
+    """The settings of a choice in a job."""
     group = path.parent.name
-    overrides = [f"{group}={path.stem}"]
-    overrides += ["tracking.uri=http://localhost:1"] if path.stem == "server" else []
-    return composition("evaluate" if group in EVALUATION else "train", tuple(overrides))
+    command = next(command for command, groups in GROUPS.items() if group in groups)
+    return job(command, CHOICES[group].index(path)).settings[group]
 
 
-@pytest.mark.parametrize("path", ALL, ids=identity)
-def test_composes_and_checks(path: Path):
-    composed = job(path)
+@pytest.mark.parametrize(
+    ("command", "number"),
+    [(command, n) for command, groups in GROUPS.items() for n in range(max(len(CHOICES[group]) for group in groups))],
+)
+def test_composes_and_checks(command: str, number: int):
+    composed = job(command, number)
     check(composed.settings, composed.choices)
+
+
+def test_no_group_is_left_out():
+    groups = {path.parent.name for path in CONF.glob("*/*.yaml")}
+    assert groups - {"experiment", "preflight", "preset"} == set(CHOICES)
 
 
 @pytest.mark.parametrize("path", COMPONENTS, ids=identity)
@@ -56,23 +76,27 @@ def test_yaml_and_constructor_name_the_same_arguments(path: Path):
         assert all(p.default is inspect.Parameter.empty for p in parameters.values())  # no default hides in the code
 
 
-@pytest.mark.parametrize("path", [p for p in ALL if p.parent.name not in {"data", "tracking"}], ids=identity)
+@pytest.mark.parametrize("path", [p for p in COMPONENTS if p.parent.name != "data"], ids=identity)
 def test_carries_the_label_that_tables_print(path: Path):
-    config = job(path).settings
-    assert "label" in config[path.parent.name]
+    assert "label" in config_of(path)
 
 
 @pytest.mark.parametrize(
     "path", [p for p in COMPONENTS if p.parent.name not in {"backbone", "data", "strategy"}], ids=identity
 )
-def test_builds(path: Path):
-    group = path.parent.name
-    config = job(path).settings[group]
-    runtime = RUNTIME | ({"learning_rate": 0.1} if group == "optimizer" else {})
-    built = component.build(config, **runtime)
-    for key in set(config) - component.NOT_ARGUMENTS - {"peak", "learning_rate", "epochs"}:
-        if hasattr(built, key) and isinstance(config[key], int | float):
-            assert getattr(built, key) == pytest.approx(config[key])
+def test_what_is_built_keeps_every_setting(path: Path):
+    group, config = path.parent.name, config_of(path)
+    runtime = {name: RUNTIME[name] for name in RUNTIME_ARGUMENTS.get(group, ())}
+    runtime |= {"learning_rate": 0.1} if group == "optimizer" else {}
+    built = component.build(config, **RUNTIME | runtime)
+    kept = built.get_config() if group in {"optimizer", "pooling"} else {}
+    for name in set(config) - component.NOT_ARGUMENTS:
+        expected = runtime.get(name, config[name])
+        if (group, name) == ("head", "scale"):
+            expected = expected or math.sqrt(2) * math.log(6)
+            name = "first_scale"
+        actual = kept[name] if kept else getattr(built, name)
+        assert actual == (pytest.approx(expected) if isinstance(expected, float) else expected)
 
 
 @pytest.mark.parametrize(
@@ -90,15 +114,11 @@ def test_builds(path: Path):
     ],
 )
 def test_labels_are_those_of_the_study(overrides: list[str], label: str | None):
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        config = compose("train", overrides)
-    assert config[overrides[0].split("=")[0]].label == label
+    assert composition("train", tuple(overrides)).settings[overrides[0].split("=")[0]].label == label
 
 
 def test_demo_settings_go_with_the_demo_data_only():
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        demo, folder = compose("train"), compose("train", ["data=folder"])
-        own = compose("train", ["train.epochs=7"])
+    demo, folder, own = (composition("train", line).settings for line in ((), ("data=folder",), ("train.epochs=7",)))
     assert (demo.study, demo.backbone.weights, demo.train.batch_size) == ("demo", None, 16)
     assert (folder.study, folder.backbone.weights, folder.train.batch_size) == ("default", "imagenet", 128)
     assert own.train.epochs == 7

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from glr.config.command import JobFunction, main_of
+from glr.sweep import sweep
+from tests.conftest import here
 from tests.processes.forks import Forks, forks
 
 ROOT = Path(__file__).parents[2]
@@ -48,9 +50,9 @@ def test_mistake_is_one_sentence(light: Forks, line: str, sentence: str, tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
-def test_mistake_in_a_later_job_stops_the_sweep_before_its_first(tmp_path: Path):
+def test_mistake_in_a_later_job_stops_the_sweep_before_its_first(light: Forks, tmp_path: Path):
     values = ",".join(str(n) for n in range(1, 12))
-    done = glr(f"train.epochs={values},twelve", "-m", cwd=tmp_path)
+    done = light.output(f"train.epochs={values},twelve", "-m", cwd=tmp_path)
     assert done.returncode == 1
     assert done.stderr.startswith(
         "error: job 12 of 12 (train.epochs=twelve): train.epochs=twelve: expected a whole number"
@@ -58,21 +60,18 @@ def test_mistake_in_a_later_job_stops_the_sweep_before_its_first(tmp_path: Path)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_overrides_may_stand_on_both_sides_of_m(tmp_path: Path):
-    done = glr("train.epochs=1,x", "-m", "seed=3", cwd=tmp_path)
+def test_overrides_may_stand_on_both_sides_of_m(light: Forks, tmp_path: Path):
+    done = light.output("train.epochs=1,x", "-m", "seed=3", cwd=tmp_path)
     assert "job 2 of 2 (train.epochs=x seed=3)" in done.stderr
 
 
-def test_a_setting_may_belong_to_a_choice_that_is_swept(tmp_path: Path):
-    line = ["head=arcface,cosface", "head.margin=0.3", "data=folder", f"data.source.path={tmp_path}/none"]
-    done = glr(*line, "-m", cwd=tmp_path)
-    reason = f"data.source.path={tmp_path}/none: no such folder"
-    for number, head in enumerate(("arcface", "cosface"), start=1):
-        assert f"job {number} of 2: head={head}\n" in done.stdout
-        assert f"job {number} failed: {reason}" in done.stdout
-    assert done.stdout.count(f"\nerror: {reason}\n") == 2  # each job started, and said what it lacks
-    assert done.stderr == "error: 2 of 2 jobs failed: 1 (head=arcface); 2 (head=cosface)\n"
-    done = glr("head=arcface,adacos_semi", "head.margin=0.3", "-m", cwd=tmp_path)
+def test_a_setting_may_belong_to_a_choice_that_is_swept(light: Forks, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """As far as the jobs' processes: `whitening.dimension` is no setting of the default choice."""
+    launched: list[list[str]] = []
+    monkeypatch.setattr(sweep, "run", lambda jobs, *_: launched.extend(job.overrides for job in jobs))
+    here("evaluate", "whitening=pca,pca", "whitening.dimension=8", "neighbors=1,2", "-m", cwd=tmp_path)
+    assert launched == [["whitening=pca", "whitening.dimension=8", f"neighbors={n}"] for _ in range(2) for n in (1, 2)]
+    done = light.output("head=arcface,adacos_semi", "head.margin=0.3", "-m", cwd=tmp_path)
     assert done.stderr.startswith("error: job 2 of 2 (head=adacos_semi head.margin=0.3): head.margin is not a setting")
 
 
@@ -93,10 +92,12 @@ def test_a_pickled_job_is_found_again_by_its_command(name: str):
     assert again.__module__ == f"glr.{name}"
 
 
-def test_cfg_job_prints_the_config():
-    done = glr("head=arcface", "head.margin=0.25", "--cfg", "job", "--package", "head")
-    assert done.returncode == 0
+def test_cfg_job_prints_the_config_of_a_sweep_that_of_its_first_job(light: Forks, tmp_path: Path):
+    done = light.output("head=arcface", "head.margin=0.25", "--cfg", "job", "--package", "head", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
     assert "margin: 0.25" in done.stdout
+    done = light.output("sweep=heads", "--cfg", "job", "--package", "head.label", cwd=tmp_path)
+    assert (done.stdout.strip(), done.stderr) == ("AdaCos(Fixed)", "")
 
 
 def test_a_reader_that_goes_away_is_no_fault():

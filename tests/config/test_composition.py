@@ -33,17 +33,27 @@ def composed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[list[str]]]:
     ("command", "jobs"),
     [
         ("train", [["seed=1"], ["seed=2"]]),
-        ("train", [["head=arcface", "head.margin=0.3", "study=a"], ["head=arcface", "head.margin=0.4", "study=b c"]]),
-        ("train", [["++head.depth=null"], ["++head.depth=7"], ["++head.depth=${seed}"]]),
-        ("train", [["name='a,b'"], ["name=null"], ["name=${study}-x"]]),
-        ("train", [["train.precision=float32", "data.normalization=imagenet"]] * 2),
-        ("train", [["optimizer.learning_rate=1e-3"], ["optimizer.learning_rate=0.25"]]),
-        ("train", [["name=${study}-x", "optimizer.learning_rate=${seed}"], ["name=b", "optimizer.learning_rate=0.1"]]),
         (
             "train",
-            [["highlights=[head]", "evaluate.every=null"], ["highlights=[head,seed]", "evaluate.every=3"]][:1] * 2,
+            [
+                ["head=arcface", f"head.margin={margin}", f"study={study}", f"name={name}", f"highlights={parts}"]
+                for margin, study, name, parts in (
+                    (0.3, "a", "'a,b'", "[head]"),
+                    (0.4, "b c", "null", "[epochs,head]"),
+                    (0.5, "d", "${study}-x", "[]"),
+                )
+            ],
         ),
-        ("train", [["highlights=[head]"], ["highlights=[epochs,head]"], ["highlights=[]"]]),
+        ("train", [["++head.depth=null"], ["++head.depth=7"], ["++head.depth=${seed}"]]),
+        (
+            "train",
+            [
+                ["name=${study}-x", "optimizer.learning_rate=${seed}", "train.precision=float32"],
+                ["name=b", "optimizer.learning_rate=1e-3", "train.precision=float32"],
+                ["name=b", "optimizer.learning_rate=0.25", "train.precision=float32"],
+            ],
+        ),
+        ("train", [["highlights=[head]", "evaluate.every=null", "data.normalization=imagenet"]] * 2),
         ("ensemble", [["members=[1,2]", "weights=[1,2]"], ["members=[a]", "weights=null"]]),
         ("compare", [["study=demo"], ["study=[a,b]"], ["study=demo"]]),
         ("preflight", [["preflight.topology=v3-8", "seed=1"], ["preflight.topology=v5e-8", "seed=2"]]),
@@ -82,9 +92,9 @@ def test_jobs_that_differ_in_more_than_values_are_composed(jobs: list[list[str]]
 
 
 def test_each_job_of_a_sweep_is_composed_once(composed: list):
-    _, jobs = check_command_line("train", ["seed=range(50)", "head=arcface,cosface"], multirun=True)
+    _, jobs = check_command_line("train", ["seed=range(20)", "head=arcface,cosface"], multirun=True)
     assert jobs is not None
-    assert len(jobs) == 100
+    assert len(jobs) == 40
     assert composed == [["seed=0", "head=arcface"], ["seed=0", "head=cosface"]]
 
 

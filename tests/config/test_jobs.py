@@ -53,3 +53,12 @@ def test_the_sweep_that_hydra_launches_has_the_jobs_of_the_command_line():
     assert (first.head._target_.split(".")[-1], first.head.margin, first.head.scale, first.seed) == (
         "ArcFace", 0.3, None, 1,
     )  # fmt: skip
+
+
+def test_the_first_of_the_experiments_that_are_swept_names_the_study():
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = compose("train", return_hydra_config=True)
+    assert first_of(config).study == "demo"
+    experiments = "experiment=published/01_inception_v3,published/12_xception_arcface"
+    config.hydra.overrides.task = launchable([experiments])
+    assert first_of(config).study == "reproduction"

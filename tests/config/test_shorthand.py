@@ -5,12 +5,10 @@ from pathlib import Path
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from mlflow import MlflowClient
 
 from glr.config import shorthand
 from glr.config.check import check_command_line
 from glr.errors import GlrError
-from tests.config.test_command import glr
 
 
 def written(*overrides: str) -> list[str]:
@@ -69,20 +67,6 @@ def test_mistakes_are_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         written("sweep=odd")
     (tmp_path / "numbers.yaml").write_text(json.dumps({"a": [1.5, None, True, [1, 2], "x"]}))
     assert written("sweep=numbers") == ["sweep.name=numbers", "a=1.5,null,true,[1, 2],x"]
-
-
-def test_the_config_of_a_sweep_is_that_of_its_first_job():
-    done = glr("sweep=heads", "--cfg", "job", "--package", "head.label")
-    assert (done.stdout.strip(), done.stderr) == ("AdaCos(Fixed)", "")
-
-
-def test_a_sweep_of_experiments_is_filed_under_their_study(tmp_path: Path):
-    done = glr("experiment=published/01,published/12", "-m", cwd=tmp_path)
-    assert done.stdout.count("error: data/gldv2_clean holds no prepared data set") == 2
-    client = MlflowClient(f"sqlite:///{tmp_path}/mlruns/mlflow.db")
-    assert {experiment.name for experiment in client.search_experiments()} == {"Default", "reproduction"}
-    (parent,) = client.search_runs([client.get_experiment_by_name("reproduction").experiment_id])
-    assert (parent.info.status, parent.data.tags["kind"]) == ("FAILED", "sweep")
 
 
 @pytest.fixture

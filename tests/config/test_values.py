@@ -25,5 +25,5 @@ def test_a_word_is_its_own_value(kind: type[Enum]):
 def test_words_are_what_the_code_knows():
     metrics = retrieval_metrics({"q": {"a"}}, {}) | recognition_metrics({"q": {"a"}}, {})
     assert words(values.Score) == {name for name in metrics if "position" not in name}
-    assert words(values.Part) == MODEL.keys() | SETTING.keys()
+    assert words(values.RunPart) == MODEL.keys() | SETTING.keys()
     assert words(values.TopologyName) == TOPOLOGIES.keys()
