@@ -62,13 +62,6 @@ def test_greedy_search_takes_the_best_step_each_time(members: list[Member], task
         weights=[1.0],
         depth=None,
         memory=1.0,
-        task,
-        "map_at_100",
-        method="greedy",
-        limits=EnsembleLimits(4, None),
-        weights=[1.0],
-        depth=None,
-        memory=1.0,
     )
     assert found[0].members == chosen
     assert found[0].score == pytest.approx(value(chosen), abs=1e-6)
