@@ -35,6 +35,8 @@ def main() -> None:
         sys.exit(2)
     else:
         del sys.argv[1]
+        if (folder := str(Path.cwd())) not in sys.path:  # a console script lacks it: users' own classes may lie there
+            sys.path.insert(0, folder)
         # The command becomes the main module, as with `python -m`: launchers start their jobs by its name.
         runpy.run_module(f"glr.{name}", run_name="__main__", alter_sys=True)
 

@@ -43,8 +43,14 @@ def build(config: DictConfig, **runtime: Any) -> Any:
     Raises:
         GlrError: the constructor refused a value; the message names the component.
     """
-    module, _, name = config["_target_"].rpartition(".")
-    factory = getattr(importlib.import_module(module), name)
+    target = config["_target_"]
+    module, _, name = target.rpartition(".")
+    try:
+        factory = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        if target.split(".")[0] in _OURS:
+            raise
+        raise GlrError(f"{full_key(config)}._target_={target}: {error}") from error
     arguments: dict[Any, Any] = OmegaConf.to_container(config, resolve=True)  # pyright: ignore[reportAssignmentType]
     arguments = {key: value for key, value in arguments.items() if key not in NOT_ARGUMENTS}
     arguments |= {key: value for key, value in runtime.items() if key in inspect.signature(factory).parameters}
@@ -90,18 +96,25 @@ def resolve(config: DictConfig) -> None:
     """Let every component of a stored config name its class where conf/ names it today.
 
     Raises:
-        GlrError: conf/ no longer names a class of glr's that the config asks for.
+        GlrError: it names a class of glr's that is gone, or something that is no class for a component.
     """
     for key, node in components(config):
         target = node["_target_"]
-        if target.split(".")[0] not in _OURS:
-            continue
-        known = named(key)
-        name = target.rpartition(".")[2]
-        if name not in known:
-            choices = ", ".join(known) or "none"
-            raise GlrError(f"{key}: this version of glr has no class {name} there (it has {choices}); use an older one")
-        node["_target_"] = known[name]
+        _refuse_foreign(key, target)
+        known, name = named(key), target.rpartition(".")[2]
+        if target.split(".")[0] in _OURS and name in known:
+            node["_target_"] = known[name]
+        elif target.split(".")[0] == "glr":
+            try:
+                signature(target)  # named on a command line, where conf/ names no such class
+            except GlrError as error:
+                choices = ", ".join(known) or "none"
+                raise GlrError(f"{key}: this version of glr has no class {name} there (it has {choices})") from error
+
+
+def _refuse_foreign(key: str, target: Any) -> None:
+    if not isinstance(target, str) or "." not in target or target.split(".")[0] in sys.stdlib_module_names:
+        raise GlrError(f"{key}._target_={target}: expected a class of glr, Keras or your own, as mypackage.MyHead")
 
 
 def check(key: str, node: DictConfig, runtime: set[str], defaults: Mapping[str, Any]) -> None:
@@ -118,8 +131,7 @@ def check(key: str, node: DictConfig, runtime: set[str], defaults: Mapping[str, 
         GlrError: an unknown target, a missing argument, or a value of a wrong type.
     """
     target = node["_target_"]
-    if not isinstance(target, str) or "." not in target or target.split(".")[0] in sys.stdlib_module_names:
-        raise GlrError(f"{key}._target_={target}: expected a class of glr, Keras or your own, as mypackage.MyHead")
+    _refuse_foreign(key, target)
     settings = [str(name) for name in node if name not in NOT_ARGUMENTS]
     try:
         arguments = signature(target)
@@ -134,7 +146,8 @@ def check(key: str, node: DictConfig, runtime: set[str], defaults: Mapping[str, 
     for name in settings:
         if name not in arguments or name in runtime:
             raise UnknownSettingError(f"{key}.{name}")
-        check_type(f"{key}.{name}", node, name, arguments[name])
+        if target.split(".")[0] == "glr" or _is_checkable(arguments[name]):
+            check_type(f"{key}.{name}", node, name, arguments[name])
     for name in arguments:
         if name not in runtime and name not in node:
             raise GlrError(f"{key}.{name} is missing: {target} needs it; list it in the YAML of this choice")
@@ -144,7 +157,7 @@ def check(key: str, node: DictConfig, runtime: set[str], defaults: Mapping[str, 
 def signature(target: str) -> dict[str, str] | None:
     """The arguments of a class or function: name -> annotation, as written in the source.
 
-    A class without a constructor of its own has that of its last base. None: the constructor is Keras's.
+    A class without a constructor of its own has that of its bases. None: the constructor is Keras's.
 
     Raises:
         GlrError: no such module, class or function.
@@ -160,11 +173,21 @@ def signature(target: str) -> dict[str, str] | None:
             for member in statement.body:
                 if isinstance(member, ast.FunctionDef) and member.name == "__init__":
                     return _arguments(member)
-            base = ast.unparse(statement.bases[-1]) if statement.bases else None
-            return signature(_qualified(base, tree, module)) if base else {}
+            if any("dataclass" in ast.unparse(decorator) for decorator in statement.decorator_list):
+                fields = [member for member in statement.body if isinstance(member, ast.AnnAssign)]
+                return {ast.unparse(member.target): ast.unparse(member.annotation) for member in fields}
+            for base in statement.bases:  # the first that has a constructor, as in Python
+                found = _inherited(_qualified(ast.unparse(base), tree, module))
+                if found is None or found:
+                    return found
+            return {}
         if isinstance(statement, ast.ImportFrom) and any((a.asname or a.name) == name for a in statement.names):
             return signature(_qualified(name, tree, module))
     raise GlrError(f"module {module} has no class or function {name}")
+
+
+def _inherited(base: str) -> dict[str, str] | None:
+    return {} if base.split(".")[0] in sys.stdlib_module_names else signature(base)
 
 
 def _source(module: str) -> Path:
@@ -193,7 +216,8 @@ def _qualified(name: str, tree: ast.Module, module: str) -> str:
                 continue
             if isinstance(statement, ast.Import):
                 return f"{alias.name}.{rest}" if alias.asname else name
-            parents = module.split(".")[: -statement.level] if statement.level else []
+            level = statement.level - (_source(module).name == "__init__.py")
+            parents = module.split(".")[: len(module.split(".")) - level] if statement.level else []
             package = ".".join([*parents, *([statement.module] if statement.module else [])])
             return ".".join([package, alias.name, *([rest] if rest else [])])
     return f"{module}.{name}"
@@ -240,6 +264,15 @@ def _options(annotation: str) -> list[Any]:
 
     visit(ast.parse(annotation, mode="eval").body)
     return options
+
+
+def _is_checkable(annotation: str) -> bool:
+    """Whether `check_type` knows the annotation; that of a user's class may be any."""
+    kinds = {"None", "bool", "int", "float", "str", "list"}
+    return all(
+        isinstance(option, tuple) or option.removeprefix("list[").removesuffix("]") in kinds
+        for option in _options(annotation)
+    )
 
 
 def _fits(value: Any, option: Any) -> bool:

@@ -25,7 +25,7 @@ _LAUNCHERS = {"joblib": "joblib", "submitit_local": "submitit", "submitit_slurm"
 
 @dataclass(frozen=True)
 class Composition:
-    """A job's settings and Hydra's own. All who ask for the same job share them: copy before a change.
+    """A job's settings and Hydra's own. Shared by all callers: copy before changing.
 
     Attributes:
         settings: of the command.

@@ -26,7 +26,7 @@ _ADDED: dict[str, Any] = {}
 # Where and how a job computes and is recorded, and what reports show: free to change when it is continued.
 _CIRCUMSTANCES = {
     *["tracking", "checkpoint", "resume", "strategy", "sweep", "index", "highlights", "trust"],
-    *["data.path", "data.source.path", "data.parallelism", "data.cache_dir", "data.prepare_when_missing"],
+    *["data.path", "data.parallelism", "data.cache_dir", "data.prepare_when_missing"],
     *["evaluate.memory", "evaluate.gallery", "train.steps_per_execution"],
 }
 
@@ -51,10 +51,10 @@ def settings_of(config: DictConfig, init_from: str | None = None) -> dict[str, A
 
 @dataclass(frozen=True)
 class Identity:
-    """What identifies a job.
+    """Identifies a job.
 
     Attributes:
-        settings: that its result depends on; see `settings_of`.
+        settings: those that determine its result; see `settings_of`.
         digest: of its data set.
     """
 
@@ -63,7 +63,7 @@ class Identity:
 
     @property
     def key(self) -> str:
-        """The same, hexadecimal, for every command line that stands for the same job; it does not cover the data."""
+        """Hexadecimal hash of the settings; equal for all command lines of the same job. It does not cover the data."""
         return _hash(self.settings)
 
     @property
@@ -98,16 +98,26 @@ def is_circumstance(key: str) -> bool:
 
 
 def _hash(settings: Mapping[str, Any]) -> str:
-    lasting = {key: value for key, value in settings.items() if key not in _ADDED or value != _ADDED[key]}
+    lasting = {key: _plain(value) for key, value in settings.items() if key not in _ADDED or value != _ADDED[key]}
     text = json.dumps([RESULT_VERSION, lasting], sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    """A value in one spelling: 20 and 20.0 are the same number."""
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def _identifying(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for key, value in flattened(config):
         place, _, name = key.rpartition(".")
-        if not is_circumstance(key):
-            yield (place, class_of(place, value)) if name == "_target_" else (key, value)
+        if name == "_target_" and not is_circumstance(place):
+            yield place, class_of(place, value)
+        # A source's texts are files and folders: the digest of the data set covers what is in them.
+        elif not is_circumstance(key) and not (place == "data.source" and isinstance(value, str)):
+            yield key, value
 
 
 def _shown(settings: Mapping[str, Any], key: str) -> str:

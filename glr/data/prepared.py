@@ -118,7 +118,7 @@ class PreparedData:
 
     @property
     def digest(self) -> str:
-        """What tells the set's content from all others': 128 bits over all shards' checksums, hexadecimal."""
+        """Fingerprint of the set's content: 128 bits over all shards' checksums, hexadecimal."""
         text = json.dumps({split: [asdict(shard) for shard in shards] for split, shards in self.shards.items()})
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
@@ -138,9 +138,9 @@ class PreparedData:
 
 
 def _same(key: str, before: Any, value: Any) -> bool:
-    """Whether two spellings mean the same source: its class's module may have moved, its path may be absolute."""
+    """Whether two spellings mean the same source: its class may have moved, its paths may be absolute."""
     if not isinstance(before, str) or not isinstance(value, str):
         return False
     if key == "source._target_":
         return class_of("data.source", before) == class_of("data.source", value)
-    return key == "source.path" and storage.normalized(before) == storage.normalized(value)
+    return key.startswith("source.") and storage.normalized(before) == storage.normalized(value)

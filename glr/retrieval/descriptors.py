@@ -113,7 +113,7 @@ class DescriptorWriter:
         return open(part, "r+b" if part.exists() else "w+b", buffering=0)  # noqa: PTH123 (Path.open's type)
 
     def _continued(self) -> int:
-        """Find what is there, cut off what is not whole, and stand behind it."""
+        """Truncate to the last complete row and seek to the end."""
         try:
             np.lib.format.read_magic(self._values)
             shape, _, dtype = np.lib.format.read_array_header_1_0(self._values)

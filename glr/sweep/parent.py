@@ -12,6 +12,7 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
+from glr import storage
 from glr.errors import GlrError
 
 
@@ -72,5 +73,12 @@ def _key(overrides: list[str]) -> str:
     """The same for every command line that sweeps the same, wherever and however many at a time."""
     from glr.config.identity import is_circumstance
 
-    lasting = sorted(text for text in overrides if not is_circumstance(text.lstrip("+~").split("=")[0]))
+    lasting = []
+    for text in overrides:
+        key, _, value = text.lstrip("+~").partition("=")
+        if key in ("data.path", "data.source.path"):  # no part of a job's key, whose data count by their digest
+            lasting.append(f"{key}={','.join(map(storage.normalized, value.split(',')))}")
+        elif not is_circumstance(key):
+            lasting.append(text)
+    lasting.sort()
     return hashlib.blake2b("\n".join(lasting).encode(), digest_size=8).hexdigest()

@@ -1,12 +1,12 @@
 """Which jobs of a sweep earlier runs make unnecessary: finished ones are skipped, failed ones on request."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from functools import partial
 
 from omegaconf import DictConfig, OmegaConf
 
 from glr.config.identity import Identity, settings_of
-from glr.errors import GlrError
 from glr.sweep.job import Job, JobState
 
 
@@ -22,23 +22,31 @@ def identify(jobs: Sequence[Job], configs: Sequence[DictConfig]) -> None:
     from glr.data.opening import open_data  # slow imports, which only sweeps need
     from glr.tracking.weights import initial_weights
 
-    digests: dict[str, str | None] = {}
-    weights: dict[tuple[str | None, str], str | None] = {(None, ""): None}
+    known: dict[Hashable, str | Exception | None] = {}
+
+    def once(key: Hashable, find: Callable[[], str | None]) -> str | Exception | None:
+        """What `find` gives or raises; it is asked once for all jobs that have the key in common."""
+        if key not in known:
+            try:
+                known[key] = find()
+            except Exception as error:  # a user's own source may raise anything
+                known[key] = error
+        return known[key]
+
+    def digest_of(config: DictConfig) -> str:
+        return open_data(config.data, prepare=config.data.prepare_when_missing).digest
+
+    def start_of(config: DictConfig) -> str | None:
+        weights = initial_weights(config)
+        return weights and weights.identity
+
     for job, config in zip(jobs, configs, strict=True):
         job.study = config.study
         data = json.dumps(OmegaConf.to_container(config.data, resolve=True, enum_to_str=True))
-        start = (config.init_from, config.study if config.init_from else "")
-        try:
-            if data not in digests:
-                digests[data] = None
-                digests[data] = open_data(config.data, prepare=config.data.prepare_when_missing).digest
-            if start not in weights:
-                found = initial_weights(config)
-                weights[start] = found and found.identity
-        except GlrError:
-            continue
-        if (digest := digests[data]) is not None:
-            job.identity = Identity(settings_of(config, weights[start]), digest)
+        digest = once(data, partial(digest_of, config))
+        start = once((config.init_from, config.init_from and config.study), partial(start_of, config))
+        if isinstance(digest, str) and not isinstance(start, Exception):
+            job.identity = Identity(settings_of(config, start), digest)
 
 
 def skip(jobs: Sequence[Job], uri: str, rerun: str) -> None:

@@ -91,7 +91,7 @@ class Process:
         return written
 
     def terminate(self) -> None:
-        """Ask the job to save and stop; its own helpers are its business."""
+        """Send SIGTERM to the job only; it stops its own children."""
         self._process.terminate()
 
     def kill(self) -> None:
@@ -113,7 +113,7 @@ def fate(code: int) -> Fate:
 
 
 def described(code: int) -> str:
-    """An exit code in words, to stand behind `was` or alone."""
+    """Describe an exit code, as in "was killed by SIGKILL"."""
     if code == PREEMPTED:
         return "stopped by SIGTERM"
     number = _signal(code)

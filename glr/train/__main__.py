@@ -24,15 +24,17 @@ def main(config: DictConfig) -> float:
 
 def _train(config: DictConfig, worker: Worker) -> float:
     from glr.data.opening import open_data
+    from glr.tracking.weights import initial_weights
 
-    # Before TensorFlow, whose import takes seconds, so that bad data are reported at once.
+    # Before TensorFlow, whose import takes seconds, so that mistakes in these are reported at once.
     data = open_data(config.data, prepare=config.data.prepare_when_missing)
+    weights = initial_weights(config)
     import_tensorflow()
     from glr.retrieval.scores import table
     from glr.train.job import opened
     from glr.train.training import train
 
-    with opened(config, data, worker) as job:
+    with opened(config, data, weights, worker) as job:
         scores = train(job)
     name = run_name(config, HydraConfig.get().runtime.choices)
     print(table(scores))

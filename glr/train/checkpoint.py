@@ -30,7 +30,7 @@ class Checkpoints:
 
     A file holds every variable and the `State`. It appears under its name when all of it is written (a rename, or an
     object's upload), and carries checksums, so that one that was cut off or damaged is never taken. Writing goes on in
-    a thread while training does; one that fails is said, and the one before stays.
+    a thread while training does; a failed write is reported, and the previous checkpoint stays.
 
     Args:
         folder: of this training alone.
@@ -89,7 +89,7 @@ class Checkpoints:
         return found[1]
 
     def weights_of(self, step: int, variables: Sequence[keras.Variable]) -> None:
-        """Bring the first so many variables of a kept checkpoint back.
+        """Load the leading variables from a kept checkpoint.
 
         Raises:
             CheckpointError: it is not there, or damaged.
@@ -122,7 +122,7 @@ class Checkpoints:
         self.seconds += time.monotonic() - started
 
     def wait(self) -> bool:
-        """Wait for the one that is being written; whether it was: a failure is said on stderr."""
+        """Wait for the pending write; return whether it succeeded. A failure goes to stderr."""
         if self._writing is None:
             return True
         try:

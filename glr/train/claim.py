@@ -1,4 +1,4 @@
-"""Who may train a job, and whether it goes on with what an interrupted process left: one process, one MLflow run."""
+"""Claims a job for one process, and finds the checkpoints and the MLflow run to continue."""
 
 import json
 import os
@@ -66,7 +66,7 @@ class Claim:
         self._note(complete=socket.gethostname())
 
     def abandon(self) -> None:
-        """Let other settings be tried under the run's name: with these it came to nothing."""
+        """Mark the run as given up, so that other settings may use its name."""
         self._note(abandoned=True)
 
     def _note(self, **values: Any) -> None:
@@ -160,7 +160,7 @@ def _refuse_changes(config: DictConfig, identity: Identity, name: str, *, alone:
 
 
 def _is_with_other_data(note: dict[str, Any], config: DictConfig, identity: Identity) -> bool:
-    """Whether a run is this job on what its data set was before it changed."""
+    """Whether a run is this job on an earlier state of its data set."""
     return note.get("key") == identity.key and note["data"] == _place(config)
 
 
@@ -177,12 +177,13 @@ def _others(config: DictConfig, identity: Identity, name: str) -> Iterator[tuple
         folder, _, last = file.rpartition("/")
         if last == _NOTE and folder != identity.folder and folder in begun and _free(_locks(config), folder):
             note = _read(storage.join(root, folder))
-            if note is not None and (note["study"], note["name"]) == (config.study, name):
+            # A note without a key is of an earlier version, whose runs cannot be continued.
+            if note is not None and "key" in note and (note["study"], note["name"]) == (config.study, name):
                 yield storage.join(root, folder), note
 
 
 def _is_recorded(config: DictConfig, note: dict[str, Any]) -> bool:
-    """Whether a run was completed on this machine, and what had to wait of its records has been sent since."""
+    """Whether a run was completed on this machine, and all its records have been sent."""
     return note.get("complete") == socket.gethostname() and not is_there(Path(config.tracking.journal), note["journal"])
 
 

@@ -18,7 +18,7 @@ class Interruption:
     has its turn in the end. A second Ctrl-C is obeyed at once wherever it comes.
 
     Attributes:
-        impatient: it came: nothing is to be saved any more.
+        impatient: a second Ctrl-C came: do not save.
     """
 
     def __init__(self):

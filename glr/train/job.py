@@ -16,7 +16,7 @@ from glr.devices.workers import Worker
 from glr.errors import GlrError
 from glr.tracking.recorder import Recorder, Unrecorded
 from glr.tracking.run import PARENT_VARIABLE, new_journal, run
-from glr.tracking.weights import initial_weights
+from glr.tracking.weights import InitialWeights
 from glr.train.claim import Claim, claimed, followed
 
 
@@ -42,18 +42,23 @@ class Job:
 
 
 @contextmanager
-def opened(config: DictConfig, data: PreparedData, worker: Worker) -> Iterator[Job]:
+def opened(config: DictConfig, data: PreparedData, initial: InitialWeights | None, worker: Worker) -> Iterator[Job]:
     """Claim the job of a config and open its run; a failure ends the run and keeps the checkpoints.
 
+    Args:
+        config: composed from conf/train.yaml.
+        data: the prepared data set.
+        initial: the weights that `config.init_from` names.
+        worker: this process among those that train the job.
+
     Raises:
-        GlrError: another process trains the job, an interrupted run of this name differs, or `init_from` names nothing.
+        GlrError: another process trains the job, or an interrupted run of this name differs.
     """
     alone = PARENT_VARIABLE not in os.environ
     if worker.count > 1 and not alone:
         raise GlrError(
             "strategy=multi_worker takes no sweep: start each of its runs by a command of its own, without -m"
         )
-    initial = initial_weights(config)
     identity = Identity(settings_of(config, initial.identity if initial else None), data.digest)
     with ExitStack() as stack:
         weights = stack.enter_context(storage.on_disk(initial.file)) if initial else None

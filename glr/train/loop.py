@@ -51,8 +51,7 @@ class Loop:
         """
         state, per_epoch = self._state, self._steps_per_epoch
         begin, end = state.evaluated * per_epoch, (state.evaluated + 1) * per_epoch
-        if state.step == begin:
-            state.sums = EpochSums()
+        state.begin_epoch(per_epoch)
         read = -math.inf  # the first step is read, so that a hopeless run ends at once
         with tqdm(
             total=per_epoch * self.step.batch_size,

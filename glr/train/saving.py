@@ -86,7 +86,7 @@ class Saving:
 
     @contextmanager
     def around(self) -> Iterator[None]:
-        """Around code that changes no weight: signals and errors break it off, and training is saved first."""
+        """Run code that changes no weights; on a signal or an error, save and then stop."""
         try:
             with self._interruption.at_once():
                 yield

@@ -48,8 +48,13 @@ class State:
     scores: dict[str, dict[str, float]] = field(default_factory=dict)
     metrics: list[dict[str, Any]] = field(default_factory=list)
 
+    def begin_epoch(self, steps_per_epoch: int) -> None:
+        """Start the sums of the next epoch, unless it is under way or only its record is missing."""
+        if self.step == self.evaluated * steps_per_epoch:
+            self.sums = EpochSums()
+
     def finish_epoch(self) -> None:
-        """The epoch is evaluated, or was not to be; its sums stay until the first step of the next."""
+        """The epoch is evaluated, or was not to be; its sums stay until the next one begins."""
         self.evaluated += 1
 
     def as_json(self) -> dict[str, Any]:

@@ -45,6 +45,7 @@ class OptunaSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> None:
         """Search over what the sweep's overrides leave open."""
+        from glr import storage
         from glr.config.identity import settings_of
         from glr.config.ranges import parameter
         from glr.config.secrets import without_secrets
@@ -65,5 +66,7 @@ class OptunaSweeper(Sweeper):
 
         def launch(jobs: list[list[str]], first: int) -> Sequence[JobReturn]:
             return self._launcher.launch([[*fixed, *job] for job in jobs], initial_job_idx=first)
+
+        problem["data.path"] = storage.normalized(self._config.data.path)  # scores on other data are another search's
 
         Search(space, problem, self.settings).run(launch)

@@ -21,6 +21,9 @@ def test_signature_follows_imports_and_bases():
 
 
 OWN = """
+import dataclasses
+from typing import Optional
+
 import glr.model.head.cosine as base
 from .parts import Unchanged
 
@@ -30,8 +33,18 @@ class Angular(base.CosineHead):
         super().__init__(num_classes)
 
 
-class Steeper(Angular):
+class Marked:
     pass
+
+
+class Steeper(Angular, Marked):
+    pass
+
+
+@dataclasses.dataclass
+class Plain:
+    margin: Optional[float]
+    centers: int
 """
 
 
@@ -40,7 +53,7 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A user's package `ownheads`, which nothing of glr names."""
     package = tmp_path / "ownheads"
     package.mkdir()
-    (package / "__init__.py").touch()
+    (package / "__init__.py").write_text("from .angular import Steeper\n")
     (package / "parts.py").write_text("from glr.data.augment import Unchanged\n")
     (package / "angular.py").write_text(OWN)
     monkeypatch.syspath_prepend(tmp_path)
@@ -50,6 +63,12 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_class_of_the_users_own_is_checked_like_ours():
     assert component.signature("ownheads.angular.Steeper") == {"power": "float", "num_classes": "int"}
     assert component.signature("ownheads.angular.Unchanged") == {}
+    assert component.signature("ownheads.Steeper") == {"power": "float", "num_classes": "int"}
+    plain = OmegaConf.create({"_target_": "ownheads.angular.Plain", "margin": None, "centers": 3})
+    component.check("head", plain, set(), {})  # an annotation that the check does not know is the class's own affair
+    plain.centers = 0.5
+    with pytest.raises(GlrError, match=r"head\.centers=0\.5: expected a whole number"):
+        component.check("head", plain, set(), {})
     node = OmegaConf.create({"_target_": "ownheads.angular.Angular", "label": None, "power": "x"})
     with pytest.raises(GlrError, match=r"head\.power=x: expected a number"):
         component.check("head", node, {"num_classes"}, {})
@@ -65,9 +84,18 @@ def test_a_class_is_the_one_that_conf_names_at_its_place():
     gone = OmegaConf.create({"head": {"_target_": "glr.model.head.gone.Gone"}})
     with pytest.raises(GlrError, match=r"head: this version of glr has no class Gone there \(it has .*ArcFace"):
         component.resolve(gone)
-    wrong = OmegaConf.create({"pooling": {"_target_": "glr.model.head.arcface.ArcFace"}})  # a head is no pooling
+    wrong = OmegaConf.create({"pooling": {"_target_": "glr.losses.arcface.ArcFace"}})  # a head is no pooling
     with pytest.raises(GlrError, match="pooling: this version of glr has no class ArcFace"):
         component.resolve(wrong)
+    foreign = OmegaConf.create({"pooling": {"_target_": "os.system", "command": "id"}})
+    with pytest.raises(GlrError, match=r"pooling\._target_=os\.system: expected a class"):
+        component.resolve(foreign)
+
+
+def test_a_class_that_is_not_installed_is_one_sentence():
+    config = OmegaConf.create({"head": {"_target_": "nowhere.MyHead"}})
+    with pytest.raises(GlrError, match=r"^head\._target_=nowhere\.MyHead: No module named 'nowhere'"):
+        component.build(config.head)
 
 
 @pytest.mark.parametrize("group", GROUPS)

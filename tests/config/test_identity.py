@@ -29,7 +29,8 @@ def key(config: DictConfig) -> str:
         ["tracking.uri=sqlite:///elsewhere.db", "data.parallelism=7", "evaluate.memory=3"],
         ["index=4", "highlights=[backbone]"],
         ["head.label=Another", "data.label=Mine"],
-        ["data.path=./data/demo"],
+        ["optimizer.learning_rate=0.0004", "pooling.p=3"],  # 3 and 3.0
+        ["data.path=./data/demo", "head.margin=0.5"],
         [f"data.path={Path('data/demo').resolve()}", "data.source.path=elsewhere"],
     ],
 )
@@ -114,11 +115,18 @@ def test_the_key_changes_with_the_version_of_the_mathematics(monkeypatch: pytest
 
 def test_a_stored_config_of_before_a_move_is_the_same_job():
     stored = settings()
-    stored.head._target_, stored.data.source._target_ = "glr.model.head.arcface.ArcFace", "glr.data.source.DemoSource"
+    stored.head._target_, stored.data.source._target_ = "glr.losses.arcface.ArcFace", "glr.sources.DemoSource"
     now = key(settings())
     assert key(stored) == now
     resolve(stored)
     assert stored.head._target_ == settings().head._target_
+    assert stored.data.source._target_ == settings().data.source._target_
+
+
+def test_the_spelling_of_a_sources_folders_is_no_part_of_the_key():
+    """Their content is: by the digest of what was prepared from them."""
+    line = ["data=gldv2_clean", "data.source.path=photos"]
+    assert key(settings(*line, "data.source.train_images=./train/")) == key(settings(*line))
 
 
 def test_differences_name_both_values():

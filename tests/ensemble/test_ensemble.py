@@ -14,7 +14,7 @@ INDEX, QUERIES = 50, 12
 
 
 def past(name: str) -> PastRun:
-    return PastRun(f"id of {name}", name, "study", "FINISHED", 0, {}, {}, {})
+    return PastRun(f"id of {name}", name, "study", "FINISHED", 0, {}, {}, {}, "")
 
 
 @pytest.fixture

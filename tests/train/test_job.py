@@ -31,10 +31,10 @@ def config(tmp_path: Path, small_data: PreparedData, monkeypatch: pytest.MonkeyP
 
 
 def test_a_finished_job_leaves_a_run_with_its_identity_and_no_checkpoints(config, small_data: PreparedData):
-    with opened(config, small_data, Worker()) as job:
+    with opened(config, small_data, None, Worker()) as job:
         job.run.metrics({"loss": 0.5}, 1)
         assert (Path(job.claim.folder) / "run.json").is_file()
-        with pytest.raises(GlrError, match="another process"), opened(config, small_data, Worker()):
+        with pytest.raises(GlrError, match="another process"), opened(config, small_data, None, Worker()):
             pass
     identity = Identity(settings_of(config), small_data.digest)
     run = connect(config.tracking.uri).get_run(job.run.id)
@@ -46,7 +46,7 @@ def test_a_finished_job_leaves_a_run_with_its_identity_and_no_checkpoints(config
 
 
 def test_a_diverged_job_does_not_refuse_other_settings(config, small_data: PreparedData):
-    with pytest.raises(DivergedError), opened(config, small_data, Worker()) as job:
+    with pytest.raises(DivergedError), opened(config, small_data, None, Worker()) as job:
         raise DivergedError("the loss became nan at step 1")
     assert json.loads((Path(job.claim.folder) / "run.json").read_text())["abandoned"]
     run = connect(config.tracking.uri).get_run(job.run.id)
@@ -54,7 +54,7 @@ def test_a_diverged_job_does_not_refuse_other_settings(config, small_data: Prepa
 
 
 def test_workers_other_than_the_chief_claim_and_record_nothing(config, small_data: PreparedData, tmp_path: Path):
-    with opened(config, small_data, Worker(1, 2)) as job:
+    with opened(config, small_data, None, Worker(1, 2)) as job:
         assert isinstance(job.run, Unrecorded)
     assert not (tmp_path / "checkpoints").exists()
     assert not (tmp_path / "journal").exists()
@@ -62,5 +62,5 @@ def test_workers_other_than_the_chief_claim_and_record_nothing(config, small_dat
 
 def test_several_workers_take_no_sweep(config, small_data: PreparedData, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv(PARENT_VARIABLE, "0" * 32)
-    with pytest.raises(GlrError, match="takes no sweep"), opened(config, small_data, Worker(0, 2)):
+    with pytest.raises(GlrError, match="takes no sweep"), opened(config, small_data, None, Worker(0, 2)):
         pass

@@ -19,3 +19,13 @@ def test_json_keeps_every_bit(best: Best | None):
         metrics=[{"kind": "metrics", "values": {"loss": 2 / 3}, "step": 1, "time": 5}],
     )
     assert State.from_json(json.loads(json.dumps(state.as_json()))) == state
+
+
+def test_the_sums_of_an_epoch_stay_until_the_next_begins():
+    state = State(step=10, evaluated=0, sums=EpochSums(steps=10))
+    state.begin_epoch(10)  # the first epoch, trained but not evaluated
+    assert state.sums.steps == 10
+    state.finish_epoch()
+    assert (state.evaluated, state.sums.steps) == (1, 10)
+    state.begin_epoch(10)
+    assert state.sums == EpochSums()
