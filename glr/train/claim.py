@@ -89,8 +89,7 @@ def claimed(config: DictConfig, identity: Identity, name: str, *, alone: bool, j
         config: composed from conf/train.yaml.
         identity: of the job.
         name: of the run.
-        alone: it is no job of a sweep: an interrupted run of the same study and name that differs in a setting is what
-            the user means to continue, by all appearances.
+        alone: not part of a sweep: an interrupted run of this name with other settings is refused.
         journal: the name of the journal, if the run is new.
 
     Raises:

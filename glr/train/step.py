@@ -34,7 +34,7 @@ class TrainStep:
         strategy: whose scope the model and the optimizer were made in.
         batch_size: images per step over all replicas.
         skip_non_finite: leave the weights as they are where a gradient is not finite.
-        steps_per_call: steps that the device makes before the host has a say; batches come stacked where there are
+        steps_per_call: steps per host call; batches come stacked where there are
             several.
     """
 

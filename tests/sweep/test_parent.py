@@ -11,7 +11,7 @@ from mlflow.entities import Run
 from omegaconf import DictConfig
 
 from glr.config.shorthand import CONF
-from glr.sweep.parent import SweepRun
+from glr.sweep.parent import SweepRun, _key
 from glr.tracking.run import PARENT_VARIABLE
 
 
@@ -37,6 +37,13 @@ def begun(work: Path, *overrides: str) -> tuple[SweepRun, str]:
     callback = SweepRun()
     callback.on_multirun_start(config(work, *overrides))
     return callback, os.environ[PARENT_VARIABLE]
+
+
+def test_a_sweep_over_other_data_is_another_run(monkeypatch: pytest.MonkeyPatch, work: Path):
+    monkeypatch.chdir(work)
+    one = _key(["data.path=sets/one", "head=arcface,cosface", "sweep.jobs=2"])
+    assert _key([f"data.path={work}/sets/./one", "head=arcface,cosface"]) == one
+    assert _key(["data.path=sets/two", "head=arcface,cosface"]) != one
 
 
 def parent(work: Path, run_id: str) -> Run:
