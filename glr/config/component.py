@@ -268,11 +268,8 @@ def _options(annotation: str) -> list[Any]:
 
 def _is_checkable(annotation: str) -> bool:
     """Whether `check_type` knows the annotation; that of a user's class may be any."""
-    kinds = {"None", "bool", "int", "float", "str", "list"}
-    return all(
-        isinstance(option, tuple) or option.removeprefix("list[").removesuffix("]") in kinds
-        for option in _options(annotation)
-    )
+    kinds, options = {"None", "bool", "int", "float", "str", "list"}, _options(annotation)
+    return all(isinstance(o, tuple) or o.removeprefix("list[").removesuffix("]") in kinds for o in options)
 
 
 def _fits(value: Any, option: Any) -> bool:
