@@ -51,12 +51,11 @@ def test_descriptors_that_are_no_numbers(copied: Path, bad: float):
     assert runs(copied)[0].info.status in ("FAILED", "FINISHED")
 
 
-def test_runs_without_descriptors(copied: Path):
+def test_runs_without_descriptors(copied: Path, recorded: Path):
     shutil.rmtree(descriptors_of(copied, "two"))
     printed = ensemble(copied, "members=[1,2]")
     assert "has no descriptors; it ran with evaluate.keep_descriptors=false, or was only recorded" in printed
-    here("record", "study=published", cwd=copied)
-    printed = here("ensemble", "study=published", "members=[9,15]", cwd=copied)
+    printed = here("ensemble", "study=published", "members=[9,15]", cwd=recorded)
     assert "has no descriptors; it ran with evaluate.keep_descriptors=false, or was only recorded" in printed
-    printed = here("ensemble", "study=published", "ensemble.search=greedy", cwd=copied)
+    printed = here("ensemble", "study=published", "ensemble.search=greedy", cwd=recorded)
     assert "study=published: none of its runs has stored descriptors; give members=[...]" in printed
