@@ -93,7 +93,7 @@ def flattened(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str
 
 
 def is_circumstance(key: str) -> bool:
-    """Whether a setting only says where and how a job computes and is recorded, or what reports show."""
+    """Return whether a setting only concerns where a job computes, how it is recorded or what reports show."""
     return key in _CIRCUMSTANCES or key.split(".")[0] in _CIRCUMSTANCES or key.split(".")[-1] == "label"
 
 

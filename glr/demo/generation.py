@@ -17,7 +17,7 @@ from glr.errors import GlrError
 
 VERSION = 2  # of the drawing: raise it whenever the same settings give other photos
 SETTINGS = "settings.json"  # the version and the settings of the photos, beside them
-_NONE = 10**6  # in the place of a landmark's number, for photos that show none
+_NONE = 10**6  # stands for the landmark of photos that show none
 _COLUMNS = {
     "train": "id,landmark_id",
     "index": "id,landmark_id",

@@ -128,7 +128,7 @@ def estimate(
 
 
 def fits(compiled: Compiled, topology: Topology) -> bool:
-    """Whether a core has room for the step."""
+    """Return whether the step fits into the memory of a core."""
     return not compiled.needed and compiled.memory <= topology.memory * GIB
 
 

@@ -74,7 +74,7 @@ class Journal:
 
     @property
     def ended(self) -> bool:
-        """Whether the last record says how the run ended."""
+        """True if the last record tells the end of the run."""
         return bool(self.entries) and isinstance(self.entries[-1], End)
 
     def append(self, entry: Entry) -> None:

@@ -169,7 +169,7 @@ class Sender(threading.Thread):
             elif not self._closing.is_set():
                 self._closing.wait(wait)
             elif self._given_up.wait(min(wait, 1.0)):
-                return  # nobody waits for this thread
+                return  # the process no longer waits for this thread
             wait = min(2 * wait, _LONGEST_WAIT)
 
     def _advance(self, sending: Sending) -> bool:

@@ -126,7 +126,7 @@ class RunWriter:
         self._set_tags(entry.values | ({} if self.attempt is None else {ATTEMPT: str(self.attempt)}))
 
     def _is_superseded(self) -> bool:
-        """Whether a later attempt has worked at the run."""
+        """Return whether a later attempt has worked at the run."""
         if self.attempt is None:
             return False
         return int(self.client.get_run(self.run_id).data.tags.get(ATTEMPT, 0)) > self.attempt

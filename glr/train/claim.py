@@ -159,7 +159,7 @@ def _refuse_changes(config: DictConfig, identity: Identity, name: str, *, alone:
 
 
 def _is_with_other_data(note: dict[str, Any], config: DictConfig, identity: Identity) -> bool:
-    """Whether a run is this job on an earlier state of its data set."""
+    """Return whether a run is this job on an earlier state of its data set."""
     return note.get("key") == identity.key and note["data"] == _place(config)
 
 
@@ -182,7 +182,7 @@ def _others(config: DictConfig, identity: Identity, name: str) -> Iterator[tuple
 
 
 def _is_recorded(config: DictConfig, note: dict[str, Any]) -> bool:
-    """Whether a run was completed on this machine, and all its records have been sent."""
+    """Return whether a run was completed on this machine and all its records are sent."""
     return note.get("complete") == socket.gethostname() and not is_there(Path(config.tracking.journal), note["journal"])
 
 
