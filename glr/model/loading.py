@@ -27,7 +27,7 @@ def read_config(file: Path) -> DictConfig:
     try:
         resolve(config)
     except GlrError as error:
-        raise GlrError(f"{file.name} of the run: {error}") from error
+        raise GlrError(f"{file}: {error}") from error
     return config
 
 
