@@ -59,7 +59,7 @@ class Compiler:
     """Compiles steps, and remembers what came of them."""
 
     def __init__(self) -> None:
-        self._known: dict[str, tuple[Traced, Compiled]] = {}
+        self._known: dict[str, tuple[Traced, Compiled] | GlrError] = {}
 
     def __call__(self, step: Step) -> tuple[Traced, Compiled]:
         """Trace and compile a step, unless that was done before.
@@ -68,8 +68,13 @@ class Compiler:
             GlrError: it cannot be traced, or the compiler cannot take it.
         """
         if step.key not in self._known:
-            self._known[step.key] = self._compiled(step)
-        return self._known[step.key]
+            try:
+                self._known[step.key] = self._compiled(step)
+            except GlrError as error:
+                self._known[step.key] = error
+        if isinstance(known := self._known[step.key], GlrError):
+            raise known
+        return known
 
     def _compiled(self, step: Step) -> tuple[Traced, Compiled]:
         cores = TOPOLOGIES[step.topology].cores
