@@ -1,10 +1,6 @@
 """Check the settings of every job before any of them starts: each mistake is one sentence."""
 
-from collections.abc import Mapping
-from functools import cache
 from math import inf
-from pathlib import Path
-from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -14,7 +10,6 @@ from glr.config.composition import Composition, composition, unknown_setting
 from glr.config.jobs import jobs_of_line
 from glr.config.schema import RUNTIME_ARGUMENTS, bounds
 from glr.config.secrets import redacted
-from glr.config.shorthand import CONF
 from glr.errors import GlrError, first_line
 
 
@@ -59,27 +54,24 @@ def check_command_line(
 def _checked(config_name: str, overrides: list[str], required: bool = True) -> Composition:
     job = composition(config_name, tuple(overrides))
     try:
-        check(job.settings, job.choices, required)
+        check(job.settings, required)
     except component.UnknownSettingError as error:
         raise unknown_setting(error.key, config_name) from error
     return job
 
 
-def check(settings: DictConfig, choices: Mapping[str, str], required: bool = True) -> None:
+def check(settings: DictConfig, required: bool = True) -> None:
     """Check a job's settings: the arguments of every component, bounds, and missing values.
 
     Args:
-        settings: as Hydra composed them, with their schema's types.
-        choices: the choice of each group.
+        settings: with their schema's types.
         required: a missing value is a mistake.
 
     Raises:
         GlrError: the first mistake, in one sentence.
     """
     for key, node in component.components(settings):
-        group = key.split(".")[0]
-        defaults = _defaults(CONF / group / f"{choices.get(group)}.yaml")
-        component.check(key, node, RUNTIME_ARGUMENTS.get(group, set()), defaults)
+        component.check(key, node, RUNTIME_ARGUMENTS.get(key.split(".")[0], set()))
     for key, lowest, highest in bounds(OmegaConf.get_type(settings)):
         value = OmegaConf.select(settings, key)
         if isinstance(value, int | float) and not lowest <= value <= highest:
@@ -92,8 +84,3 @@ def check(settings: DictConfig, choices: Mapping[str, str], required: bool = Tru
         OmegaConf.to_container(settings, resolve=True)
     except OmegaConfBaseException as error:
         raise GlrError(f"{getattr(error, 'full_key', None) or 'config'}: {first_line(error)}") from error
-
-
-@cache
-def _defaults(file: Path) -> Any:
-    return OmegaConf.to_container(OmegaConf.load(file)) if file.is_file() else {}

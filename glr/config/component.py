@@ -4,6 +4,9 @@ A component is known by its place in the config and its class's name (`head: Arc
 class is the one that conf/<group>/ names today, so that modules may move and stored configs still resolve. A class of
 the user's own (`_target_: mypackage.MyHead`) is known by its full path.
 
+What may be built depends on who names it. A command line may name any class of the kind that belongs there. A stored
+config is data from elsewhere: it may name the classes that conf/<group>/ names, and what the user trusts.
+
 The check reads signatures with `ast`, so that it needs no TensorFlow and takes milliseconds.
 """
 
@@ -11,7 +14,7 @@ import ast
 import importlib
 import inspect
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -41,23 +44,41 @@ def build(config: DictConfig, **runtime: Any) -> Any:
     """Call the config's target with its arguments, and with those run-time values that its signature names.
 
     Raises:
-        GlrError: the constructor refused a value; the message names the component.
+        GlrError: the target is missing or of another kind than the place's choices, or the constructor refused a value;
+            the message names the component.
     """
-    target = config["_target_"]
-    module, _, name = target.rpartition(".")
+    target, place = config["_target_"], full_key(config)
     try:
-        factory = getattr(importlib.import_module(module), name)
+        factory = _imported(target)
     except (ImportError, AttributeError) as error:
         if target.split(".")[0] in _OURS:
             raise
-        raise GlrError(f"{full_key(config)}._target_={target}: {error}") from error
+        raise GlrError(f"{place}._target_={target}: {error}") from error
+    kind = None if target in named(place).values() else _kind(place)
+    if kind and not (isinstance(factory, type) and issubclass(factory, kind)):
+        raise GlrError(f"{place}._target_={target}: expected a class derived from {kind.__module__}.{kind.__name__}")
     arguments: dict[Any, Any] = OmegaConf.to_container(config, resolve=True)  # pyright: ignore[reportAssignmentType]
     arguments = {key: value for key, value in arguments.items() if key not in NOT_ARGUMENTS}
     arguments |= {key: value for key, value in runtime.items() if key in inspect.signature(factory).parameters}
     try:
         return factory(**arguments)
     except ValueError as error:
-        raise GlrError(f"{full_key(config)}: {error}") from error
+        raise GlrError(f"{place}: {error}") from error
+
+
+def _imported(target: str) -> Any:
+    module, _, name = target.rpartition(".")
+    return getattr(importlib.import_module(module), name)
+
+
+@cache
+def _kind(place: str) -> type | None:
+    """The nearest base that the classes which conf/ names at a place share; None: there is none, or a function."""
+    classes = [_imported(target) for target in named(place).values()]
+    if not classes or not all(isinstance(each, type) for each in classes):
+        return None
+    shared = [base for base in classes[0].__mro__ if all(issubclass(each, base) for each in classes)]
+    return None if shared[0] is object else shared[0]
 
 
 def components(config: DictConfig, prefix: str = "") -> Iterator[tuple[str, DictConfig]]:
@@ -73,17 +94,23 @@ def components(config: DictConfig, prefix: str = "") -> Iterator[tuple[str, Dict
 
 
 @cache
-def named(place: str) -> dict[str, str]:
-    """The classes that conf/ names at a place (`head`, `data.source`): class name -> full path."""
+def _choices(place: str) -> dict[str, dict[str, Any]]:
+    """The targets that conf/ names at a place (`head`, `data.source`), each with its arguments there."""
     group, *path = place.split(".")
-    found: dict[str, str] = {}
+    targets: dict[str, dict[str, Any]] = {}
     for file in sorted((CONF / group).rglob("*.yaml")):
-        node: Any = OmegaConf.load(file)
+        node: Any = OmegaConf.to_container(OmegaConf.load(file))
         for name in path:
             node = node.get(name) or {}
         if target := node.get("_target_"):
-            found[target.rpartition(".")[2]] = target
-    return found
+            targets.setdefault(target, {}).update(node)
+    return targets
+
+
+@cache
+def named(place: str) -> dict[str, str]:
+    """The classes that conf/ names at a place (`head`, `data.source`): class name -> full path."""
+    return {target.rpartition(".")[2]: target for target in _choices(place)}
 
 
 def class_of(place: str, target: str) -> str:
@@ -92,52 +119,54 @@ def class_of(place: str, target: str) -> str:
     return name if target.split(".")[0] in _OURS and name in named(place) else target
 
 
-def resolve(config: DictConfig) -> None:
+def resolve(config: DictConfig, trust: Sequence[str] = ()) -> None:
     """Let every component of a stored config name its class where conf/ names it today.
 
+    Args:
+        config: is changed.
+        trust: packages, or full paths of classes, that may be built although conf/ does not name them.
+
     Raises:
-        GlrError: it names a class of glr's that is gone, or something that is no class for a component.
+        GlrError: it names something else.
     """
     for key, node in components(config):
-        target = node["_target_"]
-        _refuse_foreign(key, target)
-        known, name = named(key), target.rpartition(".")[2]
-        if target.split(".")[0] in _OURS and name in known:
+        target = str(node["_target_"])
+        known, name, package = named(key), target.rpartition(".")[2], target.split(".")[0]
+        if package in _OURS and name in known:
             node["_target_"] = known[name]
-        elif target.split(".")[0] == "glr":
-            try:
-                signature(target)  # named on a command line, where conf/ names no such class
-            except GlrError as error:
-                choices = ", ".join(known) or "none"
-                raise GlrError(f"{key}: this version of glr has no class {name} there (it has {choices})") from error
+        elif package == "glr":
+            has = ", ".join(known) or "none"
+            raise GlrError(f"{key}: this version of glr has no class {name} there (it has {has})")
+        elif not any(target == each or target.startswith(f"{each}.") for each in trust):
+            trusted = target if package in _OURS else package
+            raise GlrError(
+                f"{key}._target_={target}: glr does not run code that a stored config names; "
+                f"if you trust it, add trust=[{trusted}]"
+            )
 
 
-def _refuse_foreign(key: str, target: Any) -> None:
-    if not isinstance(target, str) or "." not in target or target.split(".")[0] in sys.stdlib_module_names:
-        raise GlrError(f"{key}._target_={target}: expected a class of glr, Keras or your own, as mypackage.MyHead")
-
-
-def check(key: str, node: DictConfig, runtime: set[str], defaults: Mapping[str, Any]) -> None:
+def check(key: str, node: DictConfig, runtime: set[str]) -> None:
     """Hold a component's settings against its target's signature.
 
     Args:
-        key: where the component stands, for messages.
+        key: where the component stands.
         node: its config.
         runtime: arguments that only the run knows; not to be set.
-        defaults: the values in the component's own YAML: the types of the arguments of a constructor of Keras's.
 
     Raises:
         UnknownSettingError: an argument that the target does not have.
-        GlrError: an unknown target, a missing argument, or a value of a wrong type.
+        GlrError: a target that does not belong there, a missing argument, or a value of a wrong type.
     """
     target = node["_target_"]
-    _refuse_foreign(key, target)
+    _check_target(key, target)
     settings = [str(name) for name in node if name not in NOT_ARGUMENTS]
     try:
         arguments = signature(target)
     except GlrError as error:
         raise GlrError(f"{key}._target_={target}: {error}") from error
-    if arguments is None:
+    if arguments is None:  # of Keras: the YAML's arguments are all, and its values show their types
+        choices = _choices(key)
+        defaults = choices.get(target) or {name: value for each in choices.values() for name, value in each.items()}
         for name in settings:
             if name not in defaults:
                 raise UnknownSettingError(f"{key}.{name}")
@@ -151,6 +180,17 @@ def check(key: str, node: DictConfig, runtime: set[str], defaults: Mapping[str, 
     for name in arguments:
         if name not in runtime and name not in node:
             raise GlrError(f"{key}.{name} is missing: {target} needs it; list it in the YAML of this choice")
+
+
+def _check_target(key: str, target: Any) -> None:
+    """Refuse what is no class for a place: of glr and Keras only those in modules that conf/ names there belong."""
+    package = target.split(".")[0] if isinstance(target, str) else ""
+    modules = {each.rpartition(".")[0] for each in named(key).values()}
+    if package in _OURS and target.rpartition(".")[0] not in modules:
+        names = ", ".join(sorted(named(key).values())) or "none"
+        raise GlrError(f"{key}._target_={target}: expected one of {names}, or a class of your own")
+    if "." not in str(target) or not package or package in sys.stdlib_module_names:
+        raise GlrError(f"{key}._target_={target}: expected a class of glr, Keras or your own, as mypackage.MyHead")
 
 
 @cache

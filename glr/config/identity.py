@@ -21,7 +21,7 @@ RESULT_VERSION = 1
 
 # Settings that were added since, each with the value that computes what was computed before it existed. A setting with
 # that value is no part of the key, so that a new setting makes no finished job run again.
-_ADDED: dict[str, Any] = {}
+ADDED: dict[str, Any] = {}
 
 # Where and how a job computes and is recorded, and what reports show: free to change when it is continued.
 _CIRCUMSTANCES = {
@@ -98,7 +98,7 @@ def is_circumstance(key: str) -> bool:
 
 
 def _hash(settings: Mapping[str, Any]) -> str:
-    lasting = {key: _plain(value) for key, value in settings.items() if key not in _ADDED or value != _ADDED[key]}
+    lasting = {key: _plain(value) for key, value in settings.items() if key not in ADDED or value != ADDED[key]}
     text = json.dumps([RESULT_VERSION, lasting], sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 

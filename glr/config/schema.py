@@ -215,6 +215,7 @@ class EvaluateConfig:
     run: str | None = None
     checkpoint: StoredWeights = StoredWeights.last
     model: str | None = None
+    trust: list[str] = field(default_factory=list)
     study: str = MISSING
     prepared: str | None = None
     index: str | None = None
@@ -290,6 +291,7 @@ class ExportConfig:
     weights: list[float] | None = None
     study: str = MISSING
     checkpoint: StoredWeights = StoredWeights.last
+    trust: list[str] = field(default_factory=list)
     output: str | None = None
     verify: int = at_least(0)
     tolerance: float = at_least(0)

@@ -42,6 +42,21 @@ def open_data(config: DictConfig, *, prepare: bool, **options: Any) -> PreparedD
     return PreparedData(cached(data, Path(config.cache_dir)))
 
 
+def open_stored(config: DictConfig, cache: Path | None = None) -> PreparedData:
+    """Open the set that a past run's config names; such a config is data from elsewhere, so nothing is written there.
+
+    Args:
+        config: node `data` of the stored config.
+        cache: where to keep a copy of a set in a bucket, if the run kept one.
+
+    Raises:
+        GlrError: it does not exist, is damaged or was made with other settings.
+    """
+    config = config.copy()
+    config.cache_dir = str(cache) if cache and config.cache_dir is not None else None
+    return open_data(config, prepare=False)
+
+
 @contextmanager
 def _alone(lock: Path) -> Iterator[None]:
     lock.parent.mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 
 from glr import storage
 from glr.config.component import build
-from glr.data.opening import open_data
+from glr.data.opening import open_stored
 from glr.data.pictures import FirstPictures, Pictures, StoredPictures
 from glr.data.prepared import PreparedData
 from glr.errors import GlrError
@@ -68,7 +68,7 @@ def run_subject(config: DictConfig) -> Subject:
     if "classes" not in run.params:
         raise GlrError(f"run={config.run}: it trained no model that could be evaluated (it is of kind {run.kind})")
     weights = run.stored(WEIGHTS.format(config.checkpoint.value))
-    settings = read_config(run.stored("config.yaml"))
+    settings = read_config(run.stored("config.yaml"), config.trust)
     views = build(config.tta)
     strategy = build(config.strategy)
     with strategy.scope():
@@ -81,7 +81,7 @@ def run_subject(config: DictConfig) -> Subject:
         Extractor(viewed, strategy, config.batch_size),
         [run.id, storage.checksum(weights), views.scales, views.flip],
         settings.evaluate.gap.neighbors,
-        lambda: open_data(settings.data, prepare=settings.data.prepare_when_missing),
+        lambda: open_stored(settings.data, Path(config.cache, "data")),
     )
 
 

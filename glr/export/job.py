@@ -12,7 +12,7 @@ import tensorflow as tf
 from omegaconf import DictConfig
 
 from glr import storage
-from glr.data.opening import open_data
+from glr.data.opening import open_stored
 from glr.data.pictures import StoredPictures, batches
 from glr.errors import GlrError
 from glr.export import reloading
@@ -39,7 +39,7 @@ def export(config: DictConfig, runs: Sequence[PastRun]) -> Export:
     output = config.output or f"exports/{'+'.join(run.name for run in runs)}"
     if storage.files(output):
         raise GlrError(f"output={output}: there are files already; give a new folder, or delete them")
-    settings = [read_config(run.stored("config.yaml")) for run in runs]
+    settings = [read_config(run.stored("config.yaml"), config.trust) for run in runs]
     members = [_member(run, own, config.checkpoint.value) for run, own in zip(runs, settings, strict=True)]
     weights = list(config.weights or [1.0] * len(members))
     dimension = sum(own.model.embedding_size for own in settings)
@@ -92,7 +92,7 @@ def _zip(folder: Path, file: Path) -> int:
 
 def _images(settings: DictConfig, count: int) -> tuple[list[np.ndarray], list[str]]:
     """The first query images of a run's data set, unchanged, and their ids."""
-    data = open_data(settings.data, prepare=False)
+    data = open_stored(settings.data)
     found = batches(StoredPictures(data, "query"), image_size=None, batch_size=count, parallelism=1)
     names, images = next(found)
     return images, [image_id for image_id, _ in names]
@@ -113,7 +113,7 @@ def _expected(
         values = _stored(run, names) if config.checkpoint.value == "last" else None
         sources.add("the descriptors of training" if values is not None else "the model in training's pipeline")
         if values is None:
-            data = open_data(own.data, prepare=False)
+            data = open_stored(own.data)
             pictures = StoredPictures(data, "query")
             found = batches(pictures, image_size=member.image_size, batch_size=len(names), parallelism=1)
             values = np.asarray(member.describe(tf.constant(next(found)[1])))

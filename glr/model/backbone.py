@@ -1,5 +1,6 @@
 """Backbones: images [B, S, S, 3], normalised, to feature maps [B, h, w, C]."""
 
+import inspect
 import re
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def KerasApplication(  # noqa: N802
         GlrError: the ImageNet weights cannot be downloaded.
     """
     constructor = getattr(keras.applications, application, None)
-    if constructor is None:
+    if not inspect.isfunction(constructor):
         raise ValueError(f"application={application}: keras.applications has no such network")
     if weights is not None and weights != "imagenet" and not Path(weights).is_file():
         raise ValueError(f"weights={weights}: no such file; give imagenet, null or a file of weights")

@@ -1,34 +1,87 @@
 """The model of a past run, built again from the config and the weights that the run stored."""
 
+import io
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import keras
+import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from glr.config.component import build, resolve
+from glr.config.check import check
+from glr.config.component import build, resolve, signature
+from glr.config.identity import ADDED, flattened
 from glr.config.schema import TrainConfig
-from glr.errors import GlrError
+from glr.errors import GlrError, first_line
 from glr.model.network import RetrievalModel
 
+_LARGEST_CONFIG = 1_000_000  # bytes; one of glr's has some 4,000
 
-def read_config(file: Path) -> DictConfig:
-    """The config that a run stored as config.yaml, its components' classes where conf/ names them today.
+
+def read_config(file: Path, trust: Sequence[str] = ()) -> DictConfig:
+    """The config that a run stored as config.yaml: data from elsewhere, checked before anything is built from it.
+
+    Its components' classes are where conf/ names them today, and settings that were added since have the values that
+    compute what was computed before.
+
+    Args:
+        file: written by glr, or by somebody who wants to look so.
+        trust: packages, or full paths of classes, that may be built although conf/ does not name them.
 
     Raises:
-        GlrError: it holds settings or classes that this version of glr does not know.
+        GlrError: it is no config, or holds settings or classes that this version of glr does not know or build.
     """
+    settings = _plain(file)
     try:
-        config: Any = OmegaConf.merge(OmegaConf.structured(TrainConfig), OmegaConf.load(file))
+        config: Any = OmegaConf.merge(OmegaConf.structured(TrainConfig), settings)
     except OmegaConfBaseException as error:
         reason = str(error).splitlines()[0]
         raise GlrError(f"{file} was written by another version of glr ({reason}); use that one") from error
     try:
-        resolve(config)
+        resolve(config, trust)
+        for key, value in ADDED.items():
+            if OmegaConf.select(settings, key) is None and _takes(config, key):
+                OmegaConf.update(config, key, value, force_add=True)
+        if missing := sorted(OmegaConf.missing_keys(config)):
+            raise GlrError(f"this is no config of a run: it lacks {', '.join(missing[:3])}")
+        check(config)
     except GlrError as error:
         raise GlrError(f"{file}: {error}") from error
     return config
+
+
+def _takes(config: DictConfig, key: str) -> bool:
+    """Whether a setting is one of the schema's, or an argument of the component that it stands in."""
+    place, _, name = key.rpartition(".")
+    node = OmegaConf.select(config, place) if place else config
+    if not isinstance(node, DictConfig):
+        return False
+    return "_target_" not in node or name in (signature(node["_target_"]) or {})
+
+
+def _plain(file: Path) -> DictConfig:
+    """The mapping in a YAML file, without what may grow (aliases) or be evaluated (interpolations).
+
+    Raises:
+        GlrError: it holds something else.
+    """
+    if file.stat().st_size > _LARGEST_CONFIG:
+        raise GlrError(f"{file} is no config: it has {file.stat().st_size:,} bytes")
+    try:
+        text = file.read_text()
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):
+            raise GlrError(f"{file} holds an alias, which no config of glr's does")
+        settings = OmegaConf.load(io.StringIO(text))
+        values: Any = OmegaConf.to_container(settings)
+        flat = list(flattened(values))
+    except (ValueError, AttributeError, RecursionError, yaml.YAMLError, OmegaConfBaseException) as error:
+        raise GlrError(f"{file} is no config ({first_line(error)})") from error
+    for key, value in flat:
+        if "${" in str(value):
+            raise GlrError(f"{file}: {key}={value}: a stored config must not refer to other values")
+    return cast(DictConfig, settings)
 
 
 def build_model(config: DictConfig, classes: int, image_size: int | None) -> RetrievalModel:

@@ -11,6 +11,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from glr.config.component import components
 from glr.config.identity import settings_of
 from glr.errors import GlrError
 from glr.preflight.compiling import Compiled
@@ -85,7 +86,9 @@ class Compiler:
             settings: Any = OmegaConf.to_container(step.config, resolve=True, enum_to_str=True)
             del settings["preflight"]
             config.write_text(OmegaConf.to_yaml(OmegaConf.create(settings)))
-            traced = _child("tracing", config, module, cores, step.classes, step.steps_per_epoch)
+            # The classes are those of this command line, whatever conf/ names.
+            targets = sorted({node["_target_"] for _, node in components(step.config)})
+            traced = _child("tracing", config, module, cores, step.classes, step.steps_per_epoch, *targets)
             return Traced(**traced), Compiled(**_child("compiling", module, step.topology))
 
 

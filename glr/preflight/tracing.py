@@ -1,6 +1,6 @@
 """A config's train step as the compiler's input (HLO); run as a process of its own, which keeps TensorFlow out.
 
-python -m glr.preflight.tracing CONFIG OUTPUT REPLICAS CLASSES STEPS_PER_EPOCH
+python -m glr.preflight.tracing CONFIG OUTPUT REPLICAS CLASSES STEPS_PER_EPOCH TRUSTED_CLASS...
 """
 
 import json
@@ -64,16 +64,14 @@ def trace(config: DictConfig, *, replicas: int, classes: int, steps_per_epoch: i
     return module, Traced(parameters=step.model.count_params(), exchanged=strategy.exchanged)
 
 
-def _main(config: str, output: str, *numbers: str) -> None:
+def _main(config: str, output: str, replicas: str, classes: str, steps_per_epoch: str, *trust: str) -> None:
     from glr.devices.startup import import_tensorflow
 
     import_tensorflow()
     from glr.model.loading import read_config
 
-    replicas, classes, steps_per_epoch = map(int, numbers)
-    module, traced = trace(
-        read_config(Path(config)), replicas=replicas, classes=classes, steps_per_epoch=steps_per_epoch
-    )
+    sizes = {"replicas": int(replicas), "classes": int(classes), "steps_per_epoch": int(steps_per_epoch)}
+    module, traced = trace(read_config(Path(config), trust), **sizes)
     Path(output).write_bytes(module)
     print(json.dumps(asdict(traced)))
 

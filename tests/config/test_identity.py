@@ -101,7 +101,7 @@ def test_a_setting_that_is_added_later_counts_only_where_it_differs(monkeypatch:
     OmegaConf.set_struct(later, False)
     later.head.easy = False
     assert key(later) != before
-    monkeypatch.setitem(identity._ADDED, "head.easy", False)
+    monkeypatch.setitem(identity.ADDED, "head.easy", False)
     assert key(later) == before
     later.head.easy = True
     assert key(later) != before

@@ -9,8 +9,8 @@ import pytest
 import tensorflow as tf
 from omegaconf import OmegaConf
 
-from glr.config.check import CONF
 from glr.config.component import build
+from glr.config.shorthand import CONF
 from glr.errors import GlrError
 from glr.model.backbone import KerasApplication, SmallCNN
 from glr.model.head.norm_softmax import NormSoftmax

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -10,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from glr.config.check import composed
 from glr.errors import GlrError
+from glr.model import loading
 from glr.model.loading import build_model, load_model, load_weights, read_config
 from glr.model.network import RetrievalModel
 
@@ -36,7 +38,7 @@ def stored(folder: Path, text: str) -> Path:
 
 def test_a_config_from_before_its_classes_moved(tmp_path: Path):
     now = config()
-    text = OmegaConf.to_yaml(now)
+    text = OmegaConf.to_yaml(now, resolve=True)
     before = text.replace("glr.model.head.arcface.ArcFace", "glr.losses.ArcFace").replace("glr.model.", "glr.nets.")
     assert before != text
     read = read_config(stored(tmp_path, before))
@@ -55,7 +57,7 @@ def test_a_config_from_before_its_classes_moved(tmp_path: Path):
     ],
 )
 def test_what_this_version_does_not_know(tmp_path: Path, change: tuple[str, str], sentence: str):
-    file = stored(tmp_path, OmegaConf.to_yaml(config()).replace(*change))
+    file = stored(tmp_path, OmegaConf.to_yaml(config(), resolve=True).replace(*change))
     with pytest.raises(GlrError, match=f"^{file}.*{sentence}"):
         read_config(file)
 
@@ -101,3 +103,15 @@ def test_what_holds_no_weights(trained: tuple[RetrievalModel, Path], tmp_path: P
     for name in ("text", "missing"):
         with pytest.raises(GlrError, match=rf"{name}\.weights\.h5 does not hold weights of this model \(.+\)$"):
             load_weights(trained[0], tmp_path / f"{name}.weights.h5")
+
+
+def test_settings_that_were_added_since_have_the_values_of_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    before: Any = OmegaConf.to_container(config(), resolve=True, enum_to_str=True)
+    del before["head"]["margin"], before["train"]["on_nan"]
+    file = stored(tmp_path, OmegaConf.to_yaml(OmegaConf.create(before)))
+    with pytest.raises(GlrError, match=r"head\.margin is missing"):
+        read_config(file)
+    monkeypatch.setattr(loading, "ADDED", {"head.margin": 0.25, "head.easy": True, "train.on_nan": "skip_batch"})
+    read = read_config(file)
+    assert (read.head.margin, read.train.on_nan.value) == (0.25, "skip_batch")
+    assert "easy" not in read.head  # an argument of another head
