@@ -215,6 +215,7 @@ class EvaluateConfig:
     run: str | None = None
     checkpoint: StoredWeights = StoredWeights.last
     model: str | None = None
+    max_model_gb: float = at_least(0)
     trust: list[str] = field(default_factory=list)
     study: str = MISSING
     prepared: str | None = None

@@ -89,13 +89,14 @@ def saved_model_subject(config: DictConfig, stack: ExitStack) -> Subject:
     """A SavedModel; closing the stack deletes its copy on this disk.
 
     Raises:
-        GlrError: it does not exist, or has another signature.
+        GlrError: it does not exist, has another signature, or does more than compute and is not trusted.
     """
-    folder = stack.enter_context(saved_model.on_disk(config.model))
+    folder = stack.enter_context(saved_model.on_disk(config.model, config.max_model_gb))
     files = sorted(file for file in folder.rglob("*") if file.is_file())
     fingerprint = [[file.relative_to(folder).as_posix(), storage.checksum(file)] for file in files]
     name = Path(config.model.rstrip("/")).name
-    return Subject(name, config.study, None, SavedModel(folder), fingerprint, 1, None)
+    model = SavedModel(folder, trusted="saved_model" in config.trust)
+    return Subject(name, config.study, None, model, fingerprint, 1, None)
 
 
 def opened_set(config: DictConfig, subject: Subject) -> EvaluationSet:

@@ -2,7 +2,7 @@
 
 import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
@@ -12,10 +12,12 @@ import tensorflow as tf
 
 from glr import storage
 from glr.errors import GlrError
+from glr.model.operations import refused
 
 SIGNATURE = "serving_default"
 INPUT = "input_image"
 OUTPUT = "global_descriptor"
+_MOST_FILES = 10_000  # a SavedModel has some ten
 
 Name = TypeVar("Name")
 
@@ -27,17 +29,22 @@ class SavedModel:
 
     Args:
         path: the folder that holds saved_model.pb.
+        trusted: run it even if it does more than compute.
 
     Raises:
-        GlrError: it is no SavedModel, or has another signature.
+        GlrError: it is no SavedModel, has another signature, or is not trusted and writes files or calls Python.
     """
 
     image_size: int | None = None
     batch_size: int = 16  # images that are decoded together
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, *, trusted: bool = False):
         if not (path / "saved_model.pb").is_file():
             raise GlrError(f"{path} holds no saved_model.pb, so it is no SavedModel")
+        if not trusted and (names := refused(path)):
+            raise GlrError(
+                f"{path} does more than compute ({', '.join(names)}); if you trust it, add trust=[saved_model]"
+            )
         try:
             self._model: Any = tf.saved_model.load(str(path))
         except (OSError, ValueError, tf.errors.OpError) as error:
@@ -69,11 +76,15 @@ class SavedModel:
 
 
 @contextmanager
-def on_disk(path: str) -> Iterator[Path]:
+def on_disk(path: str, gigabytes: float) -> Iterator[Path]:
     """A SavedModel's folder: the one given, or for the time being a copy of one in a bucket or in a zip.
 
+    Args:
+        path: of a folder or a zip, on this disk or in a bucket.
+        gigabytes: that a copy may take at most.
+
     Raises:
-        GlrError: there is none, or the zip holds paths outside of itself.
+        GlrError: there is none, it is larger, or the zip holds paths outside of itself.
     """
     if not storage.is_bucket(path) and not path.endswith(".zip"):
         if not Path(path).is_dir():
@@ -84,18 +95,28 @@ def on_disk(path: str) -> Iterator[Path]:
         folder = Path(temporary)
         if path.endswith(".zip"):
             with storage.on_disk(path) as file:
-                _unzip(path, file, folder)
+                _unzip(path, file, folder, gigabytes)
         else:
             files = storage.files(path)
+            _check_size(path, [info.size for info in files.values()], gigabytes)
             storage.download([(storage.join(path, name), folder / name) for name in files])
         yield folder
 
 
-def _unzip(path: str, file: Path, folder: Path) -> None:
+def _check_size(path: str, sizes: Sequence[int], gigabytes: float) -> None:
+    if len(sizes) > _MOST_FILES or sum(sizes) > gigabytes * 1e9:
+        raise GlrError(
+            f"model={path} holds {len(sizes):,} files of {sum(sizes) / 1e9:,.1f} GB together; "
+            f"max_model_gb={gigabytes:g} and {_MOST_FILES:,} files are the limits"
+        )
+
+
+def _unzip(path: str, file: Path, folder: Path, gigabytes: float) -> None:
     if not file.is_file():
         raise GlrError(f"model={path}: no such file")
     try:
         with zipfile.ZipFile(file) as archive:
+            _check_size(path, [member.file_size for member in archive.infolist()], gigabytes)
             for name in archive.namelist():
                 if name.startswith("/") or "\\" in name or ".." in PurePosixPath(name).parts:
                     raise GlrError(f"{path} holds {name}, a path outside of the zip; it is not unpacked")

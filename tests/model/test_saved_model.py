@@ -79,11 +79,11 @@ def test_what_is_no_saved_model(tmp_path: Path):
 
 
 def test_a_folder_is_used_where_it_lies(model: Path, tmp_path: Path):
-    with on_disk(str(model)) as folder:
+    with on_disk(str(model), 1) as folder:
         assert folder == model
     with (
         pytest.raises(GlrError, match=r"nowhere: no such folder; give a SavedModel's folder, or a \.zip of one$"),
-        on_disk(f"{tmp_path}/nowhere"),
+        on_disk(f"{tmp_path}/nowhere", 1),
     ):
         pass
 
@@ -99,7 +99,7 @@ def test_a_copy_exists_for_the_time_being(model: Path, zipped: Path, gcs_folder:
         storage.upload(
             [(file, f"{gcs_folder}/{file.relative_to(model)}") for file in model.rglob("*") if file.is_file()]
         )
-    with on_disk(path) as folder:
+    with on_disk(path, 1) as folder:
         np.testing.assert_array_equal(SavedModel(folder)(IMAGE), SavedModel(model)(IMAGE))
     assert not folder.exists()
 
@@ -110,18 +110,18 @@ def test_a_zip_that_escapes_its_folder(tmp_path: Path, name: str):
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr("saved_model.pb", b"")
         archive.writestr(name, b"gotcha")
-    with pytest.raises(GlrError) as raised, on_disk(str(file)):
+    with pytest.raises(GlrError) as raised, on_disk(str(file), 1):
         pass
     assert str(raised.value) == f"{file} holds {name}, a path outside of the zip; it is not unpacked"
     assert not list(tmp_path.rglob("escaped.txt"))
 
 
 def test_a_zip_that_cannot_be_unpacked(tmp_path: Path):
-    with pytest.raises(GlrError, match=r"bad\.zip: no such file$"), on_disk(f"{tmp_path}/bad.zip"):
+    with pytest.raises(GlrError, match=r"bad\.zip: no such file$"), on_disk(f"{tmp_path}/bad.zip", 1):
         pass
     (tmp_path / "bad.zip").write_bytes(b"no zip")
     with (
         pytest.raises(GlrError, match=r"bad\.zip cannot be unpacked \(File is not a zip file\)$"),
-        on_disk(f"{tmp_path}/bad.zip"),
+        on_disk(f"{tmp_path}/bad.zip", 1),
     ):
         pass
