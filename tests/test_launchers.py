@@ -4,35 +4,52 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
+from mlflow.entities import Run
 
 from tests.test_main import SCRIPT, started
 
 SMALL = [
     *["backbone=small_cnn", "backbone.width=8", "model.embedding_size=16", "data=folder", "data.image_size=16"],
-    *["data.source.retrieval_classes=0.5", "train.batch_size=12", "train.epochs=1", "evaluate.gallery=0"],
+    *["study=two", "data.source.retrieval_classes=0.5", "train.batch_size=12", "train.epochs=1", "evaluate.gallery=0"],
 ]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("launcher", "start"), [("joblib", ["-m", "glr.train"]), ("submitit_local", [*SCRIPT, "train"])]
-)
-def test_a_launcher_of_others_runs_a_sweep(launcher: str, start: list[str], class_folders: Path, work: Path):
-    """One worker of joblib's, so that its second job finds what the first, which fails, has left of TensorFlow."""
-    settings = [f"data.source.path={class_folders}", "study=two", "optimizer.learning_rate=1e6,1e-2"]
-    settings += [f"hydra/launcher={launcher}", *(["hydra.launcher.n_jobs=1"] if launcher == "joblib" else [])]
-    done = started(*start, *SMALL, *settings, "-m", cwd=work)
-    assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].startswith("error: the head's weights exploded")
+def runs(work: Path) -> tuple[Run, list[Run]]:
+    """The only parent run of a folder's store, and its jobs' runs."""
     client = MlflowClient(f"sqlite:///{work}/mlruns/mlflow.db")
     found = client.search_runs([client.get_experiment_by_name("two").experiment_id])
     (parent,) = (run for run in found if run.data.tags["kind"] == "sweep")
-    jobs = {float(run.data.params["optimizer.learning_rate"]): run for run in found if run is not parent}
-    assert {run.data.tags["mlflow.parentRunId"] for run in jobs.values()} == {parent.info.run_id}
-    assert {rate: run.info.status for rate, run in jobs.items()} == {1e6: "FAILED", 1e-2: "FINISHED"}
-    assert parent.info.status == "FAILED"
-    assert jobs[1e6].data.tags["diverged"] == "True"
-    for run in jobs.values():
+    jobs = [run for run in found if run is not parent]
+    for run in jobs:
+        assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
         assert run.data.tags["mlflow.source.name"] == "python -m glr.train"
         assert run.data.tags["command"].startswith("python -m glr.train backbone=small_cnn ")
-    assert jobs[1e-2].data.tags["command"].endswith("optimizer.learning_rate=0.01")
+    return parent, jobs
+
+
+@pytest.mark.slow
+def test_joblibs_worker_runs_the_jobs(class_folders: Path, work: Path):
+    """One worker, so that its second job finds what the first, which fails, has left of TensorFlow."""
+    settings = [f"data.source.path={class_folders}", "optimizer.learning_rate=1e6,1e-2"]
+    settings += ["hydra/launcher=joblib", "hydra.launcher.n_jobs=1"]
+    done = started("-m", "glr.train", *SMALL, *settings, "-m", cwd=work)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("error: the head's weights exploded")
+    parent, jobs = runs(work)
+    by_rate = {float(run.data.params["optimizer.learning_rate"]): run for run in jobs}
+    assert {rate: run.info.status for rate, run in by_rate.items()} == {1e6: "FAILED", 1e-2: "FINISHED"}
+    assert parent.info.status == "FAILED"
+    assert by_rate[1e6].data.tags["diverged"] == "True"
+    assert by_rate[1e-2].data.tags["command"].endswith("optimizer.learning_rate=0.01")
+
+
+@pytest.mark.slow
+def test_submitits_processes_run_the_jobs(class_folders: Path, work: Path):
+    """The first fails before it imports TensorFlow."""
+    swept = f"data.source.path=none,{class_folders}"
+    done = started(*SCRIPT, "train", *SMALL, swept, "hydra/launcher=submitit_local", "-m", cwd=work)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("error: data.source.path=none: no such folder")
+    parent, (job,) = runs(work)
+    assert (job.info.status, parent.info.status) == ("FINISHED", "FAILED")
+    assert job.data.tags["command"].endswith(f" data.source.path={class_folders}")

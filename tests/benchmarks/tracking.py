@@ -25,7 +25,7 @@ def main(epochs: int) -> None:
     with tempfile.TemporaryDirectory() as temporary, forks() as processes:
         folder = Path(temporary)
         draw(folder / "photos")
-        server = MlflowServer(folder)
+        server = MlflowServer(processes, folder)
         server.start()
         train(processes, folder, server.uri, "warm-up", 2)
         seconds = {"healthy": train(processes, folder, server.uri, "healthy", epochs)}

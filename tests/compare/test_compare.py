@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,57 +9,51 @@ import pytest
 from glr.compare.document import BEGIN, END
 from tests.config.test_command import ROOT
 from tests.config.test_command import glr as glr_alone
+from tests.conftest import here
 from tests.processes.forks import Forks
 
 PAGE = Path(__file__).parent / "published_tables.md"
-
-
-Command = Callable[..., subprocess.CompletedProcess]
-
-
-@pytest.fixture(scope="module")
-def compare(processes: Forks) -> Command:
-    """Runs `compare` in a folder."""
-    return lambda folder, *arguments: processes.output(*arguments, command="compare", cwd=folder)
 
 
 def table_rows(text: str) -> list[str]:
     return [line for line in text.splitlines() if line.startswith("|") and not line.startswith("|--")]
 
 
-def test_the_studys_tables_cell_for_cell(compare: Command, recorded: Path):
-    done = compare(recorded, "output=-")
-    assert done.stderr == ""
+def test_the_studys_tables_cell_for_cell_without_tensorflow(recorded: Path):
+    done = glr_alone("output=-", command="compare", cwd=recorded, PYTHONPROFILEIMPORTTIME="1")
     assert table_rows(done.stdout) == table_rows(PAGE.read_text())
     headings = [
         [line for line in text.splitlines() if line.startswith("#")] for text in (done.stdout, PAGE.read_text())
     ]
     assert headings[0] == headings[1]
+    assert all(line.startswith("import time:") for line in done.stderr.splitlines())
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "mlflow" in imported
+    assert not {"tensorflow", "keras"} & imported
 
 
-def test_the_readme_holds_them(compare: Command, recorded: Path):
+def test_the_readme_holds_them(recorded: Path):
     shutil.copy(ROOT / "README.md", recorded)
-    done = compare(recorded, "check=true")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "README.md is fresh\n", "")
+    assert here("compare", "check=true", cwd=recorded) == "README.md is fresh\n"
 
 
-def test_a_stale_readme_is_shown_and_mended(compare: Command, recorded: Path):
+def test_a_stale_readme_is_shown_and_mended(processes: Forks, recorded: Path):
     readme = recorded / "README.md"
     readme.write_text(f"# Mine\n{BEGIN}\n{END}\nkept\n")
-    compare(recorded)
+    here("compare", cwd=recorded)
     fresh = readme.read_text()
     assert fresh.startswith(f"# Mine\n{BEGIN}\n")
     assert fresh.endswith(f"\n{END}\nkept\n")
     readme.write_text(fresh.replace("0.27472", "0.37472"))
-    stale = compare(recorded, "check=true")
+    stale = processes.output("check=true", command="compare", cwd=recorded)
     assert stale.returncode == 1
     assert stale.stderr == "error: README.md is stale; the same command without check=true writes it anew\n"
     lines = stale.stdout.splitlines()
     assert any(line.startswith("-|15|") and "0.37472" in line for line in lines)
     assert any(line.startswith("+|15|") and "0.27472" in line for line in lines)
-    assert compare(recorded).stdout == "README.md written\n"
+    assert here("compare", cwd=recorded) == "README.md written\n"
     assert readme.read_text() == fresh
-    assert compare(recorded).stdout == "README.md is fresh\n"
+    assert here("compare", cwd=recorded) == "README.md is fresh\n"
 
 
 @pytest.mark.parametrize(
@@ -69,7 +61,7 @@ def test_a_stale_readme_is_shown_and_mended(compare: Command, recorded: Path):
     [
         (
             "study=nobody",
-            "study=nobody: there is no such study in sqlite:///mlruns/mlflow.db; those there: Default, pub",
+            "study=nobody: there is no such study in sqlite:///{folder}/mlruns/mlflow.db; those there: Default, pub",
         ),
         ("study=3", "study=3: expected the name of a study"),
         ("format=markdwn", "format=markdwn: expected one of markdown, csv, json, html"),
@@ -80,33 +72,24 @@ def test_a_stale_readme_is_shown_and_mended(compare: Command, recorded: Path):
         ("compare.decimals=-1", "compare.decimals=-1: expected at least 0"),
     ],
 )
-def test_compare_says_what_is_wrong(compare: Command, recorded: Path, line: str, sentence: str):
-    done = compare(recorded, *line.split())
-    assert done.returncode == 1
-    assert done.stderr.startswith(f"error: {sentence}")
-    assert len(done.stderr.splitlines()) == 1
+def test_compare_says_what_is_wrong(recorded: Path, line: str, sentence: str):
+    said = here("compare", *line.split(), cwd=recorded)
+    assert said.startswith(f"error: {sentence.replace('{folder}', str(recorded))}")
+    assert len(said.splitlines()) == 1
 
 
-def test_options(compare: Command, recorded: Path):
-    by_score = table_rows(compare(recorded, "output=-", "compare.order=score", "compare.decimals=3").stdout)
+def test_options(recorded: Path):
+    by_score = table_rows(here("compare", "output=-", "compare.order=score", "compare.decimals=3", cwd=recorded))
     assert [row.split("|")[1] for row in by_score[1:4]] == ["15", "17", "9"]
     assert by_score[1].endswith("|0.275|0.243|")
     assert by_score[17].split("|")[1] == "12"  # the failed one is last
-    some = table_rows(compare(recorded, "output=-", "where={head: arcface, train.epochs: 20}").stdout)
+    some = table_rows(here("compare", "output=-", "where={head: arcface, train.epochs: 20}", cwd=recorded))
     assert [row.split("|")[1] for row in some] == ["Index", "12", "Index", "12"]
-    content = json.loads(compare(recorded, "format=json").stdout)
+    content = json.loads(here("compare", "format=json", cwd=recorded))
     assert len(content) == 23
     assert [row["private_score"] for row in content if row["index"] == 6] == [0.18334, 0.21378]
-    done = compare(recorded, "format=csv", "output=tables.csv")
-    assert done.stdout == "tables.csv written\n"
+    assert here("compare", "format=csv", "output=tables.csv", cwd=recorded) == "tables.csv written\n"
     assert len((recorded / "tables.csv").read_text().splitlines()) == 24
-    previous = compare(recorded, "output=-", "compare.highlight=previous").stdout
+    previous = here("compare", "output=-", "compare.highlight=previous", cwd=recorded)
     assert "|3|ResNet101V2 + GeM + AdaCos(Fixed)|" in previous
     assert "**lr = 0.00001->0.0004->0.00001**|0.24315|" in previous
-
-
-def test_tensorflow_is_not_imported(recorded: Path):
-    done = glr_alone("output=-", command="compare", cwd=recorded, PYTHONPROFILEIMPORTTIME="1")
-    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
-    assert "mlflow" in imported
-    assert not {"tensorflow", "keras"} & imported

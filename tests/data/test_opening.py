@@ -1,24 +1,23 @@
 """Opening a set: made where it is missing, read from a bucket directly or through a verified cache, all the same."""
 
-import multiprocessing
 import threading
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from glr import storage
 from glr.data.augment import Unchanged
 from glr.data.opening import open_data
 from glr.data.pipeline import Batch, TrainPipeline
 from glr.data.preparation import Options, prepare
-from glr.data.prepared import MANIFEST, PreparedData
+from glr.data.prepared import PreparedData
 from glr.errors import GlrError
 from tests.conftest import folder_source
 from tests.gcs.emulator import Fault
 from tests.gcs.fixture import Gcs
+from tests.processes.forks import Forks
 
 
 def config(class_folders: Path | str, path: str, **changes: object):
@@ -56,19 +55,28 @@ def test_made_only_where_asked_for(class_folders: Path, tmp_path: Path):
         open_data(config(class_folders, str(tmp_path / "set"), max_side=16), prepare=True)
 
 
-def test_jobs_that_start_together_make_it_once(class_folders: Path, tmp_path: Path):
+def test_jobs_that_start_together_make_it_once(processes: Forks, class_folders: Path, tmp_path: Path):
     """Each in a process of its own, which all begin when the set is not there."""
-    wanted = config(class_folders, str(tmp_path / "set"))
-    with ProcessPoolExecutor(3, multiprocessing.get_context("spawn")) as pool:
-        made = list(pool.map(_opened, [wanted] * 3))
+    (folder := tmp_path / "sets").mkdir()
+    OmegaConf.save(config(class_folders, str(folder / "set")), tmp_path / "config.yaml")
+    logs = [tmp_path / str(number) for number in range(3)]
+    started = [processes.start(OPEN, command="-c", cwd=tmp_path, log=[str(log), "errors"]) for log in logs]
+    assert [processes.wait(process) for process in started] == [0, 0, 0], (tmp_path / "errors").read_text()
+    made = [log.read_text().splitlines()[-1].split() for log in logs]
     assert len({digest for digest, _ in made}) == 1
     assert len({written for _, written in made}) == 1  # the manifest was not written again
-    assert [path.name for path in tmp_path.iterdir()] == ["set"]
+    assert [path.name for path in folder.iterdir()] == ["set"]
 
 
-def _opened(wanted: DictConfig) -> tuple[str, int]:
-    digest = open_data(wanted, prepare=True).digest
-    return digest, (Path(wanted.path) / MANIFEST).stat().st_mtime_ns
+OPEN = """
+from pathlib import Path
+from omegaconf import OmegaConf
+from glr.data.opening import open_data
+from glr.data.prepared import MANIFEST
+wanted = OmegaConf.load("config.yaml")
+digest = open_data(wanted, prepare=True).digest
+print(digest, (Path(wanted.path) / MANIFEST).stat().st_mtime_ns)
+"""
 
 
 def test_prepared_into_a_bucket_and_read_there(class_folders: Path, gcs: Gcs, gcs_folder: str, local: PreparedData):

@@ -10,11 +10,11 @@ from glr.tracking.run import run
 from tests.gcs.fixture import Gcs
 
 
-def test_a_runs_files_lie_in_the_bucket(gcs: Gcs, gcs_folder: str, tmp_path: Path):
-    (tmp_path / "plot.png").write_bytes(b"picture")
-    uri = f"sqlite:///{tmp_path}/mlflow.db"
-    with run(Tracking(uri, gcs_folder, str(tmp_path / "journal"), 60), "study", "a run") as opened:
-        opened.file(tmp_path / "plot.png", "plots")
+def test_a_runs_files_lie_in_the_bucket(gcs: Gcs, gcs_folder: str, work: Path):
+    (work / "plot.png").write_bytes(b"picture")
+    uri = f"sqlite:///{work}/mlruns/mlflow.db"
+    with run(Tracking(uri, gcs_folder, str(work / "journal"), 60), "study", "a run") as opened:
+        opened.file(work / "plot.png", "plots")
         opened.text("a: 1\n", "config.yaml")
     artifacts = f"{gcs_folder}/{opened.id}/artifacts"
     assert list(storage.files(artifacts)) == ["config.yaml", "plots/plot.png"]
@@ -28,6 +28,6 @@ def test_a_runs_files_lie_in_the_bucket(gcs: Gcs, gcs_folder: str, tmp_path: Pat
     assert [(file.path, file.file_size) for file in client.list_artifacts(opened.id, "plots")] == [
         ("plots/plot.png", 7)
     ]
-    local = client.download_artifacts(opened.id, "plots/plot.png", str(tmp_path))
+    local = client.download_artifacts(opened.id, "plots/plot.png", str(work))
     assert Path(local).read_bytes() == b"picture"
     assert {request.host for request in gcs.log()} == {gcs.host.removeprefix("http://")}

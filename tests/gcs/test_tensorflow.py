@@ -1,8 +1,6 @@
 """TensorFlow's own gs:// and this project's storage read what the other writes."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +10,8 @@ from glr import storage
 from glr.data.tfrecord import framed, split
 from tests.gcs.emulator import Fault
 from tests.gcs.fixture import Gcs
+from tests.processes.forks import Forks
 
-ROOT = Path(__file__).parents[2]
 CHILD = """
 import json, sys
 import keras, tensorflow as tf
@@ -44,13 +42,12 @@ print(json.dumps({"read": read, "variable": variable.numpy().tolist(), "outputs"
 
 
 @pytest.mark.slow
-def test_tensorflow_reads_and_writes_the_same_files(gcs: Gcs, gcs_folder: str, tmp_path: Path):
+def test_tensorflow_reads_and_writes_the_same_files(processes: Forks, gcs: Gcs, gcs_folder: str, tmp_path: Path):
     records = [np.random.default_rng(number).bytes(size) for number, size in enumerate((0, 1, 100_000, 3_000_000))]
     (tmp_path / "up.tfrec").write_bytes(b"".join(map(framed, records)))
     storage.upload([(tmp_path / "up.tfrec", f"{gcs_folder}/up.tfrec")])
     gcs.fault(Fault("GET", "up.tfrec", 503, times=2))
-    line = [sys.executable, "-c", CHILD, gcs_folder]
-    done = subprocess.run(line, cwd=ROOT, env=gcs.environment, capture_output=True, text=True, timeout=240, check=False)
+    done = processes.output(CHILD, gcs_folder, command="-c", cwd=tmp_path, **gcs.environment)
     assert done.returncode == 0, done.stderr[-4000:]
     answer = json.loads(done.stdout.splitlines()[-1])
     requests = [request for request in gcs.log() if "up.tfrec" in request.path and request.method == "GET"]

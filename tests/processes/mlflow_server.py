@@ -4,36 +4,49 @@ import os
 import select
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 import urllib.request
 from pathlib import Path
+
+from tests.processes.forks import Forks
+
+# What `mlflow server` starts, in a process that need not import MLflow first.
+_SERVER = """
+import os, sys
+import uvicorn
+from mlflow import server
+port, store, artifacts = sys.argv[1:]
+os.environ[server.BACKEND_STORE_URI_ENV_VAR] = store
+os.environ[server.ARTIFACTS_DESTINATION_ENV_VAR] = artifacts
+os.environ[server.ARTIFACT_ROOT_ENV_VAR] = "mlflow-artifacts:/"
+os.environ[server.SERVE_ARTIFACTS_ENV_VAR] = "true"
+uvicorn.run("mlflow.server.fastapi_app:app", host="127.0.0.1", port=int(port))
+"""
 
 
 class MlflowServer:
     """A server on a port of its own, with a SQLite store in a folder; it survives being killed as that does.
 
     Args:
-        folder: of its store and its log.
+        processes: start it.
+        folder: holds its store, mlruns/mlflow.db, its artifacts and its log.
     """
 
-    def __init__(self, folder: Path):
+    def __init__(self, processes: Forks, folder: Path):
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.uri = f"http://127.0.0.1:{self.port}"
-        self._folder = folder
-        self._process: subprocess.Popen | None = None
+        self._processes, self._folder = processes, folder
+        self._process: int | None = None
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        store = f"sqlite:///{self._folder}/mlflow.db"
-        line = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.port)]
-        line += ["--backend-store-uri", store, "--artifacts-destination", f"{self._folder}/artifacts", "--workers", "1"]
-        with (self._folder / "server.log").open("ab") as log:
-            self._process = subprocess.Popen(line, stdout=log, stderr=log, start_new_session=True, cwd=self._folder)
+        (self._folder / "mlruns").mkdir(exist_ok=True)
+        line = [str(self.port), f"sqlite:///{self._folder}/mlruns/mlflow.db", f"{self._folder}/artifacts"]
+        log = ["server.log", "server.log"]
+        self._process = self._processes.start(_SERVER, *line, command="-c", cwd=self._folder, log=log)
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             try:
@@ -44,10 +57,10 @@ class MlflowServer:
         raise TimeoutError((self._folder / "server.log").read_text())
 
     def kill(self) -> None:
-        """Kill it and its workers."""
+        """Kill it."""
         if self._process is not None:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
+            os.kill(self._process, signal.SIGKILL)
+            self._processes.wait(self._process)
             self._process = None
 
 

@@ -48,7 +48,7 @@ KINDS = [Open, Continue, Params, Tags, Metrics, Metrics, DatasetUse, Artifact, A
 
 def left(folder: Path, text: str, name: str = "former") -> str:
     """Leave a journal behind, with the files that it names; returns the store's address."""
-    uri = f"sqlite:///{folder}/mlflow.db"
+    uri = f"sqlite:///{folder}/mlruns/mlflow.db"
     for place, content in (("000007/config.yaml", b"a: 1\n"), ("000008/plot.png", b"picture")):
         (folder / "journal" / name / place).parent.mkdir(parents=True)
         (folder / "journal" / name / place).write_bytes(content)
@@ -98,9 +98,9 @@ def test_a_later_versions_further_fields_are_ignored():
     assert from_json({"kind": "tags", "values": {}, "colour": "red"}) == Tags({})
 
 
-def test_a_journal_of_the_former_version_is_sent(tmp_path: Path):
-    uri = left(tmp_path, FORMER + END)
-    assert send_left_behind(tmp_path / "journal", uri) == (1, [])
+def test_a_journal_of_the_former_version_is_sent(work: Path):
+    uri = left(work, FORMER + END)
+    assert send_left_behind(work / "journal", uri) == (1, [])
     record = the_run(uri)
     assert (record.info.run_name, record.info.status) == ("a run", "FINISHED")
     assert (record.info.start_time, record.info.end_time) == (1795708608287, 1800000000000)
@@ -114,13 +114,13 @@ def test_a_journal_of_the_former_version_is_sent(tmp_path: Path):
     assert (used.dataset.name, used.dataset.digest, used.tags[0].value) == ("Demo", "abc123", "training")
     files = MlflowClient(uri).list_artifacts(record.info.run_id)
     assert [file.path for file in files] == ["config.yaml", "plots"]
-    assert list((tmp_path / "journal").iterdir()) == []
+    assert list((work / "journal").iterdir()) == []
 
 
-def test_a_run_of_the_former_version_goes_on(tmp_path: Path):
+def test_a_run_of_the_former_version_goes_on(work: Path):
     """Its process was killed; the checkpoint holds a metric that another machine never sent."""
-    uri = left(tmp_path, FORMER)
-    tracking = Tracking(uri, None, str(tmp_path / "journal"), 60)
+    uri = left(work, FORMER)
+    tracking = Tracking(uri, None, str(work / "journal"), 60)
     with run(tracking, "tests", "a run", journal="former", attempt=3, continued=True) as opened:
         known = [json.loads(line) for line in FORMER.splitlines() if '"metrics"' in line]
         assert json.dumps(opened.metrics_so_far()) == json.dumps(known)
@@ -132,23 +132,23 @@ def test_a_run_of_the_former_version_goes_on(tmp_path: Path):
     assert sorted((metric.step, metric.value) for metric in history) == [(1, 2.5), (2, 1.5), (3, 0.5)]
 
 
-def test_an_unknown_record_waits_and_blocks_no_other_journal(tmp_path: Path):
-    uri = left(tmp_path, FORMER + '{"kind": "colour", "values": {}}\n' + END, "aa")
-    text = (tmp_path / "journal/aa.jsonl").read_text()
-    other = Journal(tmp_path / "journal", "zz")
+def test_an_unknown_record_waits_and_blocks_no_other_journal(work: Path):
+    uri = left(work, FORMER + '{"kind": "colour", "values": {}}\n' + END, "aa")
+    text = (work / "journal/aa.jsonl").read_text()
+    other = Journal(work / "journal", "zz")
     other.append(Open(uri, "tests", "other", None, {"journal": "zz"}))
     other.append(End("FINISHED", {}))
     other.close()
-    sent, waiting = send_left_behind(tmp_path / "journal", uri)
+    sent, waiting = send_left_behind(work / "journal", uri)
     assert (sent, len(waiting)) == (1, 1)
     assert "aa.jsonl: 2 records wait" in waiting[0]
     assert "colour" in waiting[0]
-    assert (tmp_path / "journal/aa.jsonl").read_text() == text  # a later version may know it
+    assert (work / "journal/aa.jsonl").read_text() == text  # a later version may know it
 
 
-def test_a_run_starts_on_no_file_that_is_no_journal(tmp_path: Path):
-    uri = left(tmp_path, '{"kind": "colour"}\n')
-    tracking = Tracking(uri, None, str(tmp_path / "journal"), 60)
+def test_a_run_starts_on_no_file_that_is_no_journal(work: Path):
+    uri = left(work, '{"kind": "colour"}\n')
+    tracking = Tracking(uri, None, str(work / "journal"), 60)
     with pytest.raises(GlrError, match=r"the first record of .*/former\.jsonl opens no run; move the file away"):
         begin(tracking, "tests", "a run", journal="former")
-    assert (tmp_path / "journal/former.jsonl").read_text() == '{"kind": "colour"}\n'
+    assert (work / "journal/former.jsonl").read_text() == '{"kind": "colour"}\n'

@@ -1,5 +1,8 @@
 """Runs found again in a real store: all of a study's, one by id or name, its weights."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 from mlflow import MlflowClient
 
@@ -10,10 +13,12 @@ from glr.tracking.run import run
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> tuple[MlflowClient, dict[str, str]]:
+def store(
+    tmp_path_factory: pytest.TempPathFactory, new_store: Callable[[Path], Path]
+) -> tuple[MlflowClient, dict[str, str]]:
     """Study one: a finished run `first` with weights, a diverged one, and `twin` twice; study two: empty."""
     folder = tmp_path_factory.mktemp("store")
-    uri, artifacts = f"sqlite:///{folder}/mlflow.db", str(folder / "artifacts")
+    uri, artifacts = f"sqlite:///{new_store(folder)}", str(folder / "artifacts")
     ids = {}
     (folder / "last.weights.h5").write_bytes(b"weights")
     for key, name in (("first", "first"), ("diverged", "diverged"), ("twin1", "twin"), ("twin2", "twin")):

@@ -1,12 +1,9 @@
 """A real MLflow server that is down, slow or restarted costs whoever records neither time nor records."""
 
-import os
 import re
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +17,18 @@ from glr.tracking.journal import Journal
 from glr.tracking.run import run
 from glr.tracking.sender import Sending, send_left_behind
 from glr.tracking.writer import RunWriter
-from tests.conftest import ROOT, here
+from tests.conftest import here
+from tests.processes.forks import Forks
 from tests.processes.mlflow_server import MlflowServer, SlowProxy
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
-    started = MlflowServer(tmp_path_factory.mktemp("server"))
+def server(
+    tmp_path_factory: pytest.TempPathFactory, processes: Forks, new_store: Callable[[Path], Path]
+) -> Iterator[MlflowServer]:
+    folder = tmp_path_factory.mktemp("server")
+    new_store(folder)
+    started = MlflowServer(processes, folder)
     started.start()
     yield started
     started.kill()
@@ -124,10 +126,10 @@ with run(Tracking(sys.argv[1], None, sys.argv[2], 60), "tests", "killed", journa
 
 
 @pytest.mark.slow
-def test_a_killed_run_is_marked_and_goes_on_as_one(server: MlflowServer, tmp_path: Path):
+def test_a_killed_run_is_marked_and_goes_on_as_one(processes: Forks, server: MlflowServer, tmp_path: Path):
     def go(steps: int, end: str) -> str:
-        line = [sys.executable, "-c", KILLED, server.uri, str(tmp_path / "journal"), str(steps), end]
-        done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False, env=os.environ)
+        line = [KILLED, server.uri, str(tmp_path / "journal"), str(steps), end]
+        done = processes.output(*line, command="-c", cwd=tmp_path, MLFLOW_HTTP_REQUEST_MAX_RETRIES="0")
         assert done.returncode == (-signal.SIGKILL if end == "die" else 0), done.stderr
         return done.stdout.strip()
 
@@ -148,24 +150,24 @@ def test_a_killed_run_is_marked_and_goes_on_as_one(server: MlflowServer, tmp_pat
         assert [step for step, _ in history(server.uri, first, name)] == list(range(6))
 
 
-def test_a_refused_record_stops_no_other(tmp_path: Path, capsys: pytest.CaptureFixture):
-    uri = f"sqlite:///{tmp_path}/mlflow.db"
-    with run(**options(uri, tmp_path)) as opened:
+def test_a_refused_record_stops_no_other(work: Path, capsys: pytest.CaptureFixture):
+    uri = f"sqlite:///{work}/mlruns/mlflow.db"
+    with run(**options(uri, work)) as opened:
         opened.metrics({"recall@1": 0.5}, 1)  # MLflow takes no @
         opened.params({"seed": 0})
     assert 'MLflow refused a record: Invalid value "recall@1"' in capsys.readouterr().err
     assert opened.id
     record = MlflowClient(uri).get_run(opened.id)
     assert (record.info.status, record.data.params) == ("FINISHED", {"seed": "0"})
-    assert [path.suffix for path in (tmp_path / "journal").iterdir() if path.is_file()] == [".refused"]
-    assert send_left_behind(tmp_path / "journal", uri) == (0, [])
+    assert [path.suffix for path in (work / "journal").iterdir() if path.is_file()] == [".refused"]
+    assert send_left_behind(work / "journal", uri) == (0, [])
 
 
-def test_a_machine_that_comes_back_changes_no_status_of_a_run_that_went_on_elsewhere(tmp_path: Path):
+def test_a_machine_that_comes_back_changes_no_status_of_a_run_that_went_on_elsewhere(work: Path):
     """Two machines, each with journals of its own; the first was lost with records that were never sent."""
-    uri, one, two = f"sqlite:///{tmp_path}/mlflow.db", tmp_path / "one", tmp_path / "two"
+    uri, one, two = f"sqlite:///{work}/mlruns/mlflow.db", work / "one", work / "two"
     lost = Journal(one / "journal", "shared")
-    with run(**options(uri, tmp_path, journal="shared", attempt=1)) as first:
+    with run(**options(uri, work, journal="shared", attempt=1)) as first:
         first.tags({"device": "first"})
     lost.append(Open(uri, "tests", "a run", None, {"journal": "shared"}))
     lost.append(Continue({"device": "lost"}, 1))
@@ -183,28 +185,28 @@ def test_a_machine_that_comes_back_changes_no_status_of_a_run_that_went_on_elsew
     assert sorted(history(uri, second.id, "loss")) == [(1, 0.5), (2, 0.25)]
 
 
-def test_a_file_that_takes_longer_than_the_patience_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_file_that_takes_longer_than_the_patience_is_waited_for(work: Path, monkeypatch: pytest.MonkeyPatch):
     """The patience is for a store that fails, not for one that works."""
-    uri, stored = f"sqlite:///{tmp_path}/mlflow.db", RunWriter.store
-    (tmp_path / "large.h5").write_bytes(b"weights")
+    uri, stored = f"sqlite:///{work}/mlruns/mlflow.db", RunWriter.store
+    (work / "large.h5").write_bytes(b"weights")
 
     def slowly(self: RunWriter, file: Path, folder: str | None) -> None:
         time.sleep(2.5)
         stored(self, file, folder)
 
     monkeypatch.setattr(RunWriter, "store", slowly)
-    with run(**options(uri, tmp_path, patience=1)) as opened:
-        opened.file(tmp_path / "large.h5")
+    with run(**options(uri, work, patience=1)) as opened:
+        opened.file(work / "large.h5")
     assert opened.complete
-    assert list((tmp_path / "journal").iterdir()) == []
+    assert list((work / "journal").iterdir()) == []
 
 
-def test_what_was_sent_from_memory_and_lost_by_a_kill_hides_no_later_record(tmp_path: Path):
+def test_what_was_sent_from_memory_and_lost_by_a_kill_hides_no_later_record(work: Path):
     """The disk was full: the journal holds less than was sent."""
-    uri = f"sqlite:///{tmp_path}/mlflow.db"
-    with run(**options(uri, tmp_path, journal="j")) as opened:
+    uri = f"sqlite:///{work}/mlruns/mlflow.db"
+    with run(**options(uri, work, journal="j")) as opened:
         opened.metrics({"loss": 0.5}, 1)
-    again = Journal(tmp_path / "journal", "j")
+    again = Journal(work / "journal", "j")
     again.append(Open(uri, "tests", "a run", None, {"journal": "j"}))
     again.note_sent({"next": 9})
     again.append(Continue({}, None))
@@ -220,20 +222,20 @@ def test_what_was_sent_from_memory_and_lost_by_a_kill_hides_no_later_record(tmp_
     again.remove()
 
 
-def test_what_is_no_journal_keeps_nobodys_records_back(tmp_path: Path, capsys: pytest.CaptureFixture):
-    uri = f"sqlite:///{tmp_path}/mlflow.db"
-    (tmp_path / "journal/aa.jsonl").mkdir(parents=True)
-    (tmp_path / "journal/bb.jsonl").write_text('{"kind": "open"}\n')
-    dead = Journal(tmp_path / "journal", "zz")
+def test_what_is_no_journal_keeps_nobodys_records_back(work: Path, capsys: pytest.CaptureFixture):
+    uri = f"sqlite:///{work}/mlruns/mlflow.db"
+    (work / "journal/aa.jsonl").mkdir(parents=True)
+    (work / "journal/bb.jsonl").write_text('{"kind": "open"}\n')
+    dead = Journal(work / "journal", "zz")
     dead.append(Open(uri, "tests", "dead", None, {"journal": "zz"}))
     dead.close()
-    sent, left = send_left_behind(tmp_path / "journal", uri)
+    sent, left = send_left_behind(work / "journal", uri)
     assert (sent, len(left)) == (1, 1)
     assert "bb.jsonl is no journal" in left[0]
     assert "left alone: " in capsys.readouterr().err
 
 
-def test_an_address_without_work_behind_it_is_refused_each_time(tmp_path: Path):
+def test_an_address_without_work_behind_it_is_refused_each_time(work: Path):
     for attempt in (1, 2):
         with pytest.raises(GlrError, match="the MLflow store cannot be opened"):
-            run(**options("http://127.0.0.1:9", tmp_path, journal="j", attempt=attempt)).__enter__()
+            run(**options("http://127.0.0.1:9", work, journal="j", attempt=attempt)).__enter__()
