@@ -21,15 +21,19 @@ from tests.evaluate.conftest import of_pair
 from tests.evaluate.test_evaluate import evaluate, named, runs, scores
 
 
-def test_what_is_described_is_not_described_again(trained: Path, monkeypatch: pytest.MonkeyPatch):
-    plain = evaluate(trained, "run=one", "gallery=0")
-    assert "map_at_100" in plain
+def test_what_is_described_is_kept_for_ensembles_and_not_described_again(
+    trained: Path, monkeypatch: pytest.MonkeyPatch
+):
+    assert "map_at_100" in evaluate(trained, "run=one", "gallery=0", "tta=flip", "keep_descriptors=true")
+    first = runs(trained)[0]
+    printed = here("ensemble", "study=pair", f"members=[{first.info.run_id},two]", cwd=trained)
+    assert "ensemble evaluate one + two of 40 dimensions" in printed
     monkeypatch.setattr(Extractor, "describe", lambda *_: pytest.fail("it was described already"))
     for choice in ("query_expansion=alpha", "database_augmentation=alpha", "reranking=k_reciprocal"):
-        assert "map_at_100" in evaluate(trained, "run=one", "gallery=0", choice)
+        assert "map_at_100" in evaluate(trained, "run=one", "gallery=0", "tta=flip", choice)
         newest = runs(trained)[0]
         assert newest.data.params[choice.split("=")[0]] == choice.split("=")[1]
-        assert scores(newest) != scores(named(trained, "one"))
+        assert scores(newest) != scores(first)
 
 
 class Images(NamedTuple):
@@ -104,13 +108,6 @@ def test_choices_of_describing(trained: Path, images: Images, choice: str):
     np.testing.assert_allclose(cosines, query @ index.T, atol=2e-3 if choice == "descriptors=float16" else 1e-4)
     expected = metrics(kept)
     assert {name: newest.data.metrics[name] for name in expected} == pytest.approx(expected, abs=1e-6)
-
-
-def test_an_evaluations_descriptors_can_be_kept_for_ensembles(trained: Path):
-    evaluate(trained, "run=one", "gallery=0", "tta=flip", "keep_descriptors=true")
-    newest = runs(trained)[0]
-    printed = here("ensemble", "study=pair", f"members=[{newest.info.run_id},two]", cwd=trained)
-    assert "ensemble evaluate one + two of 40 dimensions" in printed
 
 
 def test_folders_score_as_the_prepared_set_of_the_same_images(trained: Path, pair: tuple[Path, dict]):

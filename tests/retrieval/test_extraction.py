@@ -1,7 +1,6 @@
 """Extraction gives each image its own descriptor, in order, whatever the batches and however often it is killed."""
 
-import subprocess
-import sys
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +11,9 @@ from glr.data.pictures import StoredPictures, batches
 from glr.data.prepared import PreparedData
 from glr.errors import GlrError
 from glr.retrieval.extraction import Extractor, extract
-from tests.conftest import ROOT
+from tests.processes.forks import Forks
 
-# Killed after each of these numbers of descriptors; TensorFlow, which starts after the fork, is imported once.
+# Kills itself once it has kept so many descriptors.
 KILLED = """
 import os, signal, sys
 from pathlib import Path
@@ -24,18 +23,13 @@ from glr.data.prepared import PreparedData
 from glr.retrieval import descriptors
 from glr.retrieval.extraction import extract
 append = descriptors.DescriptorWriter.append
-data, folder, *counts = sys.argv[1:]
+data, folder, count = sys.argv[1:]
 def dying(writer, ids, values):
     append(writer, ids, values)
-    if writer.done >= count:
+    if writer.done >= int(count):
         os.kill(os.getpid(), signal.SIGKILL)
 descriptors.DescriptorWriter.append = dying
-for count in map(int, counts):
-    child = os.fork()
-    if not child:
-        extract(extractor(), StoredPictures(PreparedData(data), "train"), Path(folder), "train", parallelism=2)
-        os._exit(0)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+extract(extractor(), StoredPictures(PreparedData(data), "train"), Path(folder), "train", parallelism=2)
 """
 
 
@@ -79,8 +73,12 @@ def test_over_two_replicas_and_as_float16(small_data: PreparedData, tmp_path: Pa
 
 
 @pytest.mark.slow
-def test_killed_twice_it_gives_the_same(small_data: PreparedData, tmp_path: Path):
-    subprocess.run([sys.executable, "-c", KILLED, small_data.path, tmp_path, "20", "50"], check=True, cwd=ROOT)
+def test_killed_twice_it_gives_the_same(processes: Forks, small_data: PreparedData, tmp_path: Path):
+    (tmp_path / "kept").mkdir()
+    for count in ("20", "50"):
+        arguments = (KILLED, str(small_data.path), str(tmp_path / "kept"), count)
+        code = processes.run(*arguments, command="-c", cwd=tmp_path)
+        assert code == -signal.SIGKILL, (tmp_path / "log.txt").read_text()
     described = []
     over = extractor()
     describe = over.describe
@@ -91,12 +89,12 @@ def test_killed_twice_it_gives_the_same(small_data: PreparedData, tmp_path: Path
             yield names, values
 
     over.describe = counted
-    found = extract(over, StoredPictures(small_data, "train"), tmp_path, "train", parallelism=2)
+    found = extract(over, StoredPictures(small_data, "train"), tmp_path / "kept", "train", parallelism=2)
     ids, values = expected(small_data)
     assert found.ids == ids
     np.testing.assert_allclose(found.values, values, rtol=1e-5)
     assert len(described) == 72 - 50
-    again = extract(over, StoredPictures(small_data, "train"), tmp_path, "train", parallelism=2)
+    again = extract(over, StoredPictures(small_data, "train"), tmp_path / "kept", "train", parallelism=2)
     np.testing.assert_array_equal(again.values, found.values)
     assert len(described) == 72 - 50  # what is there is not described again
 

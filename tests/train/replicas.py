@@ -74,13 +74,14 @@ def cases() -> dict[str, Case]:
     many = {"adacos_dynamic", "curricularface"}
     skipping = {"broken": 1, "options": {"skip_non_finite": True}}
     return {head: Case(head, replicas=(1, 2, 8) if head in many else (1, 2)) for head in HEADS} | {
-        "free": Case(regularization=Unregularized()),
         "clipped": Case(optimizer=lambda: momentum(global_clipnorm=0.05)),
         "loss scaling, broken": Case(optimizer=loss_scaled, **skipping),
         "broken": Case("curricularface", **skipping),
         "broken in one share": Case(frozen=True, **skipping),
         "adam": Case(optimizer=lambda: Adam(0.01, epsilon=0.1)),
-        "adamw": Case(optimizer=lambda: AdamW(0.01, epsilon=0.1, weight_decay=0.1), regularization=Unregularized()),
+        "free, adamw": Case(
+            optimizer=lambda: AdamW(0.01, epsilon=0.1, weight_decay=0.1), regularization=Unregularized()
+        ),
         "two steps a call": Case("adacos_dynamic", options={"steps_per_call": 2}),
         "float16": Case(optimizer=loss_scaled, precision="mixed_float16"),
         "bfloat16": Case("adacos_dynamic", precision="mixed_bfloat16"),

@@ -1,7 +1,9 @@
 """Who may train a job, and what an interrupted run of the same name means to a command that differs."""
 
 import json
-import multiprocessing
+import os
+import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from glr.config.check import composed
 from glr.config.identity import Identity, settings_of
 from glr.errors import GlrError
 from glr.train.claim import Claim, claimed
+from tests.processes.forks import Forks
 
 
 def claim(folder: Path, *overrides: str, digest: str = "abc", alone: bool = True, new: str = "new") -> Claim:
@@ -86,28 +89,34 @@ def test_half_written_checkpoints_are_cleared_away(tmp_path: Path):
     assert json.loads((Path(first.folder) / "run.json").read_text())["settings"]["seed"] == 0
 
 
-def hold(folder: Path, ready, done) -> None:
-    from glr.config.command import setup
+HOLD = """
+import sys, time
+from pathlib import Path
+from glr.config.check import composed
+from glr.config.command import setup
+from glr.config.identity import Identity, settings_of
+from glr.train.claim import claimed
+setup()
+folder = Path(sys.argv[1])
+places = [f"checkpoint.path={folder}/checkpoints", f"tracking.journal={folder}/journal"]
+config, _ = composed("train", [*places, "backbone=small_cnn"])
+with claimed(config, Identity(settings_of(config), "abc"), "a name", alone=True, journal="held"):
+    (folder / "ready").touch()
+    time.sleep(60)
+"""
 
-    setup()
-    places = [f"checkpoint.path={folder}/checkpoints", f"tracking.journal={folder}/journal"]
-    config, _ = composed("train", [*places, "backbone=small_cnn"])
-    with claimed(config, Identity(settings_of(config), "abc"), "a name", alone=True, journal="held"):
-        ready.set()
-        done.wait(60)
 
-
-def test_one_of_two_processes_wins_and_the_other_says_so(tmp_path: Path):
-    context = multiprocessing.get_context("spawn")
-    ready, done = context.Event(), context.Event()
-    process = context.Process(target=hold, args=(tmp_path, ready, done))
-    process.start()
-    assert ready.wait(60)
-    with pytest.raises(GlrError, match=rf"another process \({process.pid}\) trains this very run; wait for it"):
+def test_one_of_two_processes_wins_and_the_other_says_so(processes: Forks, tmp_path: Path):
+    process = processes.start(HOLD, str(tmp_path), command="-c", cwd=tmp_path)
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "ready").exists():
+        assert time.monotonic() < deadline, (tmp_path / "log.txt").read_text()
+        time.sleep(0.02)
+    with pytest.raises(GlrError, match=rf"another process \({process}\) trains this very run; wait for it"):
         claim(tmp_path)
     assert claim(tmp_path, "seed=5").attempt == 1  # one that is alive refuses nothing but itself
-    process.kill()
-    process.join()
+    os.kill(process, signal.SIGKILL)
+    assert processes.wait(process) == -signal.SIGKILL
     assert claim(tmp_path).journal == "held"
 
 

@@ -1,7 +1,6 @@
 """The feed: every replica gets its part of the pipeline's batch, and errors come through whole."""
 
-import subprocess
-import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +11,7 @@ from glr.data.pipeline import TrainPipeline
 from glr.data.prepared import PreparedData
 from glr.errors import GlrError
 from glr.train.feed import Feed
-from tests.conftest import ROOT
+from tests.processes.forks import Forks
 
 STUDY = {"flip": 0.5, "brightness": 0.2, "hue": 0.2, "rotation": 15.0, "shear": 5.0, "zoom": 0.1, "shift": 0.04}
 SETTINGS = {"image_size": 24, "batch_size": 12, "seed": 5, "shuffle_buffer": 16, "parallelism": 2}
@@ -67,9 +66,8 @@ print("same")
 
 
 @pytest.mark.slow
-def test_replicas_share_the_same_batch(small_data: PreparedData):
-    command = [sys.executable, "-c", PROGRAM, small_data.path]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+def test_replicas_share_the_same_batch(processes: Forks, small_data: PreparedData, tmp_path: Path):
+    done = processes.output(PROGRAM, str(small_data.path), command="-c", cwd=tmp_path)
     assert done.stdout.strip() == "same", done.stderr
 
 

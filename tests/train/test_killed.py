@@ -114,37 +114,6 @@ def test_killed_at_random_moments(processes: Forks, line: list[str], expected, w
     check(work, expected)
 
 
-@pytest.mark.slow
-def test_a_signal_in_the_last_step_of_an_epoch(line: list[str], expected, work: Path, monkeypatch):
-    """What the epoch measured is recorded by the process that goes on."""
-    reports, report = [], progress.report
-
-    def reported(**values: Any) -> None:
-        reports.extend([values["epoch"]] if "seconds_left" in values else [])
-        if reports.count(2) == 2:  # the first step of an epoch is told, and the last
-            os.kill(os.getpid(), signal.SIGTERM)
-        report(**values)
-
-    monkeypatch.setattr(progress, "report", reported)
-    assert here("train", *line, cwd=work) == "75"
-    monkeypatch.undo()
-    assert "continuing after step 12 of 24 (epoch 2, to be evaluated)" in here("train", *line, cwd=work)
-    check(work, expected)
-
-
-@pytest.mark.slow
-def test_a_disk_that_is_full_in_the_end_costs_no_training(line: list[str], expected, work: Path, monkeypatch):
-    def full(*_: Any) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    only_then = [*line, "checkpoint.steps=null"]
-    monkeypatch.setattr(RetrievalModel, "save_weights", full)
-    assert "No space left" in here("train", *only_then, cwd=work)
-    monkeypatch.undo()
-    assert "continuing after step 24 of 24 (epoch 4, to be evaluated)" in here("train", *only_then, cwd=work)
-    check(work, expected)
-
-
 def started(processes: Forks, *arguments: str, cwd: Path, sign: str) -> int:
     """Start a training and wait until its log shows a sign."""
     process = processes.start(*arguments, cwd=cwd)
@@ -155,18 +124,45 @@ def started(processes: Forks, *arguments: str, cwd: Path, sign: str) -> int:
     return process
 
 
+def signal_in_the_last_step(monkeypatch: pytest.MonkeyPatch, epoch: int) -> None:
+    """Send this process SIGTERM in the last step of an epoch."""
+    reports, report = [], progress.report
+
+    def reported(**values: Any) -> None:
+        reports.extend([values["epoch"]] if "seconds_left" in values else [])
+        if reports.count(epoch) == 2:  # the first step of an epoch is told, and the last
+            os.kill(os.getpid(), signal.SIGTERM)
+        report(**values)
+
+    monkeypatch.setattr(progress, "report", reported)
+
+
+def full_disk(*_: Any) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
 @pytest.mark.slow
-def test_a_signal_saves_first(processes: Forks, line: list[str], expected, work: Path):
+def test_a_signal_saves_first_and_a_full_disk_in_the_end_costs_no_training(
+    processes: Forks, line: list[str], expected, work: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """One run, stopped by three signals and a full disk; what an epoch measured is recorded by whoever goes on."""
     only_then, log = [*line, "checkpoint.steps=null"], work / "log.txt"
+    with monkeypatch.context() as patched:
+        signal_in_the_last_step(patched, 1)
+        assert here("train", *line, cwd=work) == "75"
     for number, code, sign in ((signal.SIGTERM, 75, "epoch 1/4: "), (signal.SIGINT, 130, "epoch 3/4: ")):
         process = started(processes, *only_then, cwd=work, sign=sign)
         os.kill(process, number)
         assert processes.wait(process) == code, log.read_text()
         (record,) = runs(work)
         assert record.info.status == "KILLED"
-    assert processes.run(*only_then, cwd=work) == 0, log.read_text()
+    assert "continuing after step 6 of 24 (epoch 1, to be evaluated)" in log.read_text()
     assert log.read_text().count("saved; the same command continues") == 2
     assert log.read_text().count("continuing after step ") == 2
+    with monkeypatch.context() as patched:
+        patched.setattr(RetrievalModel, "save_weights", full_disk)
+        assert "No space left" in here("train", *only_then, cwd=work)
+    assert "continuing after step 24 of 24 (epoch 4, to be evaluated)" in here("train", *only_then, cwd=work)
     check(work, expected)
 
 

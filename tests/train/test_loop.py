@@ -14,13 +14,23 @@ from glr.errors import DivergedError
 from glr.train.loop import Loop
 from glr.train.state import State
 from glr.train.step import TrainStep
-from tests.train.test_step import BATCH, batch_of, make
+from tests.train.test_step import BATCH, Remade, batch_of, make, remade
+
+__all__ = ["remade"]  # a fixture of this module's own
 
 
 def fed(batches: Iterable[Any], delay: float = 0) -> Iterator[tuple[Any, int]]:
     for batch in batches:
         time.sleep(delay)
         yield tuple(map(tf.constant, batch)), 1
+
+
+def plain(remade: Remade) -> TrainStep:
+    return remade("plain", make)
+
+
+def skipping(remade: Remade) -> TrainStep:
+    return remade("skipping", lambda: make(skip_non_finite=True))
 
 
 def broken() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -39,9 +49,9 @@ def epoch(training: Loop) -> dict[str, float]:
     return training.metrics()
 
 
-def test_learns_a_batch():
+def test_learns_a_batch(remade: Remade):
     state = State()
-    training = loop(make(), fed(itertools.repeat(batch_of())), state, 10)
+    training = loop(plain(remade), fed(itertools.repeat(batch_of())), state, 10)
     history = []
     for _ in range(6):
         history.append(epoch(training))
@@ -54,10 +64,10 @@ def test_learns_a_batch():
     assert state.step == 60
 
 
-def test_an_epoch_that_is_continued_measures_as_a_whole_one():
+def test_an_epoch_that_is_continued_measures_as_a_whole_one(remade: Remade):
     batches = [batch_of(seed) for seed in range(8)]
-    whole = epoch(loop(make(), fed(batches), State(), 8))
-    step, state = make(), State()
+    whole = epoch(loop(plain(remade), fed(batches), State(), 8))
+    step, state = plain(remade), State()
     first = loop(step, fed(batches), state, 8)
     for _ in itertools.islice(first.epoch(), 5):
         pass
@@ -68,12 +78,12 @@ def test_an_epoch_that_is_continued_measures_as_a_whole_one():
         assert parts[name] == pytest.approx(whole[name], rel=1e-5)
 
 
-def test_the_sums_of_an_epoch_stay_until_the_next_begins():
+def test_the_sums_of_an_epoch_stay_until_the_next_begins(remade: Remade):
     """A process that ends before they were recorded leaves them to the next."""
     state = State()
-    training = loop(make(), fed(itertools.repeat(batch_of())), state, 3)
+    training = loop(plain(remade), fed(itertools.repeat(batch_of())), state, 3)
     before = epoch(training)
-    again = loop(make(), fed([]), State.from_json(state.as_json()), 3)
+    again = loop(plain(remade), fed([]), State.from_json(state.as_json()), 3)
     assert epoch(again)["loss"] == before["loss"]
     state.finish_epoch()
     assert state.sums.steps == 3
@@ -81,9 +91,9 @@ def test_the_sums_of_an_epoch_stay_until_the_next_begins():
     assert state.sums.steps == 1
 
 
-def test_the_time_between_two_steps_is_no_training():
+def test_the_time_between_two_steps_is_no_training(remade: Remade):
     state = State()
-    for _ in loop(make(), fed([batch_of()] * 4), state, 4).epoch():
+    for _ in loop(plain(remade), fed([batch_of()] * 4), state, 4).epoch():
         before = state.sums.seconds
         time.sleep(0.3)
         assert state.sums.seconds == before
@@ -91,8 +101,9 @@ def test_the_time_between_two_steps_is_no_training():
 
 
 def test_waiting_for_images_is_told_from_computing():
-    quick = epoch(loop(make(), fed([batch_of()] * 12), State(), 12))
-    slow = epoch(loop(make(), fed([batch_of()] * 12, delay=0.2), State(), 12))
+    step = make(optimizer=keras.optimizers.SGD(0.01))
+    quick = epoch(loop(step, fed([batch_of()] * 12), State(), 12))  # the first call takes seconds: it is compiled
+    slow = epoch(loop(step, fed([batch_of()] * 12, delay=0.2), State(), 12))
     assert quick["data_wait_share"] < 0.2
     assert slow["seconds"] * slow["data_wait_share"] == pytest.approx(
         11 * 0.2, rel=0.2
@@ -102,22 +113,22 @@ def test_waiting_for_images_is_told_from_computing():
 
 
 @pytest.mark.parametrize("at", [1, 4])
-def test_a_loss_that_is_no_number_stops_with_its_step_and_rate(at: int):
+def test_a_loss_that_is_no_number_stops_with_its_step_and_rate(remade: Remade, at: int):
     batches = [batch_of()] * (at - 1) + [broken()] + [batch_of()] * 6
     with pytest.raises(DivergedError, match=rf"the loss became nan at step {at} \(epoch 1, learning rate 0\.01\)"):
-        epoch(loop(make(), fed(batches), State(), 7))
+        epoch(loop(plain(remade), fed(batches), State(), 7))
 
 
-def test_so_many_batches_may_be_left_out_and_no_more():
+def test_so_many_batches_may_be_left_out_and_no_more(remade: Remade):
     batches = [batch_of(), broken(), batch_of(1), broken(), batch_of(2)]
     state = State()
-    metrics = epoch(loop(make(skip_non_finite=True), fed(batches), state, 5, max_skipped=2))
+    metrics = epoch(loop(skipping(remade), fed(batches), state, 5, max_skipped=2))
     assert (metrics["skipped_batches"], state.skipped) == (2, 2)
-    sound = epoch(loop(make(), fed([batch_of(), batch_of(1), batch_of(2)]), State(), 3))
+    sound = epoch(loop(plain(remade), fed([batch_of(), batch_of(1), batch_of(2)]), State(), 3))
     assert metrics["loss"] == pytest.approx(sound["loss"], rel=1e-5)
     reason = r"2 batches had no finite gradient, the last at step 4: more than train\.max_skipped_batches=1"
     with pytest.raises(DivergedError, match=reason):
-        epoch(loop(make(skip_non_finite=True), fed(batches), State(), 5, max_skipped=1))
+        epoch(loop(skipping(remade), fed(batches), State(), 5, max_skipped=1))
 
 
 def test_weights_that_explode_behind_bounded_cosines_stop_at_once():

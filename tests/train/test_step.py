@@ -1,5 +1,6 @@
 """The train step: it learns, the penalty is in the loss, and replicas do not change it."""
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -41,6 +42,34 @@ def make(
     return TrainStep(model, optimizer, schedule, regularization or Unregularized(), strategy, BATCH, **options)
 
 
+class Remade:
+    """Steps as new, of which each kind is compiled once: tracing takes longer than what the tests do with them."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, tuple[TrainStep, list[np.ndarray]]] = {}
+
+    def __call__(self, kind: str, make: Callable[[], TrainStep]) -> TrainStep:
+        """A step of this kind, with the variables that it began with."""
+        if kind not in self._made:
+            step = make()
+            self._made[kind] = step, state(step)
+        step, first = self._made[kind]
+        for variable, values in zip(step.variables, first, strict=True):
+            variable.assign(values)
+        return step
+
+
+@pytest.fixture(scope="module")
+def remade() -> Remade:
+    return Remade()
+
+
+def sgd(remade: Remade, scope: str | None = None) -> TrainStep:
+    """A step of plain SGD at the rate 0.1, with a penalty on the weights of `scope`."""
+    penalty = L2(weight_decay=0.5, scope=scope) if scope else None
+    return remade(f"sgd {scope}", lambda: make(penalty, keras.optimizers.SGD(0.1)))
+
+
 def batch_of(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     labels = np.arange(BATCH, dtype=np.int32) % 4
     noise = np.random.default_rng(seed).integers(0, 60, (BATCH, 16, 16, 3))
@@ -58,34 +87,25 @@ def state(step: TrainStep) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize("scope", ["head", "all"])
-def test_the_penalty_is_in_the_loss_and_pulls_the_weights(scope: str):
-    free, bound = (
-        make(optimizer=keras.optimizers.SGD(1e-20)),
-        make(L2(weight_decay=0.5, scope=scope), keras.optimizers.SGD(1e-20)),
-    )
-    (without,), (with_it,) = (made(step) for step in (free, bound))
-    expected = 0.5 * np.sum(np.square(bound.model.head.kernel.numpy()))
+def test_the_penalty_is_in_the_loss_and_pulls_the_weights(remade: Remade, scope: str):
+    free, bound = sgd(remade), sgd(remade, scope)
+    start = bound.model.head.kernel.numpy()
+    expected = 0.5 * np.sum(np.square(start))
     if scope == "all":
         kernels = [w.numpy() for w in bound.model.network.trainable_variables if w.path.endswith("kernel")]
         expected += 0.5 * sum(np.sum(np.square(k)) for k in kernels)
+    (without,), (with_it,) = (made(step) for step in (free, bound))
     assert with_it.penalty == pytest.approx(expected, rel=1e-5)
     assert with_it.loss - without.loss == pytest.approx(expected, rel=1e-4)
     assert without.penalty == 0
     # With the cross-entropy's share removed, one SGD step shrinks W by rate * 2 * weight_decay * W.
-    free, bound = (
-        make(optimizer=keras.optimizers.SGD(0.1)),
-        make(L2(weight_decay=0.5, scope=scope), keras.optimizers.SGD(0.1)),
-    )
-    start = bound.model.head.kernel.numpy()
-    for step in (free, bound):
-        made(step)
     np.testing.assert_allclose(
         bound.model.head.kernel.numpy() - free.model.head.kernel.numpy(), -0.1 * start, rtol=1e-3, atol=1e-6
     )
 
 
-def test_the_loss_is_the_mean_over_the_global_batch():
-    step = make(optimizer=keras.optimizers.SGD(1e-20))
+def test_the_loss_is_the_mean_over_the_global_batch(remade: Remade):
+    step = sgd(remade)
     losses, correct = step.model.losses_of(*map(tf.constant, batch_of()))
     (measured,) = made(step)
     assert measured.loss == pytest.approx(float(tf.reduce_mean(losses)), rel=1e-5)
@@ -93,19 +113,16 @@ def test_the_loss_is_the_mean_over_the_global_batch():
     assert measured.skipped == 0
 
 
-def test_loss_scaling_does_not_change_the_step():
-    plain, scaled = (
-        make(optimizer=keras.optimizers.SGD(0.1)),
-        make(optimizer=keras.optimizers.SGD(0.1, loss_scale_factor=64.0)),
-    )
+def test_loss_scaling_does_not_change_the_step(remade: Remade):
+    plain, scaled = sgd(remade), make(optimizer=keras.optimizers.SGD(0.1, loss_scale_factor=64.0))
     (one,), (other,) = made(plain), made(scaled)
     for a, b in zip(plain.model.trainable_variables, scaled.model.trainable_variables, strict=True):
         np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-5, atol=1e-6)
     assert one.loss == pytest.approx(other.loss)
 
 
-def test_several_steps_in_one_call_are_the_same_steps():
-    one, several = make(), make(steps_per_call=3)
+def test_several_steps_in_one_call_are_the_same_steps(remade: Remade):
+    one, several = remade("plain", make), make(steps_per_call=3)
     batches = [batch_of(seed) for seed in range(5)]
     expected = made(one, *batches)
     stacks = [batches[:3], [*batches[3:], batches[0]]]  # what fills the last stack up has no meaning
@@ -116,10 +133,10 @@ def test_several_steps_in_one_call_are_the_same_steps():
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
 
 
-def test_a_batch_without_a_finite_gradient_changes_nothing():
+def test_a_batch_without_a_finite_gradient_changes_nothing(remade: Remade):
     images, labels, colours = batch_of()
     broken = images, labels, np.full_like(colours, np.inf)
-    step, sound = make(skip_non_finite=True), make()
+    step, sound = make(skip_non_finite=True), remade("plain", make)
     made(step)
     before = state(step)
     (skipped,) = made(step, broken)

@@ -127,16 +127,6 @@ def said(folder: Path, index: int) -> str:
     return (folder / f"{index}/log.txt").read_text()
 
 
-def test_two_processes_train_one_run(processes: Forks, line: list[str], alone: Result, folder: Path):
-    codes = [processes.wait(process) for process in start(processes, folder, *line)]
-    assert codes == [0, 0], said(folder, 0) + said(folder, 1)
-    check_same(result(folder / "0"), alone)
-    assert f"epoch {EPOCHS}/{EPOCHS}: loss " in said(folder, 0)
-    assert said(folder, 1) == ""  # the chief prints and records, the others compute
-    assert not list((folder / "1").rglob("mlruns/mlflow.db"))
-    assert not list((folder / "checkpoints").rglob("*.npz"))
-
-
 def begun(processes: Forks, folder: Path, *arguments: str, epoch: int) -> list[int]:
     """Two workers that have finished an epoch."""
     started, past = start(processes, folder, *arguments), f"epoch {epoch}/"
@@ -147,30 +137,30 @@ def begun(processes: Forks, folder: Path, *arguments: str, epoch: int) -> list[i
     return started
 
 
-def test_a_signal_to_one_stops_all_after_the_same_step(processes: Forks, line: list[str], alone: Result, folder: Path):
-    for signalled, epoch in ((0, 2), (1, 8)):
+def test_two_processes_train_one_run_through_signals_and_a_death(
+    processes: Forks, line: list[str], alone: Result, folder: Path
+):
+    """A signal to one stops all after the same step; after a worker's death the run goes on from its checkpoint."""
+    for signalled, epoch in ((0, 2), (1, 7)):
         started = begun(processes, folder, *line, epoch=epoch)
         os.kill(started[signalled], signal.SIGTERM)
         codes = [processes.wait(process) for process in started]
         assert codes == [75, 75], said(folder, 0) + said(folder, 1)
-        assert said(folder, 1) == ""
-    again = [processes.wait(process) for process in start(processes, folder, *line)]
-    assert again == [0, 0], said(folder, 0) + said(folder, 1)
-    stopped = re.findall(r"stopped after step (\d+), saved; the same command continues", said(folder, 0))
-    continued = re.findall(rf"continuing after step (\d+) of {3 * EPOCHS} ", said(folder, 0))
-    assert len(stopped) == 2
-    assert continued == stopped
-    check_same(result(folder / "0"), alone)
-
-
-def test_a_worker_that_dies_is_said_and_the_run_goes_on_from_its_checkpoint(
-    processes: Forks, line: list[str], alone: Result, folder: Path
-):
-    started = begun(processes, folder, *line, "checkpoint.steps=1", epoch=2)
+        assert said(folder, 1) == ""  # the chief prints and records, the others compute
+    started = begun(processes, folder, *line, "checkpoint.steps=1", epoch=9)
     os.kill(started[1], signal.SIGKILL)
     assert [processes.wait(process) for process in started] == [1, -signal.SIGKILL]
     assert "error: worker 0 of 2 lost the others (" in said(folder, 0)
-    again = [processes.wait(process) for process in start(processes, folder, *line, "checkpoint.steps=1")]
-    assert again == [0, 0], said(folder, 0) + said(folder, 1)
-    assert "continuing after step " in said(folder, 0)
+    (folder / "1/log.txt").unlink()  # TensorFlow may have its say about a death
+    codes = [processes.wait(process) for process in start(processes, folder, *line, "checkpoint.steps=1")]
+    assert codes == [0, 0], said(folder, 0) + said(folder, 1)
+    stopped = re.findall(r"stopped after step (\d+), saved; the same command continues", said(folder, 0))
+    continued = re.findall(rf"continuing after step (\d+) of {3 * EPOCHS} ", said(folder, 0))
+    assert len(stopped) == 2
+    assert continued[:2] == stopped
+    assert int(stopped[1]) <= int(continued[2]) < 3 * EPOCHS
     check_same(result(folder / "0"), alone)
+    assert f"epoch {EPOCHS}/{EPOCHS}: loss " in said(folder, 0)
+    assert said(folder, 1) == ""
+    assert not list((folder / "1").rglob("mlruns/mlflow.db"))
+    assert not list((folder / "checkpoints").rglob("*.npz"))
