@@ -7,7 +7,7 @@ import shutil
 import signal
 import sqlite3
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from glr.data.preparation import Options, prepare
 from glr.data.prepared import PreparedData
 from glr.data.rows import COLUMNS
 from glr.data.source import FolderSource, Source
+from glr.devices.startup import hidden
 from glr.storage.lock import held
 from glr.tracking.history import PastRun
 from tests.gcs.fixture import gcs, gcs_folder
@@ -34,6 +35,13 @@ from tests.processes.forks import Forks, forks
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 ROOT = Path(__file__).parents[1]
 __all__ = ["gcs", "gcs_folder"]  # fixtures for every test
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, Any, Any]:
+    """Import TensorFlow with the test modules as glr does: without what it imports only in case it is wanted."""
+    with hidden("jax", "sklearn"):
+        return (yield)
 
 
 @contextmanager

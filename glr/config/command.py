@@ -5,6 +5,7 @@ import importlib
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 from functools import partial, update_wrapper
 from string import Template
@@ -20,6 +21,7 @@ from glr.config.composition import composition
 from glr.config.internals import command_line
 from glr.config.jobs import launchable
 from glr.config.schema import register
+from glr.config.secrets import conceal, redacted
 from glr.config.shorthand import CONF, SWEEPS, choices
 from glr.errors import GlrError, first_line
 
@@ -116,20 +118,21 @@ class Command:
             sys.exit(1)
         except Exception as error:
             sentence = _sentence(error)
-            if sentence is None:
-                raise
-            sys.exit(f"error: {sentence}")
+            text = traceback.format_exc() if sentence is None else f"error: {sentence}"
+            sys.exit(redacted(text))
 
     def _dispatch(self) -> None:
         """Check the command line; then print, or run one job or the jobs of a sweep."""
         arguments = command_line()
         flags = [argument for argument in sys.argv[1:] if argument not in arguments.overrides]
+        given = conceal(arguments.overrides)
+        sys.argv[1:] = flags + given
         if arguments.hydra_help or arguments.shell_completion:
-            self._launch(flags, arguments.overrides)
+            self._launch(flags, given)
             return
         flags = [flag for flag in flags if flag not in ("-m", "--multirun")]
         shown = arguments.help or arguments.cfg or arguments.info
-        overrides, jobs = check_command_line(self._config_name, arguments.overrides, arguments.multirun, not shown)
+        overrides, jobs = check_command_line(self._config_name, given, arguments.multirun, not shown)
         if shown and jobs:
             overrides, jobs = jobs[0], None  # one job stands for the sweep
         if arguments.help:  # Hydra's own takes three times as long

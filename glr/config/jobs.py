@@ -2,10 +2,11 @@
 
 import re
 from itertools import product
+from typing import Any
 
 from hydra.core.override_parser.types import Override
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from glr.config import search as searching
 from glr.config.composition import composition
@@ -29,10 +30,10 @@ def jobs_of_line(config_name: str, overrides: list[str], multirun: bool) -> tupl
     Raises:
         GlrError: a mistake in the grammar, or in what to sweep or search.
     """
-    given = parse(overrides)
-    overrides = written_out(given)
+    shorthand = parse(overrides)
+    overrides = written_out(shorthand)
     parsed = parse(overrides)
-    multirun = multirun or len(overrides) > len(given)
+    multirun = multirun or len(overrides) > len(shorthand)
     sweeper, searched = None, "hydra/sweeper=optuna" in overrides
     try:
         # The first job: a setting may belong to a swept choice, so that only a whole job composes.
@@ -52,7 +53,13 @@ def jobs_of_line(config_name: str, overrides: list[str], multirun: bool) -> tupl
 def jobs_of(config: DictConfig) -> list[list[str]]:
     """The overrides of each job of the sweep that Hydra is about to launch; of a search, a few that show all values."""
     hydra = config.hydra
-    return _jobs(parse(hydra.overrides.task), hydra.sweeper, hydra.runtime.choices["hydra/sweeper"] == "optuna")
+    return _jobs(parse(given(hydra)), hydra.sweeper, hydra.runtime.choices["hydra/sweeper"] == "optuna")
+
+
+def given(hydra: DictConfig) -> list[str]:
+    """The overrides of Hydra's config as they were written: reading them there would fill in interpolated secrets."""
+    written: Any = OmegaConf.to_container(hydra.overrides.task, resolve=False)
+    return written
 
 
 def first_of(config: DictConfig) -> DictConfig:
@@ -82,8 +89,8 @@ def _as_sweep(override: Override) -> str:
 
 def _jobs(parsed: list[Override], sweeper: DictConfig | None, searched: bool) -> list[list[str]]:
     swept = sweeper.params or {} if sweeper is not None and "params" in sweeper else {}
-    given = {override.get_key_element() for override in parsed}
-    parsed = parse([f"{key}={value}" for key, value in swept.items() if key not in given]) + parsed
+    own = {override.get_key_element() for override in parsed}
+    parsed = parse([f"{key}={value}" for key, value in swept.items() if key not in own]) + parsed
     if not searched:
         for override in parsed:
             if override.is_interval_sweep() and sweeper is not None:

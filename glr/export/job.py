@@ -36,7 +36,7 @@ def export(config: DictConfig, runs: Sequence[PastRun]) -> Export:
         GlrError: a run has no weights, a limit is exceeded, the output exists, or the written model's descriptors
             differ from the runs'.
     """
-    output = config.output or f"exports/{'+'.join(run.name for run in runs)}"
+    output = config.output or f"exports/{storage.as_file_name('+'.join(run.name for run in runs))}"
     if storage.files(output):
         raise GlrError(f"output={output}: there are files already; give a new folder, or delete them")
     settings = [read_config(run.stored("config.yaml"), config.trust) for run in runs]

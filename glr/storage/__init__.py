@@ -2,6 +2,7 @@
 
 from glr.storage.bucket import FileInfo, ReplacedError
 from glr.storage.paths import (
+    as_file_name,
     checksum,
     delete,
     download,
@@ -19,6 +20,7 @@ from glr.storage.paths import (
 __all__ = [
     "FileInfo",
     "ReplacedError",
+    "as_file_name",
     "checksum",
     "delete",
     "download",

@@ -165,14 +165,18 @@ def objects(folder: str | Path) -> dict[str, FileInfo]:
     """Every object below a folder by its name relative to it, without the empty ones that stand for folders.
 
     Raises:
-        GlrError: the bucket is missing, or may not be read.
+        GlrError: the bucket is missing or may not be read, or a name would lead out of the folder on a disk.
     """
     bucket, name = _split(folder)
     prefix = f"{name.rstrip('/')}/" if name else ""
     with _explained(folder):
         fields = "items(name,size,crc32c),nextPageToken"
         blobs = _client().list_blobs(bucket, prefix=prefix or None, fields=fields, retry=_retry())
-        return {blob.name.removeprefix(prefix): _info(blob) for blob in blobs if not blob.name.endswith("/")}
+        found = {blob.name.removeprefix(prefix): _info(blob) for blob in blobs if not blob.name.endswith("/")}
+    for name in found:
+        if {"", ".", ".."} & set(name.split("/")):
+            raise GlrError(f"{folder} holds an object {name!r}, whose name is no path below it; delete or rename it")
+    return found
 
 
 def _split(path: str | Path) -> tuple[str, str]:

@@ -4,6 +4,7 @@ import io
 import os
 import re
 import secrets
+import stat
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +23,7 @@ from glr.storage.bucket import FileInfo, ReplacedError
 from glr.storage.lock import held
 
 _PART = ".part"
+_LONGEST_NAME = 150  # characters; file systems take 255 bytes
 
 
 def is_bucket(path: str | Path) -> bool:
@@ -69,6 +71,8 @@ def read(path: str | Path, start: int = 0, end: int | None = None) -> bytes:
 def write(path: str | Path, data: bytes | memoryview, *, overwrite: bool = False) -> None:
     """Write a file, with the folders above it, at once: nobody sees a part of it, and no failure leaves one.
 
+    To overwrite a link writes the file that it points to; permissions stay; a device or a pipe is written to.
+
     Raises:
         GlrError: it exists already (unless `overwrite`), someone else changes it meanwhile, or it cannot be written.
     """
@@ -76,14 +80,19 @@ def write(path: str | Path, data: bytes | memoryview, *, overwrite: bool = False
         seen = bucket.look(path) if overwrite else None
         bucket.store(path, io.BytesIO(data), FileInfo(len(data), _crc32c(data)), seen)
         return
-    target = Path(path)
+    target = Path(os.path.realpath(path)) if overwrite else Path(path)  # a link keeps pointing to what is written
     part = target.with_name(f"{target.name}.{secrets.token_hex(8)}{_PART}")
     with _local(path):
+        if overwrite and target.exists() and not target.is_file():  # a device or a pipe takes bytes and stays
+            target.write_bytes(data)
+            return
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             with part.open("xb") as file:
                 file.write(data)
                 file.flush()
+                if overwrite and target.exists():
+                    os.fchmod(file.fileno(), stat.S_IMODE(target.stat().st_mode))
                 os.fsync(file.fileno())
             if overwrite:
                 part.replace(target)
@@ -117,6 +126,11 @@ def delete(path: str | Path) -> None:
             Path(path).unlink(missing_ok=True)
     elif (found := bucket.look(path)) is not None:
         bucket.remove(found)
+
+
+def as_file_name(name: str) -> str:
+    """A name from elsewhere (of a run, say) as a single part of a path: letters, digits and `._+=,-`, others as `_`."""
+    return re.sub(r"^\.+|[^\w.+=,-]", "_", name)[:_LONGEST_NAME] or "_"
 
 
 def normalized(path: str) -> str:

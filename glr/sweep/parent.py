@@ -26,10 +26,10 @@ class SweepRun(Callback):
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Create the store, if it is new, and the parent run, unless the same sweep was run before."""
         # Hydra builds this callback in every command: MLflow's import must wait until there is a sweep.
-        from glr.config.jobs import first_of
+        from glr.config.jobs import first_of, given
         from glr.tracking.run import PARENT_VARIABLE, begin
 
-        overrides = [re.sub(r"=choice\(([^,()]*)\)$", r"=\1", text) for text in config.hydra.overrides.task]
+        overrides = [re.sub(r"=choice\(([^,()]*)\)$", r"=\1", text) for text in given(config.hydra)]
         name, key = f"sweep: {config.sweep.name or ' '.join(overrides)}", _key(overrides)
         try:
             self.run = begin(

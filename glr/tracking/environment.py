@@ -11,12 +11,14 @@ from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 
+from glr.config.jobs import given
+
 _LIBRARIES = ("tensorflow", "tensorflow-cpu", "tensorflow-tpu", "keras", "numpy", "mlflow", "hydra-core", "glr")
 
 
 def environment() -> dict[str, str]:
     """Git commit, versions of libraries and Python, platform, command and overrides."""
-    overrides = HydraConfig.get().overrides.task if HydraConfig.initialized() else sys.argv[1:]
+    overrides = given(HydraConfig.get()) if HydraConfig.initialized() else sys.argv[1:]
     tags = {"python": platform.python_version(), "platform": platform.platform(), "overrides": " ".join(overrides)}
     tags["command"] = shlex.join(["python", "-m", module(), *overrides])
     for library in _LIBRARIES:

@@ -80,7 +80,7 @@ class Recorder(ABC):
 
     def dataset(self, name: str, digest: str, path: str, context: str, profile: Mapping[str, Any]) -> None:
         """Record a data set that the run used; `context` is training or evaluation."""
-        self.record(DatasetUse(name, digest, redacted(path), context, dict(profile)))
+        self.record(DatasetUse(redacted(name), digest, redacted(path), context, dict(profile)))
 
     def descriptors(self, folder: Path) -> None:
         """Store the files of a folder as the run's descriptors, and tag the run with their place.

@@ -32,7 +32,9 @@ PREFLIGHT = {"classes": 2, "images": 1, "host_images_per_core": 1, "price_per_ho
 LOWEST = {
     "train": TRAIN,
     "preflight": TRAIN | {f"preflight.{name}": lowest for name, lowest in PREFLIGHT.items()},
-    "evaluate": TRACKING | SWEEP | {"neighbors": 1, "batch_size": 1, "parallelism": 1, "memory": 0.01, "gallery": 0},
+    "evaluate": TRACKING
+    | SWEEP
+    | {"neighbors": 1, "batch_size": 1, "parallelism": 1, "memory": 0.01, "gallery": 0, "max_model_gb": 0},
     "ensemble": TRACKING
     | {"index": 1, "neighbors": 1, "memory": 0.01}
     | {"ensemble.max_members": 1, "ensemble.max_dimension": 1, "ensemble.depth": 1},

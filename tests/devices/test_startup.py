@@ -1,24 +1,28 @@
-"""What TensorFlow says while it is imported is shown only where the import fails."""
+"""TensorFlow is imported silently, unless the import fails, and without libraries that glr does not use."""
 
 import builtins
+import importlib
 import os
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from glr.devices.startup import import_tensorflow
+from glr.devices.startup import hidden, import_tensorflow
+from tests.processes.forks import Forks
 
 
 def chatter(patch: pytest.MonkeyPatch, error: Exception | None) -> None:
     """Let the import of Keras write to the descriptor of stderr, as TensorFlow's libraries do, and maybe fail."""
     plain = builtins.__import__
 
-    def imported(name: str, *arguments: Any) -> Any:
+    def imported(name: str, *arguments: Any, **more: Any) -> Any:
         if name == "keras":
             os.write(2, b"cuda is missing\n")
             if error:
                 raise error
-        return plain(name, *arguments)
+        return plain(name, *arguments, **more)
 
     patch.setattr(builtins, "__import__", imported)
 
@@ -37,3 +41,18 @@ def test_a_failed_import_shows_it(monkeypatch: pytest.MonkeyPatch, capfd: pytest
         with pytest.raises(ImportError, match="no library"):
             import_tensorflow()
     assert capfd.readouterr().err == "cuda is missing\n"
+
+
+def test_a_library_is_hidden_for_a_while_unless_it_is_imported_already(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delitem(sys.modules, "wave", raising=False)
+    before = sys.modules["os"]
+    with hidden("wave", "os"):
+        with pytest.raises(ImportError):
+            importlib.import_module("wave")
+        assert importlib.import_module("os") is before
+    assert importlib.import_module("wave").open
+
+
+def test_keras_and_tensorflow_lite_bring_no_other_libraries(processes: Forks, tmp_path: Path):
+    code = "import sys; print({'jax', 'sklearn'} & set(sys.modules)); import sklearn.base; print(sklearn.base.__name__)"
+    assert processes.output(code, command="-c", cwd=tmp_path).stdout == "set()\nsklearn.base\n"

@@ -100,7 +100,7 @@ def forks(without: Sequence[str] = ()) -> Iterator[Forks]:
         opened.close()
 
 
-_OF_A_RUN = ["keras", "mlflow", "glr.train.training", "glr.tracking.run", "glr.retrieval.scores"]
+_OF_A_RUN = ["mlflow", "glr.train.training", "glr.tracking.run", "glr.retrieval.scores"]
 _OF_A_RUN += [f"mlflow.store.tracking.{kind}_store" for kind in ("rest", "sqlalchemy")]
 _OF_A_RUN += [
     "glr.data.augment",
@@ -115,6 +115,10 @@ _OF_A_RUN += [
 def _serve(without: Sequence[str]) -> None:
     import importlib
 
+    from glr.devices.startup import import_tensorflow
+
+    if not without:
+        import_tensorflow()
     for module in ("glr.config.command", *(() if without else _OF_A_RUN)):
         importlib.import_module(module)
     answers = os.fdopen(os.dup(1), "w")

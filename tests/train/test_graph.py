@@ -9,8 +9,8 @@ import pytest
 import tensorflow as tf
 from omegaconf import OmegaConf
 
-from glr.config.check import CONF
 from glr.config.component import build
+from glr.config.shorthand import CONF
 from glr.model.backbone import SmallCNN
 from glr.model.network import RetrievalModel
 from glr.model.pooling import GeM

@@ -1,0 +1,83 @@
+"""Names and places from elsewhere never lead a command out of its folder, and what it overwrites keeps its kind."""
+
+import os
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+
+from glr import storage
+from glr.errors import GlrError
+from tests.gcs.fixture import Gcs
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("../../../../tmp/X", "__.._.._.._tmp_X"),
+        ("/etc/passwd", "_etc_passwd"),
+        ("..", "_"),
+        (".", "_"),
+        ("", "_"),
+        (".hidden", "_hidden"),
+        ("a/b\\c", "a_b_c"),
+        ("a\nb\x1b[31m\x00", "a_b__31m_"),
+        ("n" * 1000, "n" * 150),
+        ("densenet201-adacos_semi", "densenet201-adacos_semi"),
+        ("one + two, k=5", "one_+_two,_k=5"),
+    ],
+    ids=str,
+)
+def test_a_name_is_one_part_of_a_path(name: str, expected: str):
+    assert storage.as_file_name(name) == expected
+    assert Path("folder", expected).resolve().parent == Path("folder").resolve()
+
+
+def test_a_link_that_is_overwritten_stays_a_link(tmp_path: Path):
+    (tmp_path / "behind.txt").write_text("before")
+    (tmp_path / "link.txt").symlink_to("behind.txt")
+    storage.write(tmp_path / "link.txt", b"after", overwrite=True)
+    assert (tmp_path / "link.txt").is_symlink()
+    assert (tmp_path / "behind.txt").read_text() == "after"
+
+
+def test_a_link_to_nothing_is_filled(tmp_path: Path):
+    (tmp_path / "link.txt").symlink_to("behind.txt")
+    storage.write(tmp_path / "link.txt", b"after", overwrite=True)
+    assert (tmp_path / "link.txt").is_symlink()
+    assert (tmp_path / "behind.txt").read_text() == "after"
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o666, 0o755])
+def test_what_is_overwritten_keeps_its_permissions(tmp_path: Path, mode: int):
+    (tmp_path / "x").touch()
+    (tmp_path / "x").chmod(mode)
+    storage.write(tmp_path / "x", b"after", overwrite=True)
+    assert stat.S_IMODE((tmp_path / "x").stat().st_mode) == mode
+
+
+def test_a_pipe_gets_the_bytes_and_stays(tmp_path: Path):
+    os.mkfifo(tmp_path / "pipe")
+    received: list[bytes] = []
+    reader = threading.Thread(target=lambda: received.append((tmp_path / "pipe").read_bytes()))
+    reader.start()
+    storage.write(tmp_path / "pipe", b"after", overwrite=True)
+    reader.join(10)
+    assert received == [b"after"]
+    assert (tmp_path / "pipe").is_fifo()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can make a device")
+def test_a_device_stays_a_device(tmp_path: Path):
+    os.mknod(tmp_path / "null", 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+    storage.write(tmp_path / "null", b"after", overwrite=True)
+    assert (tmp_path / "null").is_char_device()
+
+
+@pytest.mark.parametrize("name", ["a//x", "./x", "a/./x", "/x"])
+def test_an_object_whose_name_leads_out_of_its_folder(gcs: Gcs, gcs_folder: str, name: str):
+    assert gcs is not None
+    storage.write(f"{gcs_folder}/{name}", b"x")
+    with pytest.raises(GlrError, match="whose name is no path below it; delete or rename it"):
+        storage.files(gcs_folder)
