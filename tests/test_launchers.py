@@ -34,13 +34,21 @@ def test_joblibs_worker_runs_the_jobs(class_folders: Path, work: Path):
     settings += ["hydra/launcher=joblib", "hydra.launcher.n_jobs=1"]
     done = started("-m", "glr.train", *SMALL, *settings, "-m", cwd=work)
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].startswith("error: the head's weights exploded")
+    assert done.stderr.splitlines()[-1] == "error: 1 of 2 jobs failed: 1 (optimizer.learning_rate=1000000.0)"
+    assert "\njob 1 failed: the head's weights exploded" in done.stdout
     parent, jobs = runs(work)
     by_rate = {float(run.data.params["optimizer.learning_rate"]): run for run in jobs}
     assert {rate: run.info.status for rate, run in by_rate.items()} == {1e6: "FAILED", 1e-2: "FINISHED"}
     assert parent.info.status == "FAILED"
     assert by_rate[1e6].data.tags["diverged"] == "True"
     assert by_rate[1e-2].data.tags["command"].endswith("optimizer.learning_rate=0.01")
+    again = started("-m", "glr.train", *SMALL, *settings, "sweep.rerun=none", "-m", cwd=work)
+    assert again.returncode == 1
+    assert [line.split()[1:4] for line in again.stdout.splitlines() if " optimizer.learning_rate=" in line] == [
+        [f"{by_rate[1e-2].data.metrics['public_score']:.5f}", "skipped", "optimizer.learning_rate=0.01"],
+        ["failed", "before", "optimizer.learning_rate=1000000.0"],
+    ]
+    assert len(runs(work)[1]) == 2
 
 
 @pytest.mark.slow
@@ -49,7 +57,8 @@ def test_submitits_processes_run_the_jobs(class_folders: Path, work: Path):
     swept = f"data.source.path=none,{class_folders}"
     done = started(*SCRIPT, "train", *SMALL, swept, "hydra/launcher=submitit_local", "-m", cwd=work)
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].startswith("error: data.source.path=none: no such folder")
+    assert done.stderr.splitlines()[-1] == "error: 1 of 2 jobs failed: 1 (data.source.path=none)"
+    assert "\njob 1 failed: data/folder was prepared with " in done.stdout
     parent, (job,) = runs(work)
     assert (job.info.status, parent.info.status) == ("FINISHED", "FAILED")
     assert job.data.tags["command"].endswith(f" data.source.path={class_folders}")

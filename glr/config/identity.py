@@ -15,6 +15,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from glr.config.component import class_of
+from glr.config.secrets import redacted
 
 # Goes up when the mathematics changes, so that results of before are not taken for results of now.
 RESULT_VERSION = 1
@@ -32,8 +33,8 @@ _CIRCUMSTANCES = {
 
 
 def run_name(config: DictConfig, choices: Mapping[str, Any]) -> str:
-    """The name of a run: `name` where it is given, else its choices of backbone and head."""
-    return config.name or f"{choices['backbone']}-{choices['head']}"
+    """The name of a run: `name` where it is given, without secrets, else its choices of backbone and head."""
+    return redacted(config.name) if config.name else f"{choices['backbone']}-{choices['head']}"
 
 
 def settings_of(config: DictConfig, init_from: str | None = None) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import saved_model_pb2
 
 from glr.errors import GlrError
@@ -45,7 +44,7 @@ def refused(folder: Path) -> list[str]:
     model: Any = saved_model_pb2.SavedModel()
     try:
         model.ParseFromString((folder / "saved_model.pb").read_bytes())
-    except DecodeError as error:
+    except Exception as error:  # protobuf's own
         raise GlrError(f"{folder} cannot be loaded as a SavedModel (saved_model.pb is damaged)") from error
     return sorted({name for graph in model.meta_graphs for name in map(_refused, _executed(graph)) if name})
 

@@ -1,13 +1,34 @@
-"""Which jobs of a sweep earlier runs make unnecessary: finished ones are skipped, failed ones on request."""
+"""The jobs of a sweep, and which of them earlier runs make unnecessary: finished ones, and failed ones on request."""
 
 import json
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from functools import partial
+from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
+from glr.config.composition import composition
 from glr.config.identity import Identity, settings_of
-from glr.sweep.job import Job, JobState
+from glr.sweep.job import Job, JobState, differing
+
+
+def planned(config: DictConfig, overrides: Sequence[Sequence[str]], first: int = 0) -> list[Job]:
+    """The jobs of a sweep, or of a batch of it; those are settled that need not run.
+
+    Args:
+        config: that Hydra gives a sweep's launcher.
+        overrides: of each job.
+        first: the number of jobs in earlier batches.
+    """
+    folder = Path(config.hydra.sweep.dir)
+    jobs = [
+        Job(number + 1, list(line), shown, folder / str(number))
+        for number, (line, shown) in enumerate(zip(overrides, differing(overrides), strict=True), start=first)
+    ]
+    if config.hydra.job.config_name == "train":  # other commands' jobs have no identities
+        identify(jobs, [composition("train", tuple(job.overrides)).settings for job in jobs])
+        skip(jobs, config.tracking.uri, config.sweep.rerun.name)
+    return jobs
 
 
 def identify(jobs: Sequence[Job], configs: Sequence[DictConfig]) -> None:

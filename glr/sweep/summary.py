@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from math import inf
 
+from glr.errors import GlrError
 from glr.sweep import words
 from glr.sweep.job import UNFINISHED, UNSUCCESSFUL, Job, JobState
 
@@ -22,6 +23,13 @@ def summary(jobs: Sequence[Job]) -> str:
     if failures:
         lines += ["", *(_failure(job) for job in failures)]
     return "\n".join(lines)
+
+
+def failure(jobs: Sequence[Job]) -> GlrError | None:
+    """What a sweep raises in its end if jobs of it failed."""
+    failed = [job for job in jobs if job.state in UNSUCCESSFUL]
+    names = "; ".join(f"{job.number} ({job.shown})" for job in failed)
+    return GlrError(f"{len(failed)} of {len(jobs)} jobs failed: {names}") if failed else None
 
 
 def left(jobs: Sequence[Job], total: int | None, *, anew: bool) -> str:

@@ -2,6 +2,9 @@
 
 Hydra's own sweeper `basic` composes every job before it launches the first. The command line has done that already, and
 500 jobs would take half a minute. The combinations are those that the command line has checked.
+
+Finished jobs are skipped and the end is summed up whichever launcher is chosen: `subprocess` does both as it goes, for
+the others this sweeper does.
 """
 
 from dataclasses import dataclass
@@ -9,12 +12,18 @@ from pathlib import Path
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
+from hydra.core.utils import JobReturn
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from glr.config.jobs import jobs_of
+from glr.config.secrets import redacted
 from glr.errors import GlrError
+from glr.sweep.job import Job, JobState
+from glr.sweep.past import planned
+from glr.sweep.summary import failure, summary
+from hydra_plugins.glr_subprocess import SubprocessLauncher
 
 
 @dataclass
@@ -51,8 +60,7 @@ class GridSweeper(Sweeper):
         """Run the jobs.
 
         Raises:
-            GlrError: a batch holds no job.
-            Exception: what the first failed job of a batch raised.
+            GlrError: a batch holds no job, or jobs failed.
         """
         folder = Path(self._config.hydra.sweep.dir)
         folder.mkdir(parents=True, exist_ok=True)
@@ -61,6 +69,31 @@ class GridSweeper(Sweeper):
         size = len(jobs) if self._batch is None else self._batch
         if size < 1:
             raise GlrError(f"hydra.sweeper.max_batch_size={size}: expected at least 1")
-        for first in range(0, len(jobs), size):
-            for done in self._launcher.launch(jobs[first : first + size], initial_job_idx=first):
-                _ = done.return_value
+        if isinstance(self._launcher, SubprocessLauncher):
+            for first in range(0, len(jobs), size):
+                self._launcher.launch(jobs[first : first + size], initial_job_idx=first)
+        else:
+            self._launch(planned(self._config, jobs), size)
+
+    def _launch(self, jobs: list[Job], size: int) -> None:
+        """Run the jobs that wait in batches with a launcher of others, and print how all of them ended."""
+        waiting = [job for job in jobs if job.state == JobState.WAITING]
+        for first in range(0, len(waiting), size):
+            batch = waiting[first : first + size]
+            for job, done in zip(
+                batch, self._launcher.launch([job.overrides for job in batch], initial_job_idx=first), strict=True
+            ):
+                _settle(job, done)
+        print(f"\n{summary(jobs)}", flush=True)
+        if failed := failure(jobs):
+            raise failed
+
+
+def _settle(job: Job, done: JobReturn) -> None:
+    try:
+        score = done.return_value
+    except Exception as error:
+        job.state = JobState.FAILED
+        job.reason = redacted(str(error) if isinstance(error, GlrError) else f"{type(error).__name__}: {error}")
+    else:
+        job.state, job.score = JobState.FINISHED, score if isinstance(score, float) else None

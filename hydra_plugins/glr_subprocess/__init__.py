@@ -9,7 +9,6 @@ import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn, JobStatus
@@ -17,13 +16,12 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from glr.config.composition import composition
 from glr.config.jobs import jobs_of
 from glr.errors import GlrError
-from glr.sweep.job import UNSUCCESSFUL, Job, differing
-from glr.sweep.past import identify, skip
+from glr.sweep.job import UNSUCCESSFUL, Job
+from glr.sweep.past import planned
 from glr.sweep.pool import JobLimits
-from glr.sweep.summary import left, summary
+from glr.sweep.summary import failure, left, summary
 
 
 @dataclass
@@ -61,26 +59,12 @@ class SubprocessLauncher(Launcher):
         limits = JobLimits(sweep.jobs, sweep.minutes, sweep.retries, sweep.backoff)
         searching = not self.config.hydra.sweeper._target_.endswith((".BasicSweeper", ".GridSweeper"))
         total = None if searching else len(jobs_of(self.config))
-        batch = self._jobs(job_overrides, initial_job_idx)
+        batch = planned(self.config, job_overrides, initial_job_idx)
         self.jobs += batch
         stopped = run(batch, self._command, limits, total)
         if stopped or len(self.jobs) == total:
             self._conclude(stopped, total)
         return [self._returned(job, searching) for job in batch]
-
-    def _jobs(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[Job]:
-        """The jobs, those settled that need not run."""
-        folder = Path(self.config.hydra.sweep.dir)
-        jobs = [
-            Job(number, list(overrides), shown, folder / str(number - 1))
-            for number, (overrides, shown) in enumerate(
-                zip(job_overrides, differing(job_overrides), strict=True), start=initial_job_idx + 1
-            )
-        ]
-        if self.config.hydra.job.config_name == "train":  # other commands' jobs have no identities
-            identify(jobs, [composition("train", tuple(job.overrides)).settings for job in jobs])
-            skip(jobs, self.config.tracking.uri, self.config.sweep.rerun.name)
-        return jobs
 
     def _command(self, job: Job) -> list[str]:
         spec = sys.modules["__main__"].__spec__
@@ -101,10 +85,8 @@ class SubprocessLauncher(Launcher):
             print(f"\n{left(self.jobs, total, anew=anew)}", flush=True)
             signal.raise_signal(stopped)  # to whoever waits for it outside
             raise KeyboardInterrupt
-        failed = [job for job in self.jobs if job.state in UNSUCCESSFUL]
-        if failed:
-            names = "; ".join(f"{job.number} ({job.shown})" for job in failed)
-            raise GlrError(f"{len(failed)} of {total} jobs failed: {names}")
+        if failed := failure(self.jobs):
+            raise failed
 
     def _returned(self, job: Job, searching: bool) -> JobReturn:
         # Hydra's own sweeper would end at the first failure; it gets None, and this launcher raises after the last job.

@@ -142,7 +142,7 @@ def test_a_sweep_with_six_kinds_of_secrets_shows_none_of_them(
     lines = CommandLines(folder)
     done = processes.output(
         *[f"tracking.uri='{server.uri.replace('//', '//bob:${oc.env:MY_PASSWORD}@')}'", "tracking.patience=20"],
-        *["data.label='http://bob:S3cretPw@h'", "head.label='http://u:p@ss/w0rd@h'", "study=secret", "seed=1,2", "-m"],
+        *["data.label='http://bob:S3cretPw@h'", "head.label='http://u:p@ss/w0rd@h'", "study=secret", "-m"],
         *["pooling.label='http://h/?token=t0kenvalue'", "optimizer.label='api_key=4pikeyvalue'", f"name={SECRETS[5]}"],
         *["backbone=small_cnn", "backbone.width=2", "train.epochs=1", "train.batch_size=12", "evaluate.gallery=0"],
         *["data=folder", f"data.source.path={class_folders}", "data.image_size=16"],

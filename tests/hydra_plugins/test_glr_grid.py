@@ -47,11 +47,14 @@ def test_every_job_is_launched_once(batch: int | None, firsts: list[int], tmp_pa
     assert OmegaConf.load(tmp_path / "out/multirun.yaml").hydra.overrides.task == LINE
 
 
-def test_a_failed_job_ends_the_sweep_after_its_batch(tmp_path: Path):
+def test_the_others_go_on_when_a_job_fails_and_the_end_tells_of_all(tmp_path: Path, capsys: pytest.CaptureFixture):
     launcher = Launcher(failing=1)
-    with pytest.raises(GlrError, match="no luck"):
+    with pytest.raises(GlrError, match=r"^1 of 5 jobs failed: 2 \(seed=1\)$"):
         swept(tmp_path, 2, launcher)
-    assert len(launcher.batches) == 1
+    assert len(launcher.batches) == 3
+    printed = capsys.readouterr().out
+    assert "job 2 failed: no luck" in printed
+    assert printed.count(" finished ") == 4
 
 
 @pytest.mark.parametrize("batch", [0, -1])
