@@ -20,7 +20,7 @@ SCORER = """
 import sys
 class Absent:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in ("glr", "hydra", "mlflow", "omegaconf", "cv2"):
+        if name.split(".")[0] in ("glr", "hydra", "mlflow", "omegaconf", "cv2", "jax", "sklearn"):
             raise ModuleNotFoundError(name)
 sys.meta_path.insert(0, Absent())
 import numpy as np, tensorflow as tf
