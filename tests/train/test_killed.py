@@ -1,6 +1,7 @@
 """Real trainings, killed and started again: the same weights to the last bit, one MLflow run, every step once.
 
 KILLED_RUNS=50 pytest -n0 tests/train/test_killed.py -k random      more of those that are killed at random moments
+HARD_RUNS=12 pytest -n0 tests/train/test_killed.py -k everything     all settings whose state a checkpoint must carry
 """
 
 import errno
@@ -112,6 +113,44 @@ def test_killed_at_random_moments(processes: Forks, line: list[str], expected, w
     else:
         assert processes.run(*line, cwd=work) == 0, log.read_text()
     check(work, expected)
+
+
+# Settings whose state a checkpoint must carry to the last bit.
+HARD = {
+    "EMA, bfloat16, AdamW": ["optimizer=adamw", "optimizer.use_ema=true", "train.precision=mixed_bfloat16"],
+    "accumulated gradients": ["optimizer.gradient_accumulation_steps=5"],
+    "two steps a call": ["train.steps_per_execution=2"],
+    "float16 with its loss scale": ["train.precision=mixed_float16"],
+    "LAMB, warm-up": ["optimizer=lamb", "schedule=warmup_cosine"],
+    "RMSprop with momentum, steps": ["optimizer=rmsprop", "optimizer.momentum=0.5", "schedule=step"],
+    "SGD, Nesterov, ramp": ["optimizer=sgd", "optimizer.nesterov=true", "schedule=ramp"],
+    "CurricularFace": ["head=curricularface"],
+    "dynamic AdaCos": ["head=adacos_dynamic"],
+    "sub-centres, L2": ["head=subcenter_arcface", "regularization=l2"],
+    "validation": ["data.validation_share=0.2"],
+    "batches left out, EMA overwritten": [
+        *["train.on_nan=skip_batch", "optimizer.use_ema=true", "optimizer.ema_overwrite_frequency=5"]
+    ],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", list(HARD)[: int(os.environ.get("HARD_RUNS", "1"))])
+def test_everything_that_has_a_state_goes_on_exactly(
+    processes: Forks, line: list[str], new_store: Callable[[Path], Path], tmp_path: Path, case: str
+):
+    """Killed twice, and continued with another parallelism."""
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    line = [*line, *HARD[case], f"data.path={tmp_path}/set"]
+    for folder in (whole, killed):
+        folder.mkdir()
+        new_store(folder)
+    assert processes.run(*line, "checkpoint.steps=null", cwd=whole) == 0, (whole / "log.txt").read_text()
+    for at in (36, 30):
+        assert processes.run(*line, cwd=killed, dies_at=at) == -signal.SIGKILL, (killed / "log.txt").read_text()
+    assert processes.run(*line, "data.parallelism=1", cwd=killed) == 0, (killed / "log.txt").read_text()
+    assert "continuing after step" in (killed / "log.txt").read_text()
+    check(killed, weights(whole))
 
 
 def started(processes: Forks, *arguments: str, cwd: Path, sign: str) -> int:
