@@ -43,9 +43,8 @@ def load(folder: Path, name: str) -> Descriptors:
     for file in (ids, values):
         if not file.is_file():
             raise GlrError(f"{file}: no such file; descriptors were expected there")
-    if checksums.is_file() and checksums.read_bytes().split()[1:] != [
-        storage.checksum(f).encode() for f in (ids, values)
-    ]:
+    sums = [storage.checksum(file).encode() for file in (ids, values)]
+    if checksums.is_file() and checksums.read_bytes().split()[1:] != sums:
         raise GlrError(f"{values} or {ids.name} is damaged (wrong checksum); {_ANEW}")
     return _opened(ids, values)
 
@@ -60,8 +59,8 @@ def save(folder: Path, name: str, descriptors: Descriptors) -> None:
 class DescriptorWriter:
     """Writes descriptors as they come. What an earlier writer of the same name left unfinished is kept and continued.
 
-    Until it is closed its files end in `.part`. A process that is killed loses nothing that was appended; a batch that a
-    crash of the machine has damaged is known by its checksum, and written again.
+    Until it is closed its files end in `.part`. A process that is killed loses nothing that was appended; a batch that
+    a crash of the machine has damaged is known by its checksum, and written again.
 
     Args:
         folder: must exist. It has to be another one for each model, set and way of describing.
@@ -89,8 +88,10 @@ class DescriptorWriter:
             GlrError: their dimension is another one than before.
             OSError: the disk is full; the next writer continues what was appended before.
         """
-        header = b"" if self.done else _header((self._images, values.shape[1]), self._dtype)
-        self._dimension = self._dimension or values.shape[1]
+        header = b""
+        if self._dimension is None:
+            self._dimension = values.shape[1]
+            header = _header((self._images, self._dimension), self._dtype)
         if values.shape[1] != self._dimension:
             raise GlrError(
                 f"{self._parts[1]}: descriptors of {values.shape[1]} dimensions follow some of {self._dimension}"
@@ -127,9 +128,9 @@ class DescriptorWriter:
         return f"{self.done} {' '.join(f'{crc:08x}' for crc in self._crcs)}\n".encode()
 
     def _continued(self) -> tuple[int, list[int]]:
-        """Truncate to the last batch that is whole and seek to the end; return the rows and the checksums up to there."""
+        """Truncate to the last whole batch and seek to the end; return the rows and the checksums up to there."""
         ids, values, checksums = self._files
-        ends, done, crcs = [0, 0, 0], 0, [0, 0]
+        ends, done, crcs, whole = [0, 0, 0], 0, [0, 0], [0, 0]
         names = [name + b"\n" for name in ids.read().split(b"\n")[:-1]]
         shape = _shape(values, self._dtype)
         sound = len(shape) == 2 and shape[0] == self._images
@@ -147,14 +148,13 @@ class DescriptorWriter:
             crcs = _extended(crcs, lines, rows)
             if crcs != known or not line.endswith(b"\n"):
                 break
-            done = count
+            done, whole = count, crcs
             ends = [ends[0] + len(lines), values.tell(), ends[2] + len(line)]
-            whole = crcs
         for file, end in zip(self._files, ends, strict=True):
             file.truncate(end)
             file.seek(end)
         self._dimension = shape[1] if done else None
-        return done, whole if done else [0, 0]
+        return done, whole
 
 
 def _open(part: Path) -> BinaryIO:
