@@ -3,11 +3,12 @@
 import errno
 import importlib
 import os
+import secrets
 import signal
 import sys
 import traceback
 from collections.abc import Callable
-from functools import partial, update_wrapper
+from functools import lru_cache, partial, update_wrapper
 from string import Template
 from typing import Any
 
@@ -39,10 +40,17 @@ def setup() -> None:
     """Register schemas and resolvers; call it once before any config is composed."""
     register()
     OmegaConf.register_new_resolver("decimal", decimal, replace=True)
+    # For names of folders that two commands of the same second are not to share.
+    OmegaConf.register_new_resolver("token", lambda: _token(os.getpid()), replace=True)
     # For --help: the choices of the groups that a command has. Hydra would list those of all commands.
     OmegaConf.register_new_resolver("choices", lambda *groups: "\n".join(map(_listed, groups)), replace=True)
     # A label's word for a null: ${or:${.scale},C-1}.
     OmegaConf.register_new_resolver("or", lambda value, instead: instead if value is None else value, replace=True)
+
+
+@lru_cache(maxsize=1)
+def _token(process: int) -> str:  # noqa: ARG001 (a forked process has its own)
+    return secrets.token_hex(3)
 
 
 def _listed(group: str) -> str:

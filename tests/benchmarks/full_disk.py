@@ -2,7 +2,8 @@
 
     python -m tests.benchmarks.full_disk
 
-It prints each job's starts and the steps after which it went on, and whether every run is FINISHED with every epoch once.
+It prints each job's starts and the steps after which it went on, and whether every run has finished with every epoch
+once.
 With checkpoint.room_minutes=0 as its argument no job waits for room: the sweep does.
 """
 
