@@ -22,7 +22,7 @@ from glr.errors import DivergedError, GlrError
 from glr.storage.lock import acquire
 from glr.tracking.history import PastRun
 from glr.tracking.journal import is_there
-from glr.train.checkpoint import clear, clear_parts
+from glr.train.checkpoint import clear, clear_parts, discard
 
 _NOTE = "run.json"
 _ASIDE = f"{_NOTE}.damaged"
@@ -80,9 +80,9 @@ class Claim:
             )
 
     def release(self) -> None:
-        """Delete the checkpoints: the run is complete."""
+        """Delete the checkpoints, if the folder lets it: the run is complete."""
         if not self._is_lost():
-            clear(self.folder)
+            discard(self.folder)
 
     def complete(self) -> None:
         """Keep the checkpoints until MLflow knows all of the run: the next command of its name deletes them then."""
@@ -133,8 +133,7 @@ def claimed(
     with _held(_locks(config), identity.folder, wait=_LOOKING if alone else _SAVING) as waited:
         clear_parts(folder)
         note = _read(folder)
-        if note is not None and _is_recorded(config, note):
-            clear(folder)
+        if note is not None and _is_recorded(config, note) and discard(folder):
             note = None
         if config.resume.value == "never":
             clear(folder)
@@ -176,7 +175,7 @@ def _refuse_changes(config: DictConfig, identity: Identity, name: str, *, alone:
     others = []
     for folder, note in _others(config, identity, name):
         if _is_recorded(config, note):
-            clear(folder)
+            discard(folder)
         elif not note["abandoned"] and not note.get("complete"):
             others.append(note)
     if any(_is_with_other_data(note, config, identity) for note in others):

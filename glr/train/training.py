@@ -2,7 +2,6 @@
 
 import re
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from glr.errors import NO_ROOM, GlrError, is_no_room, no_room_in_words
 from glr.report.report import report
 from glr.retrieval.extraction import Extractor
 from glr.retrieval.landmarks import headline
+from glr.storage.temporary import temporary_folder
 from glr.sweep import progress
 from glr.train.announcement import describe, plot
 from glr.train.assembly import Assembly, assembled
@@ -48,7 +48,7 @@ def train(job: Job) -> dict[str, dict[str, float]]:
     with (
         Trial(job.config.sweep.trial) as trial,
         Interruption() as interruption,
-        tempfile.TemporaryDirectory(prefix="glr-") as folder,
+        temporary_folder() as folder,
         _loss_explained(job.worker),
         _full_disk_explained(),
     ):
