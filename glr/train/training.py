@@ -1,5 +1,7 @@
 """Trains a job from its newest checkpoint to the end, evaluates it, and records the scores."""
 
+import math
+import os
 import re
 import sys
 import time
@@ -8,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+import keras
 import tensorflow as tf
 
 from glr.devices.workers import Worker
@@ -30,6 +33,7 @@ from glr.train.state import Best
 from glr.train.watch import Watch
 from glr.tuning.trial import Trial
 
+_OF_HDF5 = 2**17  # bytes that the structure of a file of weights takes
 _LOOK_FOR_ROOM = 5.0  # seconds between two looks for room on a full disk
 Result = TypeVar("Result")
 
@@ -87,6 +91,15 @@ def _full_disk_explained() -> Iterator[None]:
             raise
         print(f"error: {no_room_in_words(error)}; when there is room, the same command continues", file=sys.stderr)
         sys.exit(NO_ROOM)
+
+
+def _save_weights(model: keras.Model, file: Path) -> None:
+    """Write weights; make sure of the room first, since h5py stumbles over its own open objects on a full disk."""
+    size = sum(math.prod(variable.shape) * 4 for variable in model.variables)
+    if hasattr(os, "posix_fallocate"):  # not on macOS
+        with file.open("wb") as room:
+            os.posix_fallocate(room.fileno(), 0, size + size // 8 + _OF_HDF5)
+    model.save_weights(file)
 
 
 class _Training:
@@ -230,7 +243,7 @@ class _Training:
                 time.sleep(_LOOK_FOR_ROOM)
 
     def _store_last(self) -> None:
-        self._parts.model.save_weights(self._folder / "last.weights.h5")
+        _save_weights(self._parts.model, self._folder / "last.weights.h5")
         self._job.run.file(self._folder / "last.weights.h5", "weights")
 
     def _record(self, scores: dict[str, float], epoch: int) -> bool:
@@ -254,7 +267,7 @@ class _Training:
         assert best
         try:
             with self._saving.weights_of(best.step, self._parts.model):
-                self._parts.model.save_weights(file)
+                _save_weights(self._parts.model, file)
         except CheckpointError as error:
             print(f"the best weights (epoch {best.epoch}) are not stored: {error}", file=sys.stderr)
         else:
