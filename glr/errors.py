@@ -1,5 +1,13 @@
 """Exceptions for mistakes in the input of glr: the message is all that the user needs to read."""
 
+import errno
+import os
+
+NO_ROOM = os.EX_IOERR  # the exit code of a command that a full disk has ended: try again when there is room
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+# In messages of TensorFlow, SQLite and tempfile, which carry no such number.
+_NO_ROOM_SAID = (os.strerror(errno.ENOSPC), "database or disk is full", "No usable temporary directory")
+
 
 class GlrError(Exception):
     """Bad input (a setting, a file, a record): one sentence that names it and says what to do.
@@ -15,3 +23,21 @@ class DivergedError(GlrError):
 def first_line(error: BaseException) -> str:
     """The first line of an error's message: other libraries' messages have many."""
     return str(error).strip().splitlines()[0]
+
+
+def is_no_room(error: BaseException | None) -> bool:
+    """Whether an error, or the one that it was raised from, says that a disk is full: the same would succeed later."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+            return True
+        if any(said in str(error) for said in _NO_ROOM_SAID):
+            return True
+        error = error.__cause__
+    return False
+
+
+def no_room_in_words(error: BaseException) -> str:
+    """Where there is no room, in a line."""
+    if isinstance(error, OSError) and error.errno in _NO_ROOM:
+        return f"{error.filename or 'writing failed'}: {os.strerror(error.errno)}"
+    return first_line(error)

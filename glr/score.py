@@ -15,7 +15,7 @@ from glr.retrieval.metrics import recognition_metrics, retrieval_metrics
 from glr.retrieval.scores import table
 
 
-@command("score")
+@command("score", printed=True)
 def main(config: DictConfig) -> None:
     """Score the predictions, print a table, and write it as JSON if asked for."""
     solution = read_solution(config.solution)

@@ -11,7 +11,7 @@ from glr.errors import GlrError
 README = Path("README.md")
 
 
-@command("compare")
+@command("compare", printed=True)
 def main(config: DictConfig) -> None:
     """Write the tables that the config describes, or check that those there are fresh."""
     studies = list(config.study) if OmegaConf.is_list(config.study) else [config.study]

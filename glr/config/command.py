@@ -3,11 +3,12 @@
 import errno
 import importlib
 import os
+import secrets
 import signal
 import sys
 import traceback
 from collections.abc import Callable
-from functools import partial, update_wrapper
+from functools import lru_cache, partial, update_wrapper
 from string import Template
 from typing import Any
 
@@ -16,6 +17,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from glr.config import output
 from glr.config.check import check_command_line, composed
 from glr.config.composition import composition
 from glr.config.internals import command_line
@@ -23,11 +25,10 @@ from glr.config.jobs import launchable
 from glr.config.schema import register
 from glr.config.secrets import conceal, redacted
 from glr.config.shorthand import CONF, SWEEPS, choices
-from glr.errors import GlrError, first_line
+from glr.errors import NO_ROOM, GlrError, first_line, is_no_room, no_room_in_words
 
 # Errors of joblib, submitit and Ray after the death of a job's process.
 _LOST = {"TerminatedWorkerError", "UncompletedJobError", "WorkerCrashedError"}
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 
 
 def decimal(number: float) -> str:
@@ -39,10 +40,17 @@ def setup() -> None:
     """Register schemas and resolvers; call it once before any config is composed."""
     register()
     OmegaConf.register_new_resolver("decimal", decimal, replace=True)
+    # For names of folders that two commands of the same second are not to share.
+    OmegaConf.register_new_resolver("token", lambda: _token(os.getpid()), replace=True)
     # For --help: the choices of the groups that a command has. Hydra would list those of all commands.
     OmegaConf.register_new_resolver("choices", lambda *groups: "\n".join(map(_listed, groups)), replace=True)
     # A label's word for a null: ${or:${.scale},C-1}.
     OmegaConf.register_new_resolver("or", lambda value, instead: instead if value is None else value, replace=True)
+
+
+@lru_cache(maxsize=1)
+def _token(process: int) -> str:  # noqa: ARG001 (a forked process has its own)
+    return secrets.token_hex(3)
 
 
 def _listed(group: str) -> str:
@@ -68,6 +76,7 @@ class JobFunction:
 
     def __call__(self, config: DictConfig) -> Any:
         """Run the function; outside a sweep keep what it raises."""
+        output.protect()  # in a launcher's worker
         try:
             return self._task(config)
         except Exception as error:
@@ -97,39 +106,51 @@ class Command:
         task: the function.
         config_name: as in `command`.
         together: as in `command`.
+        printed: as in `command`.
     """
 
-    def __init__(self, task: Callable[[Any], Any], config_name: str, together: bool):
+    def __init__(self, task: Callable[[Any], Any], config_name: str, together: bool, printed: bool):
         update_wrapper(self, task)
-        self._task, self._config_name, self._together = task, config_name, together
+        self._task, self._config_name, self._together, self._printed = task, config_name, together, printed
 
     def __call__(self) -> None:
         """Run the command; an error that its user can mend ends the process with one sentence."""
         setup()
         os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra lets exceptions through; they are answered here
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(os.EX_TEMPFAIL))  # an exit that tidies up
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) != signal.SIG_IGN:  # as nohup wishes
+                signal.signal(number, lambda *_: sys.exit(os.EX_TEMPFAIL))  # an exit that tidies up
+        output.protect()
         try:
-            self._dispatch()
+            printed = self._dispatch()
+            if printed and (lost := output.failure()):
+                if not is_no_room(lost):
+                    sys.exit(1)  # the reader has gone: `--help | head`
+                raise lost
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)
             sys.exit(130)
-        except BrokenPipeError:  # the reader of the output has gone: `--help | head`
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(1)
         except Exception as error:
             sentence = _sentence(error)
-            text = traceback.format_exc() if sentence is None else f"error: {sentence}"
-            sys.exit(redacted(text))
+            text = redacted(traceback.format_exc() if sentence is None else f"error: {sentence}")
+            if not is_no_room(error):
+                sys.exit(text)
+            print(text, file=sys.stderr)
+            sys.exit(NO_ROOM)
 
-    def _dispatch(self) -> None:
-        """Check the command line; then print, or run one job or the jobs of a sweep."""
+    def _dispatch(self) -> bool:
+        """Check the command line; then print, or run one job or the jobs of a sweep.
+
+        Returns:
+            Whether what was printed is all that there is of the result.
+        """
         arguments = command_line()
         flags = [argument for argument in sys.argv[1:] if argument not in arguments.overrides]
         given = conceal(arguments.overrides)
         sys.argv[1:] = flags + given
         if arguments.hydra_help or arguments.shell_completion:
             self._launch(flags, given)
-            return
+            return True
         flags = [flag for flag in flags if flag not in ("-m", "--multirun")]
         shown = arguments.help or arguments.cfg or arguments.info
         overrides, jobs = check_command_line(self._config_name, given, arguments.multirun, not shown)
@@ -143,6 +164,7 @@ class Command:
             self._launch([*flags, "-m"], launchable(overrides))
         else:
             self._launch(flags, overrides)
+        return bool(shown) or self._printed
 
     def _launch(self, flags: list[str], overrides: list[str]) -> None:
         """Leave the command line to Hydra."""
@@ -153,7 +175,9 @@ class Command:
             raise job.failure
 
 
-def command(config_name: str, *, together: bool = False) -> Callable[[Callable[[Any], Any]], Command]:
+def command(
+    config_name: str, *, together: bool = False, printed: bool = False
+) -> Callable[[Callable[[Any], Any]], Command]:
     """Make a function of a config into a command with conf/<config_name>.yaml as its settings.
 
     The command checks all settings before the function runs, those of every job of a sweep included. A GlrError or a
@@ -163,8 +187,9 @@ def command(config_name: str, *, together: bool = False) -> Callable[[Callable[[
         config_name: of conf/.
         together: call the function once, without Hydra's launcher, with a list of all jobs of a sweep: each one's
             config and the choices of its groups. A single job is a list of one.
+        printed: its result is what it prints: the command fails if that cannot be written.
     """
-    return partial(Command, config_name=config_name, together=together)
+    return partial(Command, config_name=config_name, together=together, printed=printed)
 
 
 def help_text(config_name: str, overrides: list[str]) -> str:
@@ -182,6 +207,8 @@ def _sentence(error: Exception) -> str | None:
         return f"TensorFlow is not installed; install glr with one of its extras: {extras}"
     if _LOST & {kind.__name__ for kind in type(error).__mro__}:
         return f"a job's process was killed, and the launcher gave up: {first_line(error)}"
-    if isinstance(error, OSError) and (error.filename or error.errno in _NO_ROOM):
+    if isinstance(error, OSError) and is_no_room(error):
+        return f"{no_room_in_words(error)}; make room, then try again"
+    if isinstance(error, OSError) and (error.filename or error.errno == errno.EROFS):
         return f"{error.filename or 'writing failed'}: {error.strerror}"
     return None

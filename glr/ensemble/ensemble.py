@@ -1,12 +1,12 @@
 """An ensemble: runs whose descriptors are joined, and their scores."""
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from glr.ensemble.combining import Member, joined
 from glr.retrieval.task import Task, evaluate
+from glr.storage.temporary import temporary_folder
 from glr.tracking.history import PastRun
 
 
@@ -44,7 +44,7 @@ class Ensemble:
         Raises:
             GlrError: a descriptor is no number or zero, or the task is of other images.
         """
-        with tempfile.TemporaryDirectory(prefix="glr-") as folder:
+        with temporary_folder() as folder:
             index = joined([member.index for member in self.members], self.weights, Path(folder, "index.npy"))
             query = joined([member.query for member in self.members], self.weights, Path(folder, "query.npy"))
             return evaluate(task, index, query, memory=memory)[0]

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from glr.retrieval.landmarks import LandmarkTask
 from glr.retrieval.sets import EvaluationSet
 from glr.retrieval.task import evaluate as score
 from glr.storage.lock import held
+from glr.storage.temporary import temporary_folder
 from glr.tracking.history import WEIGHTS, find
 from glr.tracking.recorder import Recorder
 from glr.tracking.store import connect
@@ -147,8 +147,7 @@ def evaluate(config: DictConfig, subject: Subject, found: EvaluationSet, run: Re
             raise GlrError("whitening is learned on a train set: a SavedModel has none, give prepared=FOLDER")
         return described(FirstPictures(StoredPictures(data, "train"), images), "train", data.digest).values
 
-    with tempfile.TemporaryDirectory(prefix="glr-") as temporary:
-        folder = Path(temporary)
+    with temporary_folder() as folder:
         index, query = postprocessed(
             described(found.index, "index", found.digest),
             described(found.query, "query", found.digest),

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import tempfile
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +21,7 @@ from glr.export.model import ExportedModel
 from glr.model.loading import load_model, read_config
 from glr.model.network import RetrievalModel
 from glr.retrieval import descriptors
+from glr.storage.temporary import temporary_folder
 from glr.tracking.history import WEIGHTS, PastRun
 
 
@@ -49,8 +49,8 @@ def export(config: DictConfig, runs: Sequence[PastRun]) -> Export:
     beside = None if storage.is_bucket(output) else Path(output).resolve().parent
     if beside is not None:
         beside.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".glr-", dir=beside) as temporary:
-        folder = Path(temporary, "export")
+    with temporary_folder(beside) as temporary:
+        folder = temporary / "export"
         ExportedModel(members, weights).write(folder / "saved_model")
         megabytes = _zip(folder / "saved_model", folder / "submission.zip") / 1e6
         if config.limits.megabytes is not None and megabytes > config.limits.megabytes:
@@ -59,7 +59,7 @@ def export(config: DictConfig, runs: Sequence[PastRun]) -> Export:
         if config.verify:
             images, names = _images(settings[0], config.verify)
             expected, reference = _expected(runs, settings, members, weights, names, config)
-            found = _reloaded(folder / "submission.zip", images, Path(temporary))
+            found = _reloaded(folder / "submission.zip", images, temporary)
             difference = float(np.abs(found - expected).max())
             if not difference <= config.tolerance:
                 raise GlrError(

@@ -1,6 +1,5 @@
 """SavedModels that describe images, whoever wrote them: a folder, or a zip of one as it is submitted."""
 
-import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ import tensorflow as tf
 from glr import storage
 from glr.errors import GlrError
 from glr.model.operations import refused
+from glr.storage.temporary import temporary_folder
 
 SIGNATURE = "serving_default"
 INPUT = "input_image"
@@ -91,8 +91,7 @@ def on_disk(path: str, gigabytes: float) -> Iterator[Path]:
             raise GlrError(f"model={path}: no such folder; give a SavedModel's folder, or a .zip of one")
         yield Path(path)
         return
-    with tempfile.TemporaryDirectory(prefix="glr-") as temporary:
-        folder = Path(temporary)
+    with temporary_folder() as folder:
         if path.endswith(".zip"):
             with storage.on_disk(path) as file:
                 _unzip(path, file, folder, gigabytes)

@@ -4,7 +4,6 @@ import json
 import re
 import subprocess
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from glr.errors import GlrError
 from glr.preflight.compiling import Compiled
 from glr.preflight.topology import TOPOLOGIES
 from glr.preflight.tracing import Traced
+from glr.storage.temporary import temporary_folder
 
 # What the step is made of: the schedule and the rate are a few scalars in it, and loaded weights change nothing.
 _PARTS = ("backbone", "pooling", "head", "optimizer", "regularization", "model")
@@ -81,7 +81,7 @@ class Compiler:
         cores = TOPOLOGIES[step.topology].cores
         share = step.config.train.batch_size // cores
         print(f"compiling for {step.topology}: {share} images on each of {cores} cores", file=sys.stderr, flush=True)
-        with tempfile.TemporaryDirectory(prefix="glr-") as folder:
+        with temporary_folder() as folder:
             config, module = Path(folder, "config.yaml"), Path(folder, "step.hlo")
             settings: Any = OmegaConf.to_container(step.config, resolve=True, enum_to_str=True)
             del settings["preflight"]

@@ -1,14 +1,20 @@
 """Descriptors on disk: a matrix to be memory-mapped, and the ids of its rows; written batch by batch, and continued."""
 
+import errno
+import io
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+import google_crc32c
 import numpy as np
 
+from glr import storage
 from glr.errors import GlrError
 
 _PART = ".part"
+_ANEW = "store them anew with python -m glr.evaluate run=... keep_descriptors=true"
 
 
 class Descriptors(NamedTuple):
@@ -18,29 +24,29 @@ class Descriptors(NamedTuple):
     values: np.ndarray
 
 
-def files(folder: Path, name: str) -> tuple[Path, Path]:
-    """The two files: `<name>_ids.txt`, an id a line, and `<name>_descriptors.npy`."""
-    return folder / f"{name}_ids.txt", folder / f"{name}_descriptors.npy"
+def files(folder: Path, name: str) -> tuple[Path, Path, Path]:
+    """The files: `<name>_ids.txt`, an id a line; `<name>_descriptors.npy`; and `<name>_checksums.txt`.
+
+    Each line of the last holds a number of rows and the CRC32C (hexadecimal) of the other files up to there: one line
+    for each batch while they grow, in the end one.
+    """
+    return folder / f"{name}_ids.txt", folder / f"{name}_descriptors.npy", folder / f"{name}_checksums.txt"
 
 
 def load(folder: Path, name: str) -> Descriptors:
     """Open stored descriptors; their values are memory-mapped.
 
     Raises:
-        GlrError: they are missing or damaged.
+        GlrError: they are missing, or differ from their checksums (those of earlier versions have none).
     """
-    ids_file, values_file = files(folder, name)
-    try:
-        ids = ids_file.read_text().splitlines()
-        # Private copies of what is written to, so that the search can take the memory as it is.
-        values = np.load(values_file, mmap_mode="c")
-    except FileNotFoundError as error:
-        raise GlrError(f"{error.filename}: no such file; descriptors were expected there") from error
-    except ValueError as error:
-        raise GlrError(f"{values_file} cannot be read as descriptors ({error})") from error
-    if values.ndim != 2 or len(values) != len(ids):
-        raise GlrError(f"{values_file} has the shape {values.shape}, but {ids_file.name} {len(ids)} ids")
-    return Descriptors(ids, values)
+    ids, values, checksums = files(folder, name)
+    for file in (ids, values):
+        if not file.is_file():
+            raise GlrError(f"{file}: no such file; descriptors were expected there")
+    sums = [storage.checksum(file).encode() for file in (ids, values)]
+    if checksums.is_file() and checksums.read_bytes().split()[1:] != sums:
+        raise GlrError(f"{values} or {ids.name} is damaged (wrong checksum); {_ANEW}")
+    return _opened(ids, values)
 
 
 def save(folder: Path, name: str, descriptors: Descriptors) -> None:
@@ -53,7 +59,8 @@ def save(folder: Path, name: str, descriptors: Descriptors) -> None:
 class DescriptorWriter:
     """Writes descriptors as they come. What an earlier writer of the same name left unfinished is kept and continued.
 
-    Until it is closed its files end in `.part`. A process that is killed loses nothing that was appended.
+    Until it is closed its files end in `.part`. A process that is killed loses nothing that was appended; a batch that
+    a crash of the machine has damaged is known by its checksum, and written again.
 
     Args:
         folder: must exist. It has to be another one for each model, set and way of describing.
@@ -71,62 +78,118 @@ class DescriptorWriter:
         self._images = images
         self._dtype = np.dtype(dtype)
         self._dimension: int | None = None
-        self._ids, self._values = (self._open(part) for part in self._parts)
-        self.done = self._continued()
-        if not self.done:
-            for file in (self._ids, self._values):
-                file.seek(0)
-                file.truncate()
+        self._files = [_open(part) for part in self._parts]
+        self.done, self._crcs = self._continued()
 
     def append(self, ids: Sequence[str], values: np.ndarray) -> None:
         """Add descriptors [n, D].
 
         Raises:
             GlrError: their dimension is another one than before.
+            OSError: the disk is full; the next writer continues what was appended before.
         """
+        header = b""
         if self._dimension is None:
             self._dimension = values.shape[1]
-            header = {"descr": self._dtype.str, "fortran_order": False, "shape": (self._images, self._dimension)}
-            np.lib.format.write_array_header_1_0(self._values, header)
+            header = _header((self._images, self._dimension), self._dtype)
         if values.shape[1] != self._dimension:
-            raise GlrError(f"descriptors of {values.shape[1]} dimensions follow some of {self._dimension}")
-        self._ids.write("".join(f"{image_id}\n" for image_id in ids).encode())
-        self._values.write(np.ascontiguousarray(values, self._dtype).data)
+            raise GlrError(
+                f"{self._parts[1]}: descriptors of {values.shape[1]} dimensions follow some of {self._dimension}"
+            )
+        lines = "".join(f"{image_id}\n" for image_id in ids).encode()
+        rows = header + np.ascontiguousarray(values, self._dtype).tobytes()
+        self._crcs = _extended(self._crcs, lines, rows)
         self.done += len(ids)
+        for file, content in zip(self._files, (lines, rows, self._line()), strict=True):
+            if file.write(content) != len(content):  # all that tells of a disk that has just become full
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), file.name)
 
     def close(self) -> Descriptors:
-        """Give the files their names and open them.
+        """Bring the files to the disk, give them their names, and open them.
 
         Raises:
             GlrError: descriptors are missing.
+            OSError: the disk is full.
         """
-        for file in (self._ids, self._values):
+        if self.done == self._images:
+            self._files[2].seek(0)
+            self._files[2].truncate()
+            self._files[2].write(self._line())
+        for file in self._files:
+            os.fsync(file.fileno())
             file.close()
         if self.done != self._images:
             raise GlrError(f"{self._parts[1]} holds {self.done} of {self._images} descriptors")
         for part, target in zip(self._parts, self._targets, strict=True):
             part.replace(target)
-        return load(self._targets[0].parent, self._targets[0].name.removesuffix("_ids.txt"))
+        return _opened(*self._targets[:2])
 
-    def _open(self, part: Path) -> BinaryIO:
-        # Without a buffer of Python's own, which would be lost with the process.
-        return open(part, "r+b" if part.exists() else "w+b", buffering=0)  # noqa: PTH123 (Path.open's type)
+    def _line(self) -> bytes:
+        return f"{self.done} {' '.join(f'{crc:08x}' for crc in self._crcs)}\n".encode()
 
-    def _continued(self) -> int:
-        """Truncate to the last complete row and seek to the end."""
-        try:
-            np.lib.format.read_magic(self._values)
-            shape, _, dtype = np.lib.format.read_array_header_1_0(self._values)
-        except ValueError:  # nothing, or not even a whole header
-            return 0
-        if len(shape) != 2 or shape[0] != self._images or dtype != self._dtype:
-            return 0
-        start, row = self._values.tell(), shape[1] * dtype.itemsize
-        lines = self._ids.read().split(b"\n")[:-1]
-        done = min(len(lines), (self._values.seek(0, 2) - start) // row)
-        for file, end in ((self._ids, sum(len(line) + 1 for line in lines[:done])), (self._values, start + done * row)):
+    def _continued(self) -> tuple[int, list[int]]:
+        """Truncate to the last whole batch and seek to the end; return the rows and the checksums up to there."""
+        ids, values, checksums = self._files
+        ends, done, crcs, whole = [0, 0, 0], 0, [0, 0], [0, 0]
+        names = [name + b"\n" for name in ids.read().split(b"\n")[:-1]]
+        shape = _shape(values, self._dtype)
+        sound = len(shape) == 2 and shape[0] == self._images
+        if sound:
+            header = _header(shape, self._dtype)
+            values.seek(len(header))
+            crcs = _extended(crcs, b"", header)
+        for line in checksums.read().splitlines(keepends=True) if sound else []:
+            try:
+                count, *known = (int(word, 16 if n else 10) for n, word in enumerate(line.split()))
+            except ValueError:
+                break
+            lines = b"".join(names[done:count])
+            rows = values.read(max(0, min(count, self._images) - done) * shape[1] * self._dtype.itemsize)
+            crcs = _extended(crcs, lines, rows)
+            if crcs != known or not line.endswith(b"\n"):
+                break
+            done, whole = count, crcs
+            ends = [ends[0] + len(lines), values.tell(), ends[2] + len(line)]
+        for file, end in zip(self._files, ends, strict=True):
             file.truncate(end)
             file.seek(end)
-        if done:
-            self._dimension = shape[1]
-        return done
+        self._dimension = shape[1] if done else None
+        return done, whole
+
+
+def _open(part: Path) -> BinaryIO:
+    # Without a buffer of Python's own, which would be lost with the process.
+    return open(part, "r+b" if part.exists() else "w+b", buffering=0)  # noqa: PTH123 (Path.open's type)
+
+
+def _opened(ids_file: Path, values_file: Path) -> Descriptors:
+    try:
+        ids = ids_file.read_text(encoding="utf-8").split("\n")[:-1]
+        # Private copies of what is written to, so that the search can take the memory as it is.
+        values = np.load(values_file, mmap_mode="c")
+    except (ValueError, EOFError) as error:
+        raise GlrError(f"{values_file} cannot be read as descriptors ({error}); {_ANEW}") from error
+    if values.ndim != 2 or len(values) != len(ids):
+        raise GlrError(f"{values_file} has the shape {values.shape}, but {ids_file.name} {len(ids)} ids; {_ANEW}")
+    return Descriptors(ids, values)
+
+
+def _header(shape: tuple[int, ...], dtype: np.dtype) -> bytes:
+    content = io.BytesIO()
+    described = {"shape": shape, "fortran_order": False, "descr": np.lib.format.dtype_to_descr(dtype)}
+    np.lib.format.write_array_header_1_0(content, described)
+    return content.getvalue()
+
+
+def _shape(file: BinaryIO, dtype: np.dtype) -> tuple[int, ...]:
+    """The shape that a file's header tells; () where it has none, or another type."""
+    try:
+        np.lib.format.read_magic(file)
+        shape, _, stored = np.lib.format.read_array_header_1_0(file)
+    except ValueError:
+        return ()
+    return shape if stored == dtype else ()
+
+
+def _extended(crcs: Sequence[int], *contents: bytes) -> list[int]:
+    return [google_crc32c.extend(crc, content) for crc, content in zip(crcs, contents, strict=True)]

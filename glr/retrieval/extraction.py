@@ -1,5 +1,6 @@
 """Extraction: images to descriptors, in batches of one fixed size, to files that an interrupted run continues."""
 
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -82,9 +83,9 @@ class Extractor:
 def extract(
     describer: Describer, pictures: Pictures, folder: Path, name: str, *, parallelism: int, dtype: str = "float32"
 ) -> Descriptors:
-    """Describe all images into files: `<name>_descriptors.npy` [N, D] and `<name>_ids.txt`.
+    """Describe all images into files: `<name>_descriptors.npy` [N, D], `<name>_ids.txt` and their checksums.
 
-    What is there already is taken as it is, what was interrupted is continued: a folder belongs to one model and one
+    What is whole already is taken as it is, what was interrupted is continued: a folder belongs to one model and one
     way of describing one set.
 
     Args:
@@ -103,8 +104,12 @@ def extract(
     """
     if not len(pictures):
         raise GlrError(f"there are no {name} images to describe")
-    if all(file.is_file() for file in descriptors.files(folder, name)):
-        return descriptors.load(folder, name)
+    stored = descriptors.files(folder, name)
+    if all(file.is_file() for file in stored):
+        try:
+            return descriptors.load(folder, name)
+        except GlrError:
+            print(f"{stored[1]} is damaged; its images are described anew", file=sys.stderr)
     writer = DescriptorWriter(folder, name, len(pictures), dtype)
     found = batches(
         pictures,

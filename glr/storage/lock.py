@@ -2,11 +2,14 @@
 
 import fcntl
 import os
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from math import inf
 from pathlib import Path
+
+_LONG = 5.0  # seconds of waiting after which to say so
 
 
 @contextmanager
@@ -32,18 +35,22 @@ def acquire(path: Path, wait: float = inf) -> int:
         BlockingIOError: another process still holds it.
         OSError: it cannot be opened.
     """
-    deadline = time.monotonic() + wait
+    began, said = time.monotonic(), False
     while True:
         file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
         locked = False
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait == inf else fcntl.LOCK_NB))
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             locked = os.path.samestat(os.fstat(file), path.stat())
         except FileNotFoundError:
             pass  # its holder has deleted it
         except BlockingIOError:
-            if time.monotonic() >= deadline:
+            waited = time.monotonic() - began
+            if waited >= wait:
                 raise
+            if waited >= _LONG and not said:
+                said = True
+                print(f"waiting for {path}, which another process holds", file=sys.stderr)
             time.sleep(0.05)
         finally:
             if not locked:

@@ -5,7 +5,6 @@ import os
 import re
 import secrets
 import stat
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -21,6 +20,7 @@ from glr.errors import GlrError
 from glr.storage import bucket
 from glr.storage.bucket import FileInfo, ReplacedError
 from glr.storage.lock import held
+from glr.storage.temporary import temporary_folder
 
 _PART = ".part"
 _LONGEST_NAME = 150  # characters; file systems take 255 bytes
@@ -208,7 +208,7 @@ def on_disk(path: str | Path) -> Iterator[Path]:
     if not is_bucket(path):
         yield Path(path)
         return
-    with tempfile.TemporaryDirectory(prefix="glr-") as folder:
+    with temporary_folder() as folder:
         copy = Path(folder, str(path).rsplit("/", 1)[-1])
         download([(str(path), copy)])
         yield copy

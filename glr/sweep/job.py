@@ -39,6 +39,7 @@ class Job:
     study: str | None = None
     state: JobState = JobState.WAITING
     starts: int = 0
+    kills: int = 0  # starts that somebody ended from outside
     seconds: float = 0.0  # that it has run, in all its starts
     wait: float = 0.0  # s before it is started again, and
     due: float = 0.0  # when that is, on the clock of time.monotonic()

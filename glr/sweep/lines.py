@@ -49,6 +49,10 @@ class Lines:
         """Say what is waited for."""
         self._print(stopping(running))
 
+    def pausing(self, seconds: float) -> None:
+        """Say why no job starts."""
+        self._print(pausing(seconds))
+
     def _follow(self, job: Job, ended: bool) -> None:
         for line in self._followers[job.number].lines(ended) if self._followers is not None else []:
             self._print(line)
@@ -83,6 +87,11 @@ def stopping(running: int) -> str:
     """What the user reads after Ctrl-C."""
     jobs = "the running job saves its state" if running == 1 else f"{running} running jobs save their state"
     return f"stopping: {jobs}; a second Ctrl-C kills" if running else "stopping"
+
+
+def pausing(seconds: float) -> str:
+    """What the user reads while a disk is full."""
+    return f"a disk is full: the sweep pauses, and tries again in {duration(seconds)}; make room"
 
 
 def _ended(job: Job) -> str:

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from glr.sweep import words
 from glr.sweep.job import UNFINISHED, UNSUCCESSFUL, Job, JobState
-from glr.sweep.lines import Follower, stopping
+from glr.sweep.lines import Follower, pausing, stopping
 
 _TICKS = 4  # between two pictures
 _HEADER = ["job", "settings", "state", "epoch", "score", "ETA"]
@@ -61,6 +61,10 @@ class LiveTable:
     def stopping(self, running: int) -> None:
         """Say what is waited for."""
         self._say(stopping(running))
+
+    def pausing(self, seconds: float) -> None:
+        """Say why no job starts."""
+        self._say(pausing(seconds))
 
     def table(self, rows: int) -> Table:
         """The table, of so many jobs at most."""

@@ -19,8 +19,8 @@ from glr.errors import GlrError
 class SweepRun(Callback):
     """Opens one MLflow run for the sweep, the same one each time; the jobs find its id and become its children.
 
-    Hydra does not call `on_multirun_end` after a failed job, so the run is also closed at exit: as KILLED after SIGINT
-    or SIGTERM, else as FAILED.
+    Hydra does not call `on_multirun_end` after a failed job, so the run is also closed at exit: as KILLED after SIGINT,
+    SIGTERM or SIGHUP, else as FAILED.
     """
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
@@ -46,7 +46,8 @@ class SweepRun(Callback):
         os.environ[PARENT_VARIABLE] = parent
         self._status = "FAILED"
         atexit.register(self._close)
-        self._handlers = {s: signal.signal(s, self._note) for s in (signal.SIGINT, signal.SIGTERM)}
+        numbers = [s for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(s) != signal.SIG_IGN]
+        self._handlers = {s: signal.signal(s, self._note) for s in numbers}
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:  # noqa: ARG002
         """Close the parent run."""

@@ -4,12 +4,16 @@ import json
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig, OmegaConf
 
 from glr.config.composition import composition
 from glr.config.identity import Identity, settings_of
 from glr.sweep.job import Job, JobState, differing
+
+if TYPE_CHECKING:
+    from glr.tracking.history import PastRun  # a slow import, which only sweeps need
 
 
 def planned(config: DictConfig, overrides: Sequence[Sequence[str]], first: int = 0) -> list[Job]:
@@ -89,10 +93,27 @@ def skip(jobs: Sequence[Job], uri: str, rerun: str) -> None:
         run = None if job.identity is None else newest.get((job.identity.key, job.identity.digest))
         if run is None or job.state != JobState.WAITING:
             continue
-        if run.status == "FINISHED" and "pruned" not in run.tags:
+        if _is_finished(run):
             job.state, job.score = JobState.SKIPPED, run.metrics.get("public_score")
         elif run.status == "FAILED" and rerun == "none":
             job.state, job.reason = JobState.LEFT, run.tags.get("failure")
+
+
+def finished(uri: str, study: str, identity: Identity) -> "PastRun | None":
+    """The newest run of a job, if it has finished; None: it has not, or the store does not answer."""
+    from glr.tracking.history import runs_of
+    from glr.tracking.store import connect
+
+    try:
+        runs = runs_of(connect(uri), [study], f"tags.kind = 'train' and tags.key = '{identity.key}'", missing_ok=True)
+    except Exception:  # each kind of store has its own errors, and none of them ends a training
+        return None
+    mine = [run for run in runs if run.tags.get("data_digest") == identity.digest]
+    return mine[-1] if mine and _is_finished(mine[-1]) else None
+
+
+def _is_finished(run: "PastRun") -> bool:
+    return run.status == "FINISHED" and "pruned" not in run.tags
 
 
 def _newest(uri: str, studies: Iterable[str]):

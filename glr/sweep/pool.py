@@ -4,12 +4,15 @@ import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Protocol
 
+from glr.errors import NO_ROOM, is_no_room
 from glr.sweep.job import Job, JobState
 from glr.sweep.process import Fate, Process, described, fate, last_words
 
 _TICK = 0.1  # s between two looks at the jobs
+_LONGEST_PAUSE = 600.0  # s between two tries of a sweep whose disk is full
 
 
 @dataclass(frozen=True)
@@ -35,15 +38,24 @@ class View(Protocol):
     def stopping(self, running: int) -> None:
         """The sweep was told to stop while so many jobs run."""
 
+    def pausing(self, seconds: float) -> None:
+        """A disk is full: no job starts for a while."""
+
 
 class Stopping:
-    """Within it, SIGINT and SIGTERM are noted and do nothing else; the handlers of before come back afterwards."""
+    """Within it, SIGINT, SIGTERM and SIGHUP are noted and do nothing else; the handlers of before come back afterwards.
+
+    A sweep that was started to outlive its terminal (`nohup`) goes on ignoring SIGHUP.
+    """
 
     signal: int | None = None  # the first that came
     times: int = 0
 
     def __enter__(self):
-        self._before = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
+        numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+        if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+            numbers.remove(signal.SIGHUP)
+        self._before = {number: signal.signal(number, self._note) for number in numbers}
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -51,7 +63,8 @@ class Stopping:
             signal.signal(number, handler)
 
     def _note(self, number: int, _: object) -> None:
-        self.signal, self.times = self.signal or number, self.times + 1
+        if number != signal.SIGHUP or self.signal is None:  # a terminal that closes may send several
+            self.signal, self.times = self.signal or number, self.times + 1
 
 
 class Pool:
@@ -78,11 +91,14 @@ class Pool:
         self._running: dict[int, tuple[Job, Process]] = {}  # by place
         self._before: dict[int, float] = {}  # job number -> seconds of its earlier starts
         self._asked: dict[int, float] = {}  # job number -> when it was told that its time is over
+        self._pauses = 0  # one after the other, without a job that found room
+        self._paused = -inf  # until then no job starts
 
     def run(self) -> int | None:
         """Run until no job is left; the signal that stopped it earlier, or None.
 
-        The first SIGINT or SIGTERM passes SIGTERM on to the running jobs, and waits for them; a second kills them.
+        The first SIGINT, SIGTERM or SIGHUP passes SIGTERM on to the running jobs and waits for them; a second one kills
+        them.
         """
         told = 0
         with Stopping() as stop:
@@ -102,13 +118,21 @@ class Pool:
 
     def _start(self) -> None:
         now = time.monotonic()
+        if now < self._paused:
+            return
         ready = [job for job in self._jobs if job.state == JobState.RETRYING and job.due <= now]
         ready += [job for job in self._jobs if job.state == JobState.WAITING]
         free = [place for place in range(self._limits.jobs) if place not in self._running]
         for place, job in zip(free, ready, strict=False):
             self._before[job.number] = job.seconds
             job.starts += 1
-            process = Process(self._command(job), job.log, job.folder / "progress.json", self._environment(place))
+            try:
+                process = Process(self._command(job), job.log, job.folder / "progress.json", self._environment(place))
+            except OSError as error:
+                if not is_no_room(error):
+                    raise
+                self._pause(job, described(NO_ROOM))
+                return
             self._running[place] = job, process
             self._change(job, JobState.RUNNING)
 
@@ -139,7 +163,7 @@ class Pool:
         """Decide what becomes of a job whose process has ended."""
         ended = fate(code)
         if ended == Fate.FINISHED:
-            job.reason = None
+            job.reason, self._pauses = None, 0
             self._change(job, JobState.FINISHED)
         elif job.number in self._asked:
             job.reason = f"exceeded sweep.minutes={self._limits.minutes:g}"
@@ -150,13 +174,27 @@ class Pool:
             self._change(job, JobState.FAILED)
         elif stopping:
             self._change(job, JobState.STOPPED)
-        elif job.starts <= self._limits.retries:
-            job.wait = self._limits.backoff * 2 ** (job.starts - 1)
-            job.due, job.reason = time.monotonic() + job.wait, described(code)
-            self._change(job, JobState.RETRYING)
+        elif ended == Fate.NO_ROOM:
+            self._pause(job, described(code))
+        elif job.kills < self._limits.retries:
+            self._retry(job, self._limits.backoff * 2**job.kills, described(code))
+            job.kills += 1
         else:
-            job.reason = f"{described(code)}, {job.starts} times" if job.starts > 1 else described(code)
+            job.reason = f"{described(code)}, {job.kills + 1} times" if job.kills else described(code)
             self._change(job, JobState.FAILED)
+
+    def _retry(self, job: Job, wait: float, reason: str) -> None:
+        job.wait, job.due, job.reason = wait, time.monotonic() + wait, reason
+        self._change(job, JobState.RETRYING)
+
+    def _pause(self, job: Job, reason: str) -> None:
+        """Start no job for a while, as no other would find room; this one is tried again as often as need be."""
+        now = time.monotonic()
+        if now >= self._paused:  # else another job of the same time has said so
+            wait = min(self._limits.backoff * 2**self._pauses, _LONGEST_PAUSE)
+            self._pauses, self._paused = self._pauses + 1, now + wait
+            self._view.pausing(wait)
+        self._retry(job, self._paused - now, reason)
 
     def _stop(self, kill: bool) -> None:
         if not kill:

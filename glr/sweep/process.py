@@ -13,6 +13,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from glr.errors import NO_ROOM
 from glr.sweep.progress import VARIABLE
 
 PREEMPTED = 75  # the exit code after SIGTERM: EX_TEMPFAIL of sysexits.h, "try again later"
@@ -28,6 +29,7 @@ class Fate(Enum):
     FINISHED = "finished"
     FAILED = "failed"  # by itself: it would fail again
     KILLED = "killed"  # from outside: it may be started again
+    NO_ROOM = "no room"  # by a full disk: it may be started again when there is room
 
 
 class Process:
@@ -107,6 +109,8 @@ def fate(code: int) -> Fate:
     """How a process with this exit code ended."""
     if code == 0:
         return Fate.FINISHED
+    if code == NO_ROOM:
+        return Fate.NO_ROOM
     number = _signal(code)
     killed = code == PREEMPTED or (number is not None and number not in _CRASHES | {signal.SIGINT})
     return Fate.KILLED if killed else Fate.FAILED
@@ -116,6 +120,8 @@ def described(code: int) -> str:
     """Describe an exit code, as in "was killed by SIGKILL"."""
     if code == PREEMPTED:
         return "stopped by SIGTERM"
+    if code == NO_ROOM:
+        return "stopped by a full disk"
     number = _signal(code)
     if number is None:
         return f"exit code {code}"

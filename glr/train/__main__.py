@@ -31,11 +31,18 @@ def _train(config: DictConfig, worker: Worker) -> float:
     weights = initial_weights(config)
     import_tensorflow()
     from glr.retrieval.scores import table
+    from glr.train.claim import DoneError
     from glr.train.job import opened
     from glr.train.training import train
 
-    with opened(config, data, weights, worker) as job:
-        scores = train(job)
+    try:
+        with opened(config, data, weights, worker) as job:
+            scores = train(job)
+    except DoneError as done:
+        score = done.run.metrics["public_score"]
+        print(f"run {done.run.name} of study {config.study} is complete already: score {score:.5f} ({done.run.id})")
+        progress.report(score=score)
+        return score
     name = run_name(config, HydraConfig.get().runtime.choices)
     print(table(scores))
     print(f"\nrun {name} in study {config.study} ({job.run.id or 'waiting to be sent'})")

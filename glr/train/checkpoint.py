@@ -5,8 +5,9 @@ import json
 import re
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from glr.train.state import State
 
 _NAME = re.compile(r"step-(\d{10})\.npz")
 _STATE = "state"
+_said: set[str] = set()  # folders that refuse deletes
 
 
 class CheckpointError(GlrError):
@@ -149,10 +151,11 @@ class Checkpoints:
         np.savez(buffer, allow_pickle=False, **arrays)
         storage.write(self._path(step), buffer.getbuffer(), overwrite=True)
         # Later ones are damaged: training has gone on from one before them.
-        there = [old for old in self._there() if old <= step]
-        for old in there[: -self._keep]:
-            if old != best:
-                storage.delete(self._path(old))
+        with _costs_space(self._folder):
+            there = [old for old in self._there() if old <= step]
+            for old in there[: -self._keep]:
+                if old != best:
+                    storage.delete(self._path(old))
 
     def _read(self, step: int) -> tuple[list[np.ndarray], State] | None:
         """A checkpoint's values; None where there is none or, with a word on stderr, where it is damaged.
@@ -188,6 +191,25 @@ def clear(folder: str) -> None:
     clear_parts(folder)
     if not storage.is_bucket(folder) and Path(folder).is_dir() and not any(Path(folder).iterdir()):
         Path(folder).rmdir()
+
+
+def discard(folder: str) -> bool:
+    """Delete a complete training's checkpoints, and return whether the folder let it."""
+    with _costs_space(folder):
+        clear(folder)
+        return True
+    return False
+
+
+@contextmanager
+def _costs_space(folder: str) -> Iterator[None]:
+    """Go on where deletes are refused, as by a bucket's retention policy; say so once."""
+    try:
+        yield
+    except GlrError as error:
+        if folder not in _said:
+            _said.add(folder)
+            print(f"\ncheckpoints that are not needed stay and cost space: {error}", file=sys.stderr)
 
 
 def clear_parts(folder: str) -> None:

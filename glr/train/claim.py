@@ -2,10 +2,12 @@
 
 import json
 import os
+import re
 import secrets
 import socket
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +20,33 @@ from glr.config.identity import Identity, differences
 from glr.config.secrets import redacted, without_secrets
 from glr.errors import DivergedError, GlrError
 from glr.storage.lock import acquire
+from glr.tracking.history import PastRun
 from glr.tracking.journal import is_there
-from glr.train.checkpoint import clear, clear_parts
+from glr.train.checkpoint import clear, clear_parts, discard
 
 _NOTE = "run.json"
+_ASIDE = f"{_NOTE}.damaged"
+_FIELDS = {"study": str, "name": str, "journal": str, "attempt": int, "holder": str, "key": str, "data": str}
+_FIELDS |= {"settings": dict, "time": int | float, "abandoned": bool}
+_JOURNAL = re.compile(r"[\w-]+")  # a name, no path
 _SAVING = 120.0  # seconds
 _LOOKING = 1.0  # seconds, more than another command needs to find out whether a job is held
+
+
+class TakenError(GlrError):
+    """Another process trains the job."""
+
+
+class DoneError(Exception):
+    """Another process has completed the job since this one was told to train it.
+
+    Args:
+        run: of the job, in MLflow.
+    """
+
+    def __init__(self, run: PastRun):
+        super().__init__(run)
+        self.run = run
 
 
 @dataclass(frozen=True)
@@ -57,9 +80,9 @@ class Claim:
             )
 
     def release(self) -> None:
-        """Delete the checkpoints: the run is complete."""
+        """Delete the checkpoints, if the folder lets it: the run is complete."""
         if not self._is_lost():
-            clear(self.folder)
+            discard(self.folder)
 
     def complete(self) -> None:
         """Keep the checkpoints until MLflow knows all of the run: the next command of its name deletes them then."""
@@ -82,7 +105,15 @@ class Claim:
 
 
 @contextmanager
-def claimed(config: DictConfig, identity: Identity, name: str, *, alone: bool, journal: str) -> Iterator[Claim]:
+def claimed(
+    config: DictConfig,
+    identity: Identity,
+    name: str,
+    *,
+    alone: bool,
+    journal: str,
+    finished: Callable[[], PastRun | None] = lambda: None,
+) -> Iterator[Claim]:
     """Claim the job that a config stands for.
 
     Args:
@@ -91,17 +122,18 @@ def claimed(config: DictConfig, identity: Identity, name: str, *, alone: bool, j
         name: of the run.
         alone: not part of a sweep: an interrupted run of this name with other settings is refused.
         journal: the name of the journal, if the run is new.
+        finished: looks for a finished run of this job, for a sweep's job and for one that waited for another process.
 
     Raises:
+        DoneError: there is one.
         GlrError: another process trains it; the data have changed; or an interrupted run of this name differs.
     """
     folder = storage.join(config.checkpoint.path, identity.folder)
     # A sweep that is started again may find jobs of the one before still saving.
-    with _held(_locks(config), identity.folder, wait=_LOOKING if alone else _SAVING):
+    with _held(_locks(config), identity.folder, wait=_LOOKING if alone else _SAVING) as waited:
         clear_parts(folder)
         note = _read(folder)
-        if note is not None and _is_recorded(config, note):
-            clear(folder)
+        if note is not None and _is_recorded(config, note) and discard(folder):
             note = None
         if config.resume.value == "never":
             clear(folder)
@@ -111,8 +143,12 @@ def claimed(config: DictConfig, identity: Identity, name: str, *, alone: bool, j
                     _write(other, unfinished | {"abandoned": True})
         elif note is None:
             _refuse_changes(config, identity, name, alone=alone)
+        anew = config.resume.value == "never" or config.sweep.rerun.name == "all"
+        if note is None and not anew and (waited or not alone) and (run := finished()):
+            raise DoneError(run)
         if note is None:
-            clear(folder)  # of a run whose note was deleted first when it was complete
+            if not storage.exists(storage.join(folder, _ASIDE)):
+                clear(folder)  # of a run whose note was deleted first when it was complete
             note = {"study": config.study, "name": name, "journal": journal, "attempt": 0, "key": identity.key}
             note |= {"data": _place(config), "digest": identity.digest}
             note |= {"settings": without_secrets(identity.settings), "time": time.time()}
@@ -139,7 +175,7 @@ def _refuse_changes(config: DictConfig, identity: Identity, name: str, *, alone:
     others = []
     for folder, note in _others(config, identity, name):
         if _is_recorded(config, note):
-            clear(folder)
+            discard(folder)
         elif not note["abandoned"] and not note.get("complete"):
             others.append(note)
     if any(_is_with_other_data(note, config, identity) for note in others):
@@ -174,10 +210,11 @@ def _others(config: DictConfig, identity: Identity, name: str) -> Iterator[tuple
     begun = {name.rpartition("/")[0] for name in names if "/step-" in name}  # in others is nothing to continue
     for file in names:
         folder, _, last = file.rpartition("/")
-        if last == _NOTE and folder != identity.folder and folder in begun and _free(_locks(config), folder):
-            note = _read(storage.join(root, folder))
-            # A note without a key is of an earlier version, whose runs cannot be continued.
-            if note is not None and "key" in note and (note["study"], note["name"]) == (config.study, name):
+        if last == _NOTE and folder != identity.folder and folder in begun:
+            note = None
+            with suppress(TakenError), _held(_locks(config), folder):
+                note = _read(storage.join(root, folder))
+            if note is not None and (note["study"], note["name"]) == (config.study, name):
                 yield storage.join(root, folder), note
 
 
@@ -187,8 +224,19 @@ def _is_recorded(config: DictConfig, note: dict[str, Any]) -> bool:
 
 
 def _read(folder: str) -> dict[str, Any] | None:
+    """The note of a run; None: it has none, or a damaged one, which is set aside."""
     path = storage.join(folder, _NOTE)
-    return json.loads(storage.read(path)) if storage.exists(path) else None
+    if not storage.exists(path):
+        return None
+    content = storage.read(path)
+    with suppress(ValueError, KeyError, TypeError, RecursionError):  # of whatever was made of the bytes
+        note = json.loads(content)
+        if all(isinstance(note[name], kind) for name, kind in _FIELDS.items()) and _JOURNAL.fullmatch(note["journal"]):
+            return note
+    storage.write(storage.join(folder, _ASIDE), content, overwrite=True)
+    storage.delete(path)
+    print(f"{path} is damaged, or of an earlier version: set aside as {_ASIDE}", file=sys.stderr)
+    return None
 
 
 def _write(folder: str, note: dict[str, Any]) -> None:
@@ -201,17 +249,21 @@ def _locks(config: DictConfig) -> Path:
 
 
 @contextmanager
-def _held(folder: Path, key: str, wait: float = 0) -> Iterator[None]:
-    """Hold a job's lock; it goes with the process, however that ends."""
-    path = folder / f"{key}.lock"
+def _held(folder: Path, key: str, wait: float = 0) -> Iterator[bool]:
+    """Hold a job's lock; it goes with the process, however that ends. Yields whether another process held it first."""
+    path, waited = folder / f"{key}.lock", False
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = acquire(path, wait)
+        try:
+            file = acquire(path, 0)
+        except BlockingIOError:
+            waited = True
+            file = acquire(path, wait)
     except BlockingIOError as error:
         holder = ""
         with suppress(FileNotFoundError):
             holder = path.read_text()
-        raise GlrError(
+        raise TakenError(
             f"another process ({holder or '?'}) trains this very run; wait for it, or give another seed or name"
         ) from error
     except OSError as error:
@@ -222,16 +274,7 @@ def _held(folder: Path, key: str, wait: float = 0) -> Iterator[None]:
     try:
         os.ftruncate(file, 0)  # of a process that was killed
         os.write(file, str(os.getpid()).encode())
-        yield
+        yield waited
     finally:
         path.unlink(missing_ok=True)
         os.close(file)
-
-
-def _free(folder: Path, key: str) -> bool:
-    """Whether no process of this machine trains a job."""
-    try:
-        with _held(folder, key):
-            return True
-    except GlrError:
-        return False

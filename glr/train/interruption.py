@@ -1,4 +1,4 @@
-"""SIGTERM (a preemption), Ctrl-C and SIGUSR2 (a time limit): a training ends between two steps, saves, and says why."""
+"""SIGTERM (a preemption), SIGHUP (a closed terminal), Ctrl-C, SIGUSR2 (a time limit): a training saves and ends."""
 
 import signal
 import sys
@@ -13,6 +13,8 @@ from glr.sweep.process import PREEMPTED
 
 class Interruption:
     """Handles these signals while it is entered: at once; within `deferred`, and after `defer`, when it is asked.
+
+    A training that was started to outlive its terminal (`nohup`) goes on ignoring SIGHUP.
 
     SIGUSR2 is what submitit has SLURM send before a job's time limit; submitit's handler, which queues the job again,
     has its turn in the end. A second Ctrl-C is obeyed at once wherever it comes.
@@ -30,7 +32,9 @@ class Interruption:
     def __enter__(self) -> "Interruption":
         if threading.current_thread() is threading.main_thread():  # elsewhere Python allows no handlers
             limited = callable(signal.getsignal(signal.SIGUSR2))
-            for number in (signal.SIGTERM, signal.SIGINT, *([signal.SIGUSR2] if limited else [])):
+            hangs_up = signal.getsignal(signal.SIGHUP) != signal.SIG_IGN
+            others = [*([signal.SIGUSR2] if limited else []), *([signal.SIGHUP] if hangs_up else [])]
+            for number in (signal.SIGTERM, signal.SIGINT, *others):
                 self._before[number] = signal.signal(number, self._handle)
         return self
 
@@ -50,7 +54,7 @@ class Interruption:
 
         Raises:
             KeyboardInterrupt: it was Ctrl-C.
-            SystemExit: it was SIGTERM or SIGUSR2; its code is `PREEMPTED`.
+            SystemExit: it was another; its code is `PREEMPTED`.
         """
         if self._pending == signal.SIGINT:
             raise KeyboardInterrupt

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
@@ -14,6 +15,7 @@ from glr.config.identity import Identity, run_name, settings_of
 from glr.data.prepared import PreparedData
 from glr.devices.workers import Worker
 from glr.errors import GlrError
+from glr.sweep.past import finished
 from glr.tracking.recorder import Recorder, Unrecorded
 from glr.tracking.run import PARENT_VARIABLE, new_journal, run
 from glr.tracking.weights import InitialWeights
@@ -52,6 +54,7 @@ def opened(config: DictConfig, data: PreparedData, initial: InitialWeights | Non
         worker: this process among those that train the job.
 
     Raises:
+        DoneError: another process has completed the job meanwhile.
         GlrError: another process trains the job, or an interrupted run of this name differs.
     """
     alone = PARENT_VARIABLE not in os.environ
@@ -67,7 +70,8 @@ def opened(config: DictConfig, data: PreparedData, initial: InitialWeights | Non
             return
         choices = HydraConfig.get().runtime.choices
         name = run_name(config, choices)
-        claim = stack.enter_context(claimed(config, identity, name, alone=alone, journal=new_journal()))
+        look = partial(finished, config.tracking.uri, config.study, identity)
+        claim = stack.enter_context(claimed(config, identity, name, alone=alone, journal=new_journal(), finished=look))
         tags = {"key": identity.key, "configuration": identity.configuration, "data_digest": identity.digest}
         if initial and initial.run_id:
             print(f"starting from the weights of {initial.name}")

@@ -1,19 +1,24 @@
 """Trains a job from its newest checkpoint to the end, evaluates it, and records the scores."""
 
+import math
+import os
 import re
 import sys
-import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
+import keras
 import tensorflow as tf
 
 from glr.devices.workers import Worker
-from glr.errors import GlrError
+from glr.errors import NO_ROOM, GlrError, is_no_room, no_room_in_words
 from glr.report.report import report
 from glr.retrieval.extraction import Extractor
 from glr.retrieval.landmarks import headline
+from glr.storage.temporary import temporary_folder
 from glr.sweep import progress
 from glr.train.announcement import describe, plot
 from glr.train.assembly import Assembly, assembled
@@ -28,6 +33,10 @@ from glr.train.state import Best
 from glr.train.watch import Watch
 from glr.tuning.trial import Trial
 
+_OF_HDF5 = 2**17  # bytes that the structure of a file of weights takes
+_LOOK_FOR_ROOM = 5.0  # seconds between two looks for room on a full disk
+Result = TypeVar("Result")
+
 
 def train(job: Job) -> dict[str, dict[str, float]]:
     """Train, evaluate and record a job; continue from its newest checkpoint if there is one.
@@ -38,13 +47,14 @@ def train(job: Job) -> dict[str, dict[str, float]]:
     Raises:
         GlrError: the data cannot be read, training diverged, another worker is gone, or another machine has taken the
             run over.
-        KeyboardInterrupt, SystemExit: a signal ended it, and a checkpoint holds what was done.
+        KeyboardInterrupt, SystemExit: a signal or a full disk (`NO_ROOM`) ended it; a checkpoint holds what was done.
     """
     with (
         Trial(job.config.sweep.trial) as trial,
         Interruption() as interruption,
-        tempfile.TemporaryDirectory(prefix="glr-") as folder,
+        temporary_folder() as folder,
         _loss_explained(job.worker),
+        _full_disk_explained(),
     ):
         parts = assembled(job.config, job.data, job.weights)
         training = _Training(job, parts, trial, interruption, Path(folder))
@@ -69,6 +79,27 @@ def _loss_explained(worker: Worker) -> Iterator[None]:
             f"worker {worker.index} of {worker.count} lost the others ({reason}); start the same command on all of "
             "them again: it continues from the last checkpoint"
         ) from error
+
+
+@contextmanager
+def _full_disk_explained() -> Iterator[None]:
+    """End the process as a kill would: the run is to continue when there is room."""
+    try:
+        yield
+    except Exception as error:
+        if not is_no_room(error):
+            raise
+        print(f"error: {no_room_in_words(error)}; when there is room, the same command continues", file=sys.stderr)
+        sys.exit(NO_ROOM)
+
+
+def _save_weights(model: keras.Model, file: Path) -> None:
+    """Write weights; make sure of the room first, since h5py stumbles over its own open objects on a full disk."""
+    size = sum(math.prod(variable.shape) * 4 for variable in model.variables)
+    if hasattr(os, "posix_fallocate"):  # not on macOS
+        with file.open("wb") as room:
+            os.posix_fallocate(room.fileno(), 0, size + size // 8 + _OF_HDF5)
+    model.save_weights(file)
 
 
 class _Training:
@@ -164,7 +195,7 @@ class _Training:
             if last and config.optimizer.get("use_ema"):
                 self._parts.step.optimizer.finalize_variable_values(self._parts.model.trainable_variables)
             with self._saving.around():
-                scores = self._evaluator(self._descriptors)
+                scores = self._with_room(lambda: self._evaluator(self._descriptors))
             with self._interruption.deferred():
                 best = self._record(scores, epoch)
                 self.state.finish_epoch()
@@ -184,13 +215,36 @@ class _Training:
             return
         with self._saving.around():
             job.claim.verify()
-            self._parts.model.save_weights(self._folder / "last.weights.h5")
-            run.file(self._folder / "last.weights.h5", "weights")
-            self._store_best()
-            self._store_gallery()
+            self._with_room(self._store_last)
+            self._with_room(self._store_best)
+            self._with_room(self._store_gallery)
             if job.config.evaluate.keep_descriptors and self._descriptors.is_dir():  # not of a trial pruned at once
-                run.descriptors(self._descriptors)
+                self._with_room(lambda: run.descriptors(self._descriptors))
         self._saving.wait()
+
+    def _with_room(self, write: Callable[[], Result]) -> Result:
+        """Write files, again and again while a disk is full, with all that was trained in memory meanwhile.
+
+        Raises:
+            Exception: there was no room for `checkpoint.room_minutes`, or something else went wrong.
+        """
+        minutes, began = self._job.config.checkpoint.room_minutes, 0.0
+        while True:
+            try:
+                return write()
+            except Exception as error:
+                now = time.monotonic()
+                if not is_no_room(error) or (now - began if began else 0.0) >= 60 * minutes:
+                    raise
+                if not began:
+                    began = now
+                    print(f"\n{no_room_in_words(error)}; waiting {minutes:g} minutes for room", file=sys.stderr)
+                    self._saving.save()  # where the checkpoints lie there may be room
+                time.sleep(_LOOK_FOR_ROOM)
+
+    def _store_last(self) -> None:
+        _save_weights(self._parts.model, self._folder / "last.weights.h5")
+        self._job.run.file(self._folder / "last.weights.h5", "weights")
 
     def _record(self, scores: dict[str, float], epoch: int) -> bool:
         """Record an evaluation; return whether it is the best so far."""
@@ -213,7 +267,7 @@ class _Training:
         assert best
         try:
             with self._saving.weights_of(best.step, self._parts.model):
-                self._parts.model.save_weights(file)
+                _save_weights(self._parts.model, file)
         except CheckpointError as error:
             print(f"the best weights (epoch {best.epoch}) are not stored: {error}", file=sys.stderr)
         else:

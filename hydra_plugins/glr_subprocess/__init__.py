@@ -5,10 +5,13 @@ process with it: one process per job is the only clean sweep. Hydra finds launch
 glr.sweep.
 """
 
+import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn, JobStatus
@@ -18,6 +21,7 @@ from omegaconf import DictConfig
 
 from glr.config.jobs import jobs_of
 from glr.errors import GlrError
+from glr.storage.lock import acquire
 from glr.sweep.job import UNSUCCESSFUL, Job
 from glr.sweep.past import planned
 from glr.sweep.pool import JobLimits
@@ -50,7 +54,7 @@ class SubprocessLauncher(Launcher):
         A search (Optuna's, say) is given the failures and decides what they mean to it.
 
         Raises:
-            GlrError: behind the last job, if any of them failed.
+            GlrError: behind the last job, if any of them failed; or another sweep runs in this folder.
             KeyboardInterrupt: it was stopped; SystemExit: by SIGTERM.
         """
         from glr.sweep.sweep import run  # rich's import waits until there is a sweep
@@ -59,12 +63,27 @@ class SubprocessLauncher(Launcher):
         limits = JobLimits(sweep.jobs, sweep.minutes, sweep.retries, sweep.backoff)
         searching = not self.config.hydra.sweeper._target_.endswith((".BasicSweeper", ".GridSweeper"))
         total = None if searching else len(jobs_of(self.config))
-        batch = planned(self.config, job_overrides, initial_job_idx)
-        self.jobs += batch
-        stopped = run(batch, self._command, limits, total)
+        with self._alone():
+            batch = planned(self.config, job_overrides, initial_job_idx)
+            self.jobs += batch
+            stopped = run(batch, self._command, limits, total)
         if stopped or len(self.jobs) == total:
             self._conclude(stopped, total)
         return [self._returned(job, searching) for job in batch]
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold the sweep's folder: two sweeps in one would mix their logs and their progress."""
+        folder = Path(self.config.hydra.sweep.dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            lock = acquire(folder / ".lock", wait=0)
+        except BlockingIOError as error:
+            raise GlrError(f"hydra.sweep.dir={folder}: another sweep runs there; give another folder") from error
+        try:
+            yield
+        finally:
+            os.close(lock)
 
     def _command(self, job: Job) -> list[str]:
         spec = sys.modules["__main__"].__spec__

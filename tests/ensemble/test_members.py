@@ -25,7 +25,8 @@ def copied(trained: Path, tmp_path: Path) -> Iterator[Path]:
 
 def test_members_that_do_not_fit_together(copied: Path):
     folder = descriptors_of(copied, "two")
-    ids = files(folder, "query")[0]
+    ids, _, checksums = files(folder, "query")
+    checksums.unlink()
     ids.write_text(ids.read_text().replace("class", "other"))
     sentence = "one and two describe different query images (12 and 12, 0 of them the same)"
     assert sentence in ensemble(copied, "members=[1,2]")
@@ -41,7 +42,8 @@ def test_members_scored_by_different_solutions(copied: Path):
 
 @pytest.mark.parametrize("bad", [np.nan, 0.0])
 def test_descriptors_that_are_no_numbers(copied: Path, bad: float):
-    file = files(descriptors_of(copied, "two"), "index")[1]
+    _, file, checksums = files(descriptors_of(copied, "two"), "index")
+    checksums.unlink()
     values = np.load(file)
     values[7] = bad
     np.save(file, values)

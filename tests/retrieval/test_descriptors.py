@@ -27,7 +27,7 @@ def test_what_is_written_is_read(tmp_path: Path, dtype: str):
     assert stored.values.dtype == dtype
     np.testing.assert_array_equal(stored.values, VALUES.astype(dtype))
     np.testing.assert_array_equal(np.load(tmp_path / "index_descriptors.npy"), VALUES.astype(dtype))
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["index_descriptors.npy", "index_ids.txt"]
+    assert sorted(tmp_path.iterdir()) == sorted(files(tmp_path, "index"))
     assert stored.values.ctypes.data % 64 == 0  # where the search takes it without copying
 
 
@@ -40,13 +40,13 @@ def test_in_memory(tmp_path: Path):
 @pytest.mark.parametrize("values_cut", [0, 1, 20, 60, 500])
 def test_what_is_not_whole_is_cut_off_and_the_rest_continued(tmp_path: Path, ids_cut: int, values_cut: int):
     written(tmp_path, last=16)  # and killed: never closed
-    for file, cut in zip(files(tmp_path, "index"), (ids_cut, values_cut), strict=True):
+    for file, cut in zip(files(tmp_path, "index"), (ids_cut, values_cut), strict=False):
         part = file.with_name(f"{file.name}.part")
         content = part.read_bytes()
         part.write_bytes(content[: max(len(content) - cut, 0)])
     writer = DescriptorWriter(tmp_path, "index", 23, "float32")
     lines = len("".join(f"{i}\n" for i in IDS[:16]).encode()[: -ids_cut or None].split(b"\n")) - 1
-    assert writer.done == min(lines, max(16 - -(-values_cut // 20), 0))
+    assert writer.done == min(lines, max(16 - -(-values_cut // 20), 0)) // 4 * 4  # whole batches
     stored = written(tmp_path, first=writer.done).close()
     assert stored.ids == IDS
     np.testing.assert_array_equal(stored.values, VALUES)
@@ -78,7 +78,8 @@ def test_what_does_not_fit(tmp_path: Path):
     with pytest.raises(GlrError, match=r"index_ids\.txt: no such file; descriptors were expected there"):
         load(tmp_path, "index")
     written(tmp_path, first=12).close()
-    ids, values = files(tmp_path, "index")
+    ids, values, checksums = files(tmp_path, "index")
+    checksums.unlink()  # of an earlier version
     ids.write_text("a\nb\n")
     with pytest.raises(GlrError, match=r"index_descriptors\.npy has the shape \(23, 5\), but index_ids\.txt 2 ids"):
         load(tmp_path, "index")

@@ -19,6 +19,7 @@ class Recorder:
         self.changes: list[tuple[int, JobState]] = []
         self.most = 0
         self.told: list[int] = []
+        self.pauses: list[float] = []
         self._act = act
         self._running: set[int] = set()
 
@@ -32,6 +33,9 @@ class Recorder:
 
     def stopping(self, running: int) -> None:
         self.told.append(running)
+
+    def pausing(self, seconds: float) -> None:
+        self.pauses.append(seconds)
 
 
 def command(job: Job) -> list[str]:

@@ -189,7 +189,7 @@ def test_a_signal_saves_first_and_a_full_disk_in_the_end_costs_no_training(
     with monkeypatch.context() as patched:
         signal_in_the_last_step(patched, 1)
         assert here("train", *line, cwd=work) == "75"
-    for number, code, sign in ((signal.SIGTERM, 75, "epoch 1/4: "), (signal.SIGINT, 130, "epoch 3/4: ")):
+    for number, code, sign in ((signal.SIGHUP, 75, "epoch 1/4: "), (signal.SIGINT, 130, "epoch 3/4: ")):
         process = started(processes, *only_then, cwd=work, sign=sign)
         os.kill(process, number)
         assert processes.wait(process) == code, log.read_text()
@@ -200,7 +200,9 @@ def test_a_signal_saves_first_and_a_full_disk_in_the_end_costs_no_training(
     assert log.read_text().count("continuing after step ") == 2
     with monkeypatch.context() as patched:
         patched.setattr(RetrievalModel, "save_weights", full_disk)
-        assert "No space left" in here("train", *only_then, cwd=work)
+        assert here("train", *only_then, "checkpoint.room_minutes=0", cwd=work) == "74"
+    (record,) = runs(work)
+    assert record.info.status == "KILLED"
     assert "continuing after step 24 of 24 (epoch 4, to be evaluated)" in here("train", *only_then, cwd=work)
     check(work, expected)
 

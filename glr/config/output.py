@@ -1,0 +1,72 @@
+"""Standard output and error that never fail: a full disk, a vanished pipe or a closed terminal ends no work."""
+
+import io
+import os
+import sys
+
+_KEPT = 2**20  # bytes that wait in memory for room
+
+
+class Output(io.RawIOBase):
+    """Writes to a descriptor of this process; what cannot be written waits, and goes first when something can be.
+
+    Args:
+        descriptor: of a file, a pipe or a terminal; it is left open.
+
+    Attributes:
+        failure: why the latest bytes wait; None: all of them are written.
+    """
+
+    def __init__(self, descriptor: int):
+        self._descriptor = descriptor
+        self._waiting = b""
+        self.failure: OSError | None = None
+
+    def write(self, data) -> int:
+        """Write the bytes, or keep the last of them; return how many they were."""
+        self._waiting += bytes(data)
+        self.failure = None
+        try:
+            while self._waiting:
+                self._waiting = self._waiting[os.write(self._descriptor, self._waiting) :]
+        except OSError as error:
+            self._waiting = self._waiting[-_KEPT:]
+            self.failure = error
+        return len(data)
+
+    def fileno(self) -> int:
+        """The descriptor."""
+        return self._descriptor
+
+    def isatty(self) -> bool:
+        """Whether it is a terminal."""
+        return os.isatty(self._descriptor)
+
+    def writable(self) -> bool:
+        """Always."""
+        return True
+
+
+def protect() -> None:
+    """Let this process's printing, and whatever writes to sys.stdout and sys.stderr, raise no more errors."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None or stream is not getattr(sys, f"__{name}__"):
+            continue  # closed from the start, protected already, or somebody's own
+        stream.flush()
+        buffer = io.BufferedWriter(Output(stream.fileno()))
+        options = {"encoding": stream.encoding, "errors": stream.errors}
+        new = io.TextIOWrapper(
+            buffer, **options, line_buffering=stream.line_buffering, write_through=stream.write_through
+        )
+        setattr(sys, name, new)
+
+
+def failure() -> OSError | None:
+    """Why something that was printed is not written; None: all of it is, or there is nobody to read it."""
+    sys.stdout.flush()
+    raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
+    if isinstance(raw, Output):
+        raw.write(b"")  # there may be room by now
+        return raw.failure
+    return None
