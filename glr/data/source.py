@@ -157,7 +157,7 @@ class DemoSource(CsvSource):
         elif json.loads(made.read_text()) != {"version": generation.VERSION, **self.settings}:
             raise GlrError(
                 f"{self.path} holds demo photos drawn with other settings or by another version of glr ({made}); "
-                "give data.source.path another folder, or delete this one"
+                "give data.source.path another folder"
             )
         super().fill(catalog)
 
