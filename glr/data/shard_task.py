@@ -10,7 +10,7 @@ from typing import NamedTuple
 import google_crc32c
 
 from glr import storage
-from glr.data.photo import jpeg
+from glr.data.photo import jpeg, read_image
 from glr.data.prepared import Shard
 from glr.data.publishing import published
 from glr.data.tfrecord import example, framed
@@ -72,7 +72,7 @@ class ShardTask:
         with published(self.folder) as (file, publish):
             for image_id, path, label in self.images:
                 try:
-                    image = jpeg(storage.read(path), max_side=self.max_side, check=self.check)
+                    image = jpeg(read_image(path), max_side=self.max_side, check=self.check)
                 except GlrError as error:
                     report.append((image_id, path, "skipped", str(error)))
                     continue
