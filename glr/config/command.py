@@ -20,6 +20,7 @@ from glr.config.check import check_command_line, composed
 from glr.config.composition import composition
 from glr.config.internals import command_line
 from glr.config.jobs import launchable
+from glr.config.printing import printable
 from glr.config.schema import register
 from glr.config.secrets import conceal, redacted
 from glr.config.shorthand import CONF, SWEEPS, choices
@@ -119,7 +120,7 @@ class Command:
         except Exception as error:
             sentence = _sentence(error)
             text = traceback.format_exc() if sentence is None else f"error: {sentence}"
-            sys.exit(redacted(text))
+            sys.exit(printable(redacted(text)))
 
     def _dispatch(self) -> None:
         """Check the command line; then print, or run one job or the jobs of a sweep."""

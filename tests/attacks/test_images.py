@@ -62,14 +62,13 @@ def test_two_pictures_in_one_file_are_read():
     assert jpeg(file, max_side=8).width == 8
 
 
-@pytest.mark.parametrize("max_side", [None, 512])
 @pytest.mark.parametrize("check", [True, False])
 @pytest.mark.parametrize(
     "file", [png(60_000, 60_000), large_jpeg(), large_jpeg(progressive=True)], ids=["PNG", "JPEG", "progressive"]
 )
-def test_the_limit_on_pixels(file: bytes, max_side: int | None, check: bool):
+def test_the_limit_on_pixels_of_what_is_shrunk(file: bytes, check: bool):
     with pytest.raises(GlrError, match="it has 60,000 x 60,000 pixels, too many to"):
-        jpeg(file, max_side=max_side, check=check)
+        jpeg(file, max_side=512, check=check)
 
 
 def test_the_limit_holds_for_records():
