@@ -199,7 +199,7 @@ def _unfinished(path: str) -> Iterator[tuple[str, Callable[[], None]]]:
             raise GlrError(f"{folder} is being written by another process; wait for it") from None
         # What a killed process has left:
         for left in folder.glob(f"{STAGING}*"):
-            shutil.rmtree(left)
+            shutil.rmtree(left, ignore_errors=True)  # a colleague's cannot be read
         for left in folder.glob("*.part"):
             left.unlink()
         try:
