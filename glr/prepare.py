@@ -3,6 +3,7 @@
 from omegaconf import DictConfig
 
 from glr.config.command import command
+from glr.config.printing import say
 
 
 @command("prepare")
@@ -20,10 +21,10 @@ def main(config: DictConfig) -> None:
         seed=config.seed,
     )
     counts = ", ".join(f"{data.images(split):,} {split}" for split in data.shards)
-    print(f"{data.path}: {counts} images; {data.classes:,} train classes; every shard verified")
+    say(f"{data.path}: {counts} images; {data.classes:,} train classes; every shard verified")
     if data.report:
         report = " and ".join(f"{count:,} images were {what}" for what, count in data.report.items())
-        print(f"{report}; see {data.file('image_report.csv')}")
+        say(f"{report}; see {data.file('image_report.csv')}")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from glr.config.command import command
+from glr.config.printing import say
 from glr.config.secrets import redacted
 from glr.errors import GlrError
 
@@ -26,10 +27,10 @@ def main(config: DictConfig) -> None:
     if study is not None:
         rows, written = record_study(client, study, config.tracking.artifacts)
         new = f"{written} of them new or changed" if written else "nothing changed"
-        print(f"study {study}: {rows} rows in {config.tracking.uri}, {new}")
+        say(f"study {study}: {rows} rows in {config.tracking.uri}, {new}")
     elif run is not None:
         found = record_run(client, run, public=config.public, private=config.private)
-        print(f"run {found.name} ({found.id}): leaderboard {config.public} public, {config.private} private")
+        say(f"run {found.name} ({found.id}): leaderboard {config.public} public, {config.private} private")
 
 
 def _send(folder: Path, uri: str) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from glr.config.command import command
+from glr.config.printing import printable, say
 from glr.errors import GlrError
 
 README = Path("README.md")
@@ -26,14 +27,14 @@ def main(config: DictConfig) -> None:
 
     text = _rendered(config, studies)
     if file is None:
-        print(text, end="")
+        print(printable(text), end="")
         return
     from glr.compare.document import replaced, write
 
     before, after = replaced(file, text) if to_readme else (file.read_text() if file.exists() else "", text)
     if config.check and before != after:
         stale, fresh = before.splitlines(), after.splitlines()
-        print("\n".join(difflib.unified_diff(stale, fresh, f"{file}", f"{file}, fresh", lineterm="", n=1)))
+        say("\n".join(difflib.unified_diff(stale, fresh, f"{file}", f"{file}, fresh", lineterm="", n=1)))
         raise GlrError(f"{file} is stale; the same command without check=true writes it anew")
     if before != after:
         write(file, after)

@@ -9,9 +9,11 @@ from itertools import chain
 from typing import Any
 
 from glr.compare.table import Cell, Table
+from glr.config.printing import printable
 from glr.report.template import template
 from glr.tracking.rows import Row
 
+_FORMULA = frozenset("=+-@\uff1d\uff0b\uff0d\uff20")  # begin a formula; some spreadsheets take the wide ones for plain
 _LONGEST = 200  # characters of one text; what is longer is cut
 
 
@@ -53,18 +55,30 @@ def records(singles: Sequence[Row], ensembles: Sequence[Row]) -> list[dict[str, 
 
 def as_json(singles: Sequence[Row], ensembles: Sequence[Row]) -> str:
     """The records as a JSON list."""
-    return json.dumps(records(singles, ensembles), indent=2, ensure_ascii=False) + "\n"
+    text = json.dumps(records(singles, ensembles), indent=2, ensure_ascii=False)
+    return re.sub(r"[\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]", _as_escape, text) + "\n"
 
 
 def as_csv(singles: Sequence[Row], ensembles: Sequence[Row]) -> str:
-    """The records as CSV, a column for every key that any of them has."""
-    made = records(singles, ensembles)
+    """The records as CSV, a column for every key that any of them has; no text of a run is a spreadsheet's formula."""
+    made = [{key: _neutral(value) for key, value in record.items()} for record in records(singles, ensembles)]
     columns = list(dict.fromkeys(chain.from_iterable(made)))
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(made)
     return text.getvalue()
+
+
+def _as_escape(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"
+
+
+def _neutral(value: Any) -> Any:
+    """A cell that spreadsheets take for text, not for a formula to compute."""
+    if not isinstance(value, str):
+        return value
+    return f"'{printable(value)}" if value.lstrip()[:1] in _FORMULA else printable(value)
 
 
 def _marked(cell: Cell) -> str:
@@ -85,7 +99,7 @@ def _escaped(text: str) -> str:
 
 
 def _shortened(text: str) -> str:
-    text = re.sub(r"\s+", " ", text)
+    text = printable(re.sub(r"\s+", " ", text))
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 

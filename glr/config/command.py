@@ -22,6 +22,7 @@ from glr.config.check import check_command_line, composed
 from glr.config.composition import composition
 from glr.config.internals import command_line
 from glr.config.jobs import launchable
+from glr.config.printing import printable
 from glr.config.schema import register
 from glr.config.secrets import conceal, redacted
 from glr.config.shorthand import CONF, SWEEPS, choices
@@ -132,7 +133,7 @@ class Command:
             sys.exit(130)
         except Exception as error:
             sentence = _sentence(error)
-            text = redacted(traceback.format_exc() if sentence is None else f"error: {sentence}")
+            text = printable(redacted(traceback.format_exc() if sentence is None else f"error: {sentence}"))
             if not is_no_room(error):
                 sys.exit(text)
             print(text, file=sys.stderr)

@@ -7,6 +7,8 @@ import cv2
 import numpy as np
 import simplejpeg
 
+from glr.data.photo import too_large
+
 cv2.setNumThreads(0)  # the pipeline runs images in parallel; threads within an image would fight over the cores
 
 # OpenCV works on four channels half again as fast as on three.
@@ -44,9 +46,11 @@ class Warp:
             out: uint8 [S, S, 3], contiguous.
 
         Raises:
-            ValueError: the bytes are no whole JPEG.
+            ValueError: the bytes are no whole JPEG, or one that is too large.
         """
         height, width = map(int, simplejpeg.decode_jpeg_header(encoded)[:2])
+        if problem := too_large(height, width):
+            raise ValueError(problem)
         if self._decoded.size < (need := height * width * _CHANNELS):
             self._decoded = aligned(need, 16, 32)
         image = self._decoded[:need].reshape(height, width, _CHANNELS)

@@ -11,9 +11,10 @@ from tqdm import tqdm
 
 from glr import storage
 from glr.config.component import build
+from glr.data.claim import CLAIM
 from glr.data.preparation import Options
 from glr.data.preparation import prepare as prepare_source
-from glr.data.prepared import MANIFEST, PreparedData
+from glr.data.prepared import MANIFEST, OPENING, PreparedData
 from glr.storage.lock import held
 
 
@@ -32,7 +33,7 @@ def open_data(config: DictConfig, *, prepare: bool, **options: Any) -> PreparedD
     how = {"validation_share": config.validation_share, "max_side": config.max_side}
     manifest = storage.join(config.path, MANIFEST)
     if prepare and not storage.exists(manifest):
-        with nullcontext() if storage.is_bucket(config.path) else _alone(Path(f"{config.path}.lock")):
+        with nullcontext() if storage.is_bucket(config.path) else _alone(Path(config.path)):
             if not storage.exists(manifest):
                 return prepare_source(build(config.source), config.path, Options(**how, **options), settings=source)
     data = PreparedData(config.path)
@@ -58,7 +59,8 @@ def open_stored(config: DictConfig, cache: Path | None = None) -> PreparedData:
 
 
 @contextmanager
-def _alone(lock: Path) -> Iterator[None]:
+def _alone(folder: Path) -> Iterator[None]:
+    lock = folder / OPENING if folder.is_dir() else folder.with_name(f"{folder.name}.lock")
     lock.parent.mkdir(parents=True, exist_ok=True)
     with held(lock):
         try:
@@ -80,7 +82,8 @@ def cached(data: PreparedData, cache: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     with held(folder / ".lock"):
         if not (folder / MANIFEST).is_file():  # it comes last
-            files = {name: info.size for name, info in storage.files(data.path).items() if name != MANIFEST}
+            files = {name: info.size for name, info in storage.files(data.path).items()}
+            files = {name: size for name, size in files.items() if name not in (MANIFEST, CLAIM)}
             with tqdm(total=sum(files.values()), unit="B", unit_scale=True, desc="download", disable=None) as bar:
                 storage.download([(data.file(name), folder / name) for name in files], progress=bar.update)
             storage.download([(data.file(MANIFEST), folder / MANIFEST)])

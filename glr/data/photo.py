@@ -1,17 +1,24 @@
 """From an image file to the RGB JPEG that goes into a record: passed through where it is one, else converted."""
 
 import io
+from pathlib import Path
 from typing import NamedTuple
 
 import PIL.Image
 import PIL.ImageOps
 import simplejpeg
 
+from glr import storage
 from glr.errors import GlrError
 
+# To Pillow, MPO is a JPEG. Other decoders have seen fewer attacks, and EPS would run Ghostscript.
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP")
 # What training can take: OpenCV's resampling counts in 16 bits, and a thread decodes an image as a whole.
 LARGEST_SIDE = 32_000
 MOST_PIXELS = 100_000_000
+# A JPEG that is shrunk is decoded at a fraction of its size, but a progressive one is held as a whole, 6 bytes a pixel.
+MOST_SHRUNK_PIXELS = 400_000_000
+LARGEST_FILE = 2**30  # bytes
 QUALITY = 95
 
 PIL.Image.MAX_IMAGE_PIXELS = None  # the limits here say what to do about it
@@ -26,11 +33,32 @@ class Jpeg(NamedTuple):
     converted: str | None
 
 
+def read_image(path: str) -> bytes:
+    """Read an image file, local or gs://.
+
+    Raises:
+        GlrError: it is missing, no regular file (a pipe would never end) or too large for an image.
+    """
+    if not storage.is_bucket(path) and Path(path).exists() and not Path(path).is_file():
+        raise GlrError("it is no regular file")
+    content = storage.read(path, 0, LARGEST_FILE + 1)
+    if len(content) > LARGEST_FILE:
+        raise GlrError(f"it has more than {LARGEST_FILE:,} bytes, too many for an image")
+    return content
+
+
+def too_large(height: int, width: int) -> str | None:
+    """Say why an image of this many pixels cannot be trained on; None: it can."""
+    if max(height, width) <= LARGEST_SIDE and height * width <= MOST_PIXELS:
+        return None
+    return f"it has {width:,} x {height:,} pixels, too many to train on"
+
+
 def jpeg(content: bytes, *, max_side: int | None = None, check: bool = True) -> Jpeg:
     """Make an image file's content an upright RGB JPEG; one that is that already passes through byte for byte.
 
     Args:
-        content: of a JPEG, PNG or any format that Pillow reads.
+        content: of an image in one of `FORMATS`.
         max_side: pixels; an image with a longer side is shrunk to it.
         check: decode what passes through, else look only at its header and its end.
 
@@ -43,20 +71,21 @@ def jpeg(content: bytes, *, max_side: int | None = None, check: bool = True) -> 
         if content.startswith(b"\xff\xd8"):
             height, width, colours, _ = simplejpeg.decode_jpeg_header(content)
             height, width = int(height), int(width)
+            _check_size(height, width, max_side, MOST_SHRUNK_PIXELS)
             reason = _why_convert(content, height, width, colours, max_side)
+            if reason is None or check:
+                _check_pixels(content, check)
             if reason is None:
-                _check_size(height, width)
-                _check_pixels(content, check)
                 return Jpeg(content, height, width, None)
-            if check:
-                _check_pixels(content, check)
         else:
             reason = None
         return _converted(content, reason, max_side)
+    except GlrError:
+        raise
     except PIL.UnidentifiedImageError as error:
-        raise GlrError("it is no image in a format that can be read") from error
-    except (OSError, SyntaxError, ValueError, MemoryError) as error:
-        reason = str(error).rpartition("(): ")[2]  # without the name of libjpeg's function
+        raise GlrError(f"it is no image in a format that can be read ({', '.join(FORMATS)})") from error
+    except Exception as error:  # a damaged file lets Pillow raise anything
+        reason = str(error).rpartition("(): ")[2] or type(error).__name__  # without the name of libjpeg's function
         raise GlrError(f"it cannot be decoded: {reason}") from error
 
 
@@ -66,18 +95,19 @@ def _why_convert(content: bytes, height: int, width: int, colours: str, max_side
     if max_side is not None and max(height, width) > max_side:
         return f"{width} x {height} pixels"
     if b"Exif\0\0" in content[:65536]:
-        with PIL.Image.open(io.BytesIO(content)) as image:
+        with PIL.Image.open(io.BytesIO(content), formats=FORMATS) as image:
             orientation = image.getexif().get(0x0112, 1)
         if orientation in range(2, 9):
             return f"EXIF orientation {orientation}"
     return None
 
 
-def _check_size(height: int, width: int) -> None:
-    if max(height, width) > LARGEST_SIDE or height * width > MOST_PIXELS:
-        raise GlrError(
-            f"it has {width:,} x {height:,} pixels, too many to train on; shrink such images with data.max_side"
-        )
+def _check_size(height: int, width: int, max_side: int | None, most: int = MOST_PIXELS) -> None:
+    """Refuse what is too large to train on, or, where it is shrunk, what has more than `most` pixels to decode."""
+    if max_side is None and (problem := too_large(height, width)):
+        raise GlrError(f"{problem}; shrink such images with data.max_side")
+    if max_side is not None and height * width > most:
+        raise GlrError(f"it has {width:,} x {height:,} pixels, too many to decode")
 
 
 def _check_pixels(content: bytes, decode: bool) -> None:
@@ -89,12 +119,11 @@ def _check_pixels(content: bytes, decode: bool) -> None:
 
 
 def _converted(content: bytes, reason: str | None, max_side: int | None) -> Jpeg:
-    with PIL.Image.open(io.BytesIO(content)) as image:
+    with PIL.Image.open(io.BytesIO(content), formats=FORMATS) as image:
         described = reason or f"{image.format} {image.mode}"
-        if max_side is None:
-            _check_size(image.height, image.width)
-        else:
+        if max_side is not None:
             image.draft("RGB", (max_side, max_side))  # a JPEG is decoded at a fraction of its size
+        _check_size(image.height, image.width, max_side)
         upright = PIL.ImageOps.exif_transpose(image)
         if upright.mode.startswith("I"):  # 16 bits per pixel, which Pillow would clip
             upright = upright.convert("I").point(lambda value: value / 256).convert("L")

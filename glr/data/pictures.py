@@ -8,10 +8,9 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import simplejpeg
 
-from glr import storage
 from glr.data.geometry import FAST_DCT, letterbox
 from glr.data.order import Order
-from glr.data.photo import jpeg
+from glr.data.photo import jpeg, read_image, too_large
 from glr.data.prepared import PreparedData
 from glr.data.reading import Reader
 from glr.data.threads import READERS, ahead, frames, spread, threads
@@ -59,6 +58,9 @@ class StoredPictures:
         @contextmanager
         def picture(record: Any) -> Iterator[Picture]:
             with record.image() as image:
+                height, width = simplejpeg.decode_jpeg_header(image.encoded)[:2]
+                if problem := too_large(height, width):
+                    raise ValueError(problem)
                 yield Picture(image.id, image.label, simplejpeg.decode_jpeg(image.encoded, fastdct=FAST_DCT))
 
         return lambda first, count: [picture(record) for record in reader.records(0, first, count)]
@@ -97,7 +99,7 @@ class FilePictures:
 
         def begin(first: int, count: int) -> Sequence[Any]:
             some = self._files[first : first + count]
-            return [self._picture(file, readers.submit(storage.read, file.path)) for file in some]
+            return [self._picture(file, readers.submit(read_image, file.path)) for file in some]
 
         return begin
 

@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections import Counter
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -12,7 +12,8 @@ from typing import Any
 
 from glr import storage
 from glr.data.catalog import SPLITS, Catalog
-from glr.data.prepared import BLOCK, MANIFEST, PreparedData, Shard
+from glr.data.claim import CLAIM, claimed
+from glr.data.prepared import BLOCK, MANIFEST, OPENING, PreparedData, Shard
 from glr.data.publishing import STAGING, write_csv
 from glr.data.rows import COLUMNS
 from glr.data.shard_task import ShardTask, clear, reports
@@ -23,6 +24,8 @@ from glr.errors import GlrError
 from glr.storage.lock import held
 
 _REPORT = "image_report.csv"
+# What an empty folder may hold: the lock of those who wait for its data set, and what file systems make themselves.
+_UNCOUNTED = {OPENING, "lost+found"}
 
 
 @dataclass(frozen=True)
@@ -57,8 +60,8 @@ def prepare(source: Source, path: str | Path, options: Options = DEFAULTS, *, se
     Upright RGB JPEGs pass through byte for byte; anything else becomes one, and is listed in `image_report.csv`. Train
     classes are numbered from 0 in the order of their names, and train images shuffled over the shards. The same source
     and options give the same bytes, whatever the number of workers and interruptions. An interrupted preparation
-    leaves finished shards in `<path>.partial` (in a bucket: in `path` itself, without a manifest), and the next one
-    continues with them.
+    leaves finished shards in `<path>.partial` (in a bucket, or an empty folder that exists: in `path` itself, without a
+    manifest), and the next one continues with them.
 
     Args:
         source: fills a catalogue with its images.
@@ -67,32 +70,32 @@ def prepare(source: Source, path: str | Path, options: Options = DEFAULTS, *, se
         settings: the source's settings, kept in the manifest.
 
     Raises:
-        GlrError: something lies at `path` already, a split is empty, the solutions name unknown images, or an image
-            cannot be decoded.
+        GlrError: something lies at `path` already, another process fills it, a split is empty, the solutions name
+            unknown images, or an image cannot be decoded.
     """
     path = str(path)
-    if storage.exists(storage.join(path, MANIFEST)) or (not storage.is_bucket(path) and Path(path).exists()):
-        raise GlrError(f"{path} exists already; give data.path another folder, or delete this one")
-    with closing(Catalog(options.seed)) as catalog:
+    if storage.exists(storage.join(path, MANIFEST)):
+        raise GlrError(f"{path} holds a prepared data set; give data.path another folder")
+    with _unfinished(path) as (folder, verify), closing(Catalog(options.seed)) as catalog:
         classes = _fill(catalog, source, options.validation_share, settings.get("path", "the source"))
-        with _unfinished(path) as folder:
-            shards = _write_images(folder, catalog, options)
-            _write_tables(folder, catalog, {row[0] for row in reports(folder) if row[2] == "skipped"})
-            manifest = {
-                "classes": classes,
-                "block": BLOCK,
-                "settings": {
-                    "validation_share": options.validation_share,
-                    "max_side": options.max_side,
-                    "seed": options.seed,
-                    **{f"source.{key}": value for key, value in settings.items()},
-                },
-                "report": Counter(what for _, _, what, _ in reports(folder)),
-                "images": {split: sum(shard.records for shard in written) for split, written in shards.items()},
-                "shards": {split: [asdict(shard) for shard in written] for split, written in shards.items()},
-            }
-            clear(folder, {shard.file for written in shards.values() for shard in written})
-            storage.write(storage.join(folder, MANIFEST), json.dumps(manifest).encode(), overwrite=True)
+        shards = _write_images(folder, catalog, options)
+        _write_tables(folder, catalog, {row[0] for row in reports(folder) if row[2] == "skipped"})
+        manifest = {
+            "classes": classes,
+            "block": BLOCK,
+            "settings": {
+                "validation_share": options.validation_share,
+                "max_side": options.max_side,
+                "seed": options.seed,
+                **{f"source.{key}": value for key, value in settings.items()},
+            },
+            "report": Counter(what for _, _, what, _ in reports(folder)),
+            "images": {split: sum(shard.records for shard in written) for split, written in shards.items()},
+            "shards": {split: [asdict(shard) for shard in written] for split, written in shards.items()},
+        }
+        verify()
+        clear(folder, {shard.file for written in shards.values() for shard in written})
+        storage.write(storage.join(folder, MANIFEST), json.dumps(manifest).encode(), overwrite=True)
     return PreparedData(path)
 
 
@@ -168,18 +171,27 @@ def _kept(answers: str, skipped: Container[str]) -> str:
 
 
 @contextmanager
-def _unfinished(path: str) -> Iterator[str]:
-    """The folder to fill: `<path>.partial`, renamed to `path` when all is done; in a bucket `path` itself.
+def _unfinished(path: str) -> Iterator[tuple[str, Callable[[], None]]]:
+    """Yield the folder to fill, and a function that raises GlrError if another process fills it now.
+
+    It is `<path>.partial`, renamed to `path` at the end; in a bucket, or where `path` is a folder already (a mounted
+    volume, say), it is `path` itself.
 
     Raises:
-        GlrError: another process is filling it.
+        GlrError: another process is filling it, or `path` holds something else.
     """
     if storage.is_bucket(path):
-        yield path
+        with claimed(path) as verify:
+            yield path, verify
         return
-    folder = Path(f"{path}.partial")
+    inside = Path(path).is_dir()
+    folder = Path(path) if inside else Path(f"{path}.partial")
+    lock = folder / CLAIM
+    if inside and not lock.exists() and (names := {file.name for file in folder.iterdir()} - _UNCOUNTED):
+        raise GlrError(f"{path} holds other files ({min(names)}); give data.path another folder")
+    if Path(path).exists() and not inside:
+        raise GlrError(f"{path} is a file; give data.path a folder")
     folder.mkdir(parents=True, exist_ok=True)
-    lock = folder / ".lock"
     with ExitStack() as stack:
         try:
             stack.enter_context(held(lock, wait=0))
@@ -187,9 +199,17 @@ def _unfinished(path: str) -> Iterator[str]:
             raise GlrError(f"{folder} is being written by another process; wait for it") from None
         # What a killed process has left:
         for left in folder.glob(f"{STAGING}*"):
-            shutil.rmtree(left)
+            shutil.rmtree(left, ignore_errors=True)  # a colleague's cannot be read
         for left in folder.glob("*.part"):
             left.unlink()
-        yield str(folder)
+        try:
+            yield str(folder), lambda: None
+        except BaseException:
+            if list(folder.iterdir()) == [lock]:  # nothing to continue with
+                lock.unlink()
+                if not inside:
+                    folder.rmdir()
+            raise
         lock.unlink()
-        folder.rename(path)
+        if not inside:
+            folder.rename(path)

@@ -21,6 +21,7 @@ from glr.data import tfrecord
 from glr.errors import GlrError
 
 MANIFEST = "manifest.json"
+OPENING = ".opening"  # the lock of those who wait until the set is made
 # Records in a block, the stretch of a shard that is read at once: some 6 MB of GLDv2.
 BLOCK = 64
 # Up to this size a local set's checksums are verified whenever it is opened; beyond, sizes and each record's own
@@ -133,7 +134,7 @@ class PreparedData:
             if value is not None and before != value and not _same(key, before, value):
                 raise GlrError(
                     f"{self.path} was prepared with data.{key}={before}, this run says {value}; "
-                    "give data.path another folder, or delete this one"
+                    "give data.path another folder"
                 )
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import google_crc32c
 
 from glr import storage
-from glr.data.photo import jpeg
+from glr.data.photo import jpeg, read_image
 from glr.data.prepared import Shard
 from glr.data.publishing import published
 from glr.data.tfrecord import example, framed
@@ -54,13 +54,14 @@ class ShardTask:
         """
         if f"{self.name}{_NOTE}" not in files:
             return None
-        note = _read_note(self.folder, f"{self.name}{_NOTE}")
+        if (note := _read_note(self.folder, f"{self.name}{_NOTE}")) is None:
+            return None
         file = files.get(note.shard.file)
         whole = file is not None and file.size == note.shard.size and file.crc32c in (None, note.shard.crc32c)
         return note.shard if whole and note.task == self.digest and not note.skipped else None
 
     def write(self) -> Shard:
-        """Write the shard and its note.
+        """Write the note, then the shard: each shard in the folder is named by a note, even where a kill comes between.
 
         Raises:
             GlrError: the bucket may not be written.
@@ -71,7 +72,7 @@ class ShardTask:
         with published(self.folder) as (file, publish):
             for image_id, path, label in self.images:
                 try:
-                    image = jpeg(storage.read(path), max_side=self.max_side, check=self.check)
+                    image = jpeg(read_image(path), max_side=self.max_side, check=self.check)
                 except GlrError as error:
                     report.append((image_id, path, "skipped", str(error)))
                     continue
@@ -85,9 +86,12 @@ class ShardTask:
                 records += 1
             name = f"{self.name}-{records}.tfrec"
             shard = Shard(name, records, file.tell(), crc32c.hexdigest().decode(), blocks)
+            note = f"{self.name}{_NOTE}"
+            if storage.exists(storage.join(self.folder, note)) and (before := _read_note(self.folder, note)):
+                storage.delete(storage.join(self.folder, before.shard.file))
+            content = json.dumps([self.digest, asdict(shard), report]).encode()
+            storage.write(storage.join(self.folder, note), content, overwrite=True)
             publish(name)
-        note = json.dumps([self.digest, asdict(shard), report]).encode()
-        storage.write(storage.join(self.folder, f"{self.name}{_NOTE}"), note, overwrite=True)
         return shard
 
 
@@ -107,20 +111,32 @@ class _Note(NamedTuple):
         return any(what == "skipped" for _, _, what, _ in self.report)
 
 
-def _read_note(folder: str, name: str) -> _Note:
-    task, shard, report = json.loads(storage.read(storage.join(folder, name)))
-    return _Note(task, Shard(**shard), report)
+def _read_note(folder: str, name: str) -> _Note | None:
+    """Read a note; None: it is damaged, or names another shard than its own."""
+    try:
+        task, shard, report = json.loads(storage.read(storage.join(folder, name)))
+        note = _Note(task, Shard(**shard), [(i, file, what, why) for i, file, what, why in report])
+        return note if note.shard.file == f"{name.removesuffix(_NOTE)}-{note.shard.records}.tfrec" else None
+    except (ValueError, TypeError):
+        return None
 
 
 def reports(folder: str) -> Iterator[tuple[str, str, str, str]]:
     """Yield (id, file, converted or skipped, why) of the images of all finished shards that did not pass unchanged."""
-    for name in sorted(storage.files(folder)):
-        if name.endswith(_NOTE):
-            yield from _read_note(folder, name).report
+    for _, note in _notes(folder):
+        yield from note.report if note else ()
 
 
 def clear(folder: str, shards: Container[str]) -> None:
-    """Delete the notes, and the shards of another try: all whose names are not in `shards`."""
-    for name in storage.files(folder):
-        if name.endswith(_NOTE) or (re.fullmatch(r"\w+-\d{5}-of-\d{5}-\d+\.tfrec", name) and name not in shards):
-            storage.delete(storage.join(folder, name))
+    """Delete the notes, and the shards of another try: those that a note names and `shards` does not."""
+    for name, note in _notes(folder):
+        if note and note.shard.file not in shards:
+            storage.delete(storage.join(folder, note.shard.file))
+        storage.delete(storage.join(folder, name))
+
+
+def _notes(folder: str) -> Iterator[tuple[str, _Note | None]]:
+    """Yield the names of the notes, and the notes that can be read."""
+    for name in sorted(storage.files(folder)):
+        if re.fullmatch(rf"\w+-\d{{5}}-of-\d{{5}}{re.escape(_NOTE)}", name):
+            yield name, _read_note(folder, name)

@@ -79,6 +79,8 @@ class CsvSource:
             for image_id in row["images"].split() if "images" in row else [row.get("id", "")]:
                 if not image_id:
                     raise GlrError(f"{where}: no id; the columns id,landmark_id or landmark_id,images")
+                if {"", ".", ".."} & set(image_id.split("/")):
+                    raise GlrError(f"{where}: the id {image_id} leads out of {folder}; correct it")
                 count += 1
                 if (path := find(image_id)) is not None:
                     yield Photo(image_id, path, row.get("landmark_id") or None, where)
@@ -157,7 +159,7 @@ class DemoSource(CsvSource):
         elif json.loads(made.read_text()) != {"version": generation.VERSION, **self.settings}:
             raise GlrError(
                 f"{self.path} holds demo photos drawn with other settings or by another version of glr ({made}); "
-                "give data.source.path another folder, or delete this one"
+                "give data.source.path another folder"
             )
         super().fill(catalog)
 
@@ -224,7 +226,7 @@ class FolderSource:
         if not Path(self.path).is_dir():
             raise GlrError(f"data.source.path={self.path}: no such folder")
         for folder in sorted(p for p in Path(self.path).iterdir() if p.is_dir()):
-            files = sorted(p for p in folder.rglob("*") if is_image(p.name))
+            files = sorted(p for p in folder.rglob("*") if is_image(p.name) and not p.is_dir())
             yield folder.name, [file.relative_to(folder).as_posix() for file in files]
 
 
@@ -239,7 +241,7 @@ def _unspaced(name: str) -> str:
 
 def _places(folder: str, image_id: str) -> tuple[str, str]:
     name = f"{image_id}.jpg"
-    return storage.join(folder, *image_id[:3], name), storage.join(folder, name)
+    return storage.join(folder, *image_id[:3].replace("/", ""), name), storage.join(folder, name)
 
 
 def _rows(file: str) -> Iterator[tuple[int, dict[str, str]]]:

@@ -43,7 +43,7 @@ def generate(folder: Path, *, seed: int, photo_size: int, workers: int, **counts
         GlrError: the folder holds something already, or the disk is full.
     """
     if folder.exists() and any(folder.iterdir()):
-        raise GlrError(f"{folder} is not empty; give data.source.path another folder, or delete this one")
+        raise GlrError(f"{folder} is not empty; give data.source.path another folder")
     tables, jobs = _plan(seed, **counts)
     target = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(target, ignore_errors=True)

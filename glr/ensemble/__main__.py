@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from omegaconf import DictConfig
 
 from glr.config.command import command
+from glr.config.printing import say
 from glr.ensemble.tried import as_csv, listing, weighted
 from glr.errors import GlrError
 
@@ -37,7 +38,7 @@ def main(config: DictConfig) -> None:
     tried: list[Choice] = []
     if config.ensemble.search is not None:
         tried = _search(config, candidates, task)
-        print(listing(tried, candidates.names, score))
+        say(listing(tried, candidates.names, score))
         ensemble = candidates.chosen(tried[0].members, tried[0].weights)
     scores = ensemble.scores(task, memory=config.memory)
     opened = _record(config, ensemble, scores, candidates.names, tried)
@@ -45,8 +46,8 @@ def main(config: DictConfig) -> None:
     if tried and abs(tried[0].score - scores[f"public/{score}"]) > _ROUNDING:
         print(f"the search saw {tried[0].score:.5f}: raise ensemble.depth to have it see more of the index")
     joint = f"{weighted(ensemble.names, ensemble.weights)} of {ensemble.dimension:,} dimensions"
-    print(f"\nensemble {joint} in study {config.study} ({opened.id})")
-    print(f"compare runs: {opened.pages}")
+    say(f"\nensemble {joint} in study {config.study} ({opened.id})")
+    say(f"compare runs: {opened.pages}")
 
 
 def _check(config: DictConfig) -> None:

@@ -7,6 +7,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from glr.config.command import command
+from glr.config.printing import say
 from glr.devices.workers import trains_together
 from glr.errors import GlrError
 
@@ -27,7 +28,7 @@ def main(config: DictConfig) -> None:
     with ExitStack() as stack:
         subject = run_subject(config) if config.run else saved_model_subject(config, stack)
         found = opened_set(config, subject)
-        print(f"{subject.name}: {len(found.index):,} index images, {len(found.query):,} queries of {found.path}")
+        say(f"{subject.name}: {len(found.index):,} index images, {len(found.query):,} queries of {found.path}")
         opened = stack.enter_context(
             run(
                 config.tracking,
@@ -41,8 +42,8 @@ def main(config: DictConfig) -> None:
         opened.dataset(Path(found.path).name, found.digest, found.path, "evaluation", {"queries": len(found.query)})
         scores = evaluate(config, subject, found, opened)
     print(table({"": scores}))
-    print(f"\nevaluation {opened.id} of {subject.name} in study {subject.study}")
-    print(f"look at its gallery: {opened.pages}")
+    say(f"\nevaluation {opened.id} of {subject.name} in study {subject.study}")
+    say(f"look at its gallery: {opened.pages}")
 
 
 def _check(config: DictConfig) -> None:

@@ -21,6 +21,7 @@ from glr.model import saved_model
 from glr.model.loading import load_model, read_config
 from glr.model.saved_model import SavedModel
 from glr.postprocess.chain import postprocessed
+from glr.postprocess.whitening import Unwhitened
 from glr.report.report import report
 from glr.retrieval import sets
 from glr.retrieval.descriptors import Descriptors, save
@@ -135,6 +136,11 @@ def evaluate(config: DictConfig, subject: Subject, found: EvaluationSet, run: Re
     if config.keep_descriptors and not isinstance(found.task, LandmarkTask):
         raise GlrError("keep_descriptors: ensembles are scored by solution CSVs, which this set does not have")
 
+    trained_on = subject.data or (config.prepared and (lambda: PreparedData(config.prepared)))
+    whitening = build(config.whitening)
+    if trained_on is None and not isinstance(whitening, Unwhitened):
+        raise GlrError("whitening is learned on a train set: a SavedModel has none, give prepared=FOLDER")
+
     def described(pictures: Pictures, name: str, digest: str) -> Descriptors:
         dtype = config.descriptors.value
         key = [subject.fingerprint, subject.describer.image_size, digest, name, len(pictures), dtype]
@@ -142,16 +148,15 @@ def evaluate(config: DictConfig, subject: Subject, found: EvaluationSet, run: Re
             return extract(subject.describer, pictures, folder, name, parallelism=config.parallelism, dtype=dtype)
 
     def train(images: int | None) -> np.ndarray:
-        data = subject.data() if subject.data else PreparedData(config.prepared) if config.prepared else None
-        if data is None:
-            raise GlrError("whitening is learned on a train set: a SavedModel has none, give prepared=FOLDER")
+        assert trained_on
+        data = trained_on()
         return described(FirstPictures(StoredPictures(data, "train"), images), "train", data.digest).values
 
     with temporary_folder() as folder:
         index, query = postprocessed(
             described(found.index, "index", found.digest),
             described(found.query, "query", found.digest),
-            whitening=build(config.whitening),
+            whitening=whitening,
             database_augmentation=build(config.database_augmentation),
             query_expansion=build(config.query_expansion),
             train=train,

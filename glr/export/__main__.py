@@ -3,6 +3,7 @@
 from omegaconf import DictConfig
 
 from glr.config.command import command
+from glr.config.printing import say
 from glr.errors import GlrError
 
 
@@ -24,7 +25,7 @@ def main(config: DictConfig) -> None:
 
     runs = named(config.tracking.uri, config.study, [config.run] if config.run else list(config.members))
     done = export(config, runs)
-    print(f"{done.output}: saved_model/, submission.zip, model_card.md")
+    say(f"{done.output}: saved_model/, submission.zip, model_card.md")
     print(f"dimension {done.dimension:,}{_limit(config.limits.dimension)}")
     print(f"submission.zip {done.megabytes:,.1f} MB{_limit(config.limits.megabytes)}")
     if done.difference is not None:

@@ -43,12 +43,18 @@ def prepared(data: PreparedData, *, neighbors: int) -> EvaluationSet:
         neighbors: index images that classify a query.
 
     Raises:
-        GlrError: a solution is missing or damaged.
+        GlrError: a solution is missing or damaged, or does not fit the images.
     """
     names = ("retrieval_solution.csv", "recognition_solution.csv")
     retrieval, recognition = (read_solution(data.file(name)) for name in names)
     classes = read_index_classes(data.file("index.csv"))
     task = LandmarkTask(retrieval, recognition, classes, neighbors=neighbors)
+    queries = retrieval.usage | recognition.usage
+    # The ids of the images lie in the shards: to read them all would take too long here.
+    for split, listed, where in (("index", classes, "index.csv names"), ("query", queries, "the solutions name")):
+        if len(listed) != data.images(split):
+            raise GlrError(f"{data.path} has {data.images(split):,} {split} images, but {where} {len(listed):,}")
+    task.check(list(classes), list(queries))
     return EvaluationSet(data.path, data.digest, StoredPictures(data, "index"), StoredPictures(data, "query"), task)
 
 
@@ -71,7 +77,7 @@ def folder_pair(
         neighbors: index images that classify a query.
 
     Raises:
-        GlrError: a folder has no images, a name stands twice, or a CSV is missing or damaged.
+        GlrError: a folder has no images, a name stands twice, or a CSV is missing, damaged or does not fit the images.
     """
     if recognition_solution is not None and index_classes is None:
         raise GlrError("recognition_solution needs index_classes=FILE, a CSV with the columns id,landmark_id")
@@ -82,6 +88,7 @@ def folder_pair(
         {} if index_classes is None else read_index_classes(index_classes),
         neighbors=neighbors,
     )
+    task.check(*([file.id for file in files[name]] for name in ("index", "queries")))
     found, queried = FilePictures(files["index"]), FilePictures(files["queries"])
     return EvaluationSet(f"{index}, {queries}", _digest([*files["index"], *files["queries"]]), found, queried, task)
 

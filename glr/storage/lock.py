@@ -1,7 +1,9 @@
 """Locks between processes: a file that one process holds; the lock goes with the process, however it ends."""
 
+import errno
 import fcntl
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -9,7 +11,10 @@ from contextlib import contextmanager
 from math import inf
 from pathlib import Path
 
+from glr.errors import GlrError
+
 _LONG = 5.0  # seconds of waiting after which to say so
+_WITHOUT_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}
 
 
 @contextmanager
@@ -33,6 +38,7 @@ def acquire(path: Path, wait: float = inf) -> int:
 
     Raises:
         BlockingIOError: another process still holds it.
+        GlrError: its file system has no locks.
         OSError: it cannot be opened.
     """
     began, said = time.monotonic(), False
@@ -52,8 +58,31 @@ def acquire(path: Path, wait: float = inf) -> int:
                 said = True
                 print(f"waiting for {path}, which another process holds", file=sys.stderr)
             time.sleep(0.05)
+        except OSError as error:
+            if error.errno not in _WITHOUT_LOCKS:
+                raise
+            raise GlrError(
+                f"{path} cannot be locked: {_file_system(path)} has no flock ({error.strerror}); "
+                "keep the folder on another file system"
+            ) from error
         finally:
             if not locked:
                 os.close(file)
         if locked:
             return file
+
+
+def _file_system(path: Path) -> str:
+    """The type of a file's file system and where it is mounted, as Linux tells them."""
+    place = path.resolve()
+    try:
+        mounts = [line.split(" ") for line in Path("/proc/self/mounts").read_text().splitlines()]
+    except OSError:
+        return "its file system"
+    mounted = [(_unescaped(point), kind) for _, point, kind, *_ in mounts if place.is_relative_to(_unescaped(point))]
+    point, kind = max(mounted, key=lambda mount: len(mount[0]), default=("", "its file system"))
+    return f"the file system {kind} at {point}" if point else kind
+
+
+def _unescaped(point: str) -> str:
+    return re.sub(r"\\(\d{3})", lambda octal: chr(int(octal[1], 8)), point)

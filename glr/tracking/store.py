@@ -103,5 +103,6 @@ def _make(file: Path) -> None:
     part = file.with_name(f"{file.name}.part")
     for rest in (part, part.with_name(f"{part.name}-journal")):
         rest.unlink(missing_ok=True)
+    part.touch()  # with the permissions of other files: SQLite would not let the group write
     SqlAlchemyStore(f"{_SQLITE}{part}", DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH).engine.dispose()
     part.rename(file)

@@ -20,6 +20,7 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
 from glr.config.identity import differences
+from glr.config.printing import printable, say
 from glr.config.ranges import Parameter, Range, is_open, written
 from glr.config.search import Sampler, Settings
 from glr.errors import GlrError
@@ -81,7 +82,7 @@ class Search:
             GlrError: no trial gave a score, or ten in a row failed.
         """
         done, failures = self._done(), 0
-        print(f"search {self.name}: {len(done)} of {self.settings.n_trials} trials are done ({self.file})", flush=True)
+        say(f"search {self.name}: {len(done)} of {self.settings.n_trials} trials are done ({self.file})")
         launched = 0
         while (left := self.settings.n_trials - len(done)) > 0:
             trials = [self._ask() for _ in range(min(left, self.settings.n_jobs))]
@@ -107,12 +108,12 @@ class Search:
         """Launch the jobs of the trials, and tell Optuna what they did not tell it themselves."""
         jobs = [self._overrides(trial) for trial in trials]
         for trial in trials:
-            print(f"trial {trial.number}: {_shown(trial.params)}", flush=True)
+            say(f"trial {trial.number}: {_shown(trial.params)}")
         returns: Sequence[JobReturn | None] = [None] * len(trials)
         try:
             returns = launch(jobs, first)
         except Exception as error:  # launchers have errors of their own for a job that failed or was killed
-            print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
+            print(printable(f"{type(error).__name__}: {error}"), file=sys.stderr, flush=True)
         for trial, returned in zip(trials, returns, strict=True):
             score = _score(returned)
             outcome: dict[str, Any] = {"state": TrialState.FAIL} if score is None else {"values": score}
@@ -153,7 +154,7 @@ class Search:
         if not count[TrialState.COMPLETE]:
             raise GlrError(f"none of the {len(done)} trials gave a score")
         best = self.study.best_trial
-        print(f"the best is trial {best.number} with {best.value:.5f}: {_shown(best.params)}", flush=True)
+        say(f"the best is trial {best.number} with {best.value:.5f}: {_shown(best.params)}")
 
     def _take_up(self) -> None:
         """Queue the trials again whose command has ended before they did."""

@@ -86,7 +86,7 @@ def test_prepared_into_a_bucket_and_read_there(class_folders: Path, gcs: Gcs, gc
     assert set(storage.files(made.path)) == set(storage.files(local.path))
     gcs.fault(Fault("GET", "tfrec", cut=5000, times=2))
     same(made, local)
-    with pytest.raises(GlrError, match="exists already"):
+    with pytest.raises(GlrError, match="holds a prepared data set"):
         prepare(folder_source(class_folders), made.path, settings={})
     storage.write(storage.join(made.path, made.shards["train"][1].file), b"other", overwrite=True)
     with pytest.raises(GlrError, match=r"train-00001-of-00003-24\.tfrec has 5 bytes, the manifest says"):
@@ -114,6 +114,7 @@ def test_a_preparation_that_broke_off_in_a_bucket_continues(class_folders: Path,
     assert {name for name in before if "train" in name} == {
         "train-00000-of-00003-24.tfrec",
         "train-00000-of-00003.done.json",
+        "train-00001-of-00003.done.json",
     }
     read = [request.path for request in gcs.log() if request.method == "GET" and "train-0000" in request.path]
     assert any("train-00000-of-00003.done.json" in name for name in read)

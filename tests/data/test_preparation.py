@@ -169,9 +169,12 @@ def test_solutions_that_name_unknown_images(few: Listed, tmp_path: Path):
 
 
 def test_what_exists_is_not_overwritten(few: Listed, tmp_path: Path):
-    (tmp_path / "out").mkdir()
-    with pytest.raises(GlrError, match="out exists already"):
+    prepare(few, tmp_path / "out", settings={})
+    with pytest.raises(GlrError, match="out holds a prepared data set"):
         prepare(few, tmp_path / "out", settings={})
+    (tmp_path / "file").touch()
+    with pytest.raises(GlrError, match=r"file is a file; give data\.path a folder"):
+        prepare(few, tmp_path / "file", settings={})
 
 
 def test_a_full_disk_leaves_no_set_and_is_continued(few: Listed, tmp_path: Path):

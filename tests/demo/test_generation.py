@@ -100,7 +100,9 @@ def test_drawn_once_and_only_with_the_same_settings(tmp_path: Path):
     times = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.jpg")}
     assert content(source(tmp_path / "photos")) == first
     assert times == {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.jpg")}
-    refused = r"holds demo photos drawn with other settings or by another version of glr .*delete this one"
+    refused = (
+        r"holds demo photos drawn with other settings or by another version of glr .*give data\.source\.path another"
+    )
     with pytest.raises(GlrError, match=refused):
         content(source(tmp_path / "photos", seed=6))
     settings = tmp_path / "photos" / SETTINGS_FILE

@@ -28,9 +28,9 @@ def test_a_prepared_set(small_data: PreparedData):
 
 @pytest.fixture
 def folder(class_folders: Path, tmp_path: Path) -> Path:
-    """Index images a and b, b in a folder below; the query q; and their CSVs."""
+    """Index images a and b, a in a folder below; the queries q and r; and their CSVs."""
     photos = sorted(class_folders.rglob("*.jpg"))
-    for photo, name in zip(photos, ("index/b", "index/below/a", "queries/q"), strict=False):
+    for photo, name in zip(photos, ("index/b", "index/below/a", "queries/q", "queries/r"), strict=False):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(photo, tmp_path / f"{name}.jpg")
     (tmp_path / "index/notes.txt").touch()
