@@ -36,8 +36,8 @@ def _train(config: DictConfig, worker: Worker) -> float:
 
     with opened(config, data, weights, worker) as job:
         scores = train(job)
+        print(table(scores))
     name = run_name(config, HydraConfig.get().runtime.choices)
-    print(table(scores))
     print(f"\nrun {name} in study {config.study} ({job.run.id or 'waiting to be sent'})")
     print(f"compare runs: {job.run.pages}")
     score = scores["trained"][f"public/{config.evaluate.score.value}"]

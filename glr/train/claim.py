@@ -19,6 +19,7 @@ from glr.config.secrets import redacted, without_secrets
 from glr.errors import DivergedError, GlrError
 from glr.storage.lock import acquire
 from glr.tracking.journal import is_there
+from glr.tracking.run import LostError
 from glr.train.checkpoint import clear, clear_parts
 
 _NOTE = "run.json"
@@ -126,6 +127,9 @@ def claimed(config: DictConfig, identity: Identity, name: str, *, alone: bool, j
             yield claim
         except DivergedError:
             claim.abandon()  # the next run of this name may have other settings, such as a lower learning rate
+            raise
+        except LostError:
+            claim.complete()  # it is trained; its records wait
             raise
 
 
