@@ -67,7 +67,10 @@ class SweepRun(Callback):
 
     def _close(self) -> None:
         atexit.unregister(self._close)
-        self.run.end(self._status)
+        try:
+            self.run.end(self._status)
+        except GlrError as lost:
+            print(lost, file=sys.stderr)
 
 
 def _key(overrides: list[str]) -> str:

@@ -2,7 +2,14 @@
 
 import time
 from dataclasses import dataclass, field, fields
-from typing import Any
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
+
+from glr.errors import GlrError
+
+
+class RecordError(GlrError):
+    """A record that no store will ever take."""
 
 
 def now() -> int:
@@ -88,7 +95,14 @@ class Unreadable:
     content: Any
 
 
-Entry = Open | Continue | Params | Tags | Metrics | DatasetUse | Artifact | End | Unreadable
+@dataclass(frozen=True)
+class Damaged:
+    """Stands for a line of the journal that is damaged, so that the records behind it keep their numbers."""
+
+    line: int
+
+
+Entry = Open | Continue | Params | Tags | Metrics | DatasetUse | Artifact | End | Unreadable | Damaged
 # The names are those on disk: journals and checkpoints of earlier versions hold them.
 _KINDS: dict[str, type] = {
     "open": Open,
@@ -112,6 +126,19 @@ def from_json(content: Any) -> Entry:
     """The entry of plain values; it raises nothing, whatever they are."""
     try:
         kind = _KINDS[content["kind"]]
-        return kind(**{each.name: content[each.name] for each in fields(kind)})
+        values = {each.name: content[each.name] for each in fields(kind)}
     except (KeyError, TypeError):
         return Unreadable(content)
+    hints = get_type_hints(kind)
+    return kind(**values) if all(_fits(value, hints[name]) for name, value in values.items()) else Unreadable(content)
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Return whether a value of JSON has the type of a field."""
+    if hint is Any:
+        return True
+    if get_origin(hint) is UnionType:
+        return any(_fits(value, one) for one in get_args(hint))
+    if get_origin(hint) is dict:
+        return isinstance(value, dict) and all(_fits(each, get_args(hint)[1]) for each in value.values())
+    return isinstance(value, int | float if hint is float else hint) and not isinstance(value, bool)

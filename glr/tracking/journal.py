@@ -5,15 +5,16 @@ import json
 import os
 import shutil
 import sys
+import zlib
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 from glr import storage
 from glr.errors import GlrError
 from glr.storage.lock import acquire
-from glr.tracking.entries import End, Entry, Open, as_json, from_json
+from glr.tracking.entries import Damaged, End, Entry, Open, RecordError, as_json, from_json
 
 _ENDING = ".jsonl"
 
@@ -22,11 +23,29 @@ class BusyError(GlrError):
     """Another process holds the journal."""
 
 
+@dataclass
+class Progress:
+    """How far the sending of a journal is.
+
+    Attributes:
+        run: the id of the run in MLflow to which it was sent; None: nothing was sent.
+        next: number of the first record that has not had its turn.
+        later: numbers of the records before it that wait, since the store took others but not them.
+        refused: a line for each record that no store will take.
+    """
+
+    run: str | None = None
+    next: int = 0
+    later: list[int] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+
+
 class Journal:
     """The records of one run, in order; one process at a time holds them.
 
-    If there is room, a record is on disk when `append` returns. Opening the journal again drops a last line that a kill
-    cut off. Copies of files lie beside the journal until they are sent.
+    If there is room, a record is on disk when `append` returns: a line with its checksum. Opening the journal again
+    drops a last line that a kill cut off; other lines that are damaged become `Damaged` entries. Copies of files lie
+    beside the journal until they are sent.
 
     Args:
         folder: of all journals, on this machine's disk.
@@ -80,7 +99,8 @@ class Journal:
     def append(self, entry: Entry) -> None:
         """Write a record; while the disk has no room, keep it in memory, and say so once."""
         self.entries.append(entry)
-        self._unwritten += json.dumps(as_json(entry)).encode() + b"\n"
+        text = json.dumps(as_json(entry)).encode()
+        self._unwritten += b"%08x %b\n" % (zlib.crc32(text), text)
         end = os.fstat(self._file).st_size
         try:
             if os.write(self._file, self._unwritten) != len(self._unwritten):
@@ -109,7 +129,7 @@ class Journal:
                 target.write_bytes(file)
                 return place
             try:
-                target.hardlink_to(file)
+                target.hardlink_to(file.resolve())
             except OSError:  # another file system
                 shutil.copyfile(file, target)
         except OSError as error:
@@ -118,23 +138,38 @@ class Journal:
         return place
 
     def kept(self, place: str) -> Path:
-        """The file at a place that `keep` returned."""
-        return self._folder / place
+        """The file at a place that `keep` returned.
 
-    def sent(self) -> dict[str, Any]:
-        """The latest note of `note_sent`; {} at first."""
-        with suppress(OSError, ValueError):
-            return json.loads(self._progress.read_bytes())
-        return {}
+        Raises:
+            RecordError: the place is outside of the journal's folder.
+        """
+        path = self._folder / place
+        if not path.resolve().is_relative_to(self._folder.resolve()):
+            raise RecordError(f"the place of a file, {place}, is outside of {self._folder}")
+        return path
 
-    def note_sent(self, progress: dict[str, Any]) -> None:
+    def sent(self) -> Progress:
+        """The latest note of `note_sent`; an empty one at first, and for one that is damaged."""
+        try:
+            note = Progress(**json.loads(self._progress.read_bytes()))
+            following = min(max(int(note.next), 0), len(self.entries))
+            later = [number for number in map(int, note.later) if 0 <= number < following]
+            return Progress(note.run and str(note.run), following, later, list(map(str, note.refused)))
+        except (OSError, ValueError, TypeError, OverflowError):
+            return Progress()
+
+    def note_sent(self, progress: Progress) -> None:
         """Note how far the sending is. A kill may lose the note: the writer skips records that MLflow has already."""
         with suppress(GlrError):
-            storage.write(self._progress, json.dumps(progress).encode(), overwrite=True)
+            storage.write(self._progress, json.dumps(asdict(progress)).encode(), overwrite=True)
 
     def set_aside(self) -> None:
-        """Rename and close a journal that MLflow will never take as a whole: nobody sends it again."""
-        self.path.rename(self.path.with_suffix(".refused"))
+        """Rename and close a journal with records that MLflow will never take: nobody sends it again."""
+        aside, number = self.path.with_suffix(".refused"), 1
+        while aside.exists():  # of the same run, before it was continued
+            number += 1
+            aside = self.path.with_suffix(f".refused-{number}")
+        self.path = self.path.rename(aside)
         self.close()
 
     def close(self) -> None:
@@ -149,16 +184,20 @@ class Journal:
 
     def _read(self) -> list[Entry]:
         content = self.path.read_bytes()
-        entries: list[Entry] = []
-        end = 0
-        for line in content.splitlines(keepends=True):
-            try:
-                entries.append(from_json(json.loads(line if line.endswith(b"\n") else b"")))
-            except ValueError:
-                break  # a kill or a crash of the machine cut it off: drop it and all behind it
-            end += len(line)
-        os.ftruncate(self._file, end)
-        return entries
+        whole = content.rfind(b"\n") + 1  # behind it is what a kill or a crash of the machine cut off
+        os.ftruncate(self._file, whole)
+        return [_entry(line, number) for number, line in enumerate(content[:whole].split(b"\n")[:-1], start=1)]
+
+
+def _entry(line: bytes, number: int) -> Entry:
+    """The record of a line; earlier versions wrote no checksums."""
+    checksum, _, text = (b"", b"", line) if line.startswith(b"{") else line.partition(b" ")
+    if checksum and checksum != b"%08x" % zlib.crc32(text):
+        return Damaged(number)
+    try:
+        return from_json(json.loads(text))
+    except (ValueError, RecursionError):
+        return Damaged(number)
 
 
 def is_there(folder: Path, name: str) -> bool:

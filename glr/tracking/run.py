@@ -18,11 +18,16 @@ from glr.tracking.environment import module, user
 from glr.tracking.journal import Journal
 from glr.tracking.recorder import Recorder
 from glr.tracking.sender import Sender
-from glr.tracking.store import connect, pages
+from glr.tracking.store import connect, pages, reason
 from glr.tracking.writer import JOURNAL
 
 # The parent run's id, for the jobs in their own processes.
 PARENT_VARIABLE = "GLR_PARENT_RUN_ID"
+_FIRST_TRY = 10.0  # seconds that a run waits to hear that it, or its study, was deleted
+
+
+class LostError(GlrError):
+    """MLflow does not have the run that has ended: its records are in the journal only."""
 
 
 class Run(Recorder):
@@ -76,20 +81,26 @@ class Run(Recorder):
         self.record(Artifact(self._journal.keep(content.encode(), name), None))
 
     def end(self, status: str, tags: Mapping[str, str] | None = None) -> None:
-        """Record the end, and send what waits; print what MLflow refused, or how many records stay in the journal."""
+        """Record the end, and send what waits; print what was refused, or how many records stay in the journal.
+
+        Raises:
+            LostError: MLflow does not have the run.
+        """
         self.record(End(status, dict(tags or {})))
         self.complete = self._sender.finish()
-        sending, path = self._sender.sending, self._journal.path
+        sending, journal = self._sender.sending, self._journal
+        for refusal in sending.progress.refused:
+            print(f"a record of run {self._opening.name} was refused: {refusal}; see {journal.path}", file=sys.stderr)
         if self.complete:
-            for refusal in sending.refused:
-                print(f"MLflow refused a record: {refusal}; see {path.with_suffix('.refused')}", file=sys.stderr)
             return
-        print(
-            f"{sending.unsent} records of run {self._opening.name} wait in {path} "
-            f"({sending.trouble or 'the store is slow'}); send them with: python -m glr.record journal={path.parent} "
-            f"tracking.uri={shlex.quote(self._opening.uri)}",
-            file=sys.stderr,
+        waiting = (
+            f"{sending.unsent} records of run {self._opening.name} wait in {journal.path} "
+            f"({sending.trouble or 'the store is slow'}); send them with: "
+            f"python -m glr.record journal={journal.path.parent} tracking.uri={shlex.quote(self._opening.uri)}"
         )
+        if sending.writer is None or sending.deleted:
+            raise LostError(waiting)
+        print(waiting, file=sys.stderr)
 
 
 def begin(
@@ -119,18 +130,14 @@ def begin(
         tags: further tags.
 
     Raises:
-        GlrError: the store cannot be opened, or the journal cannot be read or written.
+        GlrError: the store cannot be opened or written to, the run or its study was deleted, or the journal cannot be
+            read or written.
     """
     parent = parent or os.environ.get(PARENT_VARIABLE)
     # Another process may hold the journal while it sends a large file of an earlier attempt.
     again = attempt is not None and attempt > 1
     written = Journal(Path(tracking.journal), journal or new_journal(), wait=600.0 if again else 30.0)
-    if parent is None and not written.entries and not continued:
-        try:
-            connect(tracking.uri)  # somebody is there to correct the address; a job of a sweep trains without a store
-        except GlrError:
-            written.remove()
-            raise
+    new = not written.entries and not continued
     mine = {"mlflow.user": user(), "mlflow.source.name": f"python -m {module()}", "kind": kind}
     mine |= {"mlflow.source.type": "LOCAL", JOURNAL: written.name, **(tags or {})}
     if parent:
@@ -140,11 +147,28 @@ def begin(
         written.append(Open(redacted(tracking.uri), study, redacted(name), tracking.artifacts, mine))
     sender = Sender(tracking.uri, written, tracking.patience)
     opened = Run(written, sender)
+    if parent is None and new:  # somebody is there to correct it; a job of a sweep trains without a store
+        try:
+            sender.sending.open(connect(tracking.uri))
+        except Exception as error:
+            written.remove()
+            if isinstance(error, GlrError):
+                raise
+            why = f"the MLflow store takes no run ({reason(error)})"
+            raise GlrError(f"tracking.uri={redacted(tracking.uri)}: {why}") from error
     written.append(Continue(mine, attempt))
     if written.failure:
         written.close()
         raise GlrError(f"{written.failure}; make room, or give another tracking.journal")
     sender.start()
+    sender.tried.wait(_FIRST_TRY)
+    if sender.sending.deleted:
+        why = str(sender.sending.trouble)
+        sender.finish()
+        if new:
+            written.path.unlink(missing_ok=True)
+            raise GlrError(why)
+        raise GlrError(f"{why}; or move {written.path} away, to record what follows as a new run")
     return opened
 
 
@@ -154,6 +178,9 @@ def run(tracking: Tracking, study: str, name: str, **options: Any) -> Iterator[R
 
     An exception ends it as FAILED (Ctrl-C and SIGTERM: KILLED), with the reason in the tag `failure`; the tag
     `diverged` says whether training diverged.
+
+    Raises:
+        LostError: MLflow does not have the run at its end.
     """
     opened = begin(tracking, study, name, **options)
     try:
@@ -161,7 +188,10 @@ def run(tracking: Tracking, study: str, name: str, **options: Any) -> Iterator[R
     except BaseException as error:
         killed = isinstance(error, KeyboardInterrupt | SystemExit)
         why = {"failure": _reason(error)[:5000], "diverged": str(isinstance(error, DivergedError))}
-        opened.end("KILLED" if killed else "FAILED", why)
+        try:
+            opened.end("KILLED" if killed else "FAILED", why)
+        except LostError as lost:
+            print(lost, file=sys.stderr)
         raise
     opened.end("FINISHED")
 

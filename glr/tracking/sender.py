@@ -4,16 +4,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 
 from mlflow import MlflowClient
 
 from glr.config.secrets import redacted
 from glr.errors import GlrError
-from glr.tracking.entries import Artifact, Continue, End, Metrics
-from glr.tracking.journal import Journal, left_behind
-from glr.tracking.store import connect, reason
+from glr.tracking.entries import Artifact, Continue, Damaged, End, Metrics, Tags, Unreadable
+from glr.tracking.journal import Journal, Progress, left_behind
+from glr.tracking.store import DeletedError, connect, is_missing, reason
 from glr.tracking.writer import RunWriter, is_refusal
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 10.0  # seconds between tries
@@ -22,85 +22,145 @@ _FIRST_WAIT, _LONGEST_WAIT = 0.5, 10.0  # seconds between tries
 class Sending:
     """One journal on its way to MLflow.
 
+    The records are sent in their order. One that the store does not take waits, without blocking those behind it; one
+    that no store will take is refused.
+
     Attributes:
         writer: of its run; None: MLflow does not know the run yet.
         trouble: why the last try failed, in a line; None: it succeeded.
-        refused: a line for each record that MLflow will never take.
+        deleted: the trouble is that the run or its study was deleted.
+        progress: how far it is.
     """
 
     def __init__(self, journal: Journal):
         self.journal = journal
         self.writer: RunWriter | None = None
         self.trouble: str | None = None
-        self.refused: list[str] = []
-        noted = journal.sent()
-        self._next = min(int(noted.get("next", 0)), len(journal.entries))
-        self._later: list[int] = list(noted.get("later", []))  # files that could not be stored yet
+        self.deleted = False
+        self.progress = journal.sent()
 
     @property
     def unsent(self) -> int:
         """How many records wait."""
-        return len(self.journal.entries) - self._next + len(self._later)
+        return len(self.journal.entries) - self.progress.next + len(self.progress.later)
+
+    def open(self, client: MlflowClient) -> None:
+        """Find or create the run. One that lacks what was sent gets everything: its database was lost or replaced.
+
+        Raises:
+            DeletedError: the run or its study was deleted.
+            Exception: the store does not answer, or takes nothing.
+        """
+        writer = RunWriter.opened(client, self.journal.opening, self.progress.run)
+        entries = self.journal.entries[: self.progress.next]
+        metrics = [entry for number, entry in enumerate(entries) if number not in self.progress.later]
+        last = next((entry for entry in reversed(metrics) if isinstance(entry, Metrics)), None)
+        if writer.fresh or (last is not None and not writer.has(last)):
+            self.progress = Progress()
+        begun = [entry.attempt for entry in entries[: self.progress.next] if isinstance(entry, Continue)]
+        writer.attempt = begun[-1] if begun else None
+        self.progress.run = writer.run_id
+        self.writer = writer
 
     def advance(self, client: MlflowClient) -> bool:
         """Send some records, and return whether any were sent; `trouble` says why not. It raises nothing."""
-        entries = self.journal.entries
         try:
             if self.writer is None:
-                writer = RunWriter.opened(client, self.journal.opening)
-                begun = [entry.attempt for entry in entries[: self._next] if isinstance(entry, Continue)]
-                writer.attempt = begun[-1] if begun else None
-                self.writer = writer
-            if self._next < len(entries):
-                self._send(self._next)
-            elif self._later:
-                self._store(self._later[0])
-                self._later.pop(0)
-            else:
+                self.open(client)
+            if self.progress.next < len(self.journal.entries):
+                count = self._row(self.progress.next)
+                self._send(self.progress.next, count)
+                self.progress.next += count
+            elif not self._send_later():
                 return False
+            if self.journal.failure is None:  # else the note would count records that are not on disk yet
+                self.journal.note_sent(self.progress)
         except Exception as error:  # each kind of store has its own errors, and a journal may hold anything
-            self.trouble = reason(error)
+            self.trouble, self.deleted = reason(error), isinstance(error, DeletedError)
+            if is_missing(error):
+                self.writer = None  # the database was lost or replaced: look for the run again
             return False
-        self.trouble = None
-        if self.journal.failure is None:  # else the note would count records that are not on disk yet
-            self.journal.note_sent({"next": self._next, "later": self._later})
+        self.trouble, self.deleted = None, False
         return True
 
-    def _send(self, position: int) -> None:
+    def _row(self, position: int) -> int:
+        """The number of records that are sent together: metrics in a row, else one."""
+        row = takewhile(lambda entry: isinstance(entry, Metrics), islice(self.journal.entries, position, None))
+        return sum(1 for _ in row) or 1
+
+    def _send(self, position: int, count: int) -> None:
+        """Write records, but for those that are refused and those that wait; raises where the store takes none."""
+        try:
+            self._write(position, count)
+        except Exception as error:
+            if not self._is_refused(error) and not self._is_passed(position, count):
+                raise
+            if count > 1:
+                self._send(position, count // 2)
+                self._send(position + count // 2, count - count // 2)
+            elif is_refusal(error):
+                self._refuse(error)
+            else:
+                self.progress.later.append(position)
+
+    def _send_later(self) -> bool:
+        """Write one of the records that wait, and return whether the store took or refused one."""
+        for position in self.progress.later:
+            try:
+                self._write(position, 1)
+            except Exception as error:
+                if not self._is_refused(error):
+                    self.trouble = reason(error)
+                    continue
+                self._refuse(error)
+            self.progress.later.remove(position)
+            return True
+        return False
+
+    def _write(self, position: int, count: int) -> None:
+        assert self.writer
+        entries = self.journal.entries[position : position + count]
+        if isinstance(entry := entries[0], Metrics):
+            self.writer.write_metrics(entry for entry in entries if isinstance(entry, Metrics))
+        elif isinstance(entry, Artifact):
+            file = self.journal.kept(entry.place)
+            if file.exists():  # else it was stored, and a kill lost the note of it
+                self.writer.store(file, entry.folder)
+                file.unlink()
+        elif isinstance(entry, Tags):  # it may have waited, and later values stay
+            newer = self.journal.entries[position + 1 : self.progress.next]
+            set_since = {key for each in newer if isinstance(each, Tags | Continue | End) for key in each.values}
+            self.writer.write(Tags({key: value for key, value in entry.values.items() if key not in set_since}))
+        else:
+            self.writer.write(entry)
+
+    def _is_refused(self, error: Exception) -> bool:
+        """Return whether no store will take the record; raises if it is the run that MLflow does not have."""
+        if is_refusal(error):
+            assert self.writer
+            self.writer.verify()
+            return True
+        return False
+
+    def _refuse(self, error: Exception) -> None:
+        self.progress.refused.append(reason(error))
+
+    def _is_passed(self, position: int, count: int) -> bool:
+        """Return whether records that failed may wait: the store takes another one, so it is not away."""
         assert self.writer
         entries = self.journal.entries
-        if isinstance(entries[position], Artifact):
-            try:
-                self._store(position)
-            except Exception as error:
-                self.trouble = reason(error)
-                self._later.append(position)  # metrics need not wait for room for files
-            self._next = position + 1
-            return
-        metrics: list[Metrics] = []
-        for entry in islice(entries, position, None):
-            if not isinstance(entry, Metrics):
-                break
-            metrics.append(entry)
-        try:
-            if metrics:
-                self.writer.write_metrics(metrics)
-            else:
-                self.writer.write(entries[position])
-        except Exception as error:
-            if not is_refusal(error):
-                raise
-            self.refused.append(reason(error))
-        self._next += len(metrics) or 1
-
-    def _store(self, position: int) -> None:
-        entry = self.journal.entries[position]
-        assert self.writer
-        assert isinstance(entry, Artifact)
-        file = self.journal.kept(entry.place)
-        if file.exists():  # else it was stored, and a kill lost the note of it
-            self.writer.store(file, entry.folder)
-            file.unlink()
+        if isinstance(entries[position], Artifact | Unreadable):
+            return True  # metrics need not wait for room for files
+        if isinstance(entries[position], Continue | End):
+            return False  # they set the status, whose order counts
+        for entry in islice(entries, position + count, None):
+            if not isinstance(entry, Artifact | Continue | Unreadable | Damaged):
+                try:
+                    self.writer.write(entry)  # it is written again in its turn, which changes nothing
+                except Exception as error:
+                    return is_refusal(error)
+                return True
+        return False
 
 
 class Sender(threading.Thread):
@@ -120,6 +180,7 @@ class Sender(threading.Thread):
         self._news = threading.Event()
         self._closing = threading.Event()
         self._given_up = threading.Event()
+        self.tried = threading.Event()  # the store was asked for the run once
         self._failing: float | None = None  # since when
         self._client: MlflowClient | None = None
 
@@ -130,22 +191,26 @@ class Sender(threading.Thread):
     def finish(self) -> bool:
         """Wait until everything is sent or has failed for `patience` seconds, and return whether all is sent.
 
-        A large file that takes longer is waited for: patience counts failures only.
+        A large file that takes longer is waited for: patience counts failures only. A deleted run is not waited for.
         """
         self._failing = None
         self._closing.set()
         self._news.set()
-        while self.is_alive() and (self._failing is None or time.monotonic() - self._failing < self.patience):
+        while self.is_alive() and not (self._failing is not None and self._is_hopeless(self._failing)):
             self.join(0.05)
         self._given_up.set()
         self.join(0.5)  # it may wait longer for an answer
         return not self.is_alive() and self.sending.unsent == 0
 
+    def _is_hopeless(self, since: float) -> bool:
+        return self.sending.deleted or time.monotonic() - since >= self.patience
+
     def run(self) -> None:
-        """Send until `finish` is called, then close the journal."""
+        """Send until `finish` is called, then close the journal: it outlives whatever happens here."""
         try:
             self._send()
         finally:
+            self._closing.wait()
             settle(self.sending)
 
     def _send(self) -> None:
@@ -153,6 +218,7 @@ class Sender(threading.Thread):
         while True:
             self._news.clear()
             progress = self._advance(self.sending)
+            self.tried.set()
             if progress:
                 self._failing, wait = None, _FIRST_WAIT
             elif self.sending.unsent == 0 and self._closing.is_set():
@@ -175,17 +241,17 @@ class Sender(threading.Thread):
     def _advance(self, sending: Sending) -> bool:
         try:
             self._client = self._client or connect(self._uri)
-        except GlrError as error:
-            sending.trouble = redacted(str(error))
+        except Exception as error:  # whatever it is, the records wait
+            sending.trouble = reason(error)
             return False
         return sending.advance(self._client)
 
     def _others(self) -> Iterator[bool]:
         """Send the journals that dead runs left, a step at a time."""
-        folder = self.sending.journal.path.parent
-        for journal in left_behind(folder):
-            with suppress(Exception):  # a corrupt journal must not block the others
-                yield from _steps(Sending(journal), self._uri, self._advance)
+        with suppress(Exception):  # the folder may be gone
+            for journal in left_behind(self.sending.journal.path.parent):
+                with suppress(Exception):  # a corrupt journal must not block the others
+                    yield from _steps(Sending(journal), self._uri, self._advance)
 
 
 def send_left_behind(folder: Path, uri: str) -> tuple[int, list[str]]:
@@ -208,11 +274,13 @@ def send_left_behind(folder: Path, uri: str) -> tuple[int, list[str]]:
             sending = Sending(journal)
             for _ in _steps(sending, uri, lambda sending: sending.advance(client)):
                 pass
-        except (GlrError, AttributeError, TypeError, ValueError) as error:
+        except GlrError as error:
             left.append(f"{journal.path} is no journal ({error})")
             continue
-        if sending.unsent or sending.refused:
-            left.append(f"{journal.path}: {sending.unsent} records wait ({sending.trouble or sending.refused[0]})")
+        if sending.unsent:
+            left.append(f"{journal.path}: {sending.unsent} records wait ({sending.trouble})")
+        elif refused := sending.progress.refused:
+            left.append(f"{journal.path}: all records were sent but {len(refused)} ({refused[0]})")
         else:
             sent += 1
     return sent, left
@@ -240,7 +308,7 @@ def settle(sending: Sending) -> None:
     """Close a journal: delete it if all of it was sent, else keep it."""
     if sending.unsent:
         sending.journal.close()
-    elif sending.refused:
+    elif sending.progress.refused:
         sending.journal.set_aside()
     else:
         sending.journal.remove()

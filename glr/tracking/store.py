@@ -3,18 +3,26 @@
 import logging
 import os
 import re
+import shlex
 from contextlib import contextmanager
 from pathlib import Path
 
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
-from sqlalchemy.exc import SQLAlchemyError
+from mlflow.utils.credentials import get_default_host_creds
+from mlflow.utils.rest_utils import http_request
 
 from glr.config.secrets import redacted
 from glr.errors import GlrError
 from glr.storage.lock import held
 
 _SQLITE = "sqlite:///"
+_OLDEST = (2, 4)  # of the servers that take all records: before, none took data sets
+_PATIENCE = 10  # seconds for a server's first answer
+
+
+class DeletedError(GlrError):
+    """A run or its study was deleted in MLflow, and can be restored."""
 
 
 def connect(uri: str) -> MlflowClient:
@@ -24,20 +32,51 @@ def connect(uri: str) -> MlflowClient:
         uri: `sqlite:///FILE` or the address of an MLflow server.
 
     Raises:
-        GlrError: it cannot be opened or reached.
+        GlrError: it cannot be opened or reached, or the server is too old.
     """
     for name in ("alembic", "mlflow.store.db.utils", "urllib3.connectionpool"):
         logging.getLogger(name).setLevel(logging.ERROR)
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # fail in seconds at a wrong address
+    os.environ.setdefault("MLFLOW_ALLOW_HTTP_REDIRECTS", "false")  # a login page is no answer to a record
     try:
         with _alone(uri):
+            if uri.startswith("http"):
+                _check_server(uri)
             client = MlflowClient(uri)
             client.search_experiments(max_results=1)
-    except (MlflowException, SQLAlchemyError, OSError) as error:
-        raise GlrError(f"tracking.uri={redacted(uri)}: the MLflow store cannot be opened ({reason(error)})") from error
+    except GlrError:
+        raise
+    except Exception as error:  # each kind of store, driver and proxy has its own
+        missing = isinstance(error, ModuleNotFoundError)
+        why = f"its driver is missing: pip install {error.name}" if missing else reason(error)
+        raise GlrError(f"tracking.uri={redacted(uri)}: the MLflow store cannot be opened ({why})") from error
     return client
+
+
+def _check_server(uri: str) -> None:
+    """Ask a server for its version, which it tells without a search.
+
+    Raises:
+        GlrError: it is too old.
+        MlflowException: it does not answer.
+    """
+    answer = http_request(get_default_host_creds(uri), "/version", "GET", timeout=_PATIENCE)
+    version = re.match(r"(\d+)\.(\d+)", answer.text) if answer.status_code == 200 else None
+    if version and (int(version[1]), int(version[2])) < _OLDEST:
+        oldest = ".".join(map(str, _OLDEST))
+        raise GlrError(f"tracking.uri={redacted(uri)}: the server is MLflow {version[0]}; glr needs {oldest} or later")
+
+
+def is_missing(error: Exception) -> bool:
+    """Whether MLflow answers that it does not have what was asked for."""
+    return isinstance(error, MlflowException) and error.error_code == "RESOURCE_DOES_NOT_EXIST"
+
+
+def restoring(client: MlflowClient, command: str) -> str:
+    """The command line that restores something deleted."""
+    return f"MLFLOW_TRACKING_URI={shlex.quote(redacted(client.tracking_uri))} mlflow {command}"
 
 
 def reason(error: Exception) -> str:
@@ -47,6 +86,8 @@ def reason(error: Exception) -> str:
     text = str(getattr(error, "orig", None) or error).strip() or type(error).__name__
     if refused := re.search(r"\[Errno -?\d+\] ([\w ]+)", text):
         return refused[1]  # the core of urllib3's long message
+    if refused := re.search(r"\(\w+\.\w+\) (.+)", text):
+        text = refused[1]  # of SQLAlchemy's: what the driver says
     return redacted(text.splitlines()[0][:500])
 
 
@@ -55,7 +96,8 @@ def experiment(client: MlflowClient, name: str, artifacts: str | None) -> str:
     found = client.get_experiment_by_name(name)
     if found is not None:
         if found.lifecycle_stage == "deleted":
-            raise GlrError(f"study={name}: this MLflow experiment was deleted; restore it, or take another name")
+            restore = restoring(client, f"experiments restore --experiment-id {found.experiment_id}")
+            raise DeletedError(f"study={name}: this MLflow experiment was deleted; restore it with: {restore}")
         return found.experiment_id
     location = (
         None if artifacts is None else str(artifacts) if "://" in artifacts else Path(artifacts).resolve().as_uri()

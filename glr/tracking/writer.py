@@ -1,29 +1,32 @@
 """Writes records to MLflow: a record that is written again changes nothing."""
 
 import json
+import posixpath
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
-from mlflow.exceptions import MlflowException
+from mlflow.exceptions import MlflowException, RestException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-from glr.tracking.entries import Continue, DatasetUse, End, Entry, Metrics, Open, Params, Tags
-from glr.tracking.store import experiment
+from glr.tracking.entries import Continue, Damaged, DatasetUse, End, Entry, Metrics, Open, Params, RecordError, Tags
+from glr.tracking.store import DeletedError, experiment, is_missing, restoring
 
 JOURNAL = "journal"  # the tag that names a run's journal
 ATTEMPT = "attempt"  # the tag with the number of the latest process that worked at the run
 ARTIFACTS = "<artifacts>"  # in a tag's value: stands for the place of the run's files
 _BATCH = 900  # metrics per request; MLflow takes 1,000
 # MLflow's answers to a record that it will never take; other errors may pass.
-_REFUSALS = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS", "BAD_REQUEST"}
+_REFUSALS = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS"}
 
 
 def is_refusal(error: Exception) -> bool:
-    """Whether MLflow will never take the record."""
-    return isinstance(error, MlflowException) and error.error_code in _REFUSALS
+    """Whether the store will never take the record. A proxy's answer, which is not MLflow's JSON, is no refusal."""
+    if isinstance(error, RestException) and error.json.get("error_code") == "BAD_REQUEST":
+        return True  # MLflow's client gives this code to any answer with status 400, too
+    return isinstance(error, RecordError) or (isinstance(error, MlflowException) and error.error_code in _REFUSALS)
 
 
 class RunWriter:
@@ -39,6 +42,7 @@ class RunWriter:
         fresh: MLflow has no records of it.
 
     Attributes:
+        fresh: MLflow had no records of the run at first.
         attempt: whose records these are (see `glr.tracking.run.begin`); None: nobody counts.
     """
 
@@ -48,26 +52,63 @@ class RunWriter:
         info = client.get_run(run_id).info
         self.experiment_id: str = info.experiment_id
         self.artifacts = str(info.artifact_uri)
-        self._fresh = fresh
+        self.fresh = fresh
         self._params: dict[str, str] | None = {} if fresh else None
         self._steps: dict[str, set[int]] = {}
         self.attempt: int | None = None
 
     @classmethod
-    def opened(cls, client: MlflowClient, entry: Open) -> "RunWriter":
-        """The writer of the run that the record opens: found by its journal's name, or created."""
+    def opened(cls, client: MlflowClient, entry: Open, known: str | None = None) -> "RunWriter":
+        """The writer of the run that the record opens: found by its id or its journal's name, or created.
+
+        Args:
+            client: of the store.
+            entry: opens the run.
+            known: the id of the run to which the journal was sent before.
+
+        Raises:
+            DeletedError: the run or its study was deleted.
+        """
         target = experiment(client, entry.study, entry.artifacts)
+        if known is not None:
+            try:
+                writer = cls(client, known, fresh=False)
+            except MlflowException as error:
+                if not is_missing(error):
+                    raise  # else the database is another one
+            else:
+                writer.verify()
+                return writer
         journal = entry.tags[JOURNAL]
-        found = client.search_runs([target], f"tags.{JOURNAL} = '{journal}'", max_results=1)
-        if found:
-            return cls(client, found[0].info.run_id, fresh=False)
+        runs = client.search_runs([target], f"tags.{JOURNAL} = '{journal}'", max_results=1)
+        if runs:
+            return cls(client, runs[0].info.run_id, fresh=False)
         created = client.create_run(target, entry.time, tags=entry.tags, run_name=entry.name)
         return cls(client, created.info.run_id, fresh=True)
+
+    def verify(self) -> None:
+        """Make sure that MLflow has the run.
+
+        Raises:
+            DeletedError: it was deleted, and can be restored.
+            MlflowException: MLflow does not know it any more (see `is_missing`), or does not answer.
+        """
+        info = self.client.get_run(self.run_id).info
+        if info.lifecycle_stage == "deleted":
+            raise DeletedError(
+                f"run {info.run_name} was deleted in MLflow; restore it with: "
+                f"{restoring(self.client, f'runs restore --run-id {self.run_id}')}"
+            )
+
+    def has(self, entry: Metrics) -> bool:
+        """Return whether MLflow has the metrics of a record."""
+        return all(entry.step in self._seen(key) for key in entry.values)
 
     def write(self, entry: Entry) -> None:
         """Write a record of any kind but `Artifact`, which `store` takes.
 
         Raises:
+            RecordError: the record is damaged.
             ValueError: this version cannot read the record.
         """
         match entry:
@@ -88,6 +129,8 @@ class RunWriter:
                 if not self._is_superseded():
                     self._set_tags(values)
                     self.client.set_terminated(self.run_id, status, time)
+            case Damaged(line):
+                raise RecordError(f"line {line} of the journal is damaged")
             case _:
                 raise ValueError(f"this version of glr does not know the record {entry}")
 
@@ -105,12 +148,24 @@ class RunWriter:
             self._steps[key].add(step)
 
     def store(self, file: Path, folder: str | None) -> None:
-        """Store a file with the run; if that fails, no part of it stays in the store."""
+        """Store a file with the run; if that fails, no part of it stays in the store.
+
+        Raises:
+            RecordError: the folder is outside of the run's files.
+            OSError: a server or a proxy took the file, but did not keep it.
+        """
+        name = posixpath.normpath(f"{folder or '.'}/{file.name}")
+        if name.startswith(("/", "../")):
+            raise RecordError(f"the file {name} is outside of the run's files")
         try:
             self.client.log_artifact(self.run_id, str(file), folder)
+            if self.artifacts.startswith(("mlflow-artifacts:", "http")):
+                sizes = {info.path: info.file_size for info in self.client.list_artifacts(self.run_id, folder)}
+                if sizes.get(name) != file.stat().st_size:
+                    raise OSError(f"the server does not hold {name} after it was sent")
         except Exception:
             with suppress(Exception):
-                get_artifact_repository(self.artifacts).delete_artifacts(f"{folder or '.'}/{file.name}")
+                get_artifact_repository(self.artifacts).delete_artifacts(name)
             raise
 
     def _continue(self, entry: Continue) -> None:
@@ -118,7 +173,7 @@ class RunWriter:
         self.attempt = entry.attempt
         if self._is_superseded():
             return
-        if not self._fresh:
+        if not self.fresh:
             self.client.update_run(self.run_id, "RUNNING")
             tags = self.client.get_run(self.run_id).data.tags
             for tag in {"failure", "diverged", "pruned"} & set(tags):
@@ -144,7 +199,7 @@ class RunWriter:
 
     def _seen(self, key: str) -> set[int]:
         if key not in self._steps:
-            history = [] if self._fresh else self.client.get_metric_history(self.run_id, key)
+            history = [] if self.fresh else self.client.get_metric_history(self.run_id, key)
             self._steps[key] = {metric.step for metric in history}
         return self._steps[key]
 

@@ -38,13 +38,13 @@ def _train(config: DictConfig, worker: Worker) -> float:
     try:
         with opened(config, data, weights, worker) as job:
             scores = train(job)
+            print(table(scores))
     except DoneError as done:
         score = done.run.metrics["public_score"]
         print(f"run {done.run.name} of study {config.study} is complete already: score {score:.5f} ({done.run.id})")
         progress.report(score=score)
         return score
     name = run_name(config, HydraConfig.get().runtime.choices)
-    print(table(scores))
     print(f"\nrun {name} in study {config.study} ({job.run.id or 'waiting to be sent'})")
     print(f"compare runs: {job.run.pages}")
     score = scores["trained"][f"public/{config.evaluate.score.value}"]

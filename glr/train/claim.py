@@ -22,6 +22,7 @@ from glr.errors import DivergedError, GlrError
 from glr.storage.lock import acquire
 from glr.tracking.history import PastRun
 from glr.tracking.journal import is_there
+from glr.tracking.run import LostError
 from glr.train.checkpoint import clear, clear_parts, discard
 
 _NOTE = "run.json"
@@ -162,6 +163,9 @@ def claimed(
             yield claim
         except DivergedError:
             claim.abandon()  # the next run of this name may have other settings, such as a lower learning rate
+            raise
+        except LostError:
+            claim.complete()  # it is trained; its records wait
             raise
 
 

@@ -56,10 +56,14 @@ def left(folder: Path, text: str, name: str = "former") -> str:
     return uri
 
 
-def the_run(uri: str) -> Any:
+def all_runs(uri: str) -> list[Any]:
     client = MlflowClient(uri)
-    (found,) = client.search_runs([client.get_experiment_by_name("tests").experiment_id])
-    return found
+    return list(client.search_runs([client.get_experiment_by_name("tests").experiment_id]))
+
+
+def the_run(uri: str) -> Any:
+    (only,) = all_runs(uri)
+    return only
 
 
 @pytest.mark.parametrize("entry", [
@@ -87,7 +91,11 @@ def test_the_former_versions_lines_are_read_and_written_alike():
 
 
 @pytest.mark.parametrize("content", [
-    None, 5, "open", ["kind"], {}, {"kind": "later"}, {"kind": ["open"]}, {"kind": "tags"}, {"kind": "open", "uri": "u"}
+    None, 5, "open", ["kind"], {}, {"kind": "later"}, {"kind": ["open"]}, {"kind": "tags"},
+    {"kind": "open", "uri": "u"}, {"kind": "tags", "values": []}, {"kind": "params", "values": {"a": 1}},
+    {"kind": "metrics", "values": {"a": "1"}, "step": 1, "time": 1},
+    {"kind": "metrics", "values": {"a": 1}, "step": 1.5, "time": 1},
+    {"kind": "file", "place": None, "folder": None},
 ])  # fmt: skip
 def test_other_json_is_kept_as_it_is(content: Any):
     assert from_json(content) == Unreadable(content)
@@ -132,7 +140,7 @@ def test_a_run_of_the_former_version_goes_on(work: Path):
     assert sorted((metric.step, metric.value) for metric in history) == [(1, 2.5), (2, 1.5), (3, 0.5)]
 
 
-def test_an_unknown_record_waits_and_blocks_no_other_journal(work: Path):
+def test_an_unknown_record_waits_and_blocks_nothing(work: Path):
     uri = left(work, FORMER + '{"kind": "colour", "values": {}}\n' + END, "aa")
     text = (work / "journal/aa.jsonl").read_text()
     other = Journal(work / "journal", "zz")
@@ -141,8 +149,9 @@ def test_an_unknown_record_waits_and_blocks_no_other_journal(work: Path):
     other.close()
     sent, waiting = send_left_behind(work / "journal", uri)
     assert (sent, len(waiting)) == (1, 1)
-    assert "aa.jsonl: 2 records wait" in waiting[0]
+    assert "aa.jsonl: 1 records wait" in waiting[0]
     assert "colour" in waiting[0]
+    assert [run.info.status for run in all_runs(uri)] == ["FINISHED", "FINISHED"]
     assert (work / "journal/aa.jsonl").read_text() == text  # a later version may know it
 
 

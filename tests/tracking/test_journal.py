@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from glr.errors import GlrError
-from glr.tracking.entries import Artifact, End, Metrics
+from glr.tracking.entries import Artifact, Damaged, End, Metrics
 from glr.tracking.journal import BusyError, Journal, left_behind
 from tests.conftest import ROOT, no_file_beyond
 
@@ -28,7 +28,7 @@ def test_what_was_appended_is_there_again(tmp_path: Path):
     assert again.ended
 
 
-@pytest.mark.parametrize("tail", [b"{", b'{"kind": "metr', b'{"kind": "end"}', b"\x00" * 50, b"\xff\n"])
+@pytest.mark.parametrize("tail", [b"{", b'{"kind": "metr', b'{"kind": "end"}', b"\x00" * 50])
 def test_a_last_line_that_was_cut_off_is_dropped(tmp_path: Path, tail: bytes):
     journal = Journal(tmp_path, "a")
     journal.append(entry(0))
@@ -41,6 +41,28 @@ def test_a_last_line_that_was_cut_off_is_dropped(tmp_path: Path, tail: bytes):
     assert again.path.read_bytes().startswith(whole)
     again.close()
     assert Journal(tmp_path, "a").entries == [entry(0), entry(1)]
+
+
+def test_a_damaged_line_keeps_its_number(tmp_path: Path):
+    journal = Journal(tmp_path, "a")
+    for number in range(3):
+        journal.append(entry(number))
+    journal.close()
+    whole = journal.path.read_bytes()
+    journal.path.write_bytes(whole.replace(b"1.1", b"1.2"))
+    again = Journal(tmp_path, "a")
+    assert again.entries == [entry(0), Damaged(2), entry(2)]
+    again.append(entry(3))
+    again.close()
+    assert Journal(tmp_path, "a").entries[1:] == [Damaged(2), entry(2), entry(3)]
+
+
+def test_nothing_is_set_aside_in_the_place_of_another(tmp_path: Path):
+    for number in range(3):
+        journal = Journal(tmp_path, "a")
+        journal.append(entry(number))
+        journal.set_aside()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.refused", "a.refused-2", "a.refused-3"]
 
 
 def test_a_full_disk_costs_no_record(tmp_path: Path, capsys: pytest.CaptureFixture):

@@ -1,5 +1,6 @@
 """A real MLflow server that is down, slow or restarted costs whoever records neither time nor records."""
 
+import json
 import re
 import signal
 import time
@@ -13,7 +14,7 @@ from mlflow import MlflowClient
 from glr.config.schema import Tracking
 from glr.errors import GlrError
 from glr.tracking.entries import Continue, Metrics, Open, Tags
-from glr.tracking.journal import Journal
+from glr.tracking.journal import Journal, Progress
 from glr.tracking.run import run
 from glr.tracking.sender import Sending, send_left_behind
 from glr.tracking.writer import RunWriter
@@ -155,7 +156,7 @@ def test_a_refused_record_stops_no_other(work: Path, capsys: pytest.CaptureFixtu
     with run(**options(uri, work)) as opened:
         opened.metrics({"recall@1": 0.5}, 1)  # MLflow takes no @
         opened.params({"seed": 0})
-    assert 'MLflow refused a record: Invalid value "recall@1"' in capsys.readouterr().err
+    assert 'a record of run a run was refused: Invalid value "recall@1"' in capsys.readouterr().err
     assert opened.id
     record = MlflowClient(uri).get_run(opened.id)
     assert (record.info.status, record.data.params) == ("FINISHED", {"seed": "0"})
@@ -208,16 +209,16 @@ def test_what_was_sent_from_memory_and_lost_by_a_kill_hides_no_later_record(work
         opened.metrics({"loss": 0.5}, 1)
     again = Journal(work / "journal", "j")
     again.append(Open(uri, "tests", "a run", None, {"journal": "j"}))
-    again.note_sent({"next": 9})
+    again.note_sent(Progress(opened.id, next=9))
     again.append(Continue({}, None))
-    again.append(Metrics({"loss": 0.25}, 2))
+    again.append(Metrics({"loss": 0.5}, 1))
     sending = Sending(again)
     assert sending.unsent == 0
     again.failure = "the disk is full"
     again.entries.append(Metrics({"loss": 0.125}, 3))
     while sending.advance(MlflowClient(uri)):
         pass
-    assert again.sent() == {"next": 9}  # on disk there are fewer
+    assert json.loads(again.kept("sent.json").read_text())["next"] == 9  # on disk there are fewer
     assert (3, 0.125) in history(uri, opened.id, "loss")
     again.remove()
 
