@@ -2,7 +2,7 @@
 
 import pytest
 
-from glr.errors import DivergedError, GlrError, first_line
+from glr.errors import DivergedError, GlrError, first_line, is_no_room
 
 
 @pytest.mark.parametrize("text", ["one", "one\ntwo\n", "\n  one\n\ntwo"])
@@ -12,3 +12,13 @@ def test_the_first_line_of_a_message(text: str):
 
 def test_a_run_that_diverged_ends_like_any_bad_input():
     assert issubclass(DivergedError, GlrError)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError(28, "x"), OSError(122, "x"), RuntimeError("a; No space left on device"), GlrError("no room: x")],
+)
+def test_what_counts_as_no_room(error: Exception):
+    wrapped = GlrError("x")
+    wrapped.__cause__ = error
+    assert is_no_room(error) == is_no_room(wrapped) == (not isinstance(error, GlrError))

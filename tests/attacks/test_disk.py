@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from glr.errors import GlrError, is_no_room
+from glr.errors import is_no_room
 from glr.retrieval.descriptors import DescriptorWriter
 from glr.sweep import progress
 from glr.sweep.job import Job, JobState
@@ -71,7 +71,7 @@ def closed() -> str:
 
 @pytest.mark.parametrize(
     ("output", "errors"),
-    [(full, None), (None, full), (full, full), (vanished, None), (None, vanished), (closed, None), (None, closed)],
+    [(full, None), (None, full), (full, full), (vanished, None), (None, vanished), (closed, None)],
 )
 def test_printing_ends_no_command(light: Forks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, output, errors):
     monkeypatch.chdir(tmp_path)
@@ -200,16 +200,6 @@ def test_a_closed_terminal_is_as_sigterm(handled: Callable):
         signal.signal(signal.SIGHUP, before)
 
 
-@pytest.mark.parametrize("handled", [Interruption, Stopping])
-def test_nohup_is_respected(handled: Callable):
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        with handled():
-            assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
-    finally:
-        signal.signal(signal.SIGHUP, before)
-
-
 def test_a_short_write_of_descriptors_is_an_error(tmp_path: Path):
     writer = DescriptorWriter(tmp_path, "index", len(IDS), "float32")
     with no_file_beyond(300), pytest.raises(OSError, match=r".") as error:
@@ -236,13 +226,3 @@ def test_a_full_disk_has_its_own_exit_code(work: Path, class_folders: Path):
     (work / "mlruns/journal").mkdir()
     with no_file_beyond(200):
         assert here("train", *TRAIN, f"data.source.path={class_folders}", cwd=work) == "74"
-
-
-@pytest.mark.parametrize(
-    "error",
-    [OSError(28, "x"), OSError(122, "x"), RuntimeError("a; No space left on device"), GlrError("no room: x")],
-)
-def test_what_counts_as_no_room(error: Exception):
-    wrapped = GlrError("x")
-    wrapped.__cause__ = error
-    assert is_no_room(error) == is_no_room(wrapped) == (not isinstance(error, GlrError))

@@ -20,6 +20,7 @@ from glr.config.identity import Identity, settings_of
 from glr.config.shorthand import CONF
 from glr.data.prepared import PreparedData
 from glr.errors import GlrError
+from glr.storage.lock import held
 from glr.sweep.job import Job
 from glr.tracking.store import connect, experiment
 from hydra_plugins.glr_subprocess import SubprocessLauncher
@@ -183,3 +184,14 @@ def test_a_search_is_told_scores_and_failures(folder: Path, monkeypatch: pytest.
         (again,) = hydras.launch([["name=a"]], 2)
         assert again.return_value == 0.07
     assert len(list((folder / "started").iterdir())) == 2
+
+
+def test_another_sweep_in_the_same_folder_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    with launcher(folder, monkeypatch, "name=a") as hydras:
+        (folder / "out").mkdir()
+        with (
+            held(folder / "out/.lock"),
+            pytest.raises(GlrError, match=r"hydra\.sweep\.dir=out: another sweep runs there"),
+        ):
+            hydras.launch([["name=a"]], 0)
+        assert not (folder / "started").exists()

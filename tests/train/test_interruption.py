@@ -2,9 +2,11 @@
 
 import os
 import signal
+from collections.abc import Callable
 
 import pytest
 
+from glr.sweep.pool import Stopping
 from glr.sweep.process import PREEMPTED
 from glr.train.interruption import Interruption
 
@@ -63,3 +65,13 @@ def test_from_now_on_deferred_but_where_it_is_obeyed_at_once(number: int, error:
         interruption.defer()
         with pytest.raises(error), interruption.at_once():
             send(number)
+
+
+@pytest.mark.parametrize("handled", [Interruption, Stopping])
+def test_nohup_is_respected(handled: Callable):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with handled():
+            assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -13,7 +13,9 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from glr import storage
+from glr.tracking.run import PARENT_VARIABLE
 from tests.config.test_command import glr as as_users_do
+from tests.conftest import here
 from tests.evaluate.by_hand import metrics as by_hand
 from tests.gcs.fixture import Gcs
 from tests.processes.forks import Forks
@@ -218,3 +220,17 @@ def test_own_runs_stand_in_the_same_tables_as_they_were_logged(processes: Forks,
         "SmallCNN + GeM + OldName + l2"
         in processes.output("study=relabelled", "output=-", command="compare", cwd=folder).stdout
     )
+
+
+@pytest.mark.slow
+def test_a_sweeps_job_that_has_finished_meanwhile_is_not_trained_again(
+    trained: tuple[Path, str], class_folders: Path, monkeypatch: pytest.MonkeyPatch
+):
+    folder, _ = trained
+    (before,) = runs(folder, "one")
+    monkeypatch.setenv(PARENT_VARIABLE, "0" * 32)
+    line = [*SMALL, f"data.source.path={class_folders}", "regularization=l2", "study=one"]
+    score = before.data.metrics["public_score"]
+    printed = here("train", *line, cwd=folder)
+    assert f"run small_cnn-adacos_semi of study one is complete already: score {score:.5f}" in printed
+    assert len(runs(folder, "one")) == 1
