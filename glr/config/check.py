@@ -6,6 +6,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from glr.config import component
+from glr.config.component import class_of
 from glr.config.composition import Composition, composition, unknown_setting
 from glr.config.jobs import jobs_of_line
 from glr.config.schema import RUNTIME_ARGUMENTS, bounds
@@ -57,7 +58,20 @@ def _checked(config_name: str, overrides: list[str], required: bool = True) -> C
         check(job.settings, required)
     except component.UnknownSettingError as error:
         raise unknown_setting(error.key, config_name) from error
+    _check_launcher(job)
     return job
+
+
+def _check_launcher(job: Composition) -> None:
+    """Refuse a launcher that starts each job several times, unless the processes train it together."""
+    together = "strategy" in job.settings and class_of("strategy", job.settings.strategy._target_) == "multi_worker"
+    for key in ("nodes", "tasks_per_node"):
+        count = OmegaConf.select(job.hydra, f"launcher.{key}", default=None)
+        if count not in (None, 1) and not together:
+            raise GlrError(
+                f"hydra.launcher.{key}={count}: {count} processes would run each job; only strategy=multi_worker "
+                "shares a job among several"
+            )
 
 
 def check(settings: DictConfig, required: bool = True) -> None:

@@ -50,12 +50,17 @@ def check(node: Any) -> None:
     """Check `hydra.sweeper` of a composed config.
 
     Raises:
-        GlrError: a number is too small, or Optuna is not installed.
+        GlrError: a number is too small, the storage is no file, or Optuna is not installed.
     """
     for key, lowest in {"n_trials": 1, "n_jobs": 1, "seed": 0, "warmup_trials": 0, "warmup_steps": 0}.items():
         if node[key] < lowest:
             raise GlrError(f"hydra.sweeper.{key}={node[key]}: expected at least {lowest}")
     if ":" in (node.study_name or ""):
         raise GlrError(f"hydra.sweeper.study_name={node.study_name}: a search's name has no colon")
+    scheme, colon, _ = node.storage.partition("://")
+    if colon:  # an address may hold a password
+        raise GlrError(
+            f"hydra.sweeper.storage={scheme}://...: a search is kept in a file that all its machines share; give a path"
+        )
     if find_spec("optuna") is None:
         raise GlrError("hydra/sweeper=optuna: Optuna is not installed; pip install 'glr[optuna]'")

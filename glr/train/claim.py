@@ -4,7 +4,6 @@ import json
 import os
 import re
 import secrets
-import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -60,6 +59,7 @@ class Claim:
         attempt: how many processes have worked at it, this one included.
         continues: whether there is a checkpoint to go on from.
         holder: a word that stands for this process.
+        journals: the folder of the journals.
     """
 
     folder: str
@@ -67,6 +67,7 @@ class Claim:
     attempt: int
     continues: bool
     holder: str
+    journals: Path
 
     def verify(self) -> None:
         """Make sure that the checkpoints are still this process's to write: no other machine has taken the run over.
@@ -87,7 +88,7 @@ class Claim:
 
     def complete(self) -> None:
         """Keep the checkpoints until MLflow knows all of the run: the next command of its name deletes them then."""
-        self._note(complete=socket.gethostname())
+        self._note(complete=_word_of(self.journals))
 
     def abandon(self) -> None:
         """Mark the run as given up, so that other settings may use its name."""
@@ -158,7 +159,8 @@ def claimed(
         note |= {"abandoned": False, "complete": None}
         _write(folder, note)
         continues = any(name.startswith("step-") for name in storage.files(folder))
-        claim = Claim(folder, note["journal"], note["attempt"], continues, note["holder"])
+        journals = Path(config.tracking.journal)
+        claim = Claim(folder, note["journal"], note["attempt"], continues, note["holder"], journals)
         try:
             yield claim
         except DivergedError:
@@ -171,7 +173,8 @@ def claimed(
 
 def followed(config: DictConfig, identity: Identity) -> Claim:
     """The job of a config, for a worker that trains it with the chief, who has claimed it."""
-    return Claim(storage.join(config.checkpoint.path, identity.folder), "", 0, continues=False, holder="")
+    folder, journals = storage.join(config.checkpoint.path, identity.folder), Path(config.tracking.journal)
+    return Claim(folder, "", 0, continues=False, holder="", journals=journals)
 
 
 def _refuse_changes(config: DictConfig, identity: Identity, name: str, *, alone: bool) -> None:
@@ -223,8 +226,19 @@ def _others(config: DictConfig, identity: Identity, name: str) -> Iterator[tuple
 
 
 def _is_recorded(config: DictConfig, note: dict[str, Any]) -> bool:
-    """Return whether a run was completed on this machine and all its records are sent."""
-    return note.get("complete") == socket.gethostname() and not is_there(Path(config.tracking.journal), note["journal"])
+    """Return whether a run is complete, and all its records that lay in this folder of journals are sent."""
+    journals, word = Path(config.tracking.journal), note.get("complete")
+    return word is not None and word == _word_of(journals) and not is_there(journals, note["journal"])
+
+
+def _word_of(journals: Path) -> str:
+    """A word that stands for a folder of journals: another machine has the folder, or one of the same path."""
+    file = journals / ".folder"
+    with suppress(GlrError):  # it exists, or cannot be written
+        storage.write(file, secrets.token_hex(8).encode())
+    with suppress(GlrError):
+        return storage.read(file).decode()
+    return secrets.token_hex(8)
 
 
 def _read(folder: str) -> dict[str, Any] | None:

@@ -3,11 +3,11 @@
 import hashlib
 import json
 import math
-import os
-import socket
+import secrets
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from glr.config.printing import printable, say
 from glr.config.ranges import Parameter, Range, is_open, written
 from glr.config.search import Sampler, Settings
 from glr.errors import GlrError
+from glr.storage.lock import held
 from glr.tuning.storage import opened, pruner_of, record_pruner, trial_id
 from glr.tuning.trial import named
 
@@ -31,7 +32,8 @@ Launch = Callable[[list[list[str]], int], Sequence[JobReturn]]
 
 # So many failures in a row are no accident.
 _GIVE_UP = 10
-_PROBLEM, _PROCESS, _INTERRUPTED = "problem", "process", "interrupted"
+_PROBLEM, _COMMAND, _INTERRUPTED = "problem", "command", "interrupted"
+_RUNNING = ".running"
 
 
 class Search:
@@ -55,6 +57,7 @@ class Search:
         ]
         problem = {**problem, **{key: str(found) for key, found in space.items()}}
         self.file = Path(settings.storage).absolute()
+        self._command = secrets.token_hex(8)  # stands for this process in the trials that it runs
         self.name = settings.study_name or _name(problem, settings)
         self.storage = opened(self.file)
         self.study = optuna.create_study(
@@ -81,6 +84,10 @@ class Search:
         Raises:
             GlrError: no trial gave a score, or ten in a row failed.
         """
+        with self._sign_of_life():
+            self._run(launch)
+
+    def _run(self, launch: Launch) -> None:
         done, failures = self._done(), 0
         say(f"search {self.name}: {len(done)} of {self.settings.n_trials} trials are done ({self.file})")
         launched = 0
@@ -101,7 +108,7 @@ class Search:
         place = len([t for t in self.study.get_trials(deepcopy=False) if not t.user_attrs.get(_INTERRUPTED)])
         self.study.sampler = _sampler(self.settings, place)
         trial = self.study.ask(self.distributions)
-        trial.set_user_attr(_PROCESS, f"{socket.gethostname()} {os.getpid()} {_started(os.getpid())}")
+        trial.set_user_attr(_COMMAND, self._command)
         return trial
 
     def _launch(self, launch: Launch, trials: list[optuna.Trial], first: int) -> None:
@@ -158,12 +165,33 @@ class Search:
 
     def _take_up(self) -> None:
         """Queue the trials again whose command has ended before they did."""
+        living = self._living()
         for trial in self.study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
-            host, process, started = trial.user_attrs.get(_PROCESS, "  ").split(" ")
-            if host == socket.gethostname() and str(_started(int(process))) != started:
+            if trial.user_attrs.get(_COMMAND) not in living:
                 self.storage.set_trial_user_attr(trial_id(self.storage, self.name, trial.number), _INTERRUPTED, True)
                 self.study.tell(trial.number, state=TrialState.FAIL)
                 self.study.enqueue_trial(trial.params)
+
+    @contextmanager
+    def _sign_of_life(self) -> Iterator[None]:
+        """Hold a lock beside the search's file, which goes with the process, on whichever machine that runs."""
+        sign = self.file.with_name(f"{self.file.name}.{self._command}{_RUNNING}")
+        with held(sign):
+            try:
+                yield
+            finally:
+                sign.unlink(missing_ok=True)
+
+    def _living(self) -> set[str]:
+        """Find the commands that are running; delete what the others left."""
+        living: set[str] = set()
+        for sign in self.file.parent.glob(f"{escape(self.file.name)}.*{_RUNNING}"):
+            try:
+                with held(sign, wait=0):
+                    sign.unlink()
+            except OSError:  # it is held, or of somebody who lets nobody look
+                living.add(sign.name.removesuffix(_RUNNING).rpartition(".")[2])
+        return living
 
 
 def _distribution(found: Parameter) -> BaseDistribution:
@@ -200,10 +228,3 @@ def _shown(params: Mapping[str, Any]) -> str:
     return " ".join(
         f"{key}={value:.5g}" if isinstance(value, float) else f"{key}={value}" for key, value in params.items()
     )
-
-
-def _started(process: int) -> str | None:
-    """When a Linux machine's process was started, since another may have its number by now; None: there is none."""
-    with suppress(FileNotFoundError):
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]
-    return None
