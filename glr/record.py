@@ -1,4 +1,4 @@
-"""`python -m glr.record`: write scores from outside, or records that could not be sent, into MLflow."""
+"""`python -m glr.record`: write scores from outside, or records that could not be sent, into MLflow; mend a store."""
 
 from pathlib import Path
 
@@ -12,11 +12,16 @@ from glr.errors import GlrError
 
 @command("record")
 def main(config: DictConfig) -> None:
-    """Record a published study's leaderboard, what one said of a run, or what runs could not send."""
+    """Record a published study's leaderboard, what one said of a run, or what runs could not send; or mend a store."""
     study, run, scores = config.study, config.run, [config.public, config.private]
-    given = [key for key in ("study", "run", "journal") if config[key] is not None]
+    given = [key for key in ("study", "run", "journal", "store") if config[key] is not None]
     if len(given) != 1 or (None in scores if run is not None else scores != [None, None]):
-        raise GlrError("give study=NAME, or run=ID_OR_NAME with public=SCORE and private=SCORE, or journal=FOLDER")
+        raise GlrError(
+            "give study=NAME, or run=ID_OR_NAME with public=SCORE and private=SCORE, or journal=FOLDER, or store=moved"
+        )
+    if config.store is not None:
+        _move(config.tracking.uri)
+        return
     if config.journal is not None:
         _send(Path(config.journal), config.tracking.uri)
         return
@@ -31,6 +36,13 @@ def main(config: DictConfig) -> None:
     elif run is not None:
         found = record_run(client, run, public=config.public, private=config.private)
         say(f"run {found.name} ({found.id}): leaderboard {config.public} public, {config.private} private")
+
+
+def _move(uri: str) -> None:
+    from glr.tracking.store import moved
+
+    origins = " and ".join(map(str, moved(uri)))
+    print(f"the places of {uri} are rewritten; they were in {origins}" if origins else f"the places of {uri} are right")
 
 
 def _send(folder: Path, uri: str) -> None:

@@ -27,6 +27,7 @@ def test_record_says_what_is_wrong(recorded: Path, line: str, sentence: str):
 
 def test_a_leaderboards_word_on_ones_own_run(recorded: Path, tmp_path: Path):
     shutil.copytree(recorded / "mlruns", tmp_path / "mlruns")
+    assert here("record", "store=moved", cwd=tmp_path).endswith(f"; they were in {recorded}/mlruns\n")
     printed = here("record", "run=09_xception", "public=0.5", "private=0.4", cwd=tmp_path)
     assert re.fullmatch(r"run 09_xception \([0-9a-f]{32}\): leaderboard 0\.5 public, 0\.4 private\n", printed)
     rows = here("compare", "output=-", cwd=tmp_path).splitlines()

@@ -30,6 +30,7 @@ from glr.errors import NO_ROOM, GlrError, first_line, is_no_room, no_room_in_wor
 
 # Errors of joblib, submitit and Ray after the death of a job's process.
 _LOST = {"TerminatedWorkerError", "UncompletedJobError", "WorkerCrashedError"}
+_OF_STORES = {"MlflowException", "SQLAlchemyError"}
 
 
 def decimal(number: float) -> str:
@@ -206,7 +207,10 @@ def _sentence(error: Exception) -> str | None:
     if isinstance(error, ModuleNotFoundError) and error.name in {"tensorflow", "keras"}:
         extras = "pip install 'glr[cpu]', 'glr[gpu]' or 'glr[tpu]'"
         return f"TensorFlow is not installed; install glr with one of its extras: {extras}"
-    if _LOST & {kind.__name__ for kind in type(error).__mro__}:
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    if _OF_STORES & kinds:
+        return f"the MLflow store failed ({first_line(getattr(error, 'orig', None) or error)})"
+    if _LOST & kinds:
         return f"a job's process was killed, and the launcher gave up: {first_line(error)}"
     if isinstance(error, OSError) and is_no_room(error):
         return f"{no_room_in_words(error)}; make room, then try again"

@@ -24,6 +24,7 @@ from glr.config.values import (
     Score,
     StoredType,
     StoredWeights,
+    StoreState,
     TaskName,
     TopologyName,
 )
@@ -321,8 +322,9 @@ class RecordConfig:
     study: str | None = None
     run: str | None = None
     journal: str | None = None
-    public: float | None = None
-    private: float | None = None
+    store: StoreState | None = None
+    public: float | None = between(0, 1)
+    private: float | None = between(0, 1)
 
 
 @dataclass

@@ -46,6 +46,12 @@ class Rerun(Enum):
     none = "none"
 
 
+class StoreState(Enum):
+    """What has become of a local MLflow store."""
+
+    moved = "moved"
+
+
 class StoredType(Enum):
     """Number type of stored descriptors."""
 

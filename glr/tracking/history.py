@@ -15,6 +15,7 @@ from mlflow.exceptions import MlflowException
 
 from glr.errors import GlrError
 from glr.tracking.recorder import recorded
+from glr.tracking.writer import order
 
 WEIGHTS = "weights/{}.weights.h5"  # a run's file: last or best
 _PAGE = 1000
@@ -82,7 +83,7 @@ def runs_of(
             page = client.search_runs(list(names), query, ViewType.ACTIVE_ONLY, _PAGE, page_token=token or None)
             found += [_past(client, run, names[run.info.experiment_id]) for run in page]
             token = page.token
-    return sorted(found, key=lambda run: run.started)
+    return sorted(found, key=lambda run: order(run.tags, run.started))
 
 
 def matching(runs: list[PastRun], wanted: Mapping[str, Any]) -> list[PastRun]:

@@ -15,6 +15,7 @@ from mlflow.utils.rest_utils import http_request
 from glr.config.secrets import redacted
 from glr.errors import GlrError
 from glr.storage.lock import held
+from glr.tracking.places import origin, rewrite
 
 _SQLITE = "sqlite:///"
 _OLDEST = (2, 4)  # of the servers that take all records: before, none took data sets
@@ -46,13 +47,32 @@ def connect(uri: str) -> MlflowClient:
                 _check_server(uri)
             client = MlflowClient(uri)
             client.search_experiments(max_results=1)
+            old = origin(database) if (database := _database(uri)) else None
     except GlrError:
         raise
     except Exception as error:  # each kind of store, driver and proxy has its own
         missing = isinstance(error, ModuleNotFoundError)
         why = f"its driver is missing: pip install {error.name}" if missing else reason(error)
         raise GlrError(f"tracking.uri={redacted(uri)}: the MLflow store cannot be opened ({why})") from error
+    if old is not None:
+        raise GlrError(
+            f"tracking.uri={uri}: this store was copied or moved from {old}, where it still keeps the files of its "
+            f"runs; rewrite their places with: python -m glr.record store=moved tracking.uri={shlex.quote(uri)}"
+        )
     return client
+
+
+def moved(uri: str) -> list[Path]:
+    """Rewrite the places of a local store that was copied or moved, and return the folders that it came from.
+
+    Raises:
+        GlrError: there is no such store, or its files have not come along.
+    """
+    database = _database(uri)
+    if database is None or not database.is_file():
+        raise GlrError(f"tracking.uri={redacted(uri)}: only the places of a SQLite store that exists can be rewritten")
+    with _alone(uri):
+        return rewrite(database)
 
 
 def _check_server(uri: str) -> None:
@@ -62,8 +82,8 @@ def _check_server(uri: str) -> None:
         GlrError: it is too old.
         MlflowException: it does not answer.
     """
-    answer = http_request(get_default_host_creds(uri), "/version", "GET", timeout=_PATIENCE)
-    version = re.match(r"(\d+)\.(\d+)", answer.text) if answer.status_code == 200 else None
+    answer = http_request(get_default_host_creds(uri), "/version", "GET", timeout=_PATIENCE, max_retries=0)
+    version = re.match(r"(\d+)\.(\d+)", answer.text) if answer is not None and answer.status_code == 200 else None
     if version and (int(version[1]), int(version[2])) < _OLDEST:
         oldest = ".".join(map(str, _OLDEST))
         raise GlrError(f"tracking.uri={redacted(uri)}: the server is MLflow {version[0]}; glr needs {oldest} or later")
@@ -99,6 +119,8 @@ def experiment(client: MlflowClient, name: str, artifacts: str | None) -> str:
             restore = restoring(client, f"experiments restore --experiment-id {found.experiment_id}")
             raise DeletedError(f"study={name}: this MLflow experiment was deleted; restore it with: {restore}")
         return found.experiment_id
+    if artifacts is not None and "://" in artifacts and (odd := re.search(r"[#?%]", artifacts)):
+        raise GlrError(f"tracking.artifacts={redacted(artifacts)}: MLflow cuts or changes an address with a {odd[0]}")
     location = (
         None if artifacts is None else str(artifacts) if "://" in artifacts else Path(artifacts).resolve().as_uri()
     )
@@ -123,13 +145,18 @@ def pages(uri: str, experiment_id: str) -> str:
     return f"mlflow ui --backend-store-uri {uri}, then http://localhost:5000{path}"
 
 
+def _database(uri: str) -> Path | None:
+    """The file of a SQLite store, by its full path."""
+    return Path(uri.removeprefix(_SQLITE)).resolve() if uri.startswith(_SQLITE) else None
+
+
 @contextmanager
 def _alone(uri: str):
     """Hold a lock beside a SQLite store, and create the store: two processes at once would break a new one for good."""
-    if not uri.startswith(_SQLITE):
+    file = _database(uri)
+    if file is None:
         yield
         return
-    file = Path(uri.removeprefix(_SQLITE)).resolve()
     file.parent.mkdir(parents=True, exist_ok=True)
     with held(file.parent / ".lock"):
         if not file.exists():

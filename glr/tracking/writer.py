@@ -2,7 +2,7 @@
 
 import json
 import posixpath
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,10 +11,23 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunT
 from mlflow.exceptions import MlflowException, RestException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-from glr.tracking.entries import Continue, Damaged, DatasetUse, End, Entry, Metrics, Open, Params, RecordError, Tags
+from glr.tracking.entries import (
+    Continue,
+    Damaged,
+    DatasetUse,
+    End,
+    Entry,
+    Metrics,
+    Open,
+    Params,
+    RecordError,
+    Tags,
+    now,
+)
 from glr.tracking.store import DeletedError, experiment, is_missing, restoring
 
 JOURNAL = "journal"  # the tag that names a run's journal
+ORDER = "order"  # the tag that takes the place of a run's start in their order, where clocks disagree
 ATTEMPT = "attempt"  # the tag with the number of the latest process that worked at the run
 ARTIFACTS = "<artifacts>"  # in a tag's value: stands for the place of the run's files
 _BATCH = 900  # metrics per request; MLflow takes 1,000
@@ -27,6 +40,21 @@ def is_refusal(error: Exception) -> bool:
     if isinstance(error, RestException) and error.json.get("error_code") == "BAD_REQUEST":
         return True  # MLflow's client gives this code to any answer with status 400, too
     return isinstance(error, RecordError) or (isinstance(error, MlflowException) and error.error_code in _REFUSALS)
+
+
+def order(tags: Mapping[str, str], started: int) -> int:
+    """A number that is higher for a run that began later."""
+    noted = tags.get(ORDER, "")
+    return int(noted) if noted.isdecimal() else started
+
+
+def _order(client: MlflowClient, study: str, key: str | None) -> dict[str, str]:
+    """The tag that puts a new run behind the runs of the same job that a clock stamped with a time to come."""
+    if key is None:
+        return {}
+    runs = client.search_runs([study], "tags.key = '{}'".format(key.replace("'", "\\'")))
+    latest = max((order(run.data.tags, run.info.start_time) for run in runs), default=0)
+    return {ORDER: str(latest + 1)} if latest > now() else {}
 
 
 class RunWriter:
@@ -83,7 +111,8 @@ class RunWriter:
         runs = client.search_runs([target], f"tags.{JOURNAL} = '{journal}'", max_results=1)
         if runs:
             return cls(client, runs[0].info.run_id, fresh=False)
-        created = client.create_run(target, entry.time, tags=entry.tags, run_name=entry.name)
+        tags = entry.tags | _order(client, target, entry.tags.get("key"))
+        created = client.create_run(target, entry.time, tags=tags, run_name=entry.name)
         return cls(client, created.info.run_id, fresh=True)
 
     def verify(self) -> None:

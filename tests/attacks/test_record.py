@@ -2,7 +2,9 @@
 
 import json
 import shutil
+import socket
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -12,13 +14,17 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
+from glr.config.identity import Identity
 from glr.config.schema import Tracking
 from glr.errors import GlrError
+from glr.sweep.job import Job, JobState
+from glr.sweep.past import skip
 from glr.tracking.entries import Artifact, Continue, DatasetUse, End, Entry, Metrics, Open, Params, Tags, as_json
 from glr.tracking.journal import Journal
 from glr.tracking.run import Run, run
 from glr.tracking.sender import Sending, send_left_behind
 from glr.tracking.store import connect
+from tests.conftest import here
 from tests.processes.mlflow_app import Answer, ProxiedMlflow
 
 HTML = "text/html"
@@ -142,7 +148,7 @@ def test_a_place_outside(work: Path, place: str, folder: str | None, sentence: s
 
 
 @pytest.mark.parametrize("note", [
-    "[]", "5", "{", "\x00" * 9, '{"next": "x"}', '{"next": null}', '{"next": 2, "later": 5}',
+    "[]", "5", '{"next": "x"}', '{"next": null}', '{"next": 2, "later": 5}',
     '{"next": 4, "later": [99]}',
     '{"next": 4, "later": [-1]}', '{"next": 4, "later": ["x"]}', '{"next": 1e999}', '{"next": -3}',
 ])  # fmt: skip
@@ -178,7 +184,6 @@ def server(mlflow: ProxiedMlflow, monkeypatch: pytest.MonkeyPatch) -> Iterator[P
 
 @pytest.mark.parametrize(("path", "answer"), [
     ("log-batch", (400, HTML, "<html>bad request</html>")),
-    ("log-batch", (400, "application/json", '{"message": "bad"}')),
     ("log-batch", (400, "application/json", '{"error_code": 400, "message": "bad"}')),
     ("log-batch", (302, HTML, "")),
     ("log-batch", (303, HTML, "")),
@@ -241,8 +246,16 @@ EVIL = "evil"  # what a firewall takes for an attack
 def test_a_record_that_is_never_taken_blocks_nothing(
     server: ProxiedMlflow, tmp_path: Path, path: str, limit: int, status: int, entries: list[Any], waiting: int | None
 ):
-    """The losses before and behind it arrive, and the end."""
-    server.proxy = lambda request, size: (status, HTML, LOGIN) if path in request and path and size > limit else None
+    """The losses before and behind it arrive, and the end; a proxy refuses what is larger than the limit."""
+    uploads = [entry for entry in entries if isinstance(entry, bytes)]
+
+    def proxy(request: str, size: int) -> Answer | None:
+        """Refuse what is large, and each upload once."""
+        if path and path in request and (size > limit or (uploads and uploads.pop())):
+            return status, HTML, LOGIN
+        return None
+
+    server.proxy = proxy
     journal = journal_of(tmp_path, server.uri, Metrics({"loss": 0.5}, 1))
     files = {}
     for entry in entries:
@@ -364,6 +377,33 @@ def test_a_run_restored_while_it_trains_goes_on(work: Path):
     assert (steps(uri), recorded(uri).info.status) == ([1, 2], "FINISHED")
 
 
+def test_a_training_whose_run_is_deleted(work: Path, class_folders: Path):
+    """Its scores are printed, the command fails, and its checkpoints stay until a restored run has everything."""
+    uri, deleted = local(work), []
+
+    def delete() -> None:
+        client = MlflowClient(uri)
+        while not deleted:
+            time.sleep(0.02)
+            if study := client.get_experiment_by_name("tests"):
+                deleted.extend(run.info.run_id for run in client.search_runs([study.experiment_id], max_results=1))
+        client.delete_run(deleted[0])
+
+    line = ["name=one", "study=tests", "backbone=small_cnn", "backbone.width=8", "data=folder", "data.image_size=16"]
+    line += [f"data.source.path={class_folders}", "train.batch_size=12", "train.epochs=1", "evaluate.gallery=0"]
+    line += ["data.source.retrieval_classes=0.5", "data.source.query_images=0.25", "model.embedding_size=16"]
+    thread = threading.Thread(target=delete)
+    thread.start()
+    ended = here("train", *line, cwd=work)
+    thread.join()
+    assert "run one was deleted in MLflow; restore it with: " in ended
+    assert list((work / "mlruns/checkpoints").rglob("step-*"))
+    MlflowClient(uri).restore_run(deleted[0])
+    assert send_left_behind(work / "mlruns/journal", uri) == (1, [])
+    assert recorded(uri).info.status == "FINISHED"
+    assert "public_score" in recorded(uri).data.metrics
+
+
 @pytest.mark.parametrize(("delete", "options"), [
     (delete_run, {"journal": "j", "attempt": 2, "continued": True}),
     (delete_study, {"journal": "j", "attempt": 2, "continued": True}),
@@ -467,3 +507,126 @@ def test_a_run_of_a_sweep_that_nobody_recorded_is_no_success(server: ProxiedMlfl
         run(tracking(server.uri, tmp_path, patience=0.5), "tests", "a run", parent="0" * 32),
     ):
         pass
+
+
+DAY = 24 * 3600 * 1000
+
+
+@pytest.mark.parametrize("days", [[1], [1, 3], [365]])
+def test_a_clock_that_was_ahead(work: Path, days: list[int]):
+    """Runs of the job failed, stamped with days to come; it finished later."""
+    identity = Identity({"name": "a"}, "abc")
+    tags = {"key": identity.key, "data_digest": "abc", "kind": "train"}
+    client = MlflowClient(local(work))
+    study = client.create_experiment("tests")
+    for ahead in days:
+        early = client.create_run(study, int(time.time() * 1000) + ahead * DAY, tags=tags)
+        client.set_terminated(early.info.run_id, "FAILED")
+    with run(tracking(local(work), work), "tests", "a run", tags=tags):
+        pass
+    job = Job(1, [], "a", Path(), identity, "tests")
+    skip([job], local(work), "failed")
+    assert job.state == JobState.SKIPPED
+
+
+@pytest.mark.parametrize(("public", "private", "sentence"), [
+    ("nan", "0.5", "public=nan: expected 0 to 1"),
+    ("0.5", "nan", "private=nan: expected 0 to 1"),
+    ("5", "0.5", "public=5.0: expected 0 to 1"),
+    ("0.5", "-0.1", "private=-0.1: expected 0 to 1"),
+    ("inf", "0.5", "public=inf: expected 0 to 1"),
+])  # fmt: skip
+def test_a_score_that_is_none(work: Path, public: str, private: str, sentence: str):
+    printed = here("record", "run=a", f"public={public}", f"private={private}", cwd=work)
+    assert printed == f"error: {sentence}"
+
+
+def without(table: str) -> Callable[[Path], None]:
+    def drop(database: Path) -> None:
+        with closing(sqlite3.connect(database)) as store, store:
+            store.execute("PRAGMA foreign_keys = OFF")
+            store.execute(f"DROP TABLE {table}")
+
+    return drop
+
+
+@pytest.mark.parametrize(("damage", "line"), [
+    (without("runs"), "record run=a public=0.5 private=0.4"),
+    (without("tags"), "compare study=tests"),
+    (without("latest_metrics"), "compare study=tests"),
+])  # fmt: skip
+def test_a_damaged_database_is_one_sentence(work: Path, damage: Callable[[Path], None], line: str):
+    client = MlflowClient(local(work))
+    client.create_run(client.create_experiment("tests"), run_name="a")
+    damage(work / "mlruns/mlflow.db")
+    name, *arguments = line.split()
+    printed = here(name, *arguments, cwd=work)
+    assert printed.startswith("error: ")
+    assert len(printed.splitlines()) == 1
+    assert len(printed) < 600
+
+
+@pytest.mark.parametrize(("move", "name"), [(shutil.copytree, "runs #1 50% ü"), (shutil.move, "mlruns")])
+def test_a_store_that_was_moved_or_copied(
+    tmp_path: Path, new_store: Callable[[Path], Path], move: Callable[..., Any], name: str
+):
+    """It is refused until it is told; then it holds its own files, and the original is as it was."""
+    old, new = tmp_path / "a" / name, tmp_path / "b"
+    old.mkdir(parents=True)
+    shutil.copy(new_store(tmp_path), old / "mlflow.db")
+    settings = Tracking(f"sqlite:///{old}/mlflow.db", str(old / "artifacts"), str(tmp_path / "journal"), 60)
+    with run(settings, "tests", "a run") as opened:
+        opened.text("a: 1\n", "config.yaml")
+        opened.tags({"descriptors": "<artifacts>/d"})
+    before = sorted(old.rglob("*"))
+    move(old, new)
+    uri = f"sqlite:///{new}/mlflow.db"
+    settings = Tracking(uri, str(new / "artifacts"), str(tmp_path / "journal"), 60)
+    begun = False
+    with pytest.raises(GlrError, match=r"glr\.record store=moved tracking\.uri="), run(settings, "tests", "other"):
+        begun = True
+    assert not begun
+    assert "are rewritten; they were in" in here("record", "store=moved", f"tracking.uri={uri}", cwd=tmp_path)
+    client = connect(uri)
+    record = recorded(uri)
+    place = f"{new.as_uri()}/artifacts/{record.info.run_id}/artifacts"
+    assert (record.info.artifact_uri, record.data.tags["descriptors"]) == (place, f"{place}/d")
+    assert Path(client.download_artifacts(record.info.run_id, "config.yaml")).read_text() == "a: 1\n"
+    with run(settings, "tests", "other") as other:
+        other.text("a: 2\n", "config.yaml")
+    assert (new / f"artifacts/{other.id}/artifacts/config.yaml").exists()
+    if move is shutil.copytree:
+        assert sorted(old.rglob("*")) == before
+        assert connect(f"sqlite:///{old}/mlflow.db")
+    assert "are right" in here("record", "store=moved", f"tracking.uri={uri}", cwd=tmp_path)
+
+
+@pytest.mark.parametrize("place", ["gs://b/runs #1", "gs://b/runs?x", "s3://b/a%20b", "gs://b/#"])
+def test_a_place_of_files_that_mlflow_changes(work: Path, place: str):
+    settings = Tracking(local(work), place, str(work / "journal"), 60)
+    with (
+        pytest.raises(GlrError, match=r"tracking\.artifacts=.*: MLflow cuts or changes"),
+        run(settings, "tests", "a run"),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(("uri", "why"), [
+    ("postgresql://user:word@host/base", "its driver is missing: pip install psycopg"),
+    ("mysql://host/base", "its driver is missing: pip install "),
+    ("http://[::1", "Invalid url"),
+    ("SILENT", "timed out"),
+])  # fmt: skip
+def test_an_address_that_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uri: str, why: str):
+    monkeypatch.delenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", raising=False)
+    monkeypatch.setattr("glr.tracking.store._PATIENCE", 1, raising=False)
+    silent = socket.create_server(("127.0.0.1", 0))
+    uri = uri.replace("SILENT", f"http://127.0.0.1:{silent.getsockname()[1]}")
+    settings = tracking(uri, tmp_path)
+    started = time.monotonic()
+    with pytest.raises(GlrError) as refusal, run(settings, "tests", "a run"):
+        pass
+    assert why in str(refusal.value)
+    assert "word" not in str(refusal.value)
+    assert time.monotonic() - started < 15
+    silent.close()

@@ -14,7 +14,7 @@ Proxy = Callable[[str, int], Answer | None]  # the request's method and path, it
 
 
 class _Quiet(WSGIRequestHandler):
-    def log_request(self, *_: Any) -> None:
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         pass
 
 

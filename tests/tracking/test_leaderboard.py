@@ -9,10 +9,12 @@ from glr.errors import GlrError
 from glr.tracking.history import find
 from glr.tracking.leaderboard import record_run, record_study
 from glr.tracking.store import connect
+from tests.conftest import here
 
 
 def test_recording_twice_changes_nothing_and_a_lost_row_comes_back(recorded: Path, tmp_path: Path):
     shutil.copytree(recorded / "mlruns", tmp_path / "mlruns")
+    assert here("record", "store=moved", cwd=tmp_path).endswith(f"; they were in {recorded}/mlruns\n")
     client = connect(f"sqlite:///{tmp_path}/mlruns/mlflow.db")
     study = client.get_experiment_by_name("published").experiment_id
     before = {run.info.run_id for run in client.search_runs([study])}
@@ -41,6 +43,7 @@ def test_a_recorded_run_has_all_parameters_of_its_experiment_and_its_source(reco
 
 def test_a_leaderboards_word_on_a_run_can_be_corrected(recorded: Path, tmp_path: Path):
     shutil.copytree(recorded / "mlruns", tmp_path / "mlruns")
+    assert here("record", "store=moved", cwd=tmp_path).endswith(f"; they were in {recorded}/mlruns\n")
     client = connect(f"sqlite:///{tmp_path}/mlruns/mlflow.db")
     for score in (0.5, 0.25):
         record_run(client, "12_xception_arcface", public=score, private=0.4)
