@@ -102,7 +102,7 @@ class Checkpointing:
     steps: int | None = at_least(1, default=None)
     epochs: int | None = at_least(1, default=None)
     keep: int = at_least(1)
-    room_minutes: float = at_least(0)
+    room_minutes: float = at_least(0, default=60.0)
 
 
 @dataclass

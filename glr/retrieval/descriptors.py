@@ -90,7 +90,7 @@ class DescriptorWriter:
         """
         header = b""
         if self._dimension is None:
-            self._dimension = values.shape[1]
+            self._dimension = int(values.shape[1])
             header = _header((self._images, self._dimension), self._dtype)
         if values.shape[1] != self._dimension:
             raise GlrError(
@@ -164,7 +164,7 @@ def _open(part: Path) -> BinaryIO:
 
 def _opened(ids_file: Path, values_file: Path) -> Descriptors:
     try:
-        ids = ids_file.read_text(encoding="utf-8").split("\n")[:-1]
+        ids = ids_file.read_text(encoding="utf-8").removesuffix("\n").split("\n")
         # Private copies of what is written to, so that the search can take the memory as it is.
         values = np.load(values_file, mmap_mode="c")
     except (ValueError, EOFError) as error:

@@ -27,7 +27,7 @@ def temporary_folder(beside: Path | None = None) -> Iterator[Path]:
             _clear(file, file.with_name(of[1]))
     folder = place / f"{'glr-' if beside is None else '.glr-'}{secrets.token_hex(8)}"
     file = folder.with_name(f"{folder.name}.lock")
-    with held(file, wait=0):
+    with held(file):  # which another command that clears may hold for a moment
         try:
             folder.mkdir(mode=0o700)
             yield folder

@@ -178,11 +178,10 @@ print([composition(command, ()).hydra.sweep.dir for command in ("train", "evalua
 
 def test_sweeps_of_the_same_second_have_folders_of_their_own(light: Forks, tmp_path: Path):
     first, second = (eval(light.output(FOLDERS, command="-c", cwd=tmp_path).stdout) for _ in range(2))
-    for one, other in zip(first, second, strict=True):
-        assert (
-            len({re.fullmatch(r"mlruns/outputs/\w+/[\d-]+_[\d-]+_([0-9a-f]{6})", name)[1] for name in (one, other)})
-            == 2
-        )
+    for names in zip(first, second, strict=True):
+        tokens = [re.findall(r"^mlruns/outputs/\w+/[\d-]+_[\d-]+_([0-9a-f]{6})$", name) for name in names]
+        assert tokens[0] != tokens[1]
+        assert all(tokens)
 
 
 @pytest.mark.parametrize(("alone", "seconds"), [(False, 0), (False, 0.3), (True, 0.3)])

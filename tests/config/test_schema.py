@@ -25,8 +25,14 @@ TRAIN = {
     **TRACKING | DATA | SWEEP,
     **{"index": 1, "model.embedding_size": 1, "train.epochs": 1, "train.batch_size": 1},
     **{"train.steps_per_execution": 1, "train.max_skipped_batches": 1, "checkpoint.minutes": 0.01},
-    **{"checkpoint.steps": 1, "checkpoint.epochs": 1, "checkpoint.keep": 1, "evaluate.every": 1},
-    **{"evaluate.batch_size": 1, "evaluate.gap.neighbors": 1, "evaluate.memory": 0.01, "evaluate.gallery": 0},
+    **{"checkpoint.steps": 1, "checkpoint.epochs": 1, "checkpoint.keep": 1, "checkpoint.room_minutes": 0},
+    **{
+        "evaluate.every": 1,
+        "evaluate.batch_size": 1,
+        "evaluate.gap.neighbors": 1,
+        "evaluate.memory": 0.01,
+        "evaluate.gallery": 0,
+    },
 }
 PREFLIGHT = {"classes": 2, "images": 1, "host_images_per_core": 1, "price_per_hour": 0}
 LOWEST = {
