@@ -58,7 +58,7 @@ class StoredPictures:
         @contextmanager
         def picture(record: Any) -> Iterator[Picture]:
             with record.image() as image:
-                height, width = simplejpeg.decode_jpeg_header(image.encoded)[:2]
+                height, width = map(int, simplejpeg.decode_jpeg_header(image.encoded)[:2])
                 if problem := too_large(height, width):
                     raise ValueError(problem)
                 yield Picture(image.id, image.label, simplejpeg.decode_jpeg(image.encoded, fastdct=FAST_DCT))
