@@ -4,7 +4,6 @@ import json
 import shutil
 import socket
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -375,33 +374,6 @@ def test_a_run_restored_while_it_trains_goes_on(work: Path):
         opened.metrics({"loss": 0.5}, 2)
         until_sent(opened)
     assert (steps(uri), recorded(uri).info.status) == ([1, 2], "FINISHED")
-
-
-def test_a_training_whose_run_is_deleted(work: Path, class_folders: Path):
-    """Its scores are printed, the command fails, and its checkpoints stay until a restored run has everything."""
-    uri, deleted = local(work), []
-
-    def delete() -> None:
-        client = MlflowClient(uri)
-        while not deleted:
-            time.sleep(0.02)
-            if study := client.get_experiment_by_name("tests"):
-                deleted.extend(run.info.run_id for run in client.search_runs([study.experiment_id], max_results=1))
-        client.delete_run(deleted[0])
-
-    line = ["name=one", "study=tests", "backbone=small_cnn", "backbone.width=8", "data=folder", "data.image_size=16"]
-    line += [f"data.source.path={class_folders}", "train.batch_size=12", "train.epochs=1", "evaluate.gallery=0"]
-    line += ["data.source.retrieval_classes=0.5", "data.source.query_images=0.25", "model.embedding_size=16"]
-    thread = threading.Thread(target=delete)
-    thread.start()
-    ended = here("train", *line, cwd=work)
-    thread.join()
-    assert "run one was deleted in MLflow; restore it with: " in ended
-    assert list((work / "mlruns/checkpoints").rglob("step-*"))
-    MlflowClient(uri).restore_run(deleted[0])
-    assert send_left_behind(work / "mlruns/journal", uri) == (1, [])
-    assert recorded(uri).info.status == "FINISHED"
-    assert "public_score" in recorded(uri).data.metrics
 
 
 @pytest.mark.parametrize(("delete", "options"), [

@@ -13,7 +13,8 @@ from glr.data.prepared import PreparedData
 from glr.devices.workers import Worker
 from glr.errors import DivergedError, GlrError
 from glr.tracking.recorder import Unrecorded
-from glr.tracking.run import PARENT_VARIABLE
+from glr.tracking.run import PARENT_VARIABLE, LostError
+from glr.tracking.sender import send_left_behind
 from glr.tracking.store import connect
 from glr.train.job import opened
 
@@ -43,6 +44,16 @@ def test_a_finished_job_leaves_a_run_with_its_identity_and_no_checkpoints(config
     tags = ("key", "configuration", "data_digest")
     assert [run.data.tags[tag] for tag in tags] == [identity.key, identity.configuration, small_data.digest]
     assert not Path(job.claim.folder).exists()
+
+
+def test_a_job_whose_run_is_deleted_fails_and_keeps_its_checkpoints_until_everything_is_sent(config, small_data):
+    client = connect(config.tracking.uri)
+    with pytest.raises(LostError, match="was deleted in MLflow"), opened(config, small_data, None, Worker()) as job:
+        client.delete_run(job.run.wait())
+    assert json.loads((Path(job.claim.folder) / "run.json").read_text())["complete"]
+    client.restore_run(job.run.id)
+    assert send_left_behind(Path(config.tracking.journal), config.tracking.uri) == (1, [])
+    assert client.get_run(job.run.id).info.status == "FINISHED"
 
 
 def test_a_diverged_job_does_not_refuse_other_settings(config, small_data: PreparedData):
