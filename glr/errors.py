@@ -21,8 +21,8 @@ class DivergedError(GlrError):
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's message: other libraries' messages have many."""
-    return str(error).strip().splitlines()[0]
+    """The first line of an error's message, or its kind if it has none: other libraries' messages have many lines."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def is_no_room(error: BaseException | None) -> bool:

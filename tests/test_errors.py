@@ -8,6 +8,7 @@ from glr.errors import DivergedError, GlrError, first_line, is_no_room
 @pytest.mark.parametrize("text", ["one", "one\ntwo\n", "\n  one\n\ntwo"])
 def test_the_first_line_of_a_message(text: str):
     assert first_line(ValueError(text)) == "one"
+    assert first_line(ValueError()) == "ValueError"
 
 
 def test_a_run_that_diverged_ends_like_any_bad_input():

@@ -63,12 +63,14 @@ class PreparedData:
             raise GlrError(f"{self.path} holds no prepared data set; make it with python -m glr.prepare data=...")
         try:
             content = json.loads(storage.read(manifest))
-            self.classes: int = content["classes"]
-            self.block: int = content["block"]
-            self.settings: dict[str, Any] = content["settings"]
-            self.report: dict[str, int] = content["report"]
-            self.shards = {split: [Shard(**shard) for shard in shards] for split, shards in content["shards"].items()}
-        except (ValueError, KeyError, TypeError) as error:
+            self.classes: int = _typed(content, "classes", int)
+            self.block: int = _typed(content, "block", int)
+            self.settings: dict[str, Any] = _typed(content, "settings", dict)
+            self.report: dict[str, int] = _typed(content, "report", dict)
+            self.shards = {
+                split: [_shard(shard) for shard in shards] for split, shards in _typed(content, "shards", dict).items()
+            }
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise GlrError(
                 f"{manifest} cannot be read as a manifest ({error!r}); prepare the data set again"
             ) from error
@@ -136,6 +138,27 @@ class PreparedData:
                     f"{self.path} was prepared with data.{key}={before}, this run says {value}; "
                     "give data.path another folder"
                 )
+
+
+def _typed(content: Any, key: str, kind: Any) -> Any:
+    """A value of the manifest.
+
+    Raises:
+        KeyError: it is missing.
+        TypeError: it is of another type.
+    """
+    if not isinstance(content, dict) or not isinstance(content[key], kind):
+        raise TypeError(f"{key} is of another type")
+    return content[key]
+
+
+def _shard(content: Any) -> Shard:
+    shard = Shard(**content)
+    for key, kind in (("file", str), ("records", int), ("size", int), ("crc32c", str), ("blocks", list)):
+        _typed(content, key, kind)
+    if not all(isinstance(begin, int) for begin in shard.blocks):
+        raise TypeError("blocks is of another type")
+    return shard
 
 
 def _same(key: str, before: Any, value: Any) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 
 from glr.config.schema import Tracking
 from glr.config.secrets import redacted
-from glr.errors import DivergedError, GlrError
+from glr.errors import NO_ROOM, DivergedError, GlrError
 from glr.tracking.entries import Artifact, Continue, End, Entry, Metrics, Open, as_json
 from glr.tracking.environment import module, user
 from glr.tracking.journal import Journal
@@ -200,7 +200,8 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
         return "interrupted by Ctrl-C"
     if isinstance(error, SystemExit):
-        return "stopped by SIGTERM" if error.code == os.EX_TEMPFAIL else f"ended with exit code {error.code}"
+        words = {os.EX_TEMPFAIL: "stopped by SIGTERM", NO_ROOM: "stopped by a full disk"}
+        return words.get(error.code, f"ended with exit code {error.code}")  # type: ignore[arg-type]
     return redacted(str(error) if isinstance(error, GlrError) else f"{type(error).__name__}: {error}")
 
 

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,6 +29,29 @@ def test_damage_is_noticed_on_opening(few: Listed, tmp_path: Path):
     with pytest.raises(GlrError, match=r"manifest\.json cannot be read"):
         PreparedData(data.path)
     with pytest.raises(GlrError, match="holds no prepared data set"):
+        PreparedData(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("classes", "9"),
+        ("block", None),
+        ("settings", []),
+        ("report", "x"),
+        ("shards", []),
+        ("shards", {"train": 3}),
+        ("shards", {"train": [3]}),
+        ("shards", {"train": [{"file": 1, "records": 1, "size": 1, "crc32c": "", "blocks": []}]}),
+        ("shards", {"train": [{"file": "a", "records": "1", "size": 1, "crc32c": "", "blocks": []}]}),
+        ("shards", {"train": [{"file": "a", "records": 1, "size": 1, "crc32c": "", "blocks": ["x"]}]}),
+    ],
+    ids=str,
+)
+def test_a_manifest_of_wrong_types_is_one_sentence(small_data: PreparedData, tmp_path: Path, key: str, value: Any):
+    manifest = json.loads(Path(small_data.file("manifest.json")).read_text())
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest | {key: value}))
+    with pytest.raises(GlrError, match=r"manifest\.json cannot be read as a manifest"):
         PreparedData(tmp_path)
 
 

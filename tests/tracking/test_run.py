@@ -55,6 +55,7 @@ def test_an_exception_marks_the_run_failed_with_the_reason(tracking: Tracking):
         (KeyError("x"), "FAILED", "KeyError: 'x'"),
         (KeyboardInterrupt(), "KILLED", "interrupted by Ctrl-C"),
         (SystemExit(75), "KILLED", "stopped by SIGTERM"),
+        (SystemExit(74), "KILLED", "stopped by a full disk"),
         (GlrError("http://ann:pa55@host is down"), "FAILED", "http://***@host is down"),
     ):
         with pytest.raises(type(error)), run(tracking, "tests", "a run") as opened:
