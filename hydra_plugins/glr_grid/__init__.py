@@ -23,7 +23,6 @@ from glr.errors import GlrError
 from glr.sweep.job import Job, JobState
 from glr.sweep.past import planned
 from glr.sweep.summary import failure, summary
-from hydra_plugins.glr_subprocess import SubprocessLauncher
 
 
 @dataclass
@@ -69,7 +68,7 @@ class GridSweeper(Sweeper):
         size = len(jobs) if self._batch is None else self._batch
         if size < 1:
             raise GlrError(f"hydra.sweeper.max_batch_size={size}: expected at least 1")
-        if isinstance(self._launcher, SubprocessLauncher):
+        if getattr(self._launcher, "sums_up", False):  # Hydra executes plugins twice, so that no isinstance would do
             for first in range(0, len(jobs), size):
                 self._launcher.launch(jobs[first : first + size], initial_job_idx=first)
         else:

@@ -42,6 +42,7 @@ class SubprocessLauncher(Launcher):
     """Runs `python -m <this command> <the job's overrides>` for each job; the others go on when one fails."""
 
     config: DictConfig
+    sums_up = True  # it skips finished jobs and prints how the sweep ended: the sweeper `grid` need not
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:  # noqa: ARG002
         """Keep the sweep's config."""

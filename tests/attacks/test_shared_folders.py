@@ -13,7 +13,7 @@ from glr import storage
 from glr.errors import GlrError
 from glr.storage.lock import held
 from glr.tracking.entries import Tags
-from glr.tracking.journal import Journal
+from glr.tracking.journal import Journal, Progress
 from glr.tracking.store import connect
 from glr.tuning.storage import opened
 from tests.conftest import here
@@ -36,7 +36,7 @@ def journal(folder: Path) -> None:
     opened = Journal(folder / "journals", "run")
     opened.append(Tags({}))
     opened.keep(b"x", "y")
-    opened.note_sent({})
+    opened.note_sent(Progress())
     opened.close()
 
 

@@ -46,7 +46,7 @@ LOWEST = {
     | {"ensemble.max_members": 1, "ensemble.max_dimension": 1, "ensemble.depth": 1},
     "export": TRACKING | {"verify": 0, "tolerance": 0, "limits.dimension": 1, "limits.megabytes": 0},
     "prepare": DATA | {"workers": 1, "shard_images": 1},
-    "record": TRACKING,
+    "record": TRACKING | {"public": 0, "private": 0},
     "score": {},
     "compare": TRACKING | {"compare.decimals": 0},
 }
@@ -56,7 +56,8 @@ LOWEST = {
 def test_each_number_of_a_command_has_its_bounds(command: str):
     found = bounds(OmegaConf.get_type(composition(command, ()).settings))
     expected = {
-        key: (lowest, 0.5 if key == "data.validation_share" else inf) for key, lowest in LOWEST[command].items()
+        key: (lowest, {"data.validation_share": 0.5, "public": 1, "private": 1}.get(key, inf))
+        for key, lowest in LOWEST[command].items()
     }
     assert {key: (lowest, highest) for key, lowest, highest in found} == expected
 
