@@ -40,7 +40,7 @@ _KEY = re.compile(rf"(^|[._\-]){_NAME}$", re.IGNORECASE)
 
 _VARIABLE = "GLR_SECRET_"
 _REFERENCE = re.compile(rf"\$\{{oc\.env:{_VARIABLE}\d+\}}")
-_SHORTEST = 5  # characters of a secret that is hidden wherever it stands; a shorter one may be part of any word
+_SHORTEST = 6  # characters of a secret that is hidden wherever it stands; a shorter one may be any word (false)
 
 
 def conceal(overrides: Sequence[str]) -> list[str]:
