@@ -3,6 +3,7 @@
 import io
 import os
 import sys
+from typing import Any
 
 _KEPT = 2**20  # bytes that wait in memory for room
 
@@ -54,7 +55,8 @@ def protect() -> None:
         if stream is None or stream is not getattr(sys, f"__{name}__"):
             continue  # closed from the start, protected already, or somebody's own
         stream.flush()
-        buffer = io.BufferedWriter(Output(stream.fileno()))
+        raw = Output(stream.fileno())
+        buffer: Any = raw if stream.write_through else io.BufferedWriter(raw)  # PYTHONUNBUFFERED: a sweep reads along
         options = {"encoding": stream.encoding, "errors": stream.errors}
         new = io.TextIOWrapper(
             buffer, **options, line_buffering=stream.line_buffering, write_through=stream.write_through
@@ -65,7 +67,8 @@ def protect() -> None:
 def failure() -> OSError | None:
     """Why something that was printed is not written; None: all of it is, or there is nobody to read it."""
     sys.stdout.flush()
-    raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
+    buffer = getattr(sys.stdout, "buffer", None)
+    raw = getattr(buffer, "raw", buffer)
     if isinstance(raw, Output):
         raw.write(b"")  # there may be room by now
         return raw.failure
