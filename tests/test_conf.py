@@ -14,6 +14,7 @@ from glr.config.check import check
 from glr.config.composition import Composition, composition
 from glr.config.schema import RUNTIME_ARGUMENTS
 from glr.config.shorthand import CONF
+from glr.config.signature import signature
 
 GROUPS = {
     "train": [
@@ -71,8 +72,8 @@ def test_yaml_and_constructor_name_the_same_arguments(path: Path):
     listed = set(config) - component.NOT_ARGUMENTS
     taken = set(parameters) - RUNTIME_ARGUMENTS.get(path.parent.name, set()) - NOT_LISTED
     assert listed == taken
-    if component.signature(config["_target_"]) is not None:
-        assert set(component.signature(config["_target_"])) == set(parameters)
+    if signature(config["_target_"]) is not None:
+        assert set(signature(config["_target_"])) == set(parameters)
         assert all(p.default is inspect.Parameter.empty for p in parameters.values())  # no default hides in the code
 
 

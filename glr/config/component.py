@@ -7,29 +7,29 @@ the user's own (`_target_: mypackage.MyHead`) is known by its full path.
 What may be built depends on who names it. A command line may name any class of the kind that belongs there. A stored
 config is data from elsewhere: it may name the classes that conf/<group>/ names, and what the user trusts.
 
-The check reads signatures with `ast`, so that it needs no TensorFlow and takes milliseconds.
+The check reads signatures from the source (`glr.config.signature`): it needs no TensorFlow and takes milliseconds.
 """
 
-import ast
 import importlib
 import inspect
 import sys
 from collections.abc import Iterator, Sequence
 from functools import cache
-from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from glr.config.internals import full_key
 from glr.config.shorthand import CONF
+from glr.config.signature import check_type, is_checkable, signature, type_of_value
 from glr.errors import GlrError
 
 # Keys of a component's YAML that are not arguments: the target, and the text that tables print.
 NOT_ARGUMENTS = {"_target_", "label"}
 _OURS = {"glr", "keras"}
-_ROOT = Path(__file__).parents[2]
 
 
 class UnknownSettingError(GlrError):
@@ -94,23 +94,37 @@ def components(config: DictConfig, prefix: str = "") -> Iterator[tuple[str, Dict
 
 
 @cache
-def _choices(place: str) -> dict[str, dict[str, Any]]:
-    """The targets that conf/ names at a place (`head`, `data.source`), each with its arguments there."""
+def _files(place: str) -> dict[str, list[Path]]:
+    """The targets that conf/ names at a place (`head`, `data.source`), each with the YAML files that name it."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # every command reads all choices: OmegaConf takes 130 ms
     group, *path = place.split(".")
-    targets: dict[str, dict[str, Any]] = {}
+    files: dict[str, list[Path]] = {}
     for file in sorted((CONF / group).rglob("*.yaml")):
-        node: Any = OmegaConf.to_container(OmegaConf.load(file))
+        node: Any = yaml.load(file.read_text(), loader)
         for name in path:
-            node = node.get(name) or {}
-        if target := node.get("_target_"):
-            targets.setdefault(target, {}).update(node)
-    return targets
+            node = (node or {}).get(name)
+        if isinstance(node, dict) and "_target_" in node:
+            files.setdefault(node["_target_"], []).append(file)
+    return files
 
 
 @cache
 def named(place: str) -> dict[str, str]:
     """The classes that conf/ names at a place (`head`, `data.source`): class name -> full path."""
-    return {target.rpartition(".")[2]: target for target in _choices(place)}
+    return {target.rpartition(".")[2]: target for target in _files(place)}
+
+
+@cache
+def _listed(place: str, target: str) -> dict[str, Any]:
+    """The arguments and values that YAML lists for a target; for one that conf/ does not name, those of all choices."""
+    files = _files(place)
+    values: dict[str, Any] = {}
+    for file in files.get(target) or chain.from_iterable(files.values()):
+        node: Any = OmegaConf.to_container(OmegaConf.load(file))
+        for name in place.split(".")[1:]:
+            node = node[name]
+        values |= node
+    return values
 
 
 def class_of(place: str, target: str) -> str:
@@ -165,17 +179,16 @@ def check(key: str, node: DictConfig, runtime: set[str]) -> None:
     except GlrError as error:
         raise GlrError(f"{key}._target_={target}: {error}") from error
     if arguments is None:  # of Keras: the YAML's arguments are all, and its values show their types
-        choices = _choices(key)
-        defaults = choices.get(target) or {name: value for each in choices.values() for name, value in each.items()}
+        defaults = _listed(key, target)
         for name in settings:
             if name not in defaults:
                 raise UnknownSettingError(f"{key}.{name}")
-            check_type(f"{key}.{name}", node, name, _type_of_value(defaults[name]))
+            check_type(f"{key}.{name}", node, name, type_of_value(defaults[name]))
         return
     for name in settings:
         if name not in arguments or name in runtime:
             raise UnknownSettingError(f"{key}.{name}")
-        if target.split(".")[0] == "glr" or _is_checkable(arguments[name]):
+        if target.split(".")[0] == "glr" or is_checkable(arguments[name]):
             check_type(f"{key}.{name}", node, name, arguments[name])
     for name in arguments:
         if name not in runtime and name not in node:
@@ -191,148 +204,3 @@ def _check_target(key: str, target: Any) -> None:
         raise GlrError(f"{key}._target_={target}: expected one of {names}, or a class of your own")
     if "." not in str(target) or not package or package in sys.stdlib_module_names:
         raise GlrError(f"{key}._target_={target}: expected a class of glr, Keras or your own, as mypackage.MyHead")
-
-
-@cache
-def signature(target: str) -> dict[str, str] | None:
-    """The arguments of a class or function: name -> annotation, as written in the source.
-
-    A class without a constructor of its own has that of its bases. None: the constructor is Keras's.
-
-    Raises:
-        GlrError: no such module, class or function.
-    """
-    module, _, name = target.rpartition(".")
-    if module.split(".")[0] == "keras":
-        return None
-    tree = ast.parse(_source(module).read_text())
-    for statement in tree.body:
-        if isinstance(statement, ast.FunctionDef) and statement.name == name:
-            return _arguments(statement)
-        if isinstance(statement, ast.ClassDef) and statement.name == name:
-            for member in statement.body:
-                if isinstance(member, ast.FunctionDef) and member.name == "__init__":
-                    return _arguments(member)
-            if any("dataclass" in ast.unparse(decorator) for decorator in statement.decorator_list):
-                fields = [member for member in statement.body if isinstance(member, ast.AnnAssign)]
-                return {ast.unparse(member.target): ast.unparse(member.annotation) for member in fields}
-            for base in statement.bases:  # the first that has a constructor, as in Python
-                found = _inherited(_qualified(ast.unparse(base), tree, module))
-                if found is None or found:
-                    return found
-            return {}
-        if isinstance(statement, ast.ImportFrom) and any((a.asname or a.name) == name for a in statement.names):
-            return signature(_qualified(name, tree, module))
-    raise GlrError(f"module {module} has no class or function {name}")
-
-
-def _inherited(base: str) -> dict[str, str] | None:
-    return {} if base.split(".")[0] in sys.stdlib_module_names else signature(base)
-
-
-def _source(module: str) -> Path:
-    """The file of a module; those of glr's own are found without importing their packages."""
-    path = _ROOT.joinpath(*module.split("."))
-    for file in (path.with_suffix(".py"), path / "__init__.py"):
-        if module.split(".")[0] == "glr" and file.is_file():
-            return file
-    try:
-        spec = None if module.split(".")[0] == "glr" else find_spec(module)
-    except (ImportError, ValueError):
-        spec = None
-    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
-        raise GlrError(f"there is no module {module}")
-    return Path(spec.origin)
-
-
-def _qualified(name: str, tree: ast.Module, module: str) -> str:
-    """The full path of a name that a module defines or imports."""
-    first, _, rest = name.partition(".")
-    for statement in tree.body:
-        if not isinstance(statement, ast.Import | ast.ImportFrom):
-            continue
-        for alias in statement.names:
-            if (alias.asname or alias.name.split(".")[0]) != first:
-                continue
-            if isinstance(statement, ast.Import):
-                return f"{alias.name}.{rest}" if alias.asname else name
-            level = statement.level - (_source(module).name == "__init__.py")
-            parents = module.split(".")[: len(module.split(".")) - level] if statement.level else []
-            package = ".".join([*parents, *([statement.module] if statement.module else [])])
-            return ".".join([package, alias.name, *([rest] if rest else [])])
-    return f"{module}.{name}"
-
-
-def _arguments(function: ast.FunctionDef) -> dict[str, str]:
-    arguments = [*function.args.args, *function.args.kwonlyargs]
-    return {a.arg: ast.unparse(a.annotation) if a.annotation else "Any" for a in arguments if a.arg != "self"}
-
-
-def _type_of_value(value: Any) -> str:
-    # A null in a Keras component's YAML is a number that is off.
-    return "float | None" if value is None else type(value).__name__
-
-
-def check_type(key: str, node: DictConfig, name: str, annotation: str) -> None:
-    """Raise GlrError unless the value fits the annotation, written as in the source (`float | None`, ...)."""
-    if OmegaConf.is_missing(node, name):
-        return  # a required setting that is not given yet is reported with all others
-    value = node[name]
-    if isinstance(value, list | tuple) or OmegaConf.is_list(value):
-        value = list(value)
-    elif OmegaConf.is_dict(value):
-        value = dict(value)
-    if not any(_fits(value, option) for option in _options(annotation)):
-        wanted = " or ".join(_words(option) for option in _options(annotation))
-        raise GlrError(f"{key}={'null' if value is None else value}: expected {wanted}")
-
-
-@cache
-def _options(annotation: str) -> list[Any]:
-    """The alternatives of a union: type names, list[...] as written, and the values of a Literal."""
-    options: list[Any] = []
-
-    def visit(node: ast.expr) -> None:
-        if isinstance(node, ast.BinOp):
-            visit(node.left)
-            visit(node.right)
-        elif isinstance(node, ast.Subscript) and ast.unparse(node.value) == "Literal":
-            values = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
-            options.extend(("literal", ast.literal_eval(value)) for value in values)
-        else:
-            options.append(ast.unparse(node))
-
-    visit(ast.parse(annotation, mode="eval").body)
-    return options
-
-
-def _is_checkable(annotation: str) -> bool:
-    """Whether `check_type` knows the annotation; that of a user's class may be any."""
-    kinds, options = {"None", "bool", "int", "float", "str", "list"}, _options(annotation)
-    return all(isinstance(o, tuple) or o.removeprefix("list[").removesuffix("]") in kinds for o in options)
-
-
-def _fits(value: Any, option: Any) -> bool:
-    if isinstance(option, tuple):
-        return value == option[1]
-    if option.startswith("list["):
-        return isinstance(value, list) and all(_fits(item, option[5:-1]) for item in value)
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    checks = {
-        "None": value is None,
-        "bool": isinstance(value, bool),
-        "int": isinstance(value, int) and not isinstance(value, bool),
-        "float": number,
-        "str": isinstance(value, str),
-        "list": isinstance(value, list),
-    }
-    if option not in checks:
-        raise TypeError(f"a component's argument is annotated {option!r}; the check knows {', '.join(checks)}")
-    return checks[option]
-
-
-def _words(option: Any) -> str:
-    if isinstance(option, tuple):
-        return str(option[1])
-    words = {"None": "null", "bool": "true or false", "int": "a whole number", "float": "a number", "str": "a text"}
-    return words.get(option, f"a list of {_words(option[5:-1])}s" if option.startswith("list[") else option)

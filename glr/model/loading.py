@@ -11,9 +11,10 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from glr.config.check import check
-from glr.config.component import build, resolve, signature
+from glr.config.component import build, resolve
 from glr.config.identity import ADDED, flattened
 from glr.config.schema import TrainConfig
+from glr.config.signature import signature
 from glr.errors import GlrError, first_line
 from glr.model.network import RetrievalModel
 
@@ -53,7 +54,7 @@ def read_config(file: Path, trust: Sequence[str] = ()) -> DictConfig:
 
 
 def _takes(config: DictConfig, key: str) -> bool:
-    """Whether a setting is one of the schema's, or an argument of the component that it stands in."""
+    """Return True for a setting of the schema, and for an argument that the component around it takes."""
     place, _, name = key.rpartition(".")
     node = OmegaConf.select(config, place) if place else config
     if not isinstance(node, DictConfig):

@@ -1,4 +1,4 @@
-"""Signatures read from the source agree with Python's own, and types are checked as annotated."""
+"""A component is the class that conf/ or the user names, checked and built with its arguments."""
 
 from pathlib import Path
 
@@ -7,17 +7,10 @@ from omegaconf import OmegaConf
 
 from glr.config import component
 from glr.config.shorthand import CONF
+from glr.config.signature import signature
 from glr.errors import GlrError
 
 GROUPS = sorted(folder.name for folder in CONF.iterdir() if folder.is_dir())
-
-
-def test_signature_follows_imports_and_bases():
-    folder = component.signature("glr.data.source.FolderSource")
-    assert folder is not None
-    assert folder["retrieval_classes"] == "float"
-    assert component.signature("glr.optim.optimizer.Adam") is None  # the constructor is Keras's
-    assert component.signature("glr.data.augment.Unchanged") == {}
 
 
 OWN = """
@@ -61,9 +54,9 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("own")
 def test_a_class_of_the_users_own_is_checked_like_ours():
-    assert component.signature("ownheads.angular.Steeper") == {"power": "float", "num_classes": "int"}
-    assert component.signature("ownheads.angular.Unchanged") == {}
-    assert component.signature("ownheads.Steeper") == {"power": "float", "num_classes": "int"}
+    assert signature("ownheads.angular.Steeper") == {"power": "float", "num_classes": "int"}
+    assert signature("ownheads.angular.Unchanged") == {}
+    assert signature("ownheads.Steeper") == {"power": "float", "num_classes": "int"}
     plain = OmegaConf.create({"_target_": "ownheads.angular.Plain", "margin": None, "centers": 3})
     component.check("head", plain, set())  # an annotation that the check does not know is the class's own affair
     plain.centers = 0.5
@@ -73,7 +66,7 @@ def test_a_class_of_the_users_own_is_checked_like_ours():
     with pytest.raises(GlrError, match=r"head\.power=x: expected a number"):
         component.check("head", node, {"num_classes"})
     with pytest.raises(GlrError, match=r"module ownheads\.angular has no class or function Missing"):
-        component.signature("ownheads.angular.Missing")
+        signature("ownheads.angular.Missing")
     assert component.class_of("head", "ownheads.angular.Angular") == "ownheads.angular.Angular"
 
 
@@ -102,34 +95,6 @@ def test_a_class_that_is_not_installed_is_one_sentence():
 def test_no_two_classes_of_a_group_have_the_same_name(group: str):
     targets = {OmegaConf.load(file).get("_target_") for file in (CONF / group).glob("*.yaml")} - {None}
     assert len({target.rpartition(".")[2] for target in targets}) == len(targets)
-
-
-@pytest.mark.parametrize(
-    ("annotation", "value", "fits"),
-    [
-        ("float", 1, True),
-        ("float", True, False),
-        ("float", "x", False),
-        ("int", 1.5, False),
-        ("int | None", None, True),
-        ("float | None", None, True),
-        ("float", None, False),
-        ("bool", 1, False),
-        ("str", "x", True),
-        ("Literal['a', 'b']", "a", True),
-        ("Literal['a', 'b']", "c", False),
-        ("list[int]", [1, 2], True),
-        ("list[int]", [1, "x"], False),
-        ("list[int]", 3, False),
-    ],
-)
-def test_check_type(annotation: str, value: object, fits: bool):
-    node = OmegaConf.create({"x": value})
-    if fits:
-        component.check_type("part.x", node, "x", annotation)
-    else:
-        with pytest.raises(GlrError, match=r"part\.x=.*: expected "):
-            component.check_type("part.x", node, "x", annotation)
 
 
 def test_build_passes_only_the_run_time_arguments_that_the_constructor_names():
