@@ -11,8 +11,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import google_crc32c
-
 from glr import storage
 from glr.data.prepared import MANIFEST
 from glr.errors import GlrError
@@ -91,7 +89,7 @@ class _Claim:
     def _write(self, holder: str | None) -> None:
         """Replace the claim, each time with other content."""
         content = json.dumps({"holder": holder, "beat": secrets.token_hex(8)}).encode()
-        info = storage.FileInfo(len(content), google_crc32c.Checksum(content).hexdigest().decode())
+        info = storage.FileInfo.of(content)
         try:
             bucket.store(self._path, io.BytesIO(content), info, self._seen)
         except storage.ReplacedError as error:

@@ -5,17 +5,15 @@ from glr.storage.paths import (
     as_file_name,
     checksum,
     delete,
-    download,
     exists,
     files,
     is_bucket,
     join,
     normalized,
-    on_disk,
     read,
-    upload,
     write,
 )
+from glr.storage.transfer import download, on_disk, upload
 
 __all__ = [
     "FileInfo",

@@ -15,6 +15,8 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import google_crc32c
+
 from glr.errors import GlrError
 
 # Bytes that one request carries: what a thread holds in memory, and what the patience is counted for.
@@ -37,6 +39,11 @@ class FileInfo:
 
     size: int
     crc32c: str | None
+
+    @classmethod
+    def of(cls, data: bytes | memoryview) -> "FileInfo":
+        """Of a file with these bytes."""
+        return cls(len(data), google_crc32c.Checksum(bytes(data)).hexdigest().decode())
 
 
 @dataclass(frozen=True)

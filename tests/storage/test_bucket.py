@@ -9,10 +9,11 @@ import pytest
 
 from glr import storage
 from glr.errors import GlrError
-from glr.storage import FileInfo, bucket, paths
+from glr.storage import FileInfo, bucket, transfer
 from tests.gcs.emulator import Fault
 from tests.gcs.fixture import Gcs
-from tests.storage.test_paths import MIB, child, crc32c, noise
+from tests.storage.test_paths import MIB, crc32c, noise
+from tests.storage.test_transfer import child
 
 
 def test_the_library_is_not_imported_for_local_files(tmp_path: Path):
@@ -89,7 +90,7 @@ def test_an_upload_that_arrives_damaged_is_not_stored(
     gcs_folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
 ):
     storage.write(tmp_path / "file", noise(size))
-    monkeypatch.setattr(paths, "checksum", lambda _: crc32c(b"as it was read the first time"))
+    monkeypatch.setattr(transfer, "checksum", lambda _: crc32c(b"as it was read the first time"))
     with pytest.raises(GlrError, match=r"/file: Google Cloud Storage refused the request \(400 .*\)$"):
         storage.upload([(tmp_path / "file", f"{gcs_folder}/file")])
     assert storage.files(gcs_folder) == {}
