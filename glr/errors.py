@@ -25,8 +25,13 @@ def first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
+def in_words(error: BaseException) -> str:
+    """The message of a GlrError, which says it all; of another error its kind, too."""
+    return str(error) if isinstance(error, GlrError) else f"{type(error).__name__}: {error}"
+
+
 def is_no_room(error: BaseException | None) -> bool:
-    """Whether an error, or the one that it was raised from, says that a disk is full: the same would succeed later."""
+    """Return True if an error, or the one it was raised from, says that a disk is full: the same may succeed later."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in _NO_ROOM:
             return True

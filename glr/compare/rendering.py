@@ -9,7 +9,7 @@ from itertools import chain
 from typing import Any
 
 from glr.compare.table import Cell, Table
-from glr.config.printing import printable
+from glr.config.printing import STEERS, printable
 from glr.report.template import template
 from glr.tracking.rows import Row
 
@@ -56,7 +56,7 @@ def records(singles: Sequence[Row], ensembles: Sequence[Row]) -> list[dict[str, 
 def as_json(singles: Sequence[Row], ensembles: Sequence[Row]) -> str:
     """The records as a JSON list."""
     text = json.dumps(records(singles, ensembles), indent=2, ensure_ascii=False)
-    return re.sub(r"[\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]", _as_escape, text) + "\n"
+    return STEERS.sub(_as_escape, text) + "\n"
 
 
 def as_csv(singles: Sequence[Row], ensembles: Sequence[Row]) -> str:

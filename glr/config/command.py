@@ -144,7 +144,7 @@ class Command:
         """Check the command line; then print, or run one job or the jobs of a sweep.
 
         Returns:
-            Whether what was printed is all that there is of the result.
+            True if the printed text is the whole result.
         """
         arguments = command_line()
         flags = [argument for argument in sys.argv[1:] if argument not in arguments.overrides]
@@ -189,7 +189,7 @@ def command(
         config_name: of conf/.
         together: call the function once, without Hydra's launcher, with a list of all jobs of a sweep: each one's
             config and the choices of its groups. A single job is a list of one.
-        printed: its result is what it prints: the command fails if that cannot be written.
+        printed: the command's result is its output: it fails if that cannot be written.
     """
     return partial(Command, config_name=config_name, together=together, printed=printed)
 

@@ -2,6 +2,7 @@
 
 import re
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.types import Override
@@ -60,6 +61,13 @@ def given(hydra: Any) -> list[str]:
     """The overrides of Hydra's config as they were written: reading them there would fill in interpolated secrets."""
     written: Any = OmegaConf.to_container(hydra.overrides.task, resolve=False)
     return written
+
+
+def keep_config(config: DictConfig) -> None:
+    """Write the config of the sweep that Hydra is about to launch into its folder; secrets in it are interpolations."""
+    folder = Path(config.hydra.sweep.dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    OmegaConf.save(config, folder / "multirun.yaml")
 
 
 def first_of(config: DictConfig) -> DictConfig:

@@ -40,11 +40,11 @@ class Output(io.RawIOBase):
         return self._descriptor
 
     def isatty(self) -> bool:
-        """Whether it is a terminal."""
+        """Return True for a terminal."""
         return os.isatty(self._descriptor)
 
     def writable(self) -> bool:
-        """Always."""
+        """Return True."""
         return True
 
 

@@ -1,17 +1,17 @@
-"""What is printed: text from a store or a file cannot steer the terminal that shows it."""
+"""Printing: text from a store or a file cannot steer the terminal that shows it."""
 
 import re
 
 # Control characters but for line ends and tabs; what reorders text, so that it reads as another; half characters, which
 # stand for bytes of a file's name that are no UTF-8.
-_STEERS = re.compile(
+STEERS = re.compile(
     r"\r(?!\n)|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
 
 
 def printable(text: str) -> str:
     """A text with each character that steers a terminal written as an escape: ESC as `\\x1b`."""
-    return _STEERS.sub(lambda found: ascii(found[0])[1:-1], text)
+    return STEERS.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def say(text: str) -> None:

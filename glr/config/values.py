@@ -47,7 +47,7 @@ class Rerun(Enum):
 
 
 class StoreState(Enum):
-    """What has become of a local MLflow store."""
+    """A change of a local MLflow store's place."""
 
     moved = "moved"
 

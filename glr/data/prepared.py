@@ -162,7 +162,7 @@ def _shard(content: Any) -> Shard:
 
 
 def _same(key: str, before: Any, value: Any) -> bool:
-    """Whether two spellings mean the same source: its class may have moved, its paths may be absolute."""
+    """Return True for two spellings of the same source: its class may have moved, its paths may be absolute."""
     if not isinstance(before, str) or not isinstance(value, str):
         return False
     if key == "source._target_":

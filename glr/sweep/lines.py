@@ -90,7 +90,7 @@ def stopping(running: int) -> str:
 
 
 def pausing(seconds: float) -> str:
-    """What the user reads while a disk is full."""
+    """The line for a sweep that waits for room on a disk."""
     return f"a disk is full: the sweep pauses, and tries again in {duration(seconds)}; make room"
 
 

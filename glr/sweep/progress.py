@@ -9,7 +9,7 @@ from typing import Any
 
 from glr import storage
 from glr.config.secrets import redacted
-from glr.errors import GlrError
+from glr.errors import GlrError, in_words
 
 VARIABLE = "GLR_PROGRESS"  # names the file; a run that nobody watches has none
 
@@ -35,5 +35,5 @@ def failures() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        report(failure=redacted(str(error) if isinstance(error, GlrError) else f"{type(error).__name__}: {error}"))
+        report(failure=redacted(in_words(error)))
         raise

@@ -26,7 +26,7 @@ def summary(jobs: Sequence[Job]) -> str:
 
 
 def failure(jobs: Sequence[Job]) -> GlrError | None:
-    """What a sweep raises in its end if jobs of it failed."""
+    """The error of a sweep with failed jobs; None: no job failed."""
     failed = [job for job in jobs if job.state in UNSUCCESSFUL]
     names = "; ".join(f"{job.number} ({job.shown})" for job in failed)
     return GlrError(f"{len(failed)} of {len(jobs)} jobs failed: {names}") if failed else None

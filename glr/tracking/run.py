@@ -12,7 +12,7 @@ from typing import Any
 
 from glr.config.schema import Tracking
 from glr.config.secrets import redacted
-from glr.errors import NO_ROOM, DivergedError, GlrError
+from glr.errors import NO_ROOM, DivergedError, GlrError, in_words
 from glr.tracking.entries import Artifact, Continue, End, Entry, Metrics, Open, as_json
 from glr.tracking.environment import module, user
 from glr.tracking.journal import Journal
@@ -23,7 +23,7 @@ from glr.tracking.writer import JOURNAL
 
 # The parent run's id, for the jobs in their own processes.
 PARENT_VARIABLE = "GLR_PARENT_RUN_ID"
-_FIRST_TRY = 10.0  # seconds that a run waits to hear that it, or its study, was deleted
+_FIRST_TRY = 10.0  # seconds to wait for the store's first answer, which may be that the run was deleted
 
 
 class LostError(GlrError):
@@ -202,7 +202,7 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, SystemExit):
         words = {os.EX_TEMPFAIL: "stopped by SIGTERM", NO_ROOM: "stopped by a full disk"}
         return words.get(error.code, f"ended with exit code {error.code}")  # type: ignore[arg-type]
-    return redacted(str(error) if isinstance(error, GlrError) else f"{type(error).__name__}: {error}")
+    return redacted(in_words(error))
 
 
 def new_journal() -> str:

@@ -4,163 +4,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from itertools import islice, takewhile
 from pathlib import Path
 
 from mlflow import MlflowClient
 
 from glr.config.secrets import redacted
 from glr.errors import GlrError
-from glr.tracking.entries import Artifact, Continue, Damaged, End, Metrics, Tags, Unreadable
-from glr.tracking.journal import Journal, Progress, left_behind
-from glr.tracking.store import DeletedError, connect, is_missing, reason
-from glr.tracking.writer import RunWriter, is_refusal
+from glr.tracking.entries import End
+from glr.tracking.journal import Journal, left_behind
+from glr.tracking.sending import Sending
+from glr.tracking.store import connect, reason
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 10.0  # seconds between tries
-
-
-class Sending:
-    """One journal on its way to MLflow.
-
-    The records are sent in their order. One that the store does not take waits, without blocking those behind it; one
-    that no store will take is refused.
-
-    Attributes:
-        writer: of its run; None: MLflow does not know the run yet.
-        trouble: why the last try failed, in a line; None: it succeeded.
-        deleted: the trouble is that the run or its study was deleted.
-        progress: how far it is.
-    """
-
-    def __init__(self, journal: Journal):
-        self.journal = journal
-        self.writer: RunWriter | None = None
-        self.trouble: str | None = None
-        self.deleted = False
-        self.progress = journal.sent()
-
-    @property
-    def unsent(self) -> int:
-        """How many records wait."""
-        return len(self.journal.entries) - self.progress.next + len(self.progress.later)
-
-    def open(self, client: MlflowClient) -> None:
-        """Find or create the run. One that lacks what was sent gets everything: its database was lost or replaced.
-
-        Raises:
-            DeletedError: the run or its study was deleted.
-            Exception: the store does not answer, or takes nothing.
-        """
-        writer = RunWriter.opened(client, self.journal.opening, self.progress.run)
-        entries = self.journal.entries[: self.progress.next]
-        metrics = [entry for number, entry in enumerate(entries) if number not in self.progress.later]
-        last = next((entry for entry in reversed(metrics) if isinstance(entry, Metrics)), None)
-        if writer.fresh or (last is not None and not writer.has(last)):
-            self.progress = Progress()
-        begun = [entry.attempt for entry in entries[: self.progress.next] if isinstance(entry, Continue)]
-        writer.attempt = begun[-1] if begun else None
-        self.progress.run = writer.run_id
-        self.writer = writer
-
-    def advance(self, client: MlflowClient) -> bool:
-        """Send some records, and return whether any were sent; `trouble` says why not. It raises nothing."""
-        try:
-            if self.writer is None:
-                self.open(client)
-            if self.progress.next < len(self.journal.entries):
-                count = self._row(self.progress.next)
-                self._send(self.progress.next, count)
-                self.progress.next += count
-            elif not self._send_later():
-                return False
-            if self.journal.failure is None:  # else the note would count records that are not on disk yet
-                self.journal.note_sent(self.progress)
-        except Exception as error:  # each kind of store has its own errors, and a journal may hold anything
-            self.trouble, self.deleted = reason(error), isinstance(error, DeletedError)
-            if is_missing(error):
-                self.writer = None  # the database was lost or replaced: look for the run again
-            return False
-        self.trouble, self.deleted = None, False
-        return True
-
-    def _row(self, position: int) -> int:
-        """The number of records that are sent together: metrics in a row, else one."""
-        row = takewhile(lambda entry: isinstance(entry, Metrics), islice(self.journal.entries, position, None))
-        return sum(1 for _ in row) or 1
-
-    def _send(self, position: int, count: int) -> None:
-        """Write records, but for those that are refused and those that wait; raises where the store takes none."""
-        try:
-            self._write(position, count)
-        except Exception as error:
-            if not self._is_refused(error) and not self._is_passed(position, count):
-                raise
-            if count > 1:
-                self._send(position, count // 2)
-                self._send(position + count // 2, count - count // 2)
-            elif is_refusal(error):
-                self._refuse(error)
-            else:
-                self.progress.later.append(position)
-
-    def _send_later(self) -> bool:
-        """Write one of the records that wait, and return whether the store took or refused one."""
-        for position in self.progress.later:
-            try:
-                self._write(position, 1)
-            except Exception as error:
-                if not self._is_refused(error):
-                    self.trouble = reason(error)
-                    continue
-                self._refuse(error)
-            self.progress.later.remove(position)
-            return True
-        return False
-
-    def _write(self, position: int, count: int) -> None:
-        assert self.writer
-        entries = self.journal.entries[position : position + count]
-        if isinstance(entry := entries[0], Metrics):
-            self.writer.write_metrics(entry for entry in entries if isinstance(entry, Metrics))
-        elif isinstance(entry, Artifact):
-            file = self.journal.kept(entry.place)
-            if file.exists():  # else it was stored, and a kill lost the note of it
-                self.writer.store(file, entry.folder)
-                file.unlink()
-        elif isinstance(entry, Tags):  # it may have waited, and later values stay
-            newer = self.journal.entries[position + 1 : self.progress.next]
-            set_since = {key for each in newer if isinstance(each, Tags | Continue | End) for key in each.values}
-            self.writer.write(Tags({key: value for key, value in entry.values.items() if key not in set_since}))
-        else:
-            self.writer.write(entry)
-
-    def _is_refused(self, error: Exception) -> bool:
-        """Return whether no store will take the record; raises if it is the run that MLflow does not have."""
-        if is_refusal(error):
-            assert self.writer
-            self.writer.verify()
-            return True
-        return False
-
-    def _refuse(self, error: Exception) -> None:
-        self.progress.refused.append(reason(error))
-
-    def _is_passed(self, position: int, count: int) -> bool:
-        """Return whether records that failed may wait: the store takes another one, so it is not away."""
-        assert self.writer
-        entries = self.journal.entries
-        if isinstance(entries[position], Artifact | Unreadable):
-            return True  # metrics need not wait for room for files
-        if isinstance(entries[position], Continue | End):
-            return False  # they set the status, whose order counts
-        for entry in islice(entries, position + count, None):
-            if not isinstance(entry, Artifact | Continue | Unreadable | Damaged):
-                try:
-                    self.writer.write(entry)  # it is written again in its turn, which changes nothing
-                except Exception as error:
-                    return is_refusal(error)
-                return True
-        return False
 
 
 class Sender(threading.Thread):
@@ -211,7 +66,7 @@ class Sender(threading.Thread):
             self._send()
         finally:
             self._closing.wait()
-            settle(self.sending)
+            self.sending.settle()
 
     def _send(self) -> None:
         wait, rest = _FIRST_WAIT, self._others()
@@ -301,14 +156,4 @@ def _steps(sending: Sending, uri: str, advance: Callable[[Sending], bool]) -> It
         while advance(sending):
             yield True
     finally:
-        settle(sending)
-
-
-def settle(sending: Sending) -> None:
-    """Close a journal: delete it if all of it was sent, else keep it."""
-    if sending.unsent:
-        sending.journal.close()
-    elif sending.progress.refused:
-        sending.journal.set_aside()
-    else:
-        sending.journal.remove()
+        sending.settle()

@@ -90,7 +90,7 @@ def _check_server(uri: str) -> None:
 
 
 def is_missing(error: Exception) -> bool:
-    """Whether MLflow answers that it does not have what was asked for."""
+    """Return True if MLflow answers that it does not have what was asked for."""
     return isinstance(error, MlflowException) and error.error_code == "RESOURCE_DOES_NOT_EXIST"
 
 

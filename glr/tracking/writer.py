@@ -36,7 +36,7 @@ _REFUSALS = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALR
 
 
 def is_refusal(error: Exception) -> bool:
-    """Whether the store will never take the record. A proxy's answer, which is not MLflow's JSON, is no refusal."""
+    """Return True if the store will never take the record. Only MLflow's own JSON refuses; a proxy's page does not."""
     if isinstance(error, RestException) and error.json.get("error_code") == "BAD_REQUEST":
         return True  # MLflow's client gives this code to any answer with status 400, too
     return isinstance(error, RecordError) or (isinstance(error, MlflowException) and error.error_code in _REFUSALS)

@@ -8,18 +8,17 @@ the others this sweeper does.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from glr.config.jobs import jobs_of
+from glr.config.jobs import jobs_of, keep_config
 from glr.config.secrets import redacted
-from glr.errors import GlrError
+from glr.errors import GlrError, in_words
 from glr.sweep.job import Job, JobState
 from glr.sweep.past import planned
 from glr.sweep.summary import failure, summary
@@ -61,9 +60,7 @@ class GridSweeper(Sweeper):
         Raises:
             GlrError: a batch holds no job, or jobs failed.
         """
-        folder = Path(self._config.hydra.sweep.dir)
-        folder.mkdir(parents=True, exist_ok=True)
-        OmegaConf.save(self._config, folder / "multirun.yaml")
+        keep_config(self._config)
         jobs = jobs_of(self._config)
         size = len(jobs) if self._batch is None else self._batch
         if size < 1:
@@ -93,6 +90,6 @@ def _settle(job: Job, done: JobReturn) -> None:
         score = done.return_value
     except Exception as error:
         job.state = JobState.FAILED
-        job.reason = redacted(str(error) if isinstance(error, GlrError) else f"{type(error).__name__}: {error}")
+        job.reason = redacted(in_words(error))
     else:
         job.state, job.score = JobState.FINISHED, score if isinstance(score, float) else None

@@ -5,7 +5,6 @@ Hydra imports every plugin at each start, so nothing here imports Optuna before 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
@@ -47,13 +46,12 @@ class OptunaSweeper(Sweeper):
         """Search over what the sweep's overrides leave open."""
         from glr import storage
         from glr.config.identity import settings_of
+        from glr.config.jobs import keep_config
         from glr.config.ranges import parameter
         from glr.config.secrets import without_secrets
         from glr.tuning.search import Search
 
-        folder = Path(self._config.hydra.sweep.dir)
-        folder.mkdir(parents=True, exist_ok=True)
-        OmegaConf.save(self._config, folder / "multirun.yaml")
+        keep_config(self._config)
         overrides = OverridesParser.create(config_loader=self._loader).parse_overrides(arguments)
         space = {o.get_key_element(): parameter(o) for o in overrides if o.is_sweep_override()}
         fixed = [override.input_line or "" for override in overrides if not override.is_sweep_override()]

@@ -34,6 +34,10 @@ from glr.sweep.job import differing
         ("postgresql://u:p?w@h/db", "postgresql://***@h/db"),
         ("serve --token abcdef --port 3", "serve --token *** --port 3"),
         ("glpat-abcdefghijklmnopqrst", "***"),
+        ("u at http://u:p@ss/w0rd@h/x failed", "u at http://***@h/x failed"),
+        ("mysql+pymysql://u:pa/ss@h/d", "mysql+pymysql://***@h/d"),
+        ("http://host:5000/path and http://h/a@b", "http://host:5000/path and http://h/a@b"),
+        ("--uri http://bob:S3cretPw@h -m", "--uri http://***@h -m"),
     ],
 )
 def test_secrets_are_hidden(text: str, expected: str):

@@ -1,4 +1,4 @@
-"""Whether a local store holds its own files, and the places of one that was copied or moved."""
+"""A local store knows the places of its files, also after it was copied or moved."""
 
 import shutil
 from pathlib import Path

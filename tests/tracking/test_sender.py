@@ -1,6 +1,5 @@
 """A real MLflow server that is down, slow or restarted costs whoever records neither time nor records."""
 
-import json
 import re
 import signal
 import time
@@ -14,9 +13,9 @@ from mlflow import MlflowClient
 from glr.config.schema import Tracking
 from glr.errors import GlrError
 from glr.tracking.entries import Continue, Metrics, Open, Tags
-from glr.tracking.journal import Journal, Progress
+from glr.tracking.journal import Journal
 from glr.tracking.run import run
-from glr.tracking.sender import Sending, send_left_behind
+from glr.tracking.sender import send_left_behind
 from glr.tracking.writer import RunWriter
 from tests.conftest import here
 from tests.processes.forks import Forks
@@ -200,27 +199,6 @@ def test_a_file_that_takes_longer_than_the_patience_is_waited_for(work: Path, mo
         opened.file(work / "large.h5")
     assert opened.complete
     assert list((work / "journal").iterdir()) == []
-
-
-def test_what_was_sent_from_memory_and_lost_by_a_kill_hides_no_later_record(work: Path):
-    """The disk was full: the journal holds less than was sent."""
-    uri = f"sqlite:///{work}/mlruns/mlflow.db"
-    with run(**options(uri, work, journal="j")) as opened:
-        opened.metrics({"loss": 0.5}, 1)
-    again = Journal(work / "journal", "j")
-    again.append(Open(uri, "tests", "a run", None, {"journal": "j"}))
-    again.note_sent(Progress(opened.id, next=9))
-    again.append(Continue({}, None))
-    again.append(Metrics({"loss": 0.5}, 1))
-    sending = Sending(again)
-    assert sending.unsent == 0
-    again.failure = "the disk is full"
-    again.entries.append(Metrics({"loss": 0.125}, 3))
-    while sending.advance(MlflowClient(uri)):
-        pass
-    assert json.loads(again.kept("sent.json").read_text())["next"] == 9  # on disk there are fewer
-    assert (3, 0.125) in history(uri, opened.id, "loss")
-    again.remove()
 
 
 def test_what_is_no_journal_keeps_nobodys_records_back(work: Path, capsys: pytest.CaptureFixture):

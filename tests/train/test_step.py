@@ -43,7 +43,7 @@ def make(
 
 
 class Remade:
-    """Steps as new, of which each kind is compiled once: tracing takes longer than what the tests do with them."""
+    """Fresh steps. Each kind is compiled once, since tracing takes longer than the tests themselves."""
 
     def __init__(self) -> None:
         self._made: dict[str, tuple[TrainStep, list[np.ndarray]]] = {}

@@ -62,7 +62,7 @@ def check_same(found: Result, expected: Result, epochs: int = EPOCHS, every: int
 
 @pytest.fixture
 def folder(tmp_path: Path, new_store: Callable[[Path], Path]) -> Path:
-    """Of a run's two workers, the first of which records."""
+    """The two workers of a run; the first one records."""
     new_store(tmp_path / "0")
     return tmp_path
 
