@@ -101,25 +101,21 @@ def skip(jobs: Sequence[Job], uri: str, rerun: str) -> None:
 
 def finished(uri: str, study: str, identity: Identity) -> "PastRun | None":
     """The newest run of a job, if it has finished; None: it has not, or the store does not answer."""
-    from glr.tracking.history import runs_of
-    from glr.tracking.store import connect
-
     try:
-        runs = runs_of(connect(uri), [study], f"tags.kind = 'train' and tags.key = '{identity.key}'", missing_ok=True)
+        run = _newest(uri, [study], f"tags.key = '{identity.key}'").get((identity.key, identity.digest))
     except Exception:  # each kind of store has its own errors, and none of them ends a training
         return None
-    mine = [run for run in runs if run.tags.get("data_digest") == identity.digest]
-    return mine[-1] if mine and _is_finished(mine[-1]) else None
+    return run if run and _is_finished(run) else None
 
 
 def _is_finished(run: "PastRun") -> bool:
     return run.status == "FINISHED" and "pruned" not in run.tags
 
 
-def _newest(uri: str, studies: Iterable[str]):
-    """The newest train run of each (key, digest of the data)."""
+def _newest(uri: str, studies: Iterable[str], query: str = "tags.key != ''") -> "dict[tuple[str, str | None], PastRun]":
+    """The newest train run of each (key, digest of the data) among those that a query of MLflow's finds."""
     from glr.tracking.history import runs_of
     from glr.tracking.store import connect
 
-    runs = runs_of(connect(uri), studies, "tags.kind = 'train' and tags.key != ''", missing_ok=True)
+    runs = runs_of(connect(uri), studies, f"tags.kind = 'train' and {query}", missing_ok=True)
     return {(run.tags["key"], run.tags.get("data_digest")): run for run in runs}
