@@ -7,6 +7,7 @@ from omegaconf import DictConfig
 
 from glr import storage
 from glr.config.command import command
+from glr.config.printing import say
 from glr.data.predictions import read_classes, read_rankings
 from glr.data.rows import COLUMNS
 from glr.data.solution import USAGES, Solution, read_solution
@@ -42,7 +43,7 @@ def main(config: DictConfig) -> None:
     print(table({"": scores}))
     if config.output is not None:
         storage.write(config.output, f"{json.dumps(scores, indent=2)}\n".encode(), overwrite=True)
-        print(f"\n{config.output} written")
+        say(f"\n{config.output} written")
 
 
 def _check_known(config: DictConfig, predicted: Collection[str], solution: Solution) -> None:

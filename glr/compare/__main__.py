@@ -38,7 +38,7 @@ def main(config: DictConfig) -> None:
         raise GlrError(f"{file} is stale; the same command without check=true writes it anew")
     if before != after:
         write(file, after)
-    print(f"{file} {'written' if before != after else 'is fresh'}")
+    say(f"{file} {'written' if before != after else 'is fresh'}")
 
 
 def _rendered(config: DictConfig, studies: list[str]) -> str:

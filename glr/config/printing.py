@@ -1,6 +1,7 @@
 """Printing: text from a store or a file cannot steer the terminal that shows it."""
 
 import re
+from typing import TextIO
 
 # Control characters but for line ends and tabs; what reorders text, so that it reads as another; half characters, which
 # stand for bytes of a file's name that are no UTF-8.
@@ -14,6 +15,6 @@ def printable(text: str) -> str:
     return STEERS.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
-def say(text: str) -> None:
-    """Print a text that holds names or values from a store or a file."""
-    print(printable(text), flush=True)
+def say(text: str, file: TextIO | None = None) -> None:
+    """Print a text that holds names or values from a store or a file, to standard output unless a file is given."""
+    print(printable(text), file=file, flush=True)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from glr import storage
+from glr.config.printing import say
 from glr.data.prepared import MANIFEST
 from glr.errors import GlrError
 from glr.storage import bucket
@@ -74,7 +75,7 @@ class _Claim:
             else:  # there is something to continue with
                 self._write(None)
         except GlrError as error:
-            print(f"the claim to {self._folder} stays: {error}", file=sys.stderr)
+            say(f"the claim to {self._folder} stays: {error}", file=sys.stderr)
 
     def _beat(self) -> None:
         said = False
@@ -83,7 +84,7 @@ class _Claim:
                 self._write(self._holder)
             except GlrError as error:
                 if not said and not self._lost:
-                    print(f"no sign of life to others: {error}", file=sys.stderr)
+                    say(f"no sign of life to others: {error}", file=sys.stderr)
                 said = True
 
     def _write(self, holder: str | None) -> None:
@@ -110,7 +111,7 @@ def _wait_for_silence(folder: str, path: str, seen: Object) -> None:
     holder = _holder(path)
     if holder is None:
         return
-    print(f"{folder} is claimed by {holder}; looking for a sign of life for {_SILENCE:.0f} seconds", flush=True)
+    say(f"{folder} is claimed by {holder}; looking for a sign of life for {_SILENCE:.0f} seconds")
     end = time.monotonic() + _SILENCE
     while (left := end - time.monotonic()) > 0:
         time.sleep(min(_BEAT / 5, left))

@@ -8,6 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from glr import storage
 from glr.config.command import command
+from glr.config.printing import say
 from glr.errors import GlrError
 
 _SHOWN = {"name", "train.precision", "preflight.topology"}  # in columns of their own
@@ -42,7 +43,7 @@ def main(jobs: list[tuple[DictConfig, dict[str, str]]]) -> None:
             _log(config, choices, row)
     print(table(rows, searched=settings.largest_batch))
     if settings.output is not None:
-        print(f"\n{settings.output} written")
+        say(f"\n{settings.output} written")
     failed = sum("failure" in row for row in rows)
     if failed:
         raise GlrError(f"{failed} of {len(jobs)} runs could not be estimated; the table says why")

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
+from glr.config.printing import say
 from glr.data.pictures import Pictures, batches
 from glr.errors import GlrError
 from glr.retrieval import descriptors
@@ -109,7 +110,7 @@ def extract(
         try:
             return descriptors.load(folder, name)
         except GlrError:
-            print(f"{stored[1]} is damaged; its images are described anew", file=sys.stderr)
+            say(f"{stored[1]} is damaged; its images are described anew", file=sys.stderr)
     writer = DescriptorWriter(folder, name, len(pictures), dtype)
     found = batches(
         pictures,

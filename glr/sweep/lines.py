@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from glr.config.printing import say
 from glr.sweep.job import Job, JobState
 from glr.sweep.words import duration, score
 
@@ -23,7 +24,7 @@ class Lines:
         self._begun = False
         for job in jobs:
             if job.state != JobState.WAITING:
-                self._print(f"job {job.number}{self._of} {_left_out(job)}: {job.shown}")
+                say(f"job {job.number}{self._of} {_left_out(job)}: {job.shown}")
 
     def changed(self, job: Job) -> None:
         """Print the job's state."""
@@ -31,13 +32,13 @@ class Lines:
         name = f"job {job.number}{self._of}"
         if job.state == JobState.RUNNING:
             if self._followers is not None and self._begun:
-                self._print("")
+                say("")
             again = f", start {job.starts}" if job.starts > 1 else ""
             where = "" if self._followers is not None else f" (log: {job.log})"
-            self._print(f"{name}{again}: {job.shown}{where}")
+            say(f"{name}{again}: {job.shown}{where}")
             self._begun = True
         elif not (self._alone and job.state == JobState.FINISHED):
-            self._print(f"{name} {_ended(job)}")
+            say(f"{name} {_ended(job)}")
 
     def tick(self) -> None:
         """Print what the running job has printed meanwhile."""
@@ -47,18 +48,15 @@ class Lines:
 
     def stopping(self, running: int) -> None:
         """Say what is waited for."""
-        self._print(stopping(running))
+        say(stopping(running))
 
     def pausing(self, seconds: float) -> None:
         """Say why no job starts."""
-        self._print(pausing(seconds))
+        say(pausing(seconds))
 
     def _follow(self, job: Job, ended: bool) -> None:
         for line in self._followers[job.number].lines(ended) if self._followers is not None else []:
-            self._print(line)
-
-    def _print(self, line: str) -> None:
-        print(line, flush=True)
+            say(line)
 
 
 class Follower:

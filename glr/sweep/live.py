@@ -7,6 +7,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from glr.config.printing import printable
 from glr.sweep import words
 from glr.sweep.job import UNFINISHED, UNSUCCESSFUL, Job, JobState
 from glr.sweep.lines import Follower, pausing, stopping
@@ -79,7 +80,7 @@ class LiveTable:
             table.add_column(name, justify="left" if name in ("settings", "state") else "right", no_wrap=True)
         for job, row in zip(shown, texts[1:], strict=True):
             row[1] = row[1] if len(row[1]) <= room else f"{row[1][: room - 1]}…"
-            table.add_row(*map(Text, row), style=_STYLES.get(job.state, ""))
+            table.add_row(*(Text(printable(cell)) for cell in row), style=_STYLES.get(job.state, ""))
         return table
 
     def totals(self) -> Text:
@@ -102,7 +103,7 @@ class LiveTable:
             self._say(line)
 
     def _say(self, line: str) -> None:
-        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+        self._console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
 
 
 def _row(job: Job) -> list[str]:

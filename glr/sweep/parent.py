@@ -13,6 +13,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from glr import storage
+from glr.config.printing import say
 from glr.errors import GlrError
 
 
@@ -70,7 +71,7 @@ class SweepRun(Callback):
         try:
             self.run.end(self._status)
         except GlrError as lost:
-            print(lost, file=sys.stderr)
+            say(str(lost), file=sys.stderr)
 
 
 def _key(overrides: list[str]) -> str:

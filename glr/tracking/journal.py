@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from glr import storage
+from glr.config.printing import say
 from glr.errors import GlrError
 from glr.storage.lock import acquire
 from glr.tracking.entries import Damaged, End, Entry, Open, RecordError, as_json, from_json
@@ -213,6 +214,6 @@ def left_behind(folder: Path) -> Iterator[Journal]:
         except BusyError:
             continue
         except GlrError as error:
-            print(f"left alone: {error}", file=sys.stderr)
+            say(f"left alone: {error}", file=sys.stderr)
             continue
         yield journal

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from glr.config.printing import say
 from glr.config.schema import Tracking
 from glr.config.secrets import redacted
 from glr.errors import NO_ROOM, DivergedError, GlrError, in_words
@@ -90,7 +91,7 @@ class Run(Recorder):
         self.complete = self._sender.finish()
         sending, journal = self._sender.sending, self._journal
         for refusal in sending.progress.refused:
-            print(f"a record of run {self._opening.name} was refused: {refusal}; see {journal.path}", file=sys.stderr)
+            say(f"a record of run {self._opening.name} was refused: {refusal}; see {journal.path}", file=sys.stderr)
         if self.complete:
             return
         waiting = (
@@ -100,7 +101,7 @@ class Run(Recorder):
         )
         if sending.writer is None or sending.deleted:
             raise LostError(waiting)
-        print(waiting, file=sys.stderr)
+        say(waiting, file=sys.stderr)
 
 
 def begin(
@@ -191,7 +192,7 @@ def run(tracking: Tracking, study: str, name: str, **options: Any) -> Iterator[R
         try:
             opened.end("KILLED" if killed else "FAILED", why)
         except LostError as lost:
-            print(lost, file=sys.stderr)
+            say(str(lost), file=sys.stderr)
         raise
     opened.end("FINISHED")
 

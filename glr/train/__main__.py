@@ -8,6 +8,7 @@ from omegaconf import DictConfig
 
 from glr.config.command import command
 from glr.config.identity import run_name
+from glr.config.printing import say
 from glr.devices.startup import import_tensorflow
 from glr.devices.workers import Worker, this_worker
 from glr.sweep import progress
@@ -41,12 +42,12 @@ def _train(config: DictConfig, worker: Worker) -> float:
             print(table(scores))
     except DoneError as done:
         score = done.run.metrics["public_score"]
-        print(f"run {done.run.name} of study {config.study} is complete already: score {score:.5f} ({done.run.id})")
+        say(f"run {done.run.name} of study {config.study} is complete already: score {score:.5f} ({done.run.id})")
         progress.report(score=score)
         return score
     name = run_name(config, HydraConfig.get().runtime.choices)
-    print(f"\nrun {name} in study {config.study} ({job.run.id or 'waiting to be sent'})")
-    print(f"compare runs: {job.run.pages}")
+    say(f"\nrun {name} in study {config.study} ({job.run.id or 'waiting to be sent'})")
+    say(f"compare runs: {job.run.pages}")
     score = scores["trained"][f"public/{config.evaluate.score.value}"]
     progress.report(score=score)
     return score

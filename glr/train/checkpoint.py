@@ -15,6 +15,7 @@ import keras
 import numpy as np
 
 from glr import storage
+from glr.config.printing import say
 from glr.errors import GlrError
 from glr.train.state import State
 
@@ -131,7 +132,7 @@ class Checkpoints:
             self._writing.result()
         except GlrError as error:
             self._failed = True
-            print(f"\na checkpoint could not be written: {error}{self._last()}", file=sys.stderr)
+            say(f"\na checkpoint could not be written: {error}{self._last()}", file=sys.stderr)
             return False
         finally:
             self._writing = None
@@ -174,7 +175,7 @@ class Checkpoints:
         except MemoryError:
             raise
         except Exception as error:  # of whatever was made of the bytes
-            print(f"{path} is left out, it is damaged ({error})", file=sys.stderr)
+            say(f"{path} is left out, it is damaged ({error})", file=sys.stderr)
             return None
 
     def _there(self) -> list[int]:
@@ -209,7 +210,7 @@ def _costs_space(folder: str) -> Iterator[None]:
     except GlrError as error:
         if folder not in _said:
             _said.add(folder)
-            print(f"\ncheckpoints that are not needed stay and cost space: {error}", file=sys.stderr)
+            say(f"\ncheckpoints that are not needed stay and cost space: {error}", file=sys.stderr)
 
 
 def clear_parts(folder: str) -> None:

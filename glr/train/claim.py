@@ -16,6 +16,7 @@ from omegaconf import DictConfig
 
 from glr import storage
 from glr.config.identity import Identity, differences
+from glr.config.printing import say
 from glr.config.secrets import redacted, without_secrets
 from glr.errors import DivergedError, GlrError
 from glr.storage.lock import acquire
@@ -253,7 +254,7 @@ def _read(folder: str) -> dict[str, Any] | None:
             return note
     storage.write(storage.join(folder, _ASIDE), content, overwrite=True)
     storage.delete(path)
-    print(f"{path} is damaged, or of an earlier version: set aside as {_ASIDE}", file=sys.stderr)
+    say(f"{path} is damaged, or of an earlier version: set aside as {_ASIDE}", file=sys.stderr)
     return None
 
 

@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 
 from glr import storage
 from glr.config.identity import Identity, run_name, settings_of
+from glr.config.printing import say
 from glr.data.prepared import PreparedData
 from glr.devices.workers import Worker
 from glr.errors import GlrError
@@ -74,7 +75,7 @@ def opened(config: DictConfig, data: PreparedData, initial: InitialWeights | Non
         claim = stack.enter_context(claimed(config, identity, name, alone=alone, journal=new_journal(), finished=look))
         tags = {"key": identity.key, "configuration": identity.configuration, "data_digest": identity.digest}
         if initial and initial.run_id:
-            print(f"starting from the weights of {initial.name}")
+            say(f"starting from the weights of {initial.name}")
             tags["init_from_run"] = initial.run_id
         with run(
             config.tracking,

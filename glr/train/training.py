@@ -13,6 +13,7 @@ from typing import TypeVar
 import keras
 import tensorflow as tf
 
+from glr.config.printing import say
 from glr.devices.workers import Worker
 from glr.errors import NO_ROOM, GlrError, is_no_room, no_room_in_words
 from glr.report.report import report
@@ -269,7 +270,7 @@ class _Training:
             with self._saving.weights_of(best.step, self._parts.model):
                 _save_weights(self._parts.model, file)
         except CheckpointError as error:
-            print(f"the best weights (epoch {best.epoch}) are not stored: {error}", file=sys.stderr)
+            say(f"the best weights (epoch {best.epoch}) are not stored: {error}", file=sys.stderr)
         else:
             self._job.run.file(file, "weights")
 

@@ -47,7 +47,7 @@ def test_lines(tmp_path: Path, capsys: pytest.CaptureFixture):
         for name, value in values.items():
             setattr(jobs[1], name, value)
         if state == JobState.FINISHED:
-            jobs[1].log.write_text("what it says")
+            jobs[1].log.write_text("what \x1b[2Jit says")
         view.changed(jobs[1])
     view.stopping(1)
     assert capsys.readouterr().out.splitlines() == [
@@ -58,7 +58,7 @@ def test_lines(tmp_path: Path, capsys: pytest.CaptureFixture):
         "job 2 of 4 was killed by SIGKILL after 70 s; it starts again in 30 s",
         "",
         "job 2 of 4, start 2: seed=2",
-        "what it says",
+        r"what \x1b[2Jit says",
         "job 2 of 4 finished after 3 min: score 0.25000",
         "job 2 of 4 failed after 5 s: ValueError: no",
         "job 2 of 4 stopped after 5 s",

@@ -47,17 +47,23 @@ def expected(
     return weights(folder)
 
 
-def weights(folder: Path) -> dict[str, np.ndarray]:
-    found: dict[str, np.ndarray] = {}
+def weights_of(artifacts: Path) -> dict[str, np.ndarray]:
+    """Every array of a run's last and best weights."""
+    arrays: dict[str, np.ndarray] = {}
     for name in ("last", "best"):
-        (file,) = (folder / "mlruns/artifacts").glob(f"*/artifacts/weights/{name}.weights.h5")
-        with h5py.File(file) as content:
+        with h5py.File(artifacts / f"artifacts/weights/{name}.weights.h5") as content:
             content.visititems(
                 lambda key, value, name=name: (
-                    found.update({f"{name}/{key}": value[()]}) if isinstance(value, h5py.Dataset) else None
+                    arrays.update({f"{name}/{key}": value[()]}) if isinstance(value, h5py.Dataset) else None
                 )
             )
-    return found
+    return arrays
+
+
+def weights(folder: Path) -> dict[str, np.ndarray]:
+    """Those of a folder's only run."""
+    (file,) = (folder / "mlruns/artifacts").glob("*/artifacts/weights/last.weights.h5")
+    return weights_of(file.parents[2])
 
 
 def runs(folder: Path) -> list[Run]:
