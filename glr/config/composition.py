@@ -78,6 +78,12 @@ def composition(config_name: str, overrides: tuple[str, ...]) -> Composition:
     settings = copy.deepcopy(config)
     with open_dict(settings):
         del settings["hydra"]
+    for group in ("launcher", "sweeper"):
+        if "sweep" not in settings and str(config.hydra[group]._target_).startswith("hydra_plugins.glr_"):
+            choice = config.hydra.runtime.choices[f"hydra/{group}"]
+            raise GlrError(
+                f"hydra/{group}={choice}: {config_name} has no settings of a sweep, which it needs; leave it out"
+            )
     found = Composition(settings, config.hydra)
     _first.setdefault(shape, found)
     return found
