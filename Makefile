@@ -1,22 +1,33 @@
 # make demo: train and score a model on landmarks drawn on the spot. make test: lint, types and tests.
-# Each makes .venv and installs what constraints.txt pins.
-PYTHON ?= python3.11
+# make docs: the documentation, as a web page. make coverage: what the tests run of the code.
+# Each makes .venv and installs what it needs, as constraints.txt pins it.
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13)
 EXTRA ?= cpu
+PROCESSES ?= 3
 BIN := .venv/bin
+INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: demo test lint ui
+.PHONY: demo test lint docs coverage ui
 
 demo: .venv/installed-$(EXTRA)
 	$(BIN)/python -m glr.train backbone=densenet201 head=adacos_semi -m
 
 test: lint
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses=$(PROCESSES) --dist=loadfile
 
-lint: .venv/installed-$(EXTRA)
+lint: .venv/installed-$(EXTRA)-dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/pyright
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/mkdocs build --strict --quiet
+
+# On http://localhost:8000, drawn again when a page changes
+docs: .venv/installed-$(EXTRA)-dev
+	$(BIN)/mkdocs serve
+
+coverage: .venv/installed-$(EXTRA)-dev
+	$(BIN)/pytest --numprocesses=$(PROCESSES) --dist=loadfile --cov=glr --cov=hydra_plugins --cov-report=term
 
 # MLflow's pages on http://localhost:5000
 ui: .venv/installed-$(EXTRA)
@@ -24,5 +35,9 @@ ui: .venv/installed-$(EXTRA)
 
 .venv/installed-$(EXTRA): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[$(EXTRA),dev]"
+	$(INSTALL) ".[$(EXTRA)]"
+	touch $@
+
+.venv/installed-$(EXTRA)-dev: .venv/installed-$(EXTRA)
+	$(INSTALL) ".[$(EXTRA),dev]"
 	touch $@

@@ -19,7 +19,7 @@ from omegaconf import OmegaConf
 
 from glr.config.check import composed
 from glr.config.command import main_of, setup
-from glr.config.shorthand import CONF
+from glr.config.installation import CONF
 from glr.data.catalog import SPLITS, Catalog
 from glr.data.preparation import Options, prepare
 from glr.data.prepared import PreparedData

@@ -12,8 +12,8 @@ from omegaconf import OmegaConf
 from glr.config import component
 from glr.config.check import check
 from glr.config.composition import Composition, composition
+from glr.config.installation import CONF
 from glr.config.schema import RUNTIME_ARGUMENTS
-from glr.config.shorthand import CONF
 from glr.config.signature import signature
 
 GROUPS = {

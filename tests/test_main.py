@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from glr.config.shorthand import CONF
+from glr.config.installation import CONF
 from tests.conftest import ROOT
 
 # What pip writes into the console script.

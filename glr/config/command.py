@@ -20,12 +20,13 @@ from omegaconf import DictConfig, OmegaConf
 from glr.config import output
 from glr.config.check import check_command_line, composed
 from glr.config.composition import composition
+from glr.config.installation import CONF, SWEEPS, pip_install
 from glr.config.internals import command_line
 from glr.config.jobs import launchable
 from glr.config.printing import printable
 from glr.config.schema import register
 from glr.config.secrets import conceal, redacted
-from glr.config.shorthand import CONF, SWEEPS, choices
+from glr.config.shorthand import choices
 from glr.errors import NO_ROOM, GlrError, first_line, is_no_room, no_room_in_words
 
 # Errors of joblib, submitit and Ray after the death of a job's process.
@@ -205,8 +206,7 @@ def _sentence(error: Exception) -> str | None:
     if isinstance(error, GlrError):
         return str(error)
     if isinstance(error, ModuleNotFoundError) and error.name in {"tensorflow", "keras"}:
-        extras = "pip install 'glr[cpu]', 'glr[gpu]' or 'glr[tpu]'"
-        return f"TensorFlow is not installed; install glr with one of its extras: {extras}"
+        return f"TensorFlow is not installed; {pip_install('cpu', 'gpu', 'tpu')}"
     kinds = {kind.__name__ for kind in type(error).__mro__}
     if _OF_STORES & kinds:
         return f"the MLflow store failed ({first_line(getattr(error, 'orig', None) or error)})"

@@ -22,8 +22,8 @@ from typing import Any
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
+from glr.config.installation import CONF
 from glr.config.internals import full_key
-from glr.config.shorthand import CONF
 from glr.config.signature import check_type, is_checkable, signature, type_of_value
 from glr.errors import GlrError
 

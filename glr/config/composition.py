@@ -16,7 +16,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from glr.config.component import NOT_ARGUMENTS
-from glr.config.shorthand import CONF, choices, parse, unknown_choice
+from glr.config.installation import CONF, pip_install
+from glr.config.shorthand import choices, parse, unknown_choice
 from glr.errors import GlrError, first_line
 
 # Launchers of others, and the extras of glr that they come with.
@@ -112,8 +113,7 @@ def _explained(error: Exception, config_name: str) -> GlrError:
     if choice := re.search(r"Could not find '((?:hydra/)?[^'/]+)/([^']+)'", text):
         group = choice[1]
         if group == "hydra/launcher" and choice[2] in _LAUNCHERS:
-            extra = _LAUNCHERS[choice[2]]
-            return GlrError(f"{group}={choice[2]}: it is not installed; pip install 'glr[{extra}]'")
+            return GlrError(f"{group}={choice[2]}: it is not installed; {pip_install(_LAUNCHERS[choice[2]])}")
         hydras = GlobalHydra.instance().config_loader().get_group_options(group)
         return unknown_choice(group, choice[2], hydras if group.startswith("hydra/") else choices(group))
     if key := re.search(r"Could not override '([^']+)'", text) or re.search(r"Key '([^']+)' is not in", text):

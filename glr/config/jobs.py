@@ -11,8 +11,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from glr.config import search as searching
 from glr.config.composition import composition
+from glr.config.installation import CONF
 from glr.config.ranges import covering, is_open, parameter
-from glr.config.shorthand import CONF, parse, written_out
+from glr.config.shorthand import parse, written_out
 from glr.errors import GlrError
 
 

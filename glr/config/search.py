@@ -5,6 +5,7 @@ from enum import Enum
 from importlib.util import find_spec
 from typing import Any
 
+from glr.config.installation import pip_install
 from glr.errors import GlrError
 
 
@@ -63,4 +64,4 @@ def check(node: Any) -> None:
             f"hydra.sweeper.storage={scheme}://...: a search is kept in a file that all its machines share; give a path"
         )
     if find_spec("optuna") is None:
-        raise GlrError("hydra/sweeper=optuna: Optuna is not installed; pip install 'glr[optuna]'")
+        raise GlrError(f"hydra/sweeper=optuna: Optuna is not installed; {pip_install('optuna')}")

@@ -1,37 +1,16 @@
 """The overrides of a command line; the shorthands `sweep=NAME` and `experiment=published/09`, written out for Hydra."""
 
 import json
-import tomllib
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
-from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
-import glr
+from glr.config.installation import CONF, SWEEPS
 from glr.errors import GlrError, first_line
-
-
-def shipped(name: str, package: Path) -> Path:
-    """conf/ or sweeps/: the copy inside an installed package, else the folder beside the package in its checkout.
-
-    The parent of an installed package is site-packages, where another package's `conf/` may lie.
-
-    Raises:
-        FileNotFoundError: there is neither.
-    """
-    if (package / name).is_dir():
-        return package / name
-    project = package.parent / "pyproject.toml"
-    if project.is_file() and tomllib.loads(project.read_text()).get("project", {}).get("name") == "glr":
-        return package.parent / name
-    raise FileNotFoundError(f"{package / name}: this folder of glr is missing; install glr again")
-
-
-CONF, SWEEPS = (shipped(name, Path(glr.__path__[0])) for name in ("conf", "sweeps"))
 
 
 def parse(overrides: Sequence[str]) -> list[Override]:

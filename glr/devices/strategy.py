@@ -6,6 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from glr.config.installation import pip_install
 from glr.devices.tpu import connected, is_held
 from glr.devices.workers import from_environment
 from glr.errors import GlrError
@@ -43,7 +44,7 @@ def gpu() -> tf.distribute.Strategy:
     """
     devices = tf.config.list_physical_devices("GPU")
     if not devices:
-        raise GlrError("strategy=gpu: TensorFlow sees no GPU; is glr[gpu] installed, and does `nvidia-smi` list one?")
+        raise GlrError(f"strategy=gpu: TensorFlow sees none; does `nvidia-smi` list one? CUDA: {pip_install('gpu')}")
     _growing(devices)
     return tf.distribute.MirroredStrategy() if len(devices) > 1 else tf.distribute.OneDeviceStrategy("/gpu:0")
 

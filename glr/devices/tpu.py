@@ -7,6 +7,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from glr.config.installation import pip_install
 from glr.errors import GlrError
 
 # libtpu locks it for as long as a process uses this machine's TPU; TensorFlow only logs that it could not.
@@ -66,7 +67,7 @@ def _reason(said: str, name: str, zone: str | None, project: str | None) -> str:
         return f"no TPU of this name could be found in {place}; see `gcloud compute tpus list` ({why})"
     if "ConfigureDistributedTPU" in said or "TPUs not found" in said:
         where = "this machine" if name == "local" else "that machine"
-        return f"{where} has no TPU that TensorFlow sees; is it a TPU VM, and is glr[tpu] installed there?"
+        return f"{where} has no TPU that TensorFlow sees; is it a TPU VM? It needs: {pip_install('tpu')}"
     return f"it could not be reached ({lines[0]})"
 
 

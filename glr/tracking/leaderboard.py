@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 from omegaconf import DictConfig, OmegaConf
 
 from glr.config.check import composed
-from glr.config.shorthand import SWEEPS
+from glr.config.installation import SWEEPS
 from glr.errors import GlrError
 from glr.tracking.history import PastRun, find, runs_of
 from glr.tracking.recorder import DirectRun

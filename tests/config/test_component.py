@@ -6,7 +6,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from glr.config import component
-from glr.config.shorthand import CONF
+from glr.config.installation import CONF
 from glr.config.signature import signature
 from glr.errors import GlrError
 

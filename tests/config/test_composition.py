@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 from glr.config import composition as module
 from glr.config.check import check_command_line
 from glr.config.composition import composition
-from glr.config.shorthand import CONF
+from glr.config.installation import CONF
 from glr.errors import GlrError
 
 

@@ -3,8 +3,8 @@
 import pytest
 from hydra import compose, initialize_config_dir
 
+from glr.config.installation import CONF
 from glr.config.jobs import first_of, jobs_of, jobs_of_line, launchable
-from glr.config.shorthand import CONF
 from glr.errors import GlrError
 
 

@@ -12,8 +12,8 @@ from omegaconf import OmegaConf
 
 from glr.config.command import help_text
 from glr.config.composition import composition
+from glr.config.installation import CONF
 from glr.config.schema import bounds
-from glr.config.shorthand import CONF
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = ["train", "preflight", "evaluate", "ensemble", "export", "prepare", "record", "score", "compare"]

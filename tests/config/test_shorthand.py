@@ -67,27 +67,3 @@ def test_mistakes_are_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         written("sweep=odd")
     (tmp_path / "numbers.yaml").write_text(json.dumps({"a": [1.5, None, True, [1, 2], "x"]}))
     assert written("sweep=numbers") == ["sweep.name=numbers", "a=1.5,null,true,[1, 2],x"]
-
-
-@pytest.fixture
-def package(tmp_path: Path) -> Path:
-    """A package `glr` in a folder with a stranger's conf/."""
-    (tmp_path / "conf").mkdir()
-    (tmp_path / "glr").mkdir()
-    return tmp_path / "glr"
-
-
-def test_an_installed_package_has_its_own_settings(package: Path):
-    with pytest.raises(FileNotFoundError, match=r"glr/conf: this folder of glr is missing"):
-        shorthand.shipped("conf", package)
-    (package.parent / "pyproject.toml").write_text('[project]\nname = "stranger"\n')
-    with pytest.raises(FileNotFoundError):
-        shorthand.shipped("conf", package)
-    (package / "conf").mkdir()
-    assert shorthand.shipped("conf", package) == package / "conf"
-
-
-def test_a_checkout_has_its_settings_beside_the_package(package: Path):
-    (package.parent / "pyproject.toml").write_text('[project]\nname = "glr"\n')
-    assert shorthand.shipped("conf", package) == package.parent / "conf"
-    assert Path(__file__).parents[2] / "conf" == shorthand.CONF

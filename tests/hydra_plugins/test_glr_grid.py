@@ -7,8 +7,8 @@ from hydra import compose, initialize_config_dir
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import OmegaConf
 
+from glr.config.installation import CONF
 from glr.config.jobs import jobs_of_line
-from glr.config.shorthand import CONF
 from glr.errors import GlrError
 from hydra_plugins.glr_grid import GridSweeper
 

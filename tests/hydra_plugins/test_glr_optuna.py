@@ -9,7 +9,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import OmegaConf
 
-from glr.config.shorthand import CONF
+from glr.config.installation import CONF
 from hydra_plugins.glr_optuna import OptunaSweeper
 
 

@@ -17,7 +17,7 @@ from mlflow import MlflowClient
 
 from glr.config.check import composed
 from glr.config.identity import Identity, settings_of
-from glr.config.shorthand import CONF
+from glr.config.installation import CONF
 from glr.data.prepared import PreparedData
 from glr.errors import GlrError
 from glr.storage.lock import held

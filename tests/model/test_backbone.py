@@ -10,7 +10,7 @@ import tensorflow as tf
 from omegaconf import OmegaConf
 
 from glr.config.component import build
-from glr.config.shorthand import CONF
+from glr.config.installation import CONF
 from glr.errors import GlrError
 from glr.model.backbone import KerasApplication, SmallCNN
 from glr.model.head.norm_softmax import NormSoftmax

@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from omegaconf import DictConfig
 
-from glr.config.shorthand import CONF
+from glr.config.installation import CONF
 from glr.sweep.parent import SweepRun, _key
 from glr.tracking.run import PARENT_VARIABLE
 

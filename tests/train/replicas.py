@@ -20,7 +20,7 @@ from omegaconf import OmegaConf
 
 from glr.config.command import setup
 from glr.config.component import build
-from glr.config.shorthand import CONF
+from glr.config.installation import CONF
 from glr.devices import strategy
 from glr.model.head import adacos, curricularface
 from glr.model.network import RetrievalModel

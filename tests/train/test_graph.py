@@ -10,7 +10,7 @@ import tensorflow as tf
 from omegaconf import OmegaConf
 
 from glr.config.component import build
-from glr.config.shorthand import CONF
+from glr.config.installation import CONF
 from glr.model.backbone import SmallCNN
 from glr.model.network import RetrievalModel
 from glr.model.pooling import GeM

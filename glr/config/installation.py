@@ -1,0 +1,34 @@
+"""What is installed with glr: its folders conf/ and sweeps/, and its extras."""
+
+import tomllib
+from pathlib import Path
+
+import glr
+
+DISTRIBUTION = "glr-retrieval"  # in package indexes, where `glr` is another project
+
+
+def shipped(name: str, package: Path) -> Path:
+    """conf/ or sweeps/: the copy inside an installed package, else the folder beside the package in its checkout.
+
+    The parent of an installed package is site-packages, where another package's `conf/` may lie.
+
+    Raises:
+        FileNotFoundError: there is neither.
+    """
+    if (package / name).is_dir():
+        return package / name
+    project = package.parent / "pyproject.toml"
+    if project.is_file() and tomllib.loads(project.read_text()).get("project", {}).get("name") == DISTRIBUTION:
+        return package.parent / name
+    raise FileNotFoundError(f"{package / name}: this folder of glr is missing; install glr again")
+
+
+_PACKAGE = Path(glr.__path__[0])
+CONF, SWEEPS = (shipped(name, _PACKAGE) for name in ("conf", "sweeps"))
+
+
+def pip_install(*extras: str) -> str:
+    """The command that installs one of these extras: from the checkout that runs, or from a package index."""
+    project = "." if CONF.parent != _PACKAGE else DISTRIBUTION
+    return "pip install " + " or ".join(f"'{project}[{extra}]'" for extra in extras)
