@@ -3,7 +3,8 @@
 import errno
 import os
 
-NO_ROOM = os.EX_IOERR  # the exit code of a command that a full disk has ended: try again when there is room
+# Exit codes of commands that may be started again: after SIGTERM or SIGHUP; when a full disk has room.
+PREEMPTED, NO_ROOM = os.EX_TEMPFAIL, os.EX_IOERR
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 # In messages of TensorFlow, SQLite and tempfile, which carry no such number.
 _NO_ROOM_SAID = (os.strerror(errno.ENOSPC), "database or disk is full", "No usable temporary directory")

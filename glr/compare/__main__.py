@@ -29,7 +29,8 @@ def main(config: DictConfig) -> None:
     if file is None:
         print(printable(text), end="")
         return
-    from glr.compare.document import replaced, write
+    from glr import storage
+    from glr.compare.document import replaced
 
     before, after = replaced(file, text) if to_readme else (file.read_text() if file.exists() else "", text)
     if config.check and before != after:
@@ -37,7 +38,7 @@ def main(config: DictConfig) -> None:
         say("\n".join(difflib.unified_diff(stale, fresh, f"{file}", f"{file}, fresh", lineterm="", n=1)))
         raise GlrError(f"{file} is stale; the same command without check=true writes it anew")
     if before != after:
-        write(file, after)
+        storage.write(file, after.encode(), overwrite=True)
     say(f"{file} {'written' if before != after else 'is fresh'}")
 
 

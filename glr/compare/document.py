@@ -1,7 +1,5 @@
 """The part of a document between two markers: read, and replaced without touching anything else."""
 
-import os
-import tempfile
 from pathlib import Path
 
 from glr.errors import GlrError
@@ -30,21 +28,3 @@ def replaced(path: Path, content: str) -> tuple[str, str]:
     newline = "\r\n" if "\r\n" in text else "\n"
     block = f"\n\n{content.strip()}\n\n".replace("\n", newline)
     return text, text[:begin] + block + text[end:]
-
-
-def write(path: Path, text: str) -> None:
-    """Write a file all or not at all; one that is there keeps its permissions."""
-    path = path.resolve()
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(temporary).chmod(path.stat().st_mode if path.exists() else 0o666 & ~umask)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

@@ -27,7 +27,8 @@ from glr.config.printing import printable
 from glr.config.schema import register
 from glr.config.secrets import conceal, redacted
 from glr.config.shorthand import choices
-from glr.errors import NO_ROOM, GlrError, first_line, is_no_room, no_room_in_words
+from glr.config.signals import ending
+from glr.errors import NO_ROOM, PREEMPTED, GlrError, first_line, is_no_room, no_room_in_words
 
 # Errors of joblib, submitit and Ray after the death of a job's process.
 _LOST = {"TerminatedWorkerError", "UncompletedJobError", "WorkerCrashedError"}
@@ -120,9 +121,8 @@ class Command:
         """Run the command; an error that its user can mend ends the process with one sentence."""
         setup()
         os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra lets exceptions through; they are answered here
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) != signal.SIG_IGN:  # as nohup wishes
-                signal.signal(number, lambda *_: sys.exit(os.EX_TEMPFAIL))  # an exit that tidies up
+        for number in ending():
+            signal.signal(number, lambda *_: sys.exit(PREEMPTED))  # an exit that tidies up
         output.protect()
         try:
             printed = self._dispatch()

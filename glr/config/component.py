@@ -128,9 +128,13 @@ def _listed(place: str, target: str) -> dict[str, Any]:
 
 
 def class_of(place: str, target: str) -> str:
-    """What identifies a component's class: its name if it is one of glr's or Keras's, else its full path."""
+    """What identifies a component's class: its name if conf/ names it at this place, else its full path.
+
+    A class of glr is known by its name alone: its module may have moved.
+    """
     name = target.rpartition(".")[2]
-    return name if target.split(".")[0] in _OURS and name in named(place) else target
+    known = named(place).get(name)
+    return name if known == target or (known and target.split(".")[0] == "glr") else target
 
 
 def resolve(config: DictConfig, trust: Sequence[str] = ()) -> None:
@@ -196,11 +200,12 @@ def check(key: str, node: DictConfig, runtime: set[str]) -> None:
 
 
 def _check_target(key: str, target: Any) -> None:
-    """Refuse what is no class for a place: of glr and Keras only those in modules that conf/ names there belong."""
+    """Refuse a class of glr that conf/ does not name at a place, and one of a module of Keras that it does not."""
     package = target.split(".")[0] if isinstance(target, str) else ""
-    modules = {each.rpartition(".")[0] for each in named(key).values()}
-    if package in _OURS and target.rpartition(".")[0] not in modules:
-        names = ", ".join(sorted(named(key).values())) or "none"
+    ours = named(key).values()
+    modules = {each.rpartition(".")[0] for each in ours if not each.startswith("glr.")}
+    if package in _OURS and target not in ours and target.rpartition(".")[0] not in modules:
+        names = ", ".join(sorted(ours)) or "none"
         raise GlrError(f"{key}._target_={target}: expected one of {names}, or a class of your own")
     if "." not in str(target) or not package or package in sys.stdlib_module_names:
         raise GlrError(f"{key}._target_={target}: expected a class of glr, Keras or your own, as mypackage.MyHead")

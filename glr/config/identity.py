@@ -108,7 +108,7 @@ def _plain(value: Any) -> Any:
     """A value in one spelling: 20 and 20.0 are the same number."""
     if isinstance(value, list):
         return [_plain(each) for each in value]
-    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _identifying(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -116,8 +116,8 @@ def _identifying(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         place, _, name = key.rpartition(".")
         if name == "_target_" and not is_circumstance(place):
             yield place, class_of(place, value)
-        # A source's texts are files and folders: the digest of the data set covers what is in them.
-        elif not is_circumstance(key) and not (place == "data.source" and isinstance(value, str)):
+        # A source's texts are files and folders: the digest of the data set covers their content.
+        elif not is_circumstance(key) and not (place == "data.source" and isinstance(value, str | None)):
             yield key, value
 
 

@@ -1,48 +1,36 @@
 """The settings of a search: `hydra.sweeper.*` under hydra/sweeper=optuna."""
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from importlib.util import find_spec
 from typing import Any
 
 from glr.config.installation import pip_install
+from glr.config.schema import at_least, bounds
 from glr.errors import GlrError
 
+# Which scores are better.
+Direction = StrEnum("Direction", "maximize minimize")
 
-class Direction(Enum):
-    """Which scores are better."""
+# How the next values are chosen: by the tree-structured Parzen estimator (Bergstra et al., 2011), or at random.
+Sampler = StrEnum("Sampler", "tpe random")
 
-    maximize = "maximize"
-    minimize = "minimize"
-
-
-class Sampler(Enum):
-    """How the next values are chosen: by the tree-structured Parzen estimator (Bergstra et al., 2011), or at random."""
-
-    tpe = "tpe"
-    random = "random"
-
-
-class Pruner(Enum):
-    """Which trials are hopeless: below the median of the others at the same step; Hyperband (Li et al., 2018); none."""
-
-    median = "median"
-    hyperband = "hyperband"
-    none = "none"
+# Which trials are hopeless: below the median of the others at the same step; Hyperband (Li et al., 2018); none.
+Pruner = StrEnum("Pruner", "median hyperband none")
 
 
 @dataclass
 class Settings:
     """What hydra.sweeper.* may set, and its defaults."""
 
-    n_trials: int = 20  # of the search in all, those of earlier commands included
-    n_jobs: int = 1  # trials that are launched together
+    n_trials: int = at_least(1, default=20)  # of the search in all, those of earlier commands included
+    n_jobs: int = at_least(1, default=1)  # trials that are launched together
     direction: Direction = Direction.maximize
     sampler: Sampler = Sampler.tpe
-    seed: int = 0  # of the sampler
+    seed: int = at_least(0, default=0)  # of the sampler
     pruner: Pruner = Pruner.median
-    warmup_trials: int = 5  # finished trials before any is pruned by the median
-    warmup_steps: int = 2  # the first epoch after which a trial may be pruned
+    warmup_trials: int = at_least(0, default=5)  # finished trials before any is pruned by the median
+    warmup_steps: int = at_least(0, default=2)  # the first epoch after which a trial may be pruned
     storage: str = "mlruns/searches.journal"
     study_name: str | None = None  # of the search; null: one of its own for each set of ranges and settings
 
@@ -53,7 +41,7 @@ def check(node: Any) -> None:
     Raises:
         GlrError: a number is too small, the storage is no file, or Optuna is not installed.
     """
-    for key, lowest in {"n_trials": 1, "n_jobs": 1, "seed": 0, "warmup_trials": 0, "warmup_steps": 0}.items():
+    for key, lowest, _ in bounds(Settings):
         if node[key] < lowest:
             raise GlrError(f"hydra.sweeper.{key}={node[key]}: expected at least {lowest}")
     if ":" in (node.study_name or ""):

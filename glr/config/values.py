@@ -1,144 +1,60 @@
 """The words that a setting can take, where there are only a few."""
 
-from enum import Enum
+from enum import Enum, StrEnum
 
+# How to scale uint8 pixels for the network: to 0..1, to -1..1, or by ImageNet's mean and standard deviation.
+Normalization = StrEnum("Normalization", "zero_one minus_one_one imagenet")
 
-class Normalization(Enum):
-    """How to scale uint8 pixels for the network: to 0..1, to -1..1, or by ImageNet's mean and standard deviation."""
+# Keras's mixed-precision policies; heads and descriptors are float32 in each.
+Precision = StrEnum("Precision", "float32 mixed_bfloat16 mixed_float16")
 
-    zero_one = "zero_one"
-    minus_one_one = "minus_one_one"
-    imagenet = "imagenet"
+# The statistics of BatchNorm in training: those of each replica's share, or of the global batch.
+BatchNorm = StrEnum("BatchNorm", "per_replica synchronised")
 
+# The metrics that can be a run's score; higher is better.
+Score = StrEnum("Score", "gap map_at_100 mp_at_10 recall_at_1 recall_at_5 recall_at_10 top1_accuracy")
 
-class Precision(Enum):
-    """Keras's mixed-precision policies; heads and descriptors are float32 in each."""
+# Which of a sweep's ended jobs to run again.
+Rerun = StrEnum("Rerun", "failed all none")
 
-    float32 = "float32"
-    mixed_bfloat16 = "mixed_bfloat16"
-    mixed_float16 = "mixed_float16"
+# A change of a local MLflow store's place.
+StoreState = StrEnum("StoreState", "moved")
 
+# Number type of stored descriptors.
+StoredType = StrEnum("StoredType", "float32 float16")
 
-class BatchNorm(Enum):
-    """The statistics of BatchNorm in training: those of each replica's share, or of the global batch."""
+# The weights that a run stores: those of its last epoch, and those of its best epoch on Public.
+StoredWeights = StrEnum("StoredWeights", "last best")
 
-    per_replica = "per_replica"
-    synchronised = "synchronised"
+# How to search for the best ensemble.
+EnsembleMethod = StrEnum("EnsembleMethod", "greedy exhaustive")
 
+# What training does when a loss or a gradient is not finite.
+OnNan = StrEnum("OnNan", "stop skip_batch")
 
-class Score(Enum):
-    """The metrics that can be a run's score; higher is better."""
+# Continue an interrupted run of the same command, or start anew.
+Resume = StrEnum("Resume", "auto never")
 
-    gap = "gap"
-    map_at_100 = "map_at_100"
-    mp_at_10 = "mp_at_10"
-    recall_at_1 = "recall_at_1"
-    recall_at_5 = "recall_at_5"
-    recall_at_10 = "recall_at_10"
-    top1_accuracy = "top1_accuracy"
+# What `prepare` does with an image that it cannot decode.
+OnBadImage = StrEnum("OnBadImage", "error skip")
 
+# How `prepare` checks that a JPEG can be decoded.
+CheckImages = StrEnum("CheckImages", "decode header")
 
-class Rerun(Enum):
-    """Which of a sweep's ended jobs to run again."""
+# What answers a query: a ranking of index images, or a landmark.
+TaskName = StrEnum("TaskName", "retrieval recognition")
 
-    failed = "failed"
-    all = "all"
-    none = "none"
+# The parts of a run that tables print and that a row can highlight.
+RunPart = StrEnum(
+    "RunPart",
+    "backbone pooling head regularization batch_size epochs normalization image_size embedding_size optimizer schedule",
+)
 
+# How to sort the rows of a table.
+RowOrder = StrEnum("RowOrder", "index score")
 
-class StoreState(Enum):
-    """A change of a local MLflow store's place."""
-
-    moved = "moved"
-
-
-class StoredType(Enum):
-    """Number type of stored descriptors."""
-
-    float32 = "float32"
-    float16 = "float16"
-
-
-class StoredWeights(Enum):
-    """The weights that a run stores: those of its last epoch, and those of its best epoch on Public."""
-
-    last = "last"
-    best = "best"
-
-
-class EnsembleMethod(Enum):
-    """How to search for the best ensemble."""
-
-    greedy = "greedy"
-    exhaustive = "exhaustive"
-
-
-class OnNan(Enum):
-    """What training does when a loss or a gradient is not finite."""
-
-    stop = "stop"
-    skip_batch = "skip_batch"
-
-
-class Resume(Enum):
-    """Continue an interrupted run of the same command, or start anew."""
-
-    auto = "auto"
-    never = "never"
-
-
-class OnBadImage(Enum):
-    """What `prepare` does with an image that it cannot decode."""
-
-    error = "error"
-    skip = "skip"
-
-
-class CheckImages(Enum):
-    """How `prepare` checks that a JPEG can be decoded."""
-
-    decode = "decode"
-    header = "header"
-
-
-class TaskName(Enum):
-    """What answers a query: a ranking of index images, or a landmark."""
-
-    retrieval = "retrieval"
-    recognition = "recognition"
-
-
-class RunPart(Enum):
-    """The parts of a run that tables print and that a row can highlight."""
-
-    backbone = "backbone"
-    pooling = "pooling"
-    head = "head"
-    regularization = "regularization"
-    batch_size = "batch_size"
-    epochs = "epochs"
-    normalization = "normalization"
-    image_size = "image_size"
-    embedding_size = "embedding_size"
-    optimizer = "optimizer"
-    schedule = "schedule"
-
-
-class RowOrder(Enum):
-    """How to sort the rows of a table."""
-
-    index = "index"
-    score = "score"
-
-
-class Format(Enum):
-    """File formats of tables."""
-
-    markdown = "markdown"
-    csv = "csv"
-    json = "json"
-    html = "html"
-
+# File formats of tables.
+Format = StrEnum("Format", "markdown csv json html")
 
 # The TPUs that preflight compiles for; glr.preflight.topology knows their chips.
 TopologyName = Enum(

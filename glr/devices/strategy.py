@@ -9,7 +9,7 @@ import tensorflow as tf
 from glr.config.installation import pip_install
 from glr.devices.tpu import connected, is_held
 from glr.devices.workers import from_environment
-from glr.errors import GlrError
+from glr.errors import GlrError, first_line
 
 
 def auto() -> tf.distribute.Strategy:
@@ -70,7 +70,7 @@ def multi_worker() -> tf.distribute.Strategy:
     try:
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
     except (RuntimeError, tf.errors.OpError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = first_line(error)
         raise GlrError(f"strategy=multi_worker: the workers of TF_CONFIG do not come together ({reason})") from error
     if threading.current_thread() is threading.main_thread():
         # TensorFlow has put a handler of its own, which swallows the signal, in the place of Python's.

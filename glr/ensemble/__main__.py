@@ -1,13 +1,13 @@
 """`python -m glr.ensemble`: score a concatenation of runs' descriptors, or find the best one."""
 
 from collections.abc import Sequence
-from math import inf
 from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
 from glr.config.command import command
 from glr.config.printing import say
+from glr.ensemble.settings import check_given, check_weights
 from glr.ensemble.tried import as_csv, listing, weighted
 from glr.errors import GlrError
 
@@ -54,19 +54,12 @@ def _check(config: DictConfig) -> None:
     """Refuse settings that contradict each other."""
     if config.ensemble.search is None and not config.members:
         raise GlrError("members: give at least one run, as [9,15]; or ensemble.search=greedy to choose from the study")
-    if config.weights is not None:
-        if config.ensemble.search is not None:
-            raise GlrError("weights are of given members; a search tries ensemble.weights")
-        if len(config.weights) != len(config.members):
-            raise GlrError(f"weights: {len(config.weights)} for {len(config.members)} members; give one for each")
-    for key, weights in (("weights", config.weights or []), ("ensemble.weights", config.ensemble.weights)):
-        if any(not 0 < weight < inf for weight in weights):
-            raise GlrError(f"{key}={list(weights)}: weights are above 0")
+    if config.weights is not None and config.ensemble.search is not None:
+        raise GlrError("weights are of given members; a search tries ensemble.weights")
+    check_given(config.members, config.weights)
     if not config.ensemble.weights:
         raise GlrError("ensemble.weights: give at least one weight, as [1.0]")
-    for member in config.members:
-        if isinstance(member, bool) or not isinstance(member, int | str):
-            raise GlrError(f"members: {member} is no table index, name or id")
+    check_weights("ensemble.weights", config.ensemble.weights)
 
 
 def _search(config: DictConfig, candidates: "Ensemble", task: "LandmarkTask") -> "list[Choice]":

@@ -11,8 +11,6 @@ from glr.config.printing import say
 from glr.devices.workers import trains_together
 from glr.errors import GlrError
 
-_FOLDERS = ("index", "queries")
-
 
 @command("evaluate")
 def main(config: DictConfig) -> None:

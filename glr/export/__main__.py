@@ -4,6 +4,7 @@ from omegaconf import DictConfig
 
 from glr.config.command import command
 from glr.config.printing import say
+from glr.ensemble.settings import check_given
 from glr.errors import GlrError
 
 
@@ -12,11 +13,7 @@ def main(config: DictConfig) -> None:
     """Write the model, try it in a fresh process, and print the result."""
     if (config.run is None) == (not config.members):
         raise GlrError("give run=NAME (or its id), or members=[...]: one of them")
-    if config.weights is not None and len(config.weights) != len(config.members):
-        raise GlrError(f"weights: {len(config.weights)} for {len(config.members)} members; give one for each")
-    weights = list(config.weights or [])
-    if any(not weight > 0 for weight in weights):
-        raise GlrError(f"weights={weights}: weights are above 0")
+    check_given(config.members, config.weights)
     from glr.devices.startup import import_tensorflow
 
     import_tensorflow()

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from glr.config.check import check
-from glr.config.component import build, resolve
+from glr.config.component import build, named, resolve
 from glr.config.identity import ADDED, flattened
 from glr.config.schema import TrainConfig
 from glr.config.signature import signature
@@ -38,13 +38,15 @@ def read_config(file: Path, trust: Sequence[str] = ()) -> DictConfig:
     try:
         config: Any = OmegaConf.merge(OmegaConf.structured(TrainConfig), settings)
     except OmegaConfBaseException as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise GlrError(f"{file} was written by another version of glr ({reason}); use that one") from error
     try:
         resolve(config, trust)
+        stored = dict(flattened(cast(dict, OmegaConf.to_container(settings))))
         for key, value in ADDED.items():
-            if OmegaConf.select(settings, key) is None and _takes(config, key):
-                OmegaConf.update(config, key, value, force_add=True)
+            if key not in stored and f"{key}._target_" not in stored and _takes(config, key):
+                target = named(key).get(value) if isinstance(value, str) else None
+                OmegaConf.update(config, key, {"_target_": target} if target else value, force_add=True)
         if missing := sorted(OmegaConf.missing_keys(config)):
             raise GlrError(f"this is no config of a run: it lacks {', '.join(missing[:3])}")
         check(config)
@@ -134,5 +136,5 @@ def load_weights(model: RetrievalModel, weights: Path) -> None:
     try:
         model.load_weights(weights)
     except (ValueError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = first_line(error)
         raise GlrError(f"{weights} does not hold weights of this model ({reason})") from error

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from glr import storage
-from glr.errors import GlrError
+from glr.errors import GlrError, first_line
 from glr.model.operations import refused
 from glr.storage.temporary import temporary_folder
 
@@ -48,7 +48,7 @@ class SavedModel:
         try:
             self._model: Any = tf.saved_model.load(str(path))
         except (OSError, ValueError, tf.errors.OpError) as error:
-            reason = str(error).strip().splitlines()[0]
+            reason = first_line(error)
             raise GlrError(f"{path} cannot be loaded as a SavedModel ({reason})") from error
         self._call = self._model.signatures.get(SIGNATURE)
         if self._call is None:

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from glr.errors import GlrError
+from glr.errors import GlrError, first_line
 from glr.preflight.topology import TOPOLOGIES, Topology
 
 VERSIONS = {"jax": "0.10.2", "jaxlib": "0.10.2", "libtpu": "0.0.52"}
@@ -123,7 +123,7 @@ def compile_stablehlo(module: str, topology: Topology) -> Compiled:
         except JaxRuntimeError as error:
             if refused := _TOO_LARGE.search(str(error)):
                 return Compiled(needed=int(float(refused[1]) * _UNITS[refused[2]]))
-            raise GlrError(f"the TPU compiler cannot take this step: {str(error).splitlines()[0]}") from error
+            raise GlrError(f"the TPU compiler cannot take this step: {first_line(error)}") from error
     memory, cost = program.get_compiled_memory_stats(), program.cost_analysis()
     entry = program.hlo_modules()[0].to_string().partition("\nENTRY")[2]
     return Compiled(

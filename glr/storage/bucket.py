@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 
 import google_crc32c
 
-from glr.errors import GlrError
+from glr.errors import GlrError, first_line
 
 # Bytes that one request carries: what a thread holds in memory, and what the patience is counted for.
 CHUNK = 2**24
@@ -259,7 +259,7 @@ def _explained(path: str | Path, role: str = _READER) -> Iterator[None]:
     except api.PreconditionFailed as error:
         raise ReplacedError(f"{path} was changed by someone else just now; start again") from error
     except api.RetryError as error:
-        seconds, reason = f"{_PATIENCE:.0f} seconds", str(error.cause).splitlines()[0]
+        seconds, reason = f"{_PATIENCE:.0f} seconds", first_line(error.cause or error)
         raise GlrError(f"{path}: Google Cloud Storage failed for {seconds} ({reason}); try again later") from error
     except (api.GoogleAPICallError, RequestException) as error:
-        raise GlrError(f"{path}: Google Cloud Storage refused the request ({str(error).splitlines()[0]})") from error
+        raise GlrError(f"{path}: Google Cloud Storage refused the request ({first_line(error)})") from error

@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 
 from glr import storage
 from glr.config.printing import say
+from glr.config.signals import ending
 from glr.errors import GlrError
 
 
@@ -47,8 +48,7 @@ class SweepRun(Callback):
         os.environ[PARENT_VARIABLE] = parent
         self._status = "FAILED"
         atexit.register(self._close)
-        numbers = [s for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(s) != signal.SIG_IGN]
-        self._handlers = {s: signal.signal(s, self._note) for s in numbers}
+        self._handlers = {number: signal.signal(number, self._note) for number in ending(signal.SIGINT)}
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:  # noqa: ARG002
         """Close the parent run."""

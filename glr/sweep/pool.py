@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import Protocol
 
+from glr.config.signals import ending
 from glr.errors import NO_ROOM, is_no_room
 from glr.sweep.job import Job, JobState
 from glr.sweep.process import Fate, Process, described, fate, last_words
@@ -52,10 +53,7 @@ class Stopping:
     times: int = 0
 
     def __enter__(self):
-        numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
-        if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
-            numbers.remove(signal.SIGHUP)
-        self._before = {number: signal.signal(number, self._note) for number in numbers}
+        self._before = {number: signal.signal(number, self._note) for number in ending(signal.SIGINT)}
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -13,10 +13,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from glr.errors import NO_ROOM
+from glr.errors import NO_ROOM, PREEMPTED
 from glr.sweep.progress import VARIABLE
-
-PREEMPTED = 75  # the exit code after SIGTERM: EX_TEMPFAIL of sysexits.h, "try again later"
 
 # Signals that a program brings upon itself; any other was sent by somebody, the kernel's out-of-memory killer included.
 _CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP, signal.SIGSYS}

@@ -13,7 +13,7 @@ from typing import Any
 from glr.config.printing import say
 from glr.config.schema import Tracking
 from glr.config.secrets import redacted
-from glr.errors import NO_ROOM, DivergedError, GlrError, in_words
+from glr.errors import NO_ROOM, PREEMPTED, DivergedError, GlrError, in_words
 from glr.tracking.entries import Artifact, Continue, End, Entry, Metrics, Open, as_json
 from glr.tracking.environment import module, user
 from glr.tracking.journal import Journal
@@ -201,7 +201,7 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
         return "interrupted by Ctrl-C"
     if isinstance(error, SystemExit):
-        words = {os.EX_TEMPFAIL: "stopped by SIGTERM", NO_ROOM: "stopped by a full disk"}
+        words = {PREEMPTED: "stopped by SIGTERM", NO_ROOM: "stopped by a full disk"}
         return words.get(error.code, f"ended with exit code {error.code}")  # type: ignore[arg-type]
     return redacted(in_words(error))
 

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from glr.sweep.process import PREEMPTED
+from glr.config.signals import ending
+from glr.errors import PREEMPTED
 
 
 class Interruption:
@@ -32,9 +33,7 @@ class Interruption:
     def __enter__(self) -> "Interruption":
         if threading.current_thread() is threading.main_thread():  # elsewhere Python allows no handlers
             limited = callable(signal.getsignal(signal.SIGUSR2))
-            hangs_up = signal.getsignal(signal.SIGHUP) != signal.SIG_IGN
-            others = [*([signal.SIGUSR2] if limited else []), *([signal.SIGHUP] if hangs_up else [])]
-            for number in (signal.SIGTERM, signal.SIGINT, *others):
+            for number in ending(signal.SIGINT, *([signal.SIGUSR2] if limited else [])):
                 self._before[number] = signal.signal(number, self._handle)
         return self
 

@@ -7,8 +7,7 @@ from contextlib import contextmanager, suppress
 import keras
 
 from glr.devices.workers import Agreement
-from glr.errors import GlrError
-from glr.sweep.process import PREEMPTED
+from glr.errors import PREEMPTED, GlrError
 from glr.train.assembly import Assembly
 from glr.train.checkpoint import Checkpoints, values_of
 from glr.train.interruption import Interruption

@@ -61,7 +61,7 @@ class Search:
         self.name = settings.study_name or _name(problem, settings)
         self.storage = opened(self.file)
         self.study = optuna.create_study(
-            storage=self.storage, study_name=self.name, direction=settings.direction.value, load_if_exists=True
+            storage=self.storage, study_name=self.name, direction=settings.direction.name, load_if_exists=True
         )
         before = self.study.user_attrs.get(_PROBLEM)
         if before is None:

@@ -127,6 +127,19 @@ def test_the_spelling_of_a_sources_folders_is_no_part_of_the_key():
     """Their content is: by the digest of what was prepared from them."""
     line = ["data=gldv2_clean", "data.source.path=photos"]
     assert key(settings(*line, "data.source.train_images=./train/")) == key(settings(*line))
+    assert key(settings("data=gldv2_clean")) == key(settings(*line))  # the set was prepared elsewhere
+
+
+def test_a_class_of_keras_is_not_glrs_of_the_same_name():
+    keras, own = settings(), settings()
+    keras.optimizer._target_ = "keras.optimizers.Adam"
+    assert own.optimizer._target_ == "glr.optim.optimizer.Adam"
+    assert settings_of(keras)["optimizer"] == "keras.optimizers.Adam"
+    assert key(keras) != key(own)
+
+
+def test_neighbouring_large_seeds_are_two_jobs():
+    assert key(settings(f"seed={2**53}")) != key(settings(f"seed={2**53 + 1}"))
 
 
 def test_differences_name_both_values():

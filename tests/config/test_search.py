@@ -38,5 +38,5 @@ def test_mistakes(changed: dict[str, Any], sentence: str):
 
 def test_optuna_may_be_missing(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(search, "find_spec", lambda name: importlib.util.find_spec(f"{name}_is_missing"))
-    with pytest.raises(GlrError, match=r"Optuna is not installed; pip install 'glr\[optuna\]'"):
+    with pytest.raises(GlrError, match=r"Optuna is not installed; pip install '\.\[optuna\]'"):
         check(node())

@@ -115,3 +115,21 @@ def test_settings_that_were_added_since_have_the_values_of_before(tmp_path: Path
     read = read_config(file)
     assert (read.head.margin, read.train.on_nan.value) == (0.25, "skip_batch")
     assert "easy" not in read.head  # an argument of another head
+
+
+def test_a_group_that_was_added_since_has_the_component_of_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    before: Any = OmegaConf.to_container(config("pooling=gem"), resolve=True, enum_to_str=True)
+    del before["pooling"]
+    file = stored(tmp_path, OmegaConf.to_yaml(OmegaConf.create(before)))
+    monkeypatch.setattr(
+        loading, "ADDED", {"pooling": "GeM", "pooling.p": 2, "pooling.learnable": True, "pooling.floor": 0}
+    )
+    read = read_config(file)
+    assert read.pooling._target_ == config("pooling=gem").pooling._target_
+    assert (read.pooling.p, read.pooling.learnable) == (2, True)
+
+
+def test_a_null_that_was_stored_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    file = stored(tmp_path, OmegaConf.to_yaml(config("evaluate.every=null"), resolve=True))
+    monkeypatch.setattr(loading, "ADDED", {"evaluate.every": 1})
+    assert read_config(file).evaluate.every is None

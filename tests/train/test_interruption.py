@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
+from glr.errors import PREEMPTED
 from glr.sweep.pool import Stopping
-from glr.sweep.process import PREEMPTED
 from glr.train.interruption import Interruption
 
 
