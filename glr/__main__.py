@@ -35,8 +35,10 @@ def main() -> None:
         sys.exit(2)
     else:
         del sys.argv[1]
-        if (folder := str(Path.cwd())) not in sys.path:  # a console script lacks it: users' own classes may lie there
-            sys.path.insert(0, folder)
+        # A console script lacks the folder, where users' own classes may lie. Last, so that no file of a downloaded
+        # folder passes for a library.
+        if (folder := str(Path.cwd())) not in sys.path:
+            sys.path.append(folder)
         # The command becomes the main module, as with `python -m`: launchers start their jobs by its name.
         runpy.run_module(f"glr.{name}", run_name="__main__", alter_sys=True)
 

@@ -32,7 +32,7 @@ def main(config: DictConfig) -> None:
     from glr import storage
     from glr.compare.document import replaced
 
-    before, after = replaced(file, text) if to_readme else (file.read_text() if file.exists() else "", text)
+    before, after = replaced(file, text) if to_readme else (file.read_text() if file.is_file() else "", text)
     if config.check and before != after:
         stale, fresh = before.splitlines(), after.splitlines()
         say("\n".join(difflib.unified_diff(stale, fresh, f"{file}", f"{file}, fresh", lineterm="", n=1)))

@@ -13,6 +13,9 @@ from glr.config.schema import RUNTIME_ARGUMENTS, bounds
 from glr.config.secrets import redacted
 from glr.errors import GlrError, first_line
 
+# Options of sbatch that make several processes of a job, as submitit's additional_parameters spell them.
+_SBATCH = ("nodes", "ntasks", "ntasks_per_node")
+
 
 def composed(config_name: str, overrides: list[str]) -> tuple[DictConfig, dict[str, str]]:
     """One job's config, checked, and the choice of each of its groups.
@@ -65,7 +68,7 @@ def _checked(config_name: str, overrides: list[str], required: bool = True) -> C
 def _check_launcher(job: Composition) -> None:
     """Refuse a launcher that starts each job several times, unless the processes train it together."""
     together = "strategy" in job.settings and class_of("strategy", job.settings.strategy._target_) == "multi_worker"
-    for key in ("nodes", "tasks_per_node"):
+    for key in ("nodes", "tasks_per_node", *(f"additional_parameters.{name}" for name in _SBATCH)):
         count = OmegaConf.select(job.hydra, f"launcher.{key}", default=None)
         if count not in (None, 1) and not together:
             raise GlrError(

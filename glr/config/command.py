@@ -46,10 +46,18 @@ def setup() -> None:
     OmegaConf.register_new_resolver("decimal", decimal, replace=True)
     # For names of folders that two commands of the same second are not to share.
     OmegaConf.register_new_resolver("token", lambda: _token(os.getpid()), replace=True)
+    # For folders that are named by a setting: a study's name leads nowhere else.
+    OmegaConf.register_new_resolver("file_name", _file_name, replace=True)
     # For --help: the choices of the groups that a command has. Hydra would list those of all commands.
     OmegaConf.register_new_resolver("choices", lambda *groups: "\n".join(map(_listed, groups)), replace=True)
     # A label's word for a null: ${or:${.scale},C-1}.
     OmegaConf.register_new_resolver("or", lambda value, instead: instead if value is None else value, replace=True)
+
+
+def _file_name(name: str) -> str:
+    from glr.storage import as_file_name
+
+    return as_file_name(name)
 
 
 @lru_cache(maxsize=1)

@@ -1,6 +1,7 @@
 """From a source's images to a prepared data set: every image checked, and what was interrupted is continued."""
 
 import json
+import re
 import shutil
 from collections import Counter
 from collections.abc import Callable, Container, Iterator
@@ -25,6 +26,7 @@ from glr.storage.lock import held
 
 _REPORT = "image_report.csv"
 # What an empty folder may hold: the lock of those who wait for its data set, and what file systems make themselves.
+_WRITING = re.compile(r".+\.[0-9a-f]{16}\.part")  # files on their way, of `storage.write`
 _UNCOUNTED = {OPENING, "lost+found"}
 
 
@@ -187,8 +189,9 @@ def _unfinished(path: str) -> Iterator[tuple[str, Callable[[], None]]]:
     inside = Path(path).is_dir()
     folder = Path(path) if inside else Path(f"{path}.partial")
     lock = folder / CLAIM
-    if inside and not lock.exists() and (names := {file.name for file in folder.iterdir()} - _UNCOUNTED):
-        raise GlrError(f"{path} holds other files ({min(names)}); give data.path another folder")
+    names = {file.name for file in folder.iterdir()} - _UNCOUNTED if folder.is_dir() else set()
+    if names and not lock.exists():
+        raise GlrError(f"{folder} holds other files ({min(names)}); give data.path another folder")
     if Path(path).exists() and not inside:
         raise GlrError(f"{path} is a file; give data.path a folder")
     folder.mkdir(parents=True, exist_ok=True)
@@ -200,7 +203,7 @@ def _unfinished(path: str) -> Iterator[tuple[str, Callable[[], None]]]:
         # What a killed process has left:
         for left in folder.glob(f"{STAGING}*"):
             shutil.rmtree(left, ignore_errors=True)  # a colleague's cannot be read
-        for left in folder.glob("*.part"):
+        for left in (file for file in folder.iterdir() if _WRITING.fullmatch(file.name)):
             left.unlink()
         try:
             yield str(folder), lambda: None

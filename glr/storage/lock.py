@@ -4,6 +4,7 @@ import errno
 import fcntl
 import os
 import re
+import stat
 import sys
 import time
 from collections.abc import Iterator
@@ -30,7 +31,8 @@ def held(path: Path, wait: float = inf) -> Iterator[int]:
 def acquire(path: Path, wait: float = inf) -> int:
     """Open a file to read and append, creating it if need be, and lock it; closing the descriptor unlocks it.
 
-    The holder may delete the file: those who waited for it then create it again.
+    The holder may delete the file: those who waited for it then create it again. A link is not followed: in a shared
+    folder it may lead to any file.
 
     Args:
         path: of the file, on this machine's disk.
@@ -39,11 +41,11 @@ def acquire(path: Path, wait: float = inf) -> int:
     Raises:
         BlockingIOError: another process still holds it.
         GlrError: its file system has no locks.
-        OSError: it cannot be opened.
+        OSError: it cannot be opened, or is not a regular file.
     """
     began, said = time.monotonic(), False
     while True:
-        file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        file = _opened(path)
         locked = False
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -70,6 +72,19 @@ def acquire(path: Path, wait: float = inf) -> int:
                 os.close(file)
         if locked:
             return file
+
+
+def _opened(path: Path) -> int:
+    try:
+        file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise OSError(errno.ELOOP, "a symbolic link, where a file is expected", str(path)) from error
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    return file
 
 
 def _file_system(path: Path) -> str:

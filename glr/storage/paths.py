@@ -16,7 +16,7 @@ from glr.storage import bucket
 from glr.storage.bucket import FileInfo, ReplacedError
 
 PART = ".part"
-_LONGEST_NAME = 150  # characters; file systems take 255 bytes
+_LONGEST_NAME = 150  # bytes, of the 255 that file systems take
 
 
 def is_bucket(path: str | Path) -> bool:
@@ -73,12 +73,13 @@ def write(path: str | Path, data: bytes | memoryview, *, overwrite: bool = False
         seen = bucket.look(path) if overwrite else None
         bucket.store(path, io.BytesIO(data), FileInfo.of(data), seen)
         return
+    if overwrite and Path(path).exists() and not Path(path).is_file():  # a device or a pipe takes bytes and stays
+        with explained(path):
+            Path(path).write_bytes(data)
+        return
     target = Path(os.path.realpath(path)) if overwrite else Path(path)  # a link keeps pointing to what is written
     part = target.with_name(f"{target.name}.{secrets.token_hex(8)}{PART}")
     with explained(path):
-        if overwrite and target.exists() and not target.is_file():  # a device or a pipe takes bytes and stays
-            target.write_bytes(data)
-            return
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             with part.open("xb") as file:
@@ -123,7 +124,7 @@ def delete(path: str | Path) -> None:
 
 def as_file_name(name: str) -> str:
     """A name from elsewhere (of a run, say) as a single part of a path: letters, digits and `._+=,-`, others as `_`."""
-    return re.sub(r"^\.+|[^\w.+=,-]", "_", name)[:_LONGEST_NAME] or "_"
+    return re.sub(r"^\.+|[^\w.+=,-]", "_", name).encode()[:_LONGEST_NAME].decode(errors="ignore") or "_"
 
 
 def normalized(path: str) -> str:

@@ -45,7 +45,7 @@ class Journal:
     """The records of one run, in order; one process at a time holds them.
 
     If there is room, a record is on disk when `append` returns: a line with its checksum. Opening the journal again
-    drops a last line that a kill cut off; other lines that are damaged become `Damaged` entries. Copies of files lie
+    ignores a last line that a kill cut off; other lines that are damaged become `Damaged` entries. Copies of files lie
     beside the journal until they are sent.
 
     Args:
@@ -102,17 +102,18 @@ class Journal:
         self.entries.append(entry)
         text = json.dumps(as_json(entry)).encode()
         self._unwritten += b"%08x %b\n" % (zlib.crc32(text), text)
-        end = os.fstat(self._file).st_size
         try:
+            os.ftruncate(self._file, self._end)  # drop a record that a kill cut off
             if os.write(self._file, self._unwritten) != len(self._unwritten):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(self._file)
         except OSError as error:
-            os.ftruncate(self._file, end)  # leave no part of a record
+            os.ftruncate(self._file, self._end)  # leave no part of a record
             if self.failure is None:
                 self.failure = f"{self.path}: {error.strerror}"
                 print(f"{self.failure}; what is recorded is kept in memory until there is room", file=sys.stderr)
             return
+        self._end += len(self._unwritten)
         self._unwritten, self.failure = b"", None
 
     def keep(self, file: Path | bytes, name: str) -> str:
@@ -185,9 +186,9 @@ class Journal:
 
     def _read(self) -> list[Entry]:
         content = self.path.read_bytes()
-        whole = content.rfind(b"\n") + 1  # behind it is what a kill or a crash of the machine cut off
-        os.ftruncate(self._file, whole)
-        return [_entry(line, number) for number, line in enumerate(content[:whole].split(b"\n")[:-1], start=1)]
+        # A kill or a crash of the machine cuts off what follows. It stays until `append`: it may be anybody's file.
+        self._end = content.rfind(b"\n") + 1
+        return [_entry(line, number) for number, line in enumerate(content[: self._end].split(b"\n")[:-1], start=1)]
 
 
 def _entry(line: bytes, number: int) -> Entry:

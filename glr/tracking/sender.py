@@ -125,6 +125,9 @@ def send_left_behind(folder: Path, uri: str) -> tuple[int, list[str]]:
     client = connect(uri)
     sent, left = 0, []
     for journal in left_behind(folder):
+        if not journal.entries:
+            journal.close()
+            continue
         try:
             sending = Sending(journal)
             for _ in _steps(sending, uri, lambda sending: sending.advance(client)):
@@ -144,7 +147,7 @@ def send_left_behind(folder: Path, uri: str) -> tuple[int, list[str]]:
 def _steps(sending: Sending, uri: str, advance: Callable[[Sending], bool]) -> Iterator[bool]:
     journal = sending.journal
     if not journal.entries:
-        journal.remove()  # killed before its first record
+        journal.close()  # killed before its first record, or not a journal
         return
     if (own := journal.opening.uri) != redacted(uri):
         journal.close()

@@ -1,6 +1,7 @@
 """Damaged journals lose what is damaged, and nothing else."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,6 +45,23 @@ def test_a_damaged_line(work: Path, damage: str):
     assert steps(uri) == arrive
     assert [file.path for file in MlflowClient(uri).list_artifacts(recorded(uri).info.run_id)] == ["config.yaml"]
     assert (work / "journal/j.refused").exists()
+
+
+def test_files_in_the_folder_that_are_no_journals(work: Path, tmp_path: Path):
+    """They are left as they are, whatever they hold, and so are folders of the same name."""
+    folder = work / "journal"
+    (folder / "data").mkdir(parents=True)
+    contents = {"data.jsonl": '{"a": 1}', "more.jsonl": '{"a": 1}\n{"b"', "none.jsonl": "", "data/photo.jpg": "photo"}
+    for name, content in contents.items():
+        (folder / name).write_text(content)
+    (tmp_path / "precious.bin").write_text("no line end")
+    (folder / "link.jsonl").symlink_to(tmp_path / "precious.bin")
+    os.mkfifo(folder / "pipe.jsonl")
+    sent, left = send_left_behind(folder, local(work))
+    assert (sent, len(left)) == (0, 1)
+    assert "more.jsonl" in left[0]
+    assert {name: (folder / name).read_text() for name in contents} == contents
+    assert (tmp_path / "precious.bin").read_text() == "no line end"
 
 
 # Lines of a journal that can be parsed, but of values that no version wrote.

@@ -23,6 +23,13 @@ def test_each_job_twice(line: list[str], key: str):
         check_command_line("train", [*line, "seed=1,2", f"hydra.launcher.{key}=2"], multirun=True)
 
 
+@pytest.mark.parametrize("option", ["nodes", "ntasks", "ntasks_per_node"])
+def test_each_job_twice_by_an_option_of_sbatch(option: str):
+    key = f"hydra.launcher.additional_parameters.{option}"
+    with pytest.raises(GlrError, match=rf"{key}=2: 2 processes would run each job"):
+        check_command_line("train", [SLURM, "seed=1,2", f"+{key}=2"], multirun=True)
+
+
 def test_several_workers_of_one_job():
     line = ["seed=1,2", SLURM, "hydra.launcher.nodes=2", "strategy=multi_worker"]
     _, jobs = check_command_line("train", line, multirun=True)

@@ -6,9 +6,13 @@ import threading
 from pathlib import Path
 
 import pytest
+from hydra import compose, initialize_config_dir
 
 from glr import storage
+from glr.config.installation import CONF
 from glr.errors import GlrError
+from glr.storage.lock import acquire
+from tests.conftest import here
 from tests.gcs.fixture import Gcs
 
 
@@ -24,6 +28,7 @@ from tests.gcs.fixture import Gcs
         ("a/b\\c", "a_b_c"),
         ("a\nb\x1b[31m\x00", "a_b__31m_"),
         ("n" * 1000, "n" * 150),
+        ("漢" * 150, "漢" * 50),  # file systems count bytes
         ("densenet201-adacos_semi", "densenet201-adacos_semi"),
         ("one + two, k=5", "one_+_two,_k=5"),
     ],
@@ -66,6 +71,50 @@ def test_a_pipe_gets_the_bytes_and_stays(tmp_path: Path):
     reader.join(10)
     assert received == [b"after"]
     assert (tmp_path / "pipe").is_fifo()
+
+
+def test_an_output_that_is_a_pipe_of_the_shell(tmp_path: Path):
+    """As in `glr score output=/dev/stdout | cat`."""
+    reader, writer = os.pipe()
+    (tmp_path / "stdout").symlink_to(f"/proc/self/fd/{writer}")
+    storage.write(tmp_path / "stdout", b"after", overwrite=True)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as pipe:
+        assert pipe.read() == b"after"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can make a device")
+def test_tables_that_are_written_to_a_device(work: Path):
+    os.mknod(work / "device", 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+    assert here("compare", "study=Default", "output=device", cwd=work) == "device written\n"
+    assert (work / "device").is_char_device()
+
+
+def test_tables_that_are_written_to_a_pipe(work: Path):
+    os.mkfifo(work / "pipe")
+    received: list[str] = []
+    reader = threading.Thread(target=lambda: received.append((work / "pipe").read_text()))
+    reader.start()
+    assert here("compare", "study=Default", "output=pipe", cwd=work) == "pipe written\n"
+    reader.join(10)
+    assert "### Single Model" in received[0]
+
+
+def test_a_study_whose_name_leads_out_of_the_outputs():
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = compose("train", ["study=../../../evil"], return_hydra_config=True)
+    assert config.hydra.sweep.dir.startswith("mlruns/outputs/__.._.._evil/")
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
+def test_a_lock_that_is_no_file(tmp_path: Path, kind: str):
+    """In a shared folder anybody can lay a link to a file of the user's where a lock is expected."""
+    (tmp_path / "thesis.tex").write_text("years of work")
+    path = tmp_path / "x.lock"
+    {"link": lambda: path.symlink_to("thesis.tex"), "pipe": lambda: os.mkfifo(path), "folder": path.mkdir}[kind]()
+    with pytest.raises(OSError, match=r"symbolic link|not a regular file|Is a directory"):
+        acquire(path)
+    assert (tmp_path / "thesis.tex").read_text() == "years of work"
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can make a device")

@@ -42,6 +42,15 @@ def test_a_folder_with_other_files(class_folders: Path, tmp_path: Path, request,
     )
 
 
+def test_an_unfinished_folder_that_is_somebody_elses(class_folders: Path, tmp_path: Path):
+    (tmp_path / "set.partial").mkdir()
+    for name in ("movie.part", "notes.txt"):
+        (tmp_path / "set.partial" / name).write_text("somebody's")
+    with pytest.raises(GlrError, match=r"set\.partial holds other files \(movie\.part\); give data\.path"):
+        prepare(folder_source(class_folders), f"{tmp_path}/set", settings={})
+    assert sorted(file.name for file in (tmp_path / "set.partial").iterdir()) == ["movie.part", "notes.txt"]
+
+
 @pytest.mark.parametrize("kept", [[], ["lost+found"]])
 def test_an_empty_folder_is_filled_where_it_is(class_folders: Path, tmp_path: Path, kept: list[str]):
     """It may be a mounted volume, which cannot be renamed, and whose neighbours lie on another disk."""
