@@ -128,7 +128,7 @@ def _listed(place: str, target: str) -> dict[str, Any]:
 
 
 def class_of(place: str, target: str) -> str:
-    """What identifies a component's class: its name if conf/ names it at this place, else its full path.
+    """The identity of a component's class: its name if conf/ names it at this place, else its full path.
 
     A class of glr is known by its name alone: its module may have moved.
     """

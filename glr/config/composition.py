@@ -91,7 +91,7 @@ def composition(config_name: str, overrides: tuple[str, ...]) -> Composition:
 
 
 def _is_plain(override: Override) -> bool:
-    """Whether an override only gives a setting of the command a new value, and no choice or structure."""
+    """Return True if an override only gives a setting of the command a new value, and no choice or structure."""
     key = override.key_or_group
     return (
         override.type in (OverrideType.CHANGE, OverrideType.FORCE_ADD)

@@ -1,4 +1,4 @@
-"""What is installed with glr: its folders conf/ and sweeps/, and its extras."""
+"""The folders that are installed with glr, conf/ and sweeps/, and the command that installs its extras."""
 
 import tomllib
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a search draws from: the ranges and choices that a command line writes in Hydra's grammar."""
+"""Ranges and choices of a search, as a command line writes them in Hydra's grammar."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Range:
 
     @property
     def whole(self) -> bool:
-        """Whether its numbers are whole."""
+        """True if its numbers are whole."""
         return isinstance(self.low, int) and isinstance(self.high, int)
 
     @property
@@ -38,7 +38,7 @@ Parameter = list[str] | Range
 
 
 def parameter(override: Override) -> Parameter:
-    """What an override leaves open; a single value where it is no sweep.
+    """The values that an override leaves open; a single one where it is no sweep.
 
     `interval(a,b)` is a range of decimal numbers, `int(interval(a,b))` of whole ones, `range(a,b,step)` one in steps
     and without b, `tag(log,...)` a logarithmic one, and anything else a choice.
@@ -71,7 +71,7 @@ def parameter(override: Override) -> Parameter:
 
 
 def is_open(found: Parameter) -> bool:
-    """Whether there is something to choose."""
+    """Return True if there is something to choose."""
     return isinstance(found, Range) or len(found) > 1
 
 

@@ -107,7 +107,7 @@ class Checkpointing:
 
 @dataclass
 class Gap:
-    """How to classify a query by its neighbours."""
+    """Settings of the classification of a query by its neighbours."""
 
     neighbors: int = at_least(1, default=1)
 
@@ -129,7 +129,7 @@ class Evaluation:
 
 @dataclass
 class Jobs:
-    """How to run the jobs of -m."""
+    """Settings of the jobs of -m."""
 
     jobs: int = at_least(1)
     minutes: float | None = at_least(0.01, default=None)
@@ -140,7 +140,7 @@ class Jobs:
 
 @dataclass
 class Sweep(Jobs):
-    """How to run the jobs of a named sweep, and which of them."""
+    """Settings of the jobs of a named sweep."""
 
     name: str | None = None
     rerun: Rerun = Rerun.failed

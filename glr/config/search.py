@@ -21,7 +21,7 @@ Pruner = StrEnum("Pruner", "median hyperband none")
 
 @dataclass
 class Settings:
-    """What hydra.sweeper.* may set, and its defaults."""
+    """The settings hydra.sweeper.*, and their defaults."""
 
     n_trials: int = at_least(1, default=20)  # of the search in all, those of earlier commands included
     n_jobs: int = at_least(1, default=1)  # trials that are launched together

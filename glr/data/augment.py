@@ -11,7 +11,7 @@ _YIQ_TO_RGB = np.linalg.inv(_YIQ)
 
 
 class Changes(NamedTuple):
-    """What happens to N images.
+    """The changes to N images.
 
     geometry: float64 [N, 3, 3], affine matrices from a place in the result to the place in the frame that it shows;
         places are (x, y, 1), from the frame's centre in units of its side.

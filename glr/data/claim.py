@@ -126,7 +126,7 @@ def _busy(folder: str, path: str) -> GlrError:
 
 
 def _holder(path: str) -> str | None:
-    """Who holds a claim; None: nobody."""
+    """The holder of a claim; None: nobody."""
     try:
         return str(json.loads(storage.read(path))["holder"] or "") or None
     except (GlrError, ValueError, KeyError, TypeError):

@@ -51,7 +51,7 @@ class Order:
         return int(np.searchsorted(self._epoch(epoch).starts, position, "right")) - 1
 
     def windows(self, epoch: int) -> int:
-        """How many windows an epoch has."""
+        """The number of windows in an epoch."""
         return len(self._epoch(epoch).starts)
 
     def start(self, epoch: int, window: int) -> int:

@@ -32,7 +32,7 @@ _UNCOUNTED = {OPENING, "lost+found"}
 
 @dataclass(frozen=True)
 class Options:
-    """How a set is prepared.
+    """Settings of the preparation of a set.
 
     Attributes:
         validation_share: share of each class's train images that become the split `validation`.

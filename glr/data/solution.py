@@ -13,7 +13,7 @@ _KNOWN = (*USAGES, "Ignored")
 
 @dataclass(frozen=True)
 class Solution:
-    """What a solution file says of each query.
+    """The content of a solution file.
 
     Attributes:
         relevant: ids of the relevant index images (retrieval) or of the landmarks shown (recognition); may be empty.

@@ -21,7 +21,7 @@ IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".ti
 
 
 class Source(Protocol):
-    """What can be prepared."""
+    """A data set that can be prepared."""
 
     def fill(self, catalog: Catalog) -> None:
         """Put the photos of the splits train, index and query, and the solutions, into a catalogue."""
@@ -231,7 +231,7 @@ class FolderSource:
 
 
 def is_image(name: str) -> bool:
-    """Whether a file's name ends as that of an image."""
+    """Return True if a file's name ends as that of an image."""
     return Path(name).suffix.lower() in IMAGE_SUFFIXES
 
 

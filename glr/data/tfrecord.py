@@ -79,7 +79,7 @@ _WANTED = (b"image/id", b"image/class/label", b"image/encoded")
 
 
 class Image(NamedTuple):
-    """What training and evaluation need of a record."""
+    """The parts of a record that training and evaluation need."""
 
     id: str
     label: int

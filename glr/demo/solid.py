@@ -16,7 +16,7 @@ class Mark(NamedTuple):
 
 
 Cover = Callable[[float, float], list[Mark]]
-"""What covers a side of this width and height, later marks over earlier ones; the first fills it."""
+"""The marks that cover a side of this width and height, later ones over earlier ones; the first fills it."""
 
 
 def loft(low: np.ndarray, high: np.ndarray, sides: Sequence[Cover], ends: np.ndarray) -> list[Mark]:

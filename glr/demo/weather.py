@@ -56,11 +56,11 @@ class Light:
         self.falls = climate.falls  # "rain", "snow" or nothing
 
     def on(self, colour: np.ndarray, distance: float) -> np.ndarray:
-        """How a colour of something upright looks: distance 0 at the camera, 1 at the landmark, more behind it."""
+        """The colour of something upright at a distance: 0 at the camera, 1 at the landmark, more behind it."""
         return self.hazed(colour * (self.ambient + 0.45 * self.sun), distance)
 
     def on_faces(self, colours: np.ndarray, normals: np.ndarray, lit: np.ndarray) -> np.ndarray:
-        """How the landmark's faces look: [F, 3] of colours, unit normals [F, 3] and which shine of themselves [F]."""
+        """The colours of the landmark's faces [F, 3], from colours, unit normals [F, 3] and lights [F]."""
         towards = np.maximum(normals @ self.direction, 0)[:, None]
         up = 0.8 + 0.2 * normals[:, 2:]
         shaded = colours * (self.ambient * up + self.sun * towards + self.floodlit)

@@ -45,13 +45,13 @@ def connected(name: str, zone: str | None, project: str | None) -> tf.distribute
 
 
 def is_held() -> bool:
-    """Whether this machine has a TPU that another process uses: TensorFlow then does not list it."""
+    """Return True if this machine has a TPU that another process uses: TensorFlow then does not list it."""
     chips = [path for pattern in ("accel*", "vfio/[0-9]*") for path in DEVICES.glob(pattern)]
     return bool(chips) and _holder() is not None
 
 
 def _reason(said: str, name: str, zone: str | None, project: str | None) -> str:
-    """What is wrong and what to do, from what TensorFlow has said."""
+    """The problem and its remedy, from TensorFlow's message."""
     lines = said.strip().splitlines() or ["no reason was given"]
     holder = _holder() if name == "local" else None
     if holder or "already in use" in said:

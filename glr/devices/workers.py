@@ -31,12 +31,12 @@ class Worker:
 
     @property
     def is_chief(self) -> bool:
-        """Whether it is the one that prints, records and saves; the others only compute."""
+        """True for the worker that prints, records and saves; the others only compute."""
         return self.index == 0
 
 
 def this_worker(config: DictConfig) -> Worker:
-    """Who this process is; alone, unless strategy=multi_worker.
+    """This process's place among the workers; alone, unless strategy=multi_worker.
 
     Raises:
         GlrError: TF_CONFIG is missing or makes no sense.
@@ -45,12 +45,12 @@ def this_worker(config: DictConfig) -> Worker:
 
 
 def trains_together(config: DictConfig) -> bool:
-    """Whether several workers are meant to train a run: strategy=multi_worker."""
+    """Return True if several workers are to train a run: strategy=multi_worker."""
     return class_of("strategy", config.strategy["_target_"]) == "multi_worker"
 
 
 def from_environment() -> Worker:
-    """Who TF_CONFIG says this process is.
+    """This process's place as TF_CONFIG tells it.
 
     Raises:
         GlrError: it is missing or makes no sense.
@@ -92,7 +92,7 @@ class Agreement:
         return self._sum(value if self._worker.is_chief else 0)
 
     def any(self, value: bool) -> bool:
-        """Whether it is true for any of them."""
+        """Return True if it is true for any of them."""
         return self._sum(int(value)) > 0
 
     def _sum(self, value: int) -> int:

@@ -178,7 +178,7 @@ def exhaustive(
 
 
 def combinations(members: int, allowed: Callable[[tuple[int, ...]], bool], weights: int, limit: int) -> int:
-    """How many choices `exhaustive` tries; counting ends beyond a limit."""
+    """The number of choices that `exhaustive` tries; counting ends beyond a limit."""
     count = 0
     for size in range(1, members + 1):
         for chosen in itertools.combinations(range(members), size):
@@ -202,7 +202,7 @@ def _similarities(member: Member, scales: np.ndarray, queries: np.ndarray) -> np
 
 
 def _candidates(similarities: list[np.ndarray], depth: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Of each query, the positions [c] among any member's nearest, ascending, and their similarities [M, c]."""
+    """Yield each query's positions [c] among any member's nearest, ascending, and their similarities [M, c]."""
     nearest = np.concatenate([tf.math.top_k(own, depth, sorted=False).indices.numpy() for own in similarities], axis=1)
     for row, found in enumerate(nearest):
         positions = np.unique(found)
@@ -210,7 +210,7 @@ def _candidates(similarities: list[np.ndarray], depth: int) -> Iterator[tuple[np
 
 
 def _scales(values: np.ndarray, first: int = 0) -> np.ndarray:
-    """What makes each row's length 1: float32 [n]. What is stored is so but for its rounding."""
+    """The factors float32 [n] that make each row's length 1; stored rows have that length but for rounding."""
     scales = np.empty(len(values), np.float32)
     for start in range(0, len(values), _ROWS):
         part = values[start : start + _ROWS].astype(np.float32)

@@ -18,13 +18,13 @@ _DEPTHS = {True: 50, False: 1000}  # recognition looks at few neighbours
 
 @dataclass(frozen=True)
 class EnsembleLimits:
-    """What an ensemble may be: so many members, and so large a descriptor (None: any)."""
+    """Limits of an ensemble: its number of members, and the size of its descriptor (None: any)."""
 
     members: int
     dimension: int | None
 
     def allow(self, members: Sequence[Member]) -> bool:
-        """Whether these members may be an ensemble."""
+        """Return True if these members may be an ensemble."""
         dimension = sum(member.dimension for member in members)
         return len(members) <= self.members and (self.dimension is None or dimension <= self.dimension)
 

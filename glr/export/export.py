@@ -1,11 +1,11 @@
-"""What an export wrote."""
+"""The result of an export."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Export:
-    """What was written.
+    """The files that were written.
 
     Attributes:
         output: the folder.

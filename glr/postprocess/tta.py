@@ -27,7 +27,7 @@ class Views:
 
     @property
     def any_size(self) -> bool:
-        """Whether the model has to take images of other sizes than its own."""
+        """True if the model has to take images of other sizes than its own."""
         return set(self.scales) != {1.0}
 
     def of(self, model: Any, image_size: int) -> "Views.Model":

@@ -9,7 +9,7 @@ from glr.preflight.tracing import Traced
 
 @dataclass(frozen=True)
 class Workload:
-    """What a run does with its steps.
+    """A run's use of its steps.
 
     Attributes:
         batch_size: images per step over all replicas.
@@ -31,7 +31,7 @@ class Workload:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What is to be expected of a run; memory, operations and seconds are those of a core and a step.
+    """The estimate for a run; memory, operations and seconds are those of a core and a step.
 
     Where the step does not fit, times and all that follows from them are None.
 
@@ -85,7 +85,7 @@ def estimate(
     price_per_hour: float | None,
     largest_batch: int | None = None,
 ) -> Estimate:
-    """What is to be expected of a run.
+    """Estimate a run.
 
     Args:
         traced, compiled: its step.

@@ -43,7 +43,7 @@ class Step:
 
     @property
     def key(self) -> str:
-        """What it has in common with the steps that compile to the same program, but for a few scalars."""
+        """The properties it shares with all steps that compile to the same program, but for a few scalars."""
         train = self.config.train
         parts = {
             key: value

@@ -7,7 +7,7 @@ from tensorflow.compiler.tf2xla.ops import gen_xla_ops
 
 
 class OneOfMany(tf.distribute.OneDeviceStrategy):
-    """What a replica of `TPUStrategy` runs, for the compiler alone: traced once, it stands for each of them.
+    """A replica of `TPUStrategy`, for the compiler alone: traced once, it stands for each of them.
 
     Attributes:
         exchanged: bytes that the traced collectives add up over the replicas.
@@ -20,7 +20,7 @@ class OneOfMany(tf.distribute.OneDeviceStrategy):
 
     @property
     def num_replicas_in_sync(self) -> int:
-        """How many replicas share a batch."""
+        """The number of replicas that share a batch."""
         return self._replicas
 
     def run(self, fn: Any, args: Any = (), kwargs: Any = None, options: Any = None) -> Any:  # noqa: ARG002

@@ -15,7 +15,7 @@ from glr.errors import GlrError
 
 @dataclass(frozen=True)
 class Traced:
-    """What is known of a traced step: its model's parameters, and bytes that the replicas exchange."""
+    """Facts about a traced step: its model's parameters, and the bytes that the replicas exchange."""
 
     parameters: int
     exchanged: int

@@ -49,7 +49,7 @@ class QueryResults:
 
     @property
     def facts(self) -> list[str]:
-        """What is worth reading beside the images, a short line each."""
+        """Short lines to read beside the images."""
         shown = len(self.results)
         first = next((rank for rank, found in enumerate(self.results, start=1) if found.relevant), self.first_right)
         missed = f"none right in the top {shown}" if shown else "no results"

@@ -1,4 +1,4 @@
-"""What a run's retrieval looks like: a gallery, precision against recall, the scores of right and wrong results."""
+"""Pictures of a run's retrieval: a gallery, precision against recall, the scores of right and wrong results."""
 
 from pathlib import Path
 

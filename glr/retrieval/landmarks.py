@@ -120,7 +120,7 @@ class LandmarkTask:
 
     @classmethod
     def load(cls, folder: Path, *, neighbors: int = 1) -> "LandmarkTask":
-        """What `save` wrote.
+        """Load a task that `save` wrote.
 
         Raises:
             GlrError: a file is missing or damaged.

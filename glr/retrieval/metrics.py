@@ -178,7 +178,7 @@ def _positions(solution: Answers, predictions: Rankings, k: int) -> list[int]:
 
 
 def _queries(solution: Answers, predictions: Rankings) -> Iterator[tuple[AbstractSet[Hashable], Sequence[Hashable]]]:
-    """Of each query with a relevant image: its relevant images, its predictions."""
+    """Yield the relevant images and the predictions of each query that has a relevant image."""
     if not any(solution.values()):
         raise GlrError("no query of the solution has a relevant image, so there is nothing to score")
     # Not a list: 100,000 tuples at once have the garbage collector walk through all predictions, again and again.

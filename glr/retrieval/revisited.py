@@ -52,7 +52,7 @@ class Query:
 
 @dataclass(frozen=True)
 class GroundTruth:
-    """What a ground-truth file says.
+    """The content of a ground-truth file.
 
     Attributes:
         index: names of the N index images, in the order that positions count in.
@@ -110,7 +110,7 @@ class RevisitedTask:
         return revisited_metrics(self._ground_truth, ranking.positions)
 
     def answers(self) -> dict[str, dict[str, AbstractSet[str]]]:
-        """Those of the level medium: everything but junk."""
+        """The relevant images of the level medium: all but junk."""
         names = self._ground_truth.index
         wanted = LEVELS["medium"][0]
         return {"Medium": {q.name: {names[n] for n in q.labelled(wanted)} for q in self._ground_truth.queries}}

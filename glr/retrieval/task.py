@@ -28,14 +28,14 @@ class Ranking(NamedTuple):
 
 
 class Task(Protocol):
-    """What is right for each query, and the metrics that follow from it."""
+    """The right answers to each query, and the metrics that follow from them."""
 
     def check(self, index_ids: Sequence[str], query_ids: Sequence[str]) -> None:
         """Raise GlrError unless these images are the task's."""
         ...
 
     def ranks(self, index: int) -> int:
-        """How many neighbours of each query its metrics look at, in an index of so many images."""
+        """The number of each query's neighbours that its metrics look at, in an index of so many images."""
         ...
 
     def score(self, ranking: Ranking) -> dict[str, float]:

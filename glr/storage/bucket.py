@@ -42,7 +42,7 @@ class FileInfo:
 
     @classmethod
     def of(cls, data: bytes | memoryview) -> "FileInfo":
-        """Of a file with these bytes."""
+        """Describe a file with these bytes."""
         return cls(len(data), google_crc32c.Checksum(bytes(data)).hexdigest().decode())
 
 
@@ -225,7 +225,7 @@ def _client_of(process: int) -> Any:  # noqa: ARG001
 
 
 def _retry(on_error: Callable[[Exception], Any] | None = None) -> Any:
-    """How long a request is repeated; `on_error` is given each failure."""
+    """The policy by which requests are repeated; `on_error` is given each failure."""
     from google.cloud.storage.retry import DEFAULT_RETRY
 
     return partial(DEFAULT_RETRY.with_timeout(_PATIENCE), on_error=on_error)

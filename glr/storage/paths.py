@@ -20,7 +20,7 @@ _LONGEST_NAME = 150  # bytes, of the 255 that file systems take
 
 
 def is_bucket(path: str | Path) -> bool:
-    """Whether a path is one of Google Cloud Storage."""
+    """Return True if a path is in Google Cloud Storage."""
     return str(path).startswith("gs:")
 
 
@@ -30,7 +30,7 @@ def join(folder: str | Path, *names: str) -> str:
 
 
 def exists(path: str | Path) -> bool:
-    """Whether there is a file.
+    """Return True if a file exists.
 
     Raises:
         GlrError: the bucket is missing or may not be read.

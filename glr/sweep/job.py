@@ -56,7 +56,7 @@ class Job:
 
 
 def differing(jobs: Sequence[Sequence[str]]) -> list[str]:
-    """What tells each job from the others: those of its overrides that not all have; of a single job, all of them."""
+    """The overrides that tell each job from the others; all of them for a single job."""
     shown = [[text for text in job if not text.startswith(("hydra.", "sweep."))] for job in jobs]
     common = set.intersection(*map(set, shown)) if len(shown) > 1 else set()
     return [redacted(" ".join(text for text in job if text not in common)) or "(no overrides)" for job in shown]

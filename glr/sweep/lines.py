@@ -82,7 +82,7 @@ class Follower:
 
 
 def stopping(running: int) -> str:
-    """What the user reads after Ctrl-C."""
+    """The line that the user reads after Ctrl-C."""
     jobs = "the running job saves its state" if running == 1 else f"{running} running jobs save their state"
     return f"stopping: {jobs}; a second Ctrl-C kills" if running else "stopping"
 

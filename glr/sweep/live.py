@@ -84,7 +84,7 @@ class LiveTable:
         return table
 
     def totals(self) -> Text:
-        """How many jobs stand where, and how long the sweep still takes."""
+        """A line with the number of jobs in each state, and the time that the sweep still takes."""
         counts = {"running": 0, "to come": 0, "finished": 0, "failed": 0}
         for job in self._jobs:
             unfinished = "running" if job.state == JobState.RUNNING else "to come"

@@ -56,7 +56,7 @@ class SweepRun(Callback):
         self._close()
 
     def __getstate__(self) -> dict[str, Any]:
-        """What launchers send to their workers, along with all callbacks: the parent run is not theirs."""
+        """Send nothing to the workers, to which launchers send all callbacks: the parent run is not theirs."""
         return {}
 
     def _note(self, number: int, frame: FrameType | None) -> None:

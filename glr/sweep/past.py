@@ -50,7 +50,7 @@ def identify(jobs: Sequence[Job], configs: Sequence[DictConfig]) -> None:
     known: dict[Hashable, str | Exception | None] = {}
 
     def once(key: Hashable, find: Callable[[], str | None]) -> str | Exception | None:
-        """What `find` gives or raises; it is asked once for all jobs that have the key in common."""
+        """The result of `find`, or its exception; it is called once for all jobs that share the key."""
         if key not in known:
             try:
                 known[key] = find()

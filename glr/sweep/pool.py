@@ -28,7 +28,7 @@ class JobLimits:
 
 
 class View(Protocol):
-    """What shows a sweep to its user."""
+    """A display of a sweep's jobs."""
 
     def changed(self, job: Job) -> None:
         """A job has another state."""

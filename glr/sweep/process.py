@@ -22,7 +22,7 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 class Fate(Enum):
-    """How a process ended."""
+    """A process's end."""
 
     FINISHED = "finished"
     FAILED = "failed"  # by itself: it would fail again
@@ -78,7 +78,7 @@ class Process:
         return code
 
     def progress(self) -> dict[str, Any]:
-        """What the job has last written about itself: {} before it does."""
+        """The job's latest report about itself; {} before the first."""
         try:
             written = json.loads(self._progress.read_text())
         except (OSError, ValueError):
@@ -104,7 +104,7 @@ class Process:
 
 
 def fate(code: int) -> Fate:
-    """How a process with this exit code ended."""
+    """The end that an exit code means."""
     if code == 0:
         return Fate.FINISHED
     if code == NO_ROOM:
@@ -149,7 +149,7 @@ def _signal(code: int) -> signal.Signals | None:
 
 
 def _end_with_parent():
-    """What a child on Linux runs before its program: ask for SIGTERM when the launcher dies, however that happens."""
+    """Run in a child on Linux before its program: ask for SIGTERM when the launcher dies, however that happens."""
     if sys.platform != "linux":
         return None
     parent, libc = os.getpid(), ctypes.CDLL(None)

@@ -33,7 +33,7 @@ def failure(jobs: Sequence[Job]) -> GlrError | None:
 
 
 def left(jobs: Sequence[Job], total: int | None, *, anew: bool) -> str:
-    """What a sweep that was stopped has still to do.
+    """The jobs that a stopped sweep has still to do.
 
     Args:
         jobs: so far.

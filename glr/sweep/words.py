@@ -1,4 +1,4 @@
-"""What a job's row says in words, in whichever table it stands; and the time that a sweep still takes."""
+"""The words of a job's row, whichever table shows it; and the time that a sweep still takes."""
 
 import time
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ def score(job: Job) -> str:
 
 
 def seconds_left(jobs: Sequence[Job], places: int) -> float | None:
-    """How long the sweep still takes with so many jobs at a time; None while no job has said how long it takes."""
+    """The seconds that the sweep still takes with so many jobs at a time; None while no job knows its own."""
     lasting = [job.seconds for job in jobs if job.state == JobState.FINISHED]
     running = [job for job in jobs if job.state == JobState.RUNNING]
     lasting += [job.seconds + job.seconds_left for job in running if job.seconds_left is not None]

@@ -26,7 +26,7 @@ class BusyError(GlrError):
 
 @dataclass
 class Progress:
-    """How far the sending of a journal is.
+    """The progress of a journal's sending.
 
     Attributes:
         run: the id of the run in MLflow to which it was sent; None: nothing was sent.
@@ -203,7 +203,7 @@ def _entry(line: bytes, number: int) -> Entry:
 
 
 def is_there(folder: Path, name: str) -> bool:
-    """Whether a journal waits to be sent."""
+    """Return True if a journal waits to be sent."""
     return (folder / f"{name}{_ENDING}").exists()
 
 

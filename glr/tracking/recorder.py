@@ -1,4 +1,4 @@
-"""What commands record of a run, whether it is written to a journal, to MLflow at once, or not at all."""
+"""The interface for recording a run: to a journal, to MLflow at once, or not at all."""
 
 import json
 from abc import ABC, abstractmethod

@@ -32,7 +32,7 @@ class Sending:
 
     @property
     def unsent(self) -> int:
-        """How many records wait."""
+        """The number of records that wait."""
         return len(self.journal.entries) - self.progress.next + len(self.progress.later)
 
     def open(self, client: MlflowClient) -> None:

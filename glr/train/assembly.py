@@ -43,7 +43,7 @@ class Assembly:
 
     @property
     def trainable(self) -> int:
-        """How many numbers are trained."""
+        """The number of trained parameters."""
         return sum(int(np.prod(weight.shape)) for weight in self.model.trainable_variables)
 
 

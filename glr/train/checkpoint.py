@@ -104,7 +104,7 @@ class Checkpoints:
         _assign(variables, found[0][: len(variables)], self._path(step))
 
     def due(self, state: State) -> bool:
-        """Whether it is time to save."""
+        """Return True if it is time to save."""
         since = 0 if self._saved is None else self._saved[0]
         if self._steps is not None and state.step - since >= self._steps:
             return True

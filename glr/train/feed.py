@@ -85,7 +85,7 @@ class Feed:
             raise
 
     def _calls(self, step: int) -> Iterator[int]:
-        """How many steps each call makes, from a step on: none reaches over the end of an epoch."""
+        """Yield the number of steps of each call, from a step on: no call crosses the end of an epoch."""
         while step < self._last:
             left = self._steps_per_epoch - step % self._steps_per_epoch
             steps = min(self._steps_per_call, left, self._last - step)

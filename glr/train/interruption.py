@@ -45,7 +45,7 @@ class Interruption:
 
     @property
     def pending(self) -> bool:
-        """Whether a signal waits to be obeyed."""
+        """True if a signal waits to be obeyed."""
         return self._pending is not None
 
     def obey(self) -> None:

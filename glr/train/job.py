@@ -25,7 +25,7 @@ from glr.train.claim import Claim, claimed, followed
 
 @dataclass(frozen=True)
 class Job:
-    """What is trained, and where it is recorded and saved.
+    """A run to be trained, with the places where it is recorded and saved.
 
     Attributes:
         config: composed from conf/train.yaml.

@@ -124,7 +124,7 @@ class Loop:
         )
 
     def metrics(self) -> dict[str, float]:
-        """What the epoch measured.
+        """The measurements of the epoch.
 
         Returns:
             loss, penalty, accuracy (means over the epoch), learning_rate and head_scale (at its last step),

@@ -127,7 +127,7 @@ class Saving:
         return self._checkpoints.wait()
 
     def _stops(self) -> bool:
-        """Whether a signal waits; several workers ask each other now and then, so that all stop after the same step."""
+        """Return True if a signal waits; several workers ask each other, so that all stop after the same step."""
         if self._worker.count == 1:
             return self._interruption.pending
         self._calls += 1

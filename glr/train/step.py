@@ -12,7 +12,7 @@ from glr.model.network import RetrievalModel
 
 
 class Outcome(NamedTuple):
-    """What a step measured over the global batch: loss (with the penalty), penalty, accuracy; 1 if it was left out."""
+    """A step measured over the global batch: loss (with the penalty), penalty, accuracy; 1 if it was left out."""
 
     loss: float
     penalty: float
@@ -159,6 +159,6 @@ class TrainStep:
 
 
 def outcomes(measured: Sequence[tuple[tf.Tensor, int]]) -> list[Outcome]:
-    """What the steps of some calls measured, brought from the device: of each call its result and number of steps."""
+    """The measurements of some calls, brought from the device: the result and the number of steps of each."""
     rows = [np.reshape(result.numpy(), (-1, 4))[:steps] for result, steps in measured]
     return [Outcome(*row.tolist()) for part in rows for row in part]

@@ -217,7 +217,7 @@ def _sampler(settings: Settings, place: int) -> BaseSampler:
 
 
 def _score(returned: JobReturn | None) -> float | None:
-    """What a job returned, if that is a score."""
+    """The score that a job returned; None if it returned something else."""
     if returned is None or returned.status != JobStatus.COMPLETED:
         return None
     value = returned.return_value

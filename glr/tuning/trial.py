@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Trial:
-    """What the setting `sweep.trial` names; with None, in a run that belongs to no search, it does nothing.
+    """The trial that the setting `sweep.trial` names; with None, in a run that belongs to no search, it does nothing.
 
     As a context it tells the search how the job ended: with its last score; as pruned if it was found hopeless or
     training diverged, so that the search keeps away from there. Of any other exception it tells nothing: the search
@@ -61,7 +61,7 @@ class Trial:
                 self._trial.report(score, step)
 
     def hopeless(self) -> bool:
-        """Whether the job should stop, now that its score has been reported."""
+        """Return True if the job should stop, now that its score has been reported."""
         if self._study is not None and not self._hopeless:
             with _tolerated():
                 self._hopeless = self._trial.should_prune()

@@ -1,4 +1,4 @@
-"""What a head needs of the whole global batch; with one replica, or outside of any, the values as they are."""
+"""Values of the whole global batch that heads need; unchanged with one replica, and outside of any."""
 
 from typing import Any
 
