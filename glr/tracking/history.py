@@ -13,6 +13,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
 from mlflow.exceptions import MlflowException
 
+from glr.config.installation import SWEEPS
 from glr.errors import GlrError
 from glr.tracking.recorder import recorded
 from glr.tracking.writer import order
@@ -73,8 +74,10 @@ def runs_of(
         if experiment is None or experiment.lifecycle_stage == "deleted":
             if missing_ok:
                 continue
-            there = ", ".join(sorted(e.name for e in client.search_experiments())) or "none"
-            raise GlrError(f"study={study}: there is no such study in {client.tracking_uri}; those there: {there}")
+            names_of_all = ", ".join(sorted(e.name for e in client.search_experiments())) or "none"
+            published = study in {file.parent.name for file in SWEEPS.glob("*/leaderboard.yaml")}
+            first = f"; write it first: python -m glr.record study={study}" if published else ""
+            raise GlrError(f"study={study}: {client.tracking_uri} has no such study (it has {names_of_all}){first}")
         names[experiment.experiment_id] = study
     found: list[PastRun] = []
     token: str | None = ""

@@ -1,9 +1,12 @@
 """The floor of a prepared data set: retrieval by the cosine of 28 x 28 grey pictures, no network.
 
-python tests/benchmarks/raw_pixels.py data/folder
+python tests/benchmarks/raw_pixels.py data/folder                    scores
+python tests/benchmarks/raw_pixels.py data/folder submission.csv     and predictions, as `score` reads them
 """
 
+import csv
 import sys
+from pathlib import Path
 
 import numpy as np
 
@@ -16,10 +19,12 @@ from glr.retrieval.task import evaluate
 SIDE = 28
 
 
-def main(path: str) -> None:
+def main(path: str, predictions: str | None = None) -> None:
     data = PreparedData(path)
     pixels = {split: grey_pictures(data, split) for split in ("index", "query")}
     columns = {"cosine": pixels}
+    if predictions is not None:
+        write(Path(predictions), pixels)
     # Without its mean no pale picture resembles every other.
     columns["mean removed"] = {
         split: (ids, grey - grey.mean(1, keepdims=True)) for split, (ids, grey) in pixels.items()
@@ -30,6 +35,17 @@ def main(path: str) -> None:
         print(f"{metric:<28}" + "".join(f"{column[metric]:>14.4f}" for column in scores.values()))
 
 
+def write(file: Path, described: dict[str, tuple[list[str], np.ndarray]]) -> None:
+    index, query = unit(described)
+    nearest = np.argsort(-query.values @ index.values.T, axis=1, kind="stable")[:, :100]
+    with file.open("w", newline="") as opened:
+        rows = csv.writer(opened, lineterminator="\n")
+        rows.writerow(["id", "images"])
+        rows.writerows(
+            (name, " ".join(index.ids[n] for n in row)) for name, row in zip(query.ids, nearest, strict=True)
+        )
+
+
 def grey_pictures(data: PreparedData, split: str) -> tuple[list[str], np.ndarray]:
     taken = list(batches(StoredPictures(data, split), image_size=SIDE, batch_size=256, parallelism=2))
     ids = [image_id for names, _ in taken for image_id, _ in names]
@@ -37,12 +53,17 @@ def grey_pictures(data: PreparedData, split: str) -> tuple[list[str], np.ndarray
 
 
 def scored(data: PreparedData, described: dict[str, tuple[list[str], np.ndarray]]) -> dict[str, float]:
-    unit = {
-        split: (ids, grey / np.linalg.norm(grey, axis=1, keepdims=True)) for split, (ids, grey) in described.items()
-    }
-    index, query = (Descriptors(*unit[split]) for split in ("index", "query"))
-    return evaluate(prepared(data, neighbors=1).task, index, query)[0]
+    return evaluate(prepared(data, neighbors=1).task, *unit(described))[0]
+
+
+def unit(described: dict[str, tuple[list[str], np.ndarray]]) -> tuple[Descriptors, Descriptors]:
+    """The index and the queries, each picture with length 1."""
+    index, query = (
+        Descriptors(ids, grey / np.linalg.norm(grey, axis=1, keepdims=True))
+        for ids, grey in (described["index"], described["query"])
+    )
+    return index, query
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])
