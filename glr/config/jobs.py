@@ -13,6 +13,7 @@ from glr.config import search as searching
 from glr.config.composition import composition
 from glr.config.installation import CONF
 from glr.config.ranges import covering, is_open, parameter
+from glr.config.secrets import conceal, without_secrets
 from glr.config.shorthand import parse, written_out
 from glr.errors import GlrError
 
@@ -33,7 +34,7 @@ def jobs_of_line(config_name: str, overrides: list[str], multirun: bool) -> tupl
         GlrError: a mistake in the grammar, or in what to sweep or search.
     """
     shorthand = parse(overrides)
-    overrides = written_out(shorthand)
+    overrides = conceal(written_out(shorthand))  # a sweep's file may hold secrets
     parsed = parse(overrides)
     multirun = multirun or len(overrides) > len(shorthand)
     sweeper, searched = None, "hydra/sweeper=optuna" in overrides
@@ -65,10 +66,11 @@ def given(hydra: Any) -> list[str]:
 
 
 def keep_config(config: DictConfig) -> None:
-    """Write the config of the sweep that Hydra is about to launch into its folder; secrets in it are interpolations."""
+    """Write the config of the sweep that Hydra is about to launch into its folder, without secrets."""
     folder = Path(config.hydra.sweep.dir)
     folder.mkdir(parents=True, exist_ok=True)
-    OmegaConf.save(config, folder / "multirun.yaml")
+    visible = without_secrets(OmegaConf.to_container(config, resolve=False, enum_to_str=True))
+    OmegaConf.save(OmegaConf.create(visible), folder / "multirun.yaml")
 
 
 def first_of(config: DictConfig) -> DictConfig:
@@ -99,7 +101,7 @@ def _as_sweep(override: Override) -> str:
 def _jobs(parsed: list[Override], sweeper: DictConfig | None, searched: bool) -> list[list[str]]:
     swept = sweeper.params or {} if sweeper is not None and "params" in sweeper else {}
     own = {override.get_key_element() for override in parsed}
-    parsed = parse([f"{key}={value}" for key, value in swept.items() if key not in own]) + parsed
+    parsed = parse(conceal([f"{key}={value}" for key, value in swept.items() if key not in own])) + parsed
     if not searched:
         for override in parsed:
             if override.is_interval_sweep() and sweeper is not None:

@@ -7,75 +7,155 @@ wherever they turn up, those of environment variables with a telling name, and w
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 from urllib.parse import unquote
+
+from hydra.core.override_parser.types import ChoiceSweep, QuotedString, Transformer
+
+from glr.config.installation import CONF
+from glr.config.shorthand import in_grammar, parse
+from glr.errors import GlrError
 
 HIDDEN = "***"
 _NAME = (
     r"(?:passwords?|passwd|passphrase|pwd|secrets?|token|signature|auth|credentials?"
-    r"|(?:api|access|private|account)[_\-]?keys?)"
+    r"|(?<![a-z])(?:db|ssh|pg|(?:my)?sql|ftp|smtp|user|root|admin)?(?:pass|pw)(?!:\s)"
+    r"|(?:access|account|api|encryption|master|private|secret|session|shared|signing|storage)[_\-]?keys?)"
 )
-# Up to the last @: a password may hold @ and, against the rules, a slash. Without an @ or a password before its first
-# slash, an address has an @ in its path only.
-_IN_ADDRESS = re.compile(
-    r"(\b[a-z][a-z0-9+.\-]*://)(?:[^/\s'\"]*@[^\s'\"]*|[^/\s'\":@]*:(?!\d+/)[^\s'\"]*|[^/\s'\"]+)(?=@)", re.IGNORECASE
-)
-# NAME=VALUE and NAME: VALUE, also quoted, also in an address's query, also where the name only ends so (hf_token).
-_ASSIGNED = re.compile(
-    rf"""((?:[\w.\-]*{_NAME}|\bsig)['"]?)(\s*[=:]\s*)(?!null\b|None\b)("[^"]*"|'[^']*'|[^\s,&'"\]}}]+)""",
-    re.IGNORECASE,
-)
-# The same as one word of a command line, which a shell's quotes hold together, and as an option.
-_QUOTED = re.compile(rf"""(['"])([\w.+~\-]*{_NAME}=)[^'"]+\1""", re.IGNORECASE)
-_OPTION = re.compile(rf"(--[\w\-]*{_NAME}\s+)\S+", re.IGNORECASE)
-_HEADER = re.compile(r"(\bauthorization['\"]?\s*[=:]\s*['\"]?\w+|\b(?:bearer|basic))\s+[\w.+/=\-]{8,}", re.IGNORECASE)
-# What the issuers' own tokens look like: GitHub, GitLab, Hugging Face, Amazon, Google, Slack, Databricks, OpenAI.
-_KNOWN = re.compile(
-    r"\b(gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w\-]{20,}|sk-[\w\-]{20,}|hf_\w{20,}|A[KS]IA[0-9A-Z]{16}"
-    r"|ya29\.[\w.\-]{10,}|AIza[\w\-]{35}|xox[abprs]-[\w\-]{10,}|dapi[0-9a-f]{32})"
-)
-_KEY = re.compile(rf"(^|[._\-]){_NAME}$", re.IGNORECASE)
 
+
+def _address(one: str, more: str) -> re.Pattern[str]:
+    """The user's part of an address; `one` is a character of it, `more` one behind the colon before a password.
+
+    Up to the last @: a password may hold @ and, against the rules, a slash. Without an @ or a password before its first
+    slash, an address has an @ in its path only. The next address ends it.
+    """
+    return re.compile(
+        rf"\b[a-z][a-z0-9+.\-]*://(?P<secret>(?:(?![/:@]){one})*:(?!\d+/)(?:(?!://){more})*"
+        rf"|(?:(?!/){one})*@(?:(?!://){one})*|(?:(?!/){one})+)(?=@)",
+        re.IGNORECASE | re.DOTALL,
+    )
+
+
+def _assigned(value: str) -> re.Pattern[str]:
+    """NAME=VALUE and NAME: VALUE, also quoted, also in an address's query, also where a name ends so (hf_token)."""
+    return re.compile(
+        rf"(?:{_NAME}|\bsig|(?<=[?&])(?:key|sas))['\"]?\s*[=:]\s*(?P<secret>(?!null\b|None\b)(?:{value}))",
+        re.IGNORECASE,
+    )
+
+
+# What the issuers' own tokens look like: GitHub, GitLab, Hugging Face, Amazon, Google, Slack, Databricks, OpenAI.
+_ISSUED = re.compile(
+    r"(?P<secret>\\*\b(?:gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w\-]{20,}|sk-[\w\-]{20,}|hf_\w{20,}|A[KS]IA[0-9A-Z]{16}"
+    r"|ya29\.[\w.\-]{10,}|AIza[\w\-]{35}|xox[abprs]-[\w\-]{10,}|dapi[0-9a-f]{32}))"
+)
+# In the value of a setting, where a secret may hold blanks and quotes. Interpolations are left alone.
+_IN_VALUE = (_address(r"(?!\\*\$\{)[^\s'\"]", r"(?!\\*\$\{)."), _assigned(r"(?:(?!\\*\$\{)[^&])+"), _ISSUED)
+_IN_TEXT = (
+    _address(r"[^\s'\"]", r"[^\s'\"]"),
+    _assigned(r""""[^"]*"|'[^']*'|[^\s,&'"\]}]+"""),
+    _ISSUED,
+    # NAME=VALUE as one word of a command line, which a shell's quotes hold together, and as an option.
+    re.compile(rf"""(['"])[\w.+~\-]*{_NAME}=(?P<secret>[^'"]+)\1""", re.IGNORECASE),
+    re.compile(rf"--[\w\-]*{_NAME}\s+(?P<secret>\S+)", re.IGNORECASE),
+    re.compile(
+        r"(?:\bauthorization['\"]?\s*[=:]\s*['\"]?\w+|\b(?:bearer|basic))\s+(?P<secret>[\w.+/=\-]{8,})", re.IGNORECASE
+    ),
+)
+_KEY = re.compile(rf"(?:(?:^|[._\-]){_NAME}|password|passwd|secret)$", re.IGNORECASE)
 
 _VARIABLE = "GLR_SECRET_"
 _REFERENCE = re.compile(rf"\$\{{oc\.env:{_VARIABLE}\d+\}}")
 _SHORTEST = 6  # characters of a secret that is hidden wherever it stands; a shorter one may be any word (false)
+_READ = re.compile(r"\$\\?\{oc\.env\\?:\s*['\"]?(\w+)")
+# Environment variables that are no secrets though an override names them: of the machine and of clusters' schedulers.
+_HARMLESS = re.compile(
+    rf"{_VARIABLE}\d+|HOME|USER|LOGNAME|HOST|PWD|SHELL|LANG|(?:SLURM|PBS|LSB|SGE)_\w+"
+    r"|\w*(?:NAME|PATH|DIR|FILE|_USER|_HOST|_ID)"
+)
+_PLAIN = re.compile(r"[\d.eE+\-]+|[/.~].*|[\w+.\-]+://.*", re.DOTALL)  # numbers, paths, addresses
 
 
 def conceal(overrides: Sequence[str]) -> list[str]:
-    """Overrides with each secret in an environment variable of this process and its children, and named instead."""
+    """Overrides with each secret in an environment variable of this process and its children, and named instead.
+
+    The value of an environment variable that an override reads counts as a secret too, but for the name of a study or
+    of a choice.
+    """
     return [_concealed(override) for override in overrides]
 
 
-def _concealed(override: str) -> str:
-    key, equals, value = override.partition("=")
-    spans = sorted(set(_spans(key, value)))
-    for begin, end in reversed(spans):
-        if any(start <= begin and end <= stop and (start, stop) != (begin, end) for start, stop in spans):
-            continue  # inside another
-        value = f"{value[:begin]}${{oc.env:{_variable(value[begin:end])}}}{value[end:]}"
-    return f"{key}{equals}{value}"
-
-
-def _spans(key: str, value: str) -> Iterator[tuple[int, int]]:
-    """Where the secrets of an override's value begin and end; one that is an interpolation already is left alone."""
-    if _KEY.search(key) and (whole := re.fullmatch(r"(['\"]?)(?!null$|true$|false$)(.+)\1", value)):
-        spans = [whole.span(2)]
+def _concealed(line: str) -> str:
+    key = line.partition("=")[0]
+    if key != "study" and not (CONF / key).is_dir():  # names of studies and choices stand everywhere
+        for name in _READ.findall(line):
+            _note(name, os.environ.get(name, ""))
+    try:
+        (override,) = parse([line])
+    except GlrError:
+        return line  # the check of the command line reports it
+    value, key = override.value(), override.get_key_element()
+    if isinstance(value, ChoiceSweep):
+        text = ",".join(_written(each, _is_telling(key)) for each in value.list)
+        text = f"shuffle({text})" if value.shuffle else text if value.simple_form else f"choice({text})"
+    elif override.is_sweep_override():
+        return line  # numbers, or names of choices
     else:
-        spans = [(match.end(1), match.end()) for match in _IN_ADDRESS.finditer(value)]
-        spans += [match.span(3) for match in _ASSIGNED.finditer(value)]
-        spans += [match.span() for match in _KNOWN.finditer(value)]
-    yield from (span for span in spans if "${" not in value[slice(*span)])
+        text = _written(value, _is_telling(key))
+    return f"{key}={text}" if text.count(_VARIABLE) > line.count(_VARIABLE) else line
 
 
-def _variable(text: str) -> str:
-    """The variable that holds a secret, which is written as in Hydra's grammar."""
-    secret = re.sub(r"\\(.)", r"\1", text)
+def _written(value: Any, telling: bool) -> str:
+    """A parsed value in Hydra's grammar, without its secrets; `telling`: it is one by its name."""
+    if isinstance(value, dict):
+        pairs = ((Transformer.str(k), _written(v, telling or _is_telling(str(k)))) for k, v in value.items())
+        return f"{{{','.join(f'{name}:{text}' for name, text in pairs)}}}"
+    if isinstance(value, list):
+        return f"[{','.join(_written(each, telling) for each in value)}]"
+    if isinstance(value, QuotedString):
+        value = value.text
+    if value is None or isinstance(value, bool) or not (telling or isinstance(value, str)):
+        return Transformer.str(value)
+    text = str(value)
+    if not telling:
+        text = _replaced(text, _IN_VALUE, _reference)
+    elif text and "${" not in text:
+        text = _reference(text)
+    return in_grammar(text)
+
+
+def _reference(secret: str) -> str:
+    """The interpolation of the environment variable that holds a secret."""
     number = 1
     while os.environ.setdefault(f"{_VARIABLE}{number}", secret) != secret:
         number += 1
-    return f"{_VARIABLE}{number}"
+    return f"${{oc.env:{_VARIABLE}{number}}}"
+
+
+def _note(name: str, value: str) -> None:
+    """Let `redacted` hide the secrets of an environment variable here and in this process's children."""
+    if _HARMLESS.fullmatch(name) or _PLAIN.fullmatch(value):
+        _replaced(value, _IN_VALUE, _reference)
+    elif len(value) >= _SHORTEST and not _is_telling(name):
+        _reference(value)
+
+
+def _is_telling(name: str) -> bool:
+    return bool(_KEY.search(re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name)))
+
+
+def _replaced(text: str, patterns: Iterable[re.Pattern[str]], word: Callable[[str], str]) -> str:
+    """A text with another word for each secret; secrets that overlap are one."""
+    spans: list[tuple[int, int]] = []
+    for begin, end in sorted(match.span("secret") for each in patterns for match in each.finditer(text)):
+        if spans and begin < spans[-1][1]:
+            begin, end = spans[-1][0], max(end, spans.pop()[1])
+        spans.append((begin, end))
+    for begin, end in reversed(spans):
+        text = f"{text[:begin]}{word(text[begin:end])}{text[end:]}"
+    return text
 
 
 def _known() -> set[str]:
@@ -83,10 +163,11 @@ def _known() -> set[str]:
     secrets = {
         value
         for name, value in os.environ.items()
-        if name.startswith(_VARIABLE) or (_KEY.search(name) and name != "PWD")
+        if name.startswith(_VARIABLE) or (_is_telling(name) and name != "PWD")
     }
     secrets |= {secret.partition(":")[2] for secret in secrets}
-    return {form for secret in secrets for form in (secret, unquote(secret)) if len(form) >= _SHORTEST}
+    forms = {form for secret in secrets for form in (secret, unquote(secret))}
+    return {form for each in forms for form in (each, repr(each)[1:-1]) if len(form) >= _SHORTEST}
 
 
 def redacted(text: str) -> str:
@@ -94,17 +175,18 @@ def redacted(text: str) -> str:
     text = _REFERENCE.sub(HIDDEN, text)
     for secret in sorted(_known(), key=len, reverse=True):
         text = text.replace(secret, HIDDEN)
-    text = _IN_ADDRESS.sub(rf"\1{HIDDEN}", text)
-    text = _QUOTED.sub(rf"\1\2{HIDDEN}\1", text)
-    text = _OPTION.sub(rf"\1{HIDDEN}", text)
-    text = _ASSIGNED.sub(rf"\1\2{HIDDEN}", text)
-    text = _HEADER.sub(rf"\1 {HIDDEN}", text)
-    return _KNOWN.sub(HIDDEN, text)
+    return _replaced(text, _IN_TEXT, lambda _: HIDDEN)
+
+
+def shows_secret(address: str) -> bool:
+    """Return True if an address holds more than the name of a user or a container before its host."""
+    patterns = _IN_VALUE if re.match(r"[^:]+://[^/@]*:", address) else _IN_VALUE[1:]
+    return _replaced(address, patterns, lambda _: HIDDEN) != address
 
 
 def without_secrets(values: Any, key: str = "") -> Any:
     """Nested settings with `***` for each secret: by its key's name, or by what a text looks like."""
-    if values is not None and _KEY.search(key) and not isinstance(values, bool):
+    if values is not None and _is_telling(key) and not isinstance(values, bool):
         return HIDDEN
     if isinstance(values, dict):
         return {name: without_secrets(value, str(name)) for name, value in values.items()}

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, Quote, QuotedString
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
@@ -23,6 +23,16 @@ def parse(overrides: Sequence[str]) -> list[Override]:
         return OverridesParser.create().parse_overrides(list(overrides))
     except HydraException as error:
         raise GlrError(f"{first_line(error)}: a setting is given as key=value") from error
+
+
+def in_grammar(text: str) -> str:
+    """A text in Hydra's grammar: in quotes, unless it reads the same without."""
+    try:
+        if parse([f"key={text}"])[0].value() == text:
+            return text
+    except GlrError:
+        pass
+    return QuotedString(text, Quote.single).with_quotes()
 
 
 def choices(group: str) -> list[str]:
@@ -84,4 +94,4 @@ def _sweep(name: str) -> dict[str, list]:
 
 
 def _values(values: list) -> str:
-    return ",".join(value if isinstance(value, str) else json.dumps(value) for value in values)
+    return ",".join(in_grammar(value) if isinstance(value, str) else json.dumps(value) for value in values)

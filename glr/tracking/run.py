@@ -19,7 +19,7 @@ from glr.tracking.environment import module, user
 from glr.tracking.journal import Journal
 from glr.tracking.recorder import Recorder
 from glr.tracking.sender import Sender
-from glr.tracking.store import connect, pages, reason
+from glr.tracking.store import check_place, connect, pages, reason
 from glr.tracking.writer import JOURNAL
 
 # The parent run's id, for the jobs in their own processes.
@@ -131,9 +131,10 @@ def begin(
         tags: further tags.
 
     Raises:
-        GlrError: the store cannot be opened or written to, the run or its study was deleted, or the journal cannot be
-            read or written.
+        GlrError: the store cannot be opened or written to, the run or its study was deleted, the journal cannot be
+            read or written, or the place for files holds a password.
     """
+    check_place(tracking.artifacts)  # the journal holds it as it is: any process may send the run
     parent = parent or os.environ.get(PARENT_VARIABLE)
     # Another process may hold the journal while it sends a large file of an earlier attempt.
     again = attempt is not None and attempt > 1

@@ -12,7 +12,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.credentials import get_default_host_creds
 from mlflow.utils.rest_utils import http_request
 
-from glr.config.secrets import redacted
+from glr.config.secrets import redacted, shows_secret
 from glr.errors import GlrError
 from glr.storage.lock import held
 from glr.tracking.places import origin, rewrite
@@ -111,6 +111,19 @@ def reason(error: Exception) -> str:
     return redacted(text.splitlines()[0][:500])
 
 
+def check_place(artifacts: str | None) -> None:
+    """Check that a place for files holds no password: MLflow stores and shows it, and takes no other form of it.
+
+    Raises:
+        GlrError: it holds one.
+    """
+    if artifacts is not None and shows_secret(artifacts):
+        raise GlrError(
+            f"tracking.artifacts={redacted(artifacts)}: MLflow would show the password in this address to everyone; "
+            "leave it out, and give it to the MLflow server (tracking=server) or to the storage's own login"
+        )
+
+
 def experiment(client: MlflowClient, name: str, artifacts: str | None) -> str:
     """The id of the experiment `name`; a new one puts its files below `artifacts` (None: where the server says)."""
     found = client.get_experiment_by_name(name)
@@ -119,6 +132,7 @@ def experiment(client: MlflowClient, name: str, artifacts: str | None) -> str:
             restore = restoring(client, f"experiments restore --experiment-id {found.experiment_id}")
             raise DeletedError(f"study={name}: this MLflow experiment was deleted; restore it with: {restore}")
         return found.experiment_id
+    check_place(artifacts)
     if artifacts is not None and "://" in artifacts and (odd := re.search(r"[#?%]", artifacts)):
         raise GlrError(f"tracking.artifacts={redacted(artifacts)}: MLflow cuts or changes an address with a {odd[0]}")
     location = (
