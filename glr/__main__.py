@@ -8,14 +8,14 @@ from pathlib import Path
 
 def commands() -> dict[str, str]:
     """Each command with the first line of its docstring. It is read from the source: imports would take seconds."""
-    found = {}
+    commands = {}
     for file in sorted(Path(__file__).parent.glob("*.py")) + sorted(Path(__file__).parent.glob("*/__main__.py")):
         name = file.parent.name if file.name == "__main__.py" else file.stem
         with file.open() as opened:
             title, _, text = opened.readline().strip('"\n').partition("`: ")
         if title == f"`python -m glr.{name}":
-            found[name] = text
-    return dict(sorted(found.items()))
+            commands[name] = text
+    return dict(sorted(commands.items()))
 
 
 def main() -> None:

@@ -34,8 +34,8 @@ def main(config: DictConfig) -> None:
         new = f"{written} of them new or changed" if written else "nothing changed"
         say(f"study {study}: {rows} rows in {config.tracking.uri}, {new}")
     elif run is not None:
-        found = record_run(client, run, public=config.public, private=config.private)
-        say(f"run {found.name} ({found.id}): leaderboard {config.public} public, {config.private} private")
+        past = record_run(client, run, public=config.public, private=config.private)
+        say(f"run {past.name} ({past.id}): leaderboard {config.public} public, {config.private} private")
 
 
 def _move(uri: str) -> None:

@@ -70,8 +70,8 @@ def as_csv(singles: Sequence[Row], ensembles: Sequence[Row]) -> str:
     return text.getvalue()
 
 
-def _as_escape(found: re.Match[str]) -> str:
-    return f"\\u{ord(found[0]):04x}"
+def _as_escape(match: re.Match[str]) -> str:
+    return f"\\u{ord(match[0]):04x}"
 
 
 def _neutral(value: Any) -> Any:

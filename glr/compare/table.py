@@ -51,8 +51,8 @@ def tables(singles: Sequence[Row], ensembles: Sequence[Row], *, decimals: int, b
     if ensembles:
         rows = tuple((_plain(str(row.index)), _model(row), *_scores(row, decimals)) for row in ensembles)
         made.append(Table("Ensemble Model", 3, ("Index", "Model", *scores), frozenset(scores), rows))
-    found = list(dict.fromkeys(row.model.get("backbone", "") for row in singles))
-    for backbone in sorted(found, key=lambda name: backbones.index(name) if name in backbones else len(backbones)):
+    present = list(dict.fromkeys(row.model.get("backbone", "") for row in singles))
+    for backbone in sorted(present, key=lambda name: backbones.index(name) if name in backbones else len(backbones)):
         own = [row for row in singles if row.model.get("backbone", "") == backbone]
         # Bold says what changed: from its second row on, a backbone's own table does not say that of the backbone.
         own[1:] = [replace(row, highlights=row.highlights - {"backbone"}) for row in own[1:]]

@@ -9,7 +9,7 @@ from glr.config import component
 from glr.config.component import class_of
 from glr.config.composition import Composition, composition, unknown_setting
 from glr.config.jobs import jobs_of_line
-from glr.config.schema import RUNTIME_ARGUMENTS, bounds
+from glr.config.schema import RUNTIME_ARGUMENTS, bounds, slots
 from glr.config.secrets import redacted
 from glr.errors import GlrError, first_line
 
@@ -77,6 +77,25 @@ def _check_launcher(job: Composition) -> None:
             )
 
 
+def check_slots(settings: DictConfig) -> None:
+    """Refuse settings that hold something else where a component belongs; a value that is missing may follow.
+
+    Args:
+        settings: with their schema's types.
+
+    Raises:
+        GlrError: names the first such place.
+    """
+    for key in slots(OmegaConf.get_type(settings)):
+        place, _, name = key.rpartition(".")
+        parent = OmegaConf.select(settings, place) if place else settings
+        if parent is None or OmegaConf.is_missing(parent, name) or OmegaConf.is_interpolation(parent, name):
+            continue
+        node = parent[name]
+        if not isinstance(node, DictConfig) or "_target_" not in node:
+            raise GlrError(f"{key} is no component: it names no class (_target_)")
+
+
 def check(settings: DictConfig, required: bool = True) -> None:
     """Check a job's settings: the arguments of every component, bounds, and missing values.
 
@@ -87,6 +106,7 @@ def check(settings: DictConfig, required: bool = True) -> None:
     Raises:
         GlrError: the first mistake, in one sentence.
     """
+    check_slots(settings)
     for key, node in component.components(settings):
         component.check(key, node, RUNTIME_ARGUMENTS.get(key.split(".")[0], set()))
     for key, lowest, highest in bounds(OmegaConf.get_type(settings)):

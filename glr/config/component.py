@@ -83,10 +83,11 @@ def _kind(place: str) -> type | None:
 
 def components(config: DictConfig, prefix: str = "") -> Iterator[tuple[str, DictConfig]]:
     """Yield (full key, node) of every component below `config`, whose own key is `prefix`."""
-    for name in map(str, config):
+    names: list[Any] = list(config)
+    for name in names:
         if OmegaConf.is_missing(config, name) or OmegaConf.is_interpolation(config, name):
             continue
-        node, key = config[name], f"{prefix}.{name}" if prefix else name
+        node, key = config[name], f"{prefix}.{name}" if prefix else str(name)
         if isinstance(node, DictConfig):
             if "_target_" in node:
                 yield key, node
@@ -102,7 +103,7 @@ def _files(place: str) -> dict[str, list[Path]]:
     for file in sorted((CONF / group).rglob("*.yaml")):
         node: Any = yaml.load(file.read_text(), loader)
         for name in path:
-            node = (node or {}).get(name)
+            node = node.get(name) if isinstance(node, dict) else None
         if isinstance(node, dict) and "_target_" in node:
             files.setdefault(node["_target_"], []).append(file)
     return files
@@ -148,14 +149,20 @@ def resolve(config: DictConfig, trust: Sequence[str] = ()) -> None:
         GlrError: it names something else.
     """
     for key, node in components(config):
-        target = str(node["_target_"])
-        known, name, package = named(key), target.rpartition(".")[2], target.split(".")[0]
+        target = node["_target_"]
+        known, name, package = named(key), str(target).rpartition(".")[2], str(target).split(".")[0]
         if package in _OURS and name in known:
             node["_target_"] = known[name]
-        elif package == "glr":
+            continue
+        if package == "glr":
             has = ", ".join(known) or "none"
             raise GlrError(f"{key}: this version of glr has no class {name} there (it has {has})")
-        elif not any(target == each or target.startswith(f"{each}.") for each in trust):
+        # First refuse what would be refused even if it were trusted; only Keras settings are checked without an import.
+        if package == "keras":
+            check(key, node, set())
+        else:
+            _check_target(key, target)
+        if not any(target == each or target.startswith(f"{each}.") for each in trust):
             trusted = target if package in _OURS else package
             raise GlrError(
                 f"{key}._target_={target}: glr does not run code that a stored config names; "

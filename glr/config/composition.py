@@ -85,9 +85,9 @@ def composition(config_name: str, overrides: tuple[str, ...]) -> Composition:
             raise GlrError(
                 f"hydra/{group}={choice}: {config_name} has no settings of a sweep, which it needs; leave it out"
             )
-    found = Composition(settings, config.hydra)
-    _first.setdefault(shape, found)
-    return found
+    composed = Composition(settings, config.hydra)
+    _first.setdefault(shape, composed)
+    return composed
 
 
 def _is_plain(override: Override) -> bool:

@@ -12,7 +12,7 @@ STEERS = re.compile(
 
 def printable(text: str) -> str:
     """A text with each character that steers a terminal written as an escape: ESC as `\\x1b`."""
-    return STEERS.sub(lambda found: ascii(found[0])[1:-1], text)
+    return STEERS.sub(lambda match: ascii(match[0])[1:-1], text)
 
 
 def say(text: str, file: TextIO | None = None) -> None:

@@ -52,7 +52,7 @@ def parameter(override: Override) -> Parameter:
     if isinstance(swept, IntervalSweep):
         assert swept.start is not None
         assert swept.end is not None
-        found = Range(swept.start, swept.end, log="log" in swept.tags)
+        domain = Range(swept.start, swept.end, log="log" in swept.tags)
     elif isinstance(swept, RangeSweep):
         values = sorted(swept.range())
         if not values:
@@ -60,19 +60,19 @@ def parameter(override: Override) -> Parameter:
         step = abs(swept.step)
         # Whole numbers have the step 1 anyway, so that they may be drawn logarithmically.
         whole = isinstance(values[0], int) and step == 1
-        found = Range(values[0], values[-1], None if whole else step, "log" in swept.tags)
+        domain = Range(values[0], values[-1], None if whole else step, "log" in swept.tags)
     else:
         return list(override.sweep_string_iterator())
-    if found.low >= found.high:
+    if domain.low >= domain.high:
         raise GlrError(f"{override.input_line}: a range goes from a lower to a higher number")
-    if found.log and (found.low <= 0 or found.step is not None):
+    if domain.log and (domain.low <= 0 or domain.step is not None):
         raise GlrError(f"{override.input_line}: a logarithmic range begins above 0 and has no steps")
-    return found
+    return domain
 
 
-def is_open(found: Parameter) -> bool:
+def is_open(domain: Parameter) -> bool:
     """Return True if there is something to choose."""
-    return isinstance(found, Range) or len(found) > 1
+    return isinstance(domain, Range) or len(domain) > 1
 
 
 def covering(parameters: dict[str, Parameter], groups: Iterable[str]) -> list[list[str]]:
@@ -84,7 +84,7 @@ def covering(parameters: dict[str, Parameter], groups: Iterable[str]) -> list[li
     combinations: list[list[str]] = [[]]
     for group in groups:
         combinations = [[*one, f"{group}={value}"] for one in combinations for value in _values(parameters[group])]
-    others = {key: _values(found) for key, found in parameters.items() if key not in groups}
+    others = {key: _values(domain) for key, domain in parameters.items() if key not in groups}
     count = max(map(len, others.values()), default=1)
     rows = [[f"{key}={values[row % len(values)]}" for key, values in others.items()] for row in range(count)]
     return [[*combination, *row] for combination in combinations for row in rows]
@@ -95,5 +95,5 @@ def written(value: float | str) -> str:
     return repr(float(f"{value:.12g}")) if isinstance(value, float) else str(value)
 
 
-def _values(found: Parameter) -> list[str]:
-    return found.ends if isinstance(found, Range) else found
+def _values(domain: Parameter) -> list[str]:
+    return domain.ends if isinstance(domain, Range) else domain

@@ -40,8 +40,10 @@ def between(lowest: float, highest: float) -> Any:
     return field(default=MISSING, metadata={"bounds": (lowest, highest)})
 
 
-# Lower bounds of arguments that some classes of the group have.
-_STRATEGY = {"arguments": {"replicas": 1}}
+# Marks a place that holds a component: a class, and its arguments.
+_COMPONENT = {"component": True}
+# A component, with lower bounds of arguments that some of its classes have.
+_STRATEGY = {"component": True, "arguments": {"replicas": 1}}
 
 
 @dataclass
@@ -59,7 +61,7 @@ class Data:
     validation_share: float = between(0, 0.5)
     max_side: int | None = at_least(8, default=None)
     train_on_validation: bool = MISSING
-    source: Any = MISSING
+    source: Any = field(default=MISSING, metadata=_COMPONENT)
 
 
 @dataclass
@@ -150,13 +152,13 @@ class Sweep(Jobs):
 class TrainConfig:
     """conf/train.yaml."""
 
-    backbone: Any = MISSING
-    pooling: Any = MISSING
-    head: Any = MISSING
-    optimizer: Any = MISSING
-    schedule: Any = MISSING
-    regularization: Any = MISSING
-    augment: Any = MISSING
+    backbone: Any = field(default=MISSING, metadata=_COMPONENT)
+    pooling: Any = field(default=MISSING, metadata=_COMPONENT)
+    head: Any = field(default=MISSING, metadata=_COMPONENT)
+    optimizer: Any = field(default=MISSING, metadata=_COMPONENT)
+    schedule: Any = field(default=MISSING, metadata=_COMPONENT)
+    regularization: Any = field(default=MISSING, metadata=_COMPONENT)
+    augment: Any = field(default=MISSING, metadata=_COMPONENT)
     data: Data = MISSING
     strategy: Any = field(default=MISSING, metadata=_STRATEGY)
     tracking: Tracking = MISSING
@@ -207,11 +209,11 @@ class EvaluateConfig:
     """conf/evaluate.yaml."""
 
     strategy: Any = field(default=MISSING, metadata=_STRATEGY)
-    tta: Any = MISSING
-    whitening: Any = MISSING
-    database_augmentation: Any = MISSING
-    query_expansion: Any = MISSING
-    reranking: Any = MISSING
+    tta: Any = field(default=MISSING, metadata=_COMPONENT)
+    whitening: Any = field(default=MISSING, metadata=_COMPONENT)
+    database_augmentation: Any = field(default=MISSING, metadata=_COMPONENT)
+    query_expansion: Any = field(default=MISSING, metadata=_COMPONENT)
+    reranking: Any = field(default=MISSING, metadata=_COMPONENT)
     tracking: Tracking = MISSING
     sweep: Jobs = field(default_factory=Jobs)
     run: str | None = None
@@ -378,6 +380,16 @@ def register() -> None:
     ):
         command = schema.__name__.removesuffix("Config").lower()
         ConfigStore.instance().store(name=f"{command}_schema", node=schema)
+
+
+def slots(schema: Any, prefix: str = "") -> Iterator[str]:
+    """Yield the full key of every place of a schema that holds a component."""
+    for setting in fields(schema):
+        key = f"{prefix}{setting.name}"
+        if "component" in setting.metadata:
+            yield key
+        if isinstance(setting.type, type) and is_dataclass(setting.type):
+            yield from slots(setting.type, f"{key}.")
 
 
 def bounds(schema: Any, prefix: str = "") -> Iterator[tuple[str, float, float]]:

@@ -79,8 +79,8 @@ def written_out(overrides: list[Override]) -> list[str]:
 def _numbered(name: str) -> str:
     """The experiment with the number `published/09`; any other name unchanged."""
     known = choices("experiment")
-    found = [other for other in known if other.startswith(f"{name}_")]
-    return found[0] if name not in known and len(found) == 1 else name
+    matches = [other for other in known if other.startswith(f"{name}_")]
+    return matches[0] if name not in known and len(matches) == 1 else name
 
 
 def _sweep(name: str) -> dict[str, list]:

@@ -38,9 +38,9 @@ def signature(target: str) -> dict[str, str] | None:
                 fields = [member for member in statement.body if isinstance(member, ast.AnnAssign)]
                 return {ast.unparse(member.target): ast.unparse(member.annotation) for member in fields}
             for base in statement.bases:  # the first that has a constructor, as in Python
-                found = _inherited(_qualified(ast.unparse(base), tree, module))
-                if found is None or found:
-                    return found
+                inherited = _inherited(_qualified(ast.unparse(base), tree, module))
+                if inherited is None or inherited:
+                    return inherited
             return {}
         if isinstance(statement, ast.ImportFrom) and any((a.asname or a.name) == name for a in statement.names):
             return signature(_qualified(name, tree, module))

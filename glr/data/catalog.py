@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from glr.data.image_id import check_image_id
 from glr.data.rows import COLUMNS
 from glr.errors import GlrError
 
@@ -50,10 +51,11 @@ class Catalog:
         """Take photos in.
 
         Raises:
-            GlrError: an id stands twice in a split, or a train image has no class.
+            GlrError: an id stands twice in a split, or is none (`check_image_id`), or a train image has no class.
         """
         insert = "INSERT INTO photo (split, id, path, landmark, draw) VALUES (?, ?, ?, ?, ?)"
         for photo in photos:
+            check_image_id(photo.id, photo.path)
             if split == "train" and not photo.landmark:
                 raise GlrError(f"{photo.where}: the train image {photo.id} has no class (landmark_id)")
             try:

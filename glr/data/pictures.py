@@ -158,5 +158,5 @@ def batches(
 
 def picture(pictures: Pictures, position: int) -> Picture:
     """One image, by its position."""
-    with threads(1) as readers, pictures.reader(readers, 1)(position, 1)[0] as found:
-        return found
+    with threads(1) as readers, pictures.reader(readers, 1)(position, 1)[0] as images:
+        return images

@@ -82,12 +82,12 @@ class PreparedData:
         with_checksums = sum(shard.size for shard in shards) <= CHECKSUMS_UP_TO
         for shard in shards:
             file = self.file(shard.file)
-            found = there.get(shard.file)
-            if found is None:
+            stored = there.get(shard.file)
+            if stored is None:
                 raise GlrError(f"{file} is missing; {_AGAIN}")
-            if found.size != shard.size:
-                raise GlrError(f"{file} has {found.size:,} bytes, the manifest says {shard.size:,}; {_AGAIN}")
-            crc32c = found.crc32c or (with_checksums and storage.checksum(Path(file)))
+            if stored.size != shard.size:
+                raise GlrError(f"{file} has {stored.size:,} bytes, the manifest says {shard.size:,}; {_AGAIN}")
+            crc32c = stored.crc32c or (with_checksums and storage.checksum(Path(file)))
             if crc32c and crc32c != shard.crc32c:
                 raise GlrError(f"{file} is damaged (wrong checksum); {_AGAIN}")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from glr import storage
+from glr.storage.temporary import temporary_folder
 
 STAGING = ".writing-"  # begins the names of a local folder's temporary folders; a killed process leaves its own behind
 
@@ -18,7 +19,8 @@ STAGING = ".writing-"  # begins the names of a local folder's temporary folders;
 def published(folder: str) -> Iterator[tuple[BinaryIO, Callable[[str], None]]]:
     """Open a file to write; the function beside it puts the whole file into `folder` under a name."""
     bucket = storage.is_bucket(folder)
-    with tempfile.TemporaryDirectory(prefix=STAGING, dir=None if bucket else folder) as place:
+    # What a killed process leaves in the system's folder is cleared by the next command; in `folder`, by `prepare`.
+    with temporary_folder() if bucket else tempfile.TemporaryDirectory(prefix=STAGING, dir=folder) as place:
         staging = Path(place) / "file"
         with staging.open("wb") as file:
 

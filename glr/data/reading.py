@@ -55,12 +55,12 @@ class Reader:
 
     def records(self, epoch: int, position: int, count: int) -> list[Record]:
         """The records of `count` positions of an epoch."""
-        found: list[Record] = []
-        while len(found) < count:
-            window = self._order.window_of(epoch, position + len(found))
-            first = position + len(found) - self._order.start(epoch, window)
-            found += self._window(epoch, window)[first : first + count - len(found)]
-        return found
+        records: list[Record] = []
+        while len(records) < count:
+            window = self._order.window_of(epoch, position + len(records))
+            first = position + len(records) - self._order.start(epoch, window)
+            records += self._window(epoch, window)[first : first + count - len(records)]
+        return records
 
     def _window(self, epoch: int, window: int) -> list[Record]:
         following = (epoch, window + 1) if window + 1 < self._order.windows(epoch) else (epoch + 1, 0)

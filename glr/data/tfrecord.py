@@ -92,7 +92,7 @@ def parse(record: bytes) -> Image:
     Raises:
         ValueError: it is none, or a feature is missing.
     """
-    found: dict[bytes, Any] = {}
+    fields: dict[bytes, Any] = {}
     try:
         for _, features in _fields(memoryview(record)):
             for _, entry in _fields(features):
@@ -100,10 +100,10 @@ def parse(record: bytes) -> Image:
                 # A feature holds a list (of bytes, or of numbers); wanted is the list's first value.
                 if (name := bytes(key)) in _WANTED:
                     _, values = next(_fields(value))
-                    found[name] = next(_fields(values))[1]
-        if missing := [name.decode() for name in _WANTED if name not in found]:
+                    fields[name] = next(_fields(values))[1]
+        if missing := [name.decode() for name in _WANTED if name not in fields]:
             raise ValueError(f"it has no {', '.join(missing)}")
-        name, label, encoded = (found[name] for name in _WANTED)
+        name, label, encoded = (fields[name] for name in _WANTED)
         return Image(str(name, "utf-8"), _signed(label), encoded)
     except (IndexError, TypeError, StopIteration, UnicodeDecodeError) as error:
         raise ValueError("it is no tf.train.Example with an image") from error

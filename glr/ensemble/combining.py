@@ -204,8 +204,8 @@ def _similarities(member: Member, scales: np.ndarray, queries: np.ndarray) -> np
 def _candidates(similarities: list[np.ndarray], depth: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield each query's positions [c] among any member's nearest, ascending, and their similarities [M, c]."""
     nearest = np.concatenate([tf.math.top_k(own, depth, sorted=False).indices.numpy() for own in similarities], axis=1)
-    for row, found in enumerate(nearest):
-        positions = np.unique(found)
+    for row, neighbours in enumerate(nearest):
+        positions = np.unique(neighbours)
         yield positions, np.stack([own[row, positions] for own in similarities])
 
 

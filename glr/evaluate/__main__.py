@@ -25,8 +25,8 @@ def main(config: DictConfig) -> None:
 
     with ExitStack() as stack:
         subject = run_subject(config) if config.run else saved_model_subject(config, stack)
-        found = opened_set(config, subject)
-        say(f"{subject.name}: {len(found.index):,} index images, {len(found.query):,} queries of {found.path}")
+        scored = opened_set(config, subject)
+        say(f"{subject.name}: {len(scored.index):,} index images, {len(scored.query):,} queries of {scored.path}")
         opened = stack.enter_context(
             run(
                 config.tracking,
@@ -37,8 +37,14 @@ def main(config: DictConfig) -> None:
             )
         )
         opened.provenance(config, HydraConfig.get().runtime.choices)
-        opened.dataset(Path(found.path).name, found.digest, found.path, "evaluation", {"queries": len(found.query)})
-        scores = evaluate(config, subject, found, opened)
+        opened.dataset(
+            Path(scored.path).name,
+            scored.digest,
+            scored.path,
+            "evaluation",
+            {"queries": len(scored.query)},
+        )
+        scores = evaluate(config, subject, scored, opened)
     print(table({"": scores}))
     say(f"\nevaluation {opened.id} of {subject.name} in study {subject.study}")
     say(f"look at its gallery: {opened.pages}")

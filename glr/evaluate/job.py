@@ -124,7 +124,7 @@ def opened_set(config: DictConfig, subject: Subject) -> EvaluationSet:
     return sets.prepared(subject.data(), neighbors=neighbors)
 
 
-def evaluate(config: DictConfig, subject: Subject, found: EvaluationSet, run: Recorder) -> dict[str, float]:
+def evaluate(config: DictConfig, subject: Subject, scored: EvaluationSet, run: Recorder) -> dict[str, float]:
     """Describe, post-process, rank and score; record the scores, the gallery and the plots.
 
     Returns:
@@ -133,7 +133,7 @@ def evaluate(config: DictConfig, subject: Subject, found: EvaluationSet, run: Re
     Raises:
         GlrError: an image cannot be decoded, or images and solutions do not fit together.
     """
-    if config.keep_descriptors and not isinstance(found.task, LandmarkTask):
+    if config.keep_descriptors and not isinstance(scored.task, LandmarkTask):
         raise GlrError("keep_descriptors: ensembles are scored by solution CSVs, which this set does not have")
 
     trained_on = subject.data or (config.prepared and (lambda: PreparedData(config.prepared)))
@@ -154,8 +154,8 @@ def evaluate(config: DictConfig, subject: Subject, found: EvaluationSet, run: Re
 
     with temporary_folder() as folder:
         index, query = postprocessed(
-            described(found.index, "index", found.digest),
-            described(found.query, "query", found.digest),
+            described(scored.index, "index", scored.digest),
+            described(scored.query, "query", scored.digest),
             whitening=whitening,
             database_augmentation=build(config.database_augmentation),
             query_expansion=build(config.query_expansion),
@@ -163,16 +163,16 @@ def evaluate(config: DictConfig, subject: Subject, found: EvaluationSet, run: Re
             folder=folder,
             memory=config.memory,
         )
-        scores, ranking = score(found.task, index, query, memory=config.memory, rerank=build(config.reranking))
+        scores, ranking = score(scored.task, index, query, memory=config.memory, rerank=build(config.reranking))
         run.params({"dimension": index.values.shape[1]})
         run.metrics(scores, 0)
         if config.gallery:
-            title = f"{subject.name} on {found.path}"
-            pictures = found.index, found.query
-            for file in report(found.task, ranking, *pictures, title=title, each=config.gallery, folder=folder):
+            title = f"{subject.name} on {scored.path}"
+            pictures = scored.index, scored.query
+            for file in report(scored.task, ranking, *pictures, title=title, each=config.gallery, folder=folder):
                 run.file(file)
-        if config.keep_descriptors and isinstance(found.task, LandmarkTask):
-            run.descriptors(_stored(folder / "descriptors", found.task, index, query))
+        if config.keep_descriptors and isinstance(scored.task, LandmarkTask):
+            run.descriptors(_stored(folder / "descriptors", scored.task, index, query))
     return scores
 
 

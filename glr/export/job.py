@@ -59,8 +59,8 @@ def export(config: DictConfig, runs: Sequence[PastRun]) -> Export:
         if config.verify:
             images, names = _images(settings[0], config.verify)
             expected, reference = _expected(runs, settings, members, weights, names, config)
-            found = _reloaded(folder / "submission.zip", images, temporary)
-            difference = float(np.abs(found - expected).max())
+            reloaded = _reloaded(folder / "submission.zip", images, temporary)
+            difference = float(np.abs(reloaded - expected).max())
             if not difference <= config.tolerance:
                 raise GlrError(
                     f"the written model's descriptors differ from {reference} by {difference:.1e}, more than "
@@ -93,8 +93,8 @@ def _zip(folder: Path, file: Path) -> int:
 def _images(settings: DictConfig, count: int) -> tuple[list[np.ndarray], list[str]]:
     """The first query images of a run's data set, unchanged, and their ids."""
     data = open_stored(settings.data)
-    found = batches(StoredPictures(data, "query"), image_size=None, batch_size=count, parallelism=1)
-    names, images = next(found)
+    loaded = batches(StoredPictures(data, "query"), image_size=None, batch_size=count, parallelism=1)
+    names, images = next(loaded)
     return images, [image_id for image_id, _ in names]
 
 
@@ -115,8 +115,8 @@ def _expected(
         if values is None:
             data = open_stored(own.data)
             pictures = StoredPictures(data, "query")
-            found = batches(pictures, image_size=member.image_size, batch_size=len(names), parallelism=1)
-            values = np.asarray(member.describe(tf.constant(next(found)[1])))
+            loaded = batches(pictures, image_size=member.image_size, batch_size=len(names), parallelism=1)
+            values = np.asarray(member.describe(tf.constant(next(loaded)[1])))
         parts.append(share * values)
     return np.concatenate(parts, axis=1), " and ".join(sorted(sources))
 

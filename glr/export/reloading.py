@@ -18,8 +18,8 @@ def main(folder: str, images: str, out: str) -> None:
     model = tf.saved_model.load(folder)
     describe = model.signatures["serving_default"]  # pyright: ignore[reportIndexIssue]
     with np.load(images) as arrays:
-        found = [describe(input_image=tf.constant(arrays[name]))["global_descriptor"].numpy() for name in arrays]
-    np.save(out, np.stack(found))
+        described = [describe(input_image=tf.constant(arrays[name]))["global_descriptor"].numpy() for name in arrays]
+    np.save(out, np.stack(described))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from glr.config.check import check
+from glr.config.check import check, check_slots
 from glr.config.component import build, named, resolve
 from glr.config.identity import ADDED, flattened
 from glr.config.schema import TrainConfig
@@ -41,6 +41,7 @@ def read_config(file: Path, trust: Sequence[str] = ()) -> DictConfig:
         reason = first_line(error)
         raise GlrError(f"{file} was written by another version of glr ({reason}); use that one") from error
     try:
+        check_slots(config)
         resolve(config, trust)
         stored = dict(flattened(cast(dict, OmegaConf.to_container(settings))))
         for key, value in ADDED.items():

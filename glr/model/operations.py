@@ -1,5 +1,6 @@
 """The operations of a SavedModel, read from its file: which of them do more than compute."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,16 +19,27 @@ except ImportError as missing:
 _HARMLESS = {
     *["VarHandleOp", "ReadVariableOp", "AssignVariableOp", "AssignAddVariableOp", "AssignSubVariableOp"],
     *["DisableCopyOnRead", "VarIsInitializedOp", "DestroyResourceOp", "ResourceGather", "ResourceGatherNd"],
-    *["Variable", "VariableV2", "Assign", "IsVariableInitialized", "RestoreV2", "AnonymousMutableHashTable"],
-    *["HashTableV2", "MutableHashTableV2", "LookupTableFindV2", "LookupTableImportV2", "LookupTableInsertV2"],
-    *["LookupTableExportV2", "LookupTableSizeV2", "InitializeTableV2", "InitializeTableFromTextFileV2"],
+    *["Variable", "VariableV2", "Assign", "IsVariableInitialized", "VariableShape"],
+    *["HashTable", "HashTableV2", "AnonymousHashTable", "MutableHashTable", "MutableHashTableV2"],
+    *["AnonymousMutableHashTable", "MutableDenseHashTable", "MutableDenseHashTableV2"],
+    *["AnonymousMutableDenseHashTable", "LookupTableFindV2", "LookupTableImportV2", "LookupTableInsertV2"],
+    *["LookupTableRemoveV2", "LookupTableExportV2", "LookupTableSizeV2", "InitializeTableV2"],
     *["RandomUniform", "RandomUniformInt", "RandomStandardNormal", "TruncatedNormal", "RandomShuffle"],
+    *["RngReadAndSkip", "RngSkip", "StatelessRandomGetAlg"],
     *["StatefulPartitionedCall", "If", "While", "Case", "Assert", "CheckNumerics", "Print", "Empty", "Placeholder"],
     *["TensorArrayV3", "TensorArrayWriteV3", "TensorArrayReadV3", "TensorArrayGatherV3", "TensorArrayScatterV3"],
     *["TensorArraySizeV3", "TensorArrayCloseV3", "TensorArrayConcatV3", "TensorArraySplitV3"],
 }
-# Operations that TensorFlow counts as without a state, and that call Python or use files all the same.
-_HARMFUL = {"PyFuncStateless", "ReadFile", "MatchingFiles", "DebugIdentity", "DebugIdentityV2"}
+# Operations that read files, each with the inputs that are paths: allowed where the paths are those of the model's own
+# files. TensorFlow counts some of them as without a state.
+_READERS = {
+    **dict.fromkeys(["ReadFile", "MatchingFiles", "RestoreV2"], (0,)),
+    **dict.fromkeys(["InitializeTableFromTextFile", "InitializeTableFromTextFileV2"], (1,)),
+    "GenerateVocabRemapping": (0, 1),
+}
+# Calls whose inputs are the arguments of the function that they name.
+_CALLS = {"PartitionedCall", "StatefulPartitionedCall"}
+_INITIALIZER = "__saved_model_init_op"  # the signature that loading runs
 
 
 def refused(folder: Path) -> list[str]:
@@ -46,47 +58,149 @@ def refused(folder: Path) -> list[str]:
         model.ParseFromString((folder / "saved_model.pb").read_bytes())
     except Exception as error:  # protobuf's own
         raise GlrError(f"{folder} cannot be loaded as a SavedModel (saved_model.pb is damaged)") from error
-    return sorted({name for graph in model.meta_graphs for name in map(_refused, _executed(graph)) if name})
+    return sorted({name for graph in model.meta_graphs for walk in _walks(graph, folder) for name in walk.refused()})
 
 
-def _refused(node: Any) -> str | None:
-    """The name of a node's operation if it does more than compute."""
-    if node.op == "PrintV2":  # it prints to a file, too
-        return None if node.attr["output_stream"].s in (b"stderr", b"stdout") else node.op
-    known: Any = op_def_registry.get(node.op)
-    if known is None:  # a function's name, or an operation that TensorFlow does not have: it will refuse it
-        return None
-    harmful = node.op in _HARMFUL or "Dataset" in node.op or (known.is_stateful and node.op not in _HARMLESS)
-    return node.op if harmful else None
+def _walks(graph: Any, folder: Path) -> Iterator["_Walk"]:
+    """What loading or calling a meta graph can run: all but what only saves it.
+
+    A graph with objects is loaded as its functions; an object that is an asset gives them its file's path. Any other is
+    pruned to a signature, the initializer or the restoring operation; only the last two are given paths.
+    """
+    assets = {asset.tensor_info.name for asset in graph.asset_file_def}
+    if not all(_is_inside(folder, asset.filename) for asset in graph.asset_file_def):
+        assets = set()
+    if graph.HasField("object_graph_def"):
+        objects = graph.object_graph_def
+        # An object below an asset could replace its path.
+        paths = {
+            n for n, o in enumerate(objects.nodes) if assets and o.WhichOneof("kind") == "asset" and not o.children
+        }
+        bound = {
+            name: [number in paths for number in function.bound_inputs]
+            for name, function in objects.concrete_functions.items()
+        }
+        yield _Walk(graph, [], set(), bound)
+        return
+    outputs = {name: [o.name for o in signature.outputs.values()] for name, signature in graph.signature_def.items()}
+    initializer = outputs.pop(_INITIALIZER, [])
+    initializer += [name for collection in graph.collection_def.values() for name in collection.node_list.value]
+    yield _Walk(graph, [name for names in outputs.values() for name in names], set(), {})
+    yield _Walk(graph, initializer, assets, {})
+    yield _Walk(graph, [graph.saver_def.restore_op_name], {graph.saver_def.filename_tensor_name}, {})
 
 
-def _executed(graph: Any) -> Iterator[Any]:
-    """The nodes that loading or calling a meta graph can run: all but those that only save it."""
-    functions = {function.signature.name: function for function in graph.graph_def.library.function}
-    nodes = {node.name: node for node in graph.graph_def.node}
-    begin = [output.name for signature in graph.signature_def.values() for output in signature.outputs.values()]
-    begin += [name for collection in graph.collection_def.values() for name in collection.node_list.value]
-    begin += [graph.saver_def.restore_op_name]
-    waiting = [nodes[name] for name in map(_node_name, begin) if name in nodes]
-    called = [name for name in graph.object_graph_def.concrete_functions if name in functions]
-    seen: set[str] = set()
-    while waiting or called:
-        if waiting:
-            node = waiting.pop()
-            if node.name in seen:
-                continue
-            seen.add(node.name)
-            waiting += [nodes[name] for name in map(_node_name, node.input) if name in nodes]
-            body: Iterable[Any] = [node]
-        else:
-            name = f"function {(function := functions[called.pop()]).signature.name}"
-            if name in seen:
-                continue
-            seen.add(name)
-            body = function.node_def
-        for node in body:
-            yield node
-            called += [name for name in _functions_of(node) if name in functions]
+def _is_inside(folder: Path, asset: str) -> bool:
+    """Return True for the name of an asset that lies in a SavedModel's own folder, links resolved."""
+    try:
+        return "://" not in asset and (folder / "assets" / asset).resolve().is_relative_to(folder.resolve())
+    except (OSError, ValueError):
+        return False
+
+
+class _Walk:
+    """The nodes that some of a meta graph's nodes and functions run.
+
+    Args:
+        graph: the meta graph.
+        begin: names of nodes, or of their outputs, in its graph.
+        fed: outputs in its graph that are paths of the model's own files.
+        bound: functions that are called from outside, each with its last inputs: True for the path of an asset.
+    """
+
+    def __init__(self, graph: Any, begin: Iterable[str], fed: set[str], bound: dict[str, list[bool]]):
+        self._functions = {function.signature.name: function for function in graph.graph_def.library.function}
+        self._nodes = {"": {node.name: node for node in graph.graph_def.node}}  # by function; "": the graph itself
+        self._fed = {_output(name) for name in fed}
+        self._bound = bound
+        self._sites: dict[str, list[tuple[str, Any]]] = defaultdict(list)  # function -> who calls it, and where
+        self._executed: list[tuple[str, Any]] = []
+        self._walk(begin)
+
+    def refused(self) -> set[str]:
+        """The operations that do more than compute; a function that takes the name of an operation is refused, too."""
+        shadows = {name for name in self._functions if op_def_registry.get(name) is not None}
+        return shadows | {node.op for function, node in self._executed if self._is_refused(function, node)}
+
+    def _walk(self, begin: Iterable[str]) -> None:
+        waiting = [self._nodes[""][name] for name in map(_node_name, begin) if name in self._nodes[""]]
+        called = [name for name in self._bound if name in self._functions]
+        seen: set[str] = set()
+        while waiting or called:
+            if waiting:
+                place, node = "", waiting.pop()
+                if node.name in seen:
+                    continue
+                seen.add(node.name)
+                waiting += [self._nodes[""][name] for name in map(_node_name, node.input) if name in self._nodes[""]]
+                body: Iterable[Any] = [node]
+            else:
+                place = called.pop()
+                if place in self._nodes:
+                    continue
+                body = self._functions[place].node_def
+                self._nodes[place] = {node.name: node for node in body}
+            for node in body:
+                self._executed.append((place, node))
+                for name in _functions_of(node):
+                    if name in self._functions:
+                        self._sites[name].append((place, node))
+                        called.append(name)
+
+    def _is_refused(self, function: str, node: Any) -> bool:
+        if node.op == "PrintV2":  # it prints to a file, too
+            return node.attr["output_stream"].s not in (b"stderr", b"stdout")
+        known: Any = op_def_registry.get(node.op)
+        if known is None:  # a function's name, or an operation that TensorFlow does not have: it will refuse it
+            return False
+        if "debug_urls" in node.attr and (node.attr["debug_urls"].list.s or node.attr["debug_urls"].placeholder):
+            return True  # it writes what it sees to files or to other machines
+        if node.op in _READERS:
+            paths = [node.input[n] for n in _READERS[node.op] if n < len(node.input)]
+            return not all(self._is_own_file(function, path, set()) for path in paths)
+        # TensorFlow counts PyFuncStateless as without a state.
+        harmful = node.op == "PyFuncStateless" or "Dataset" in node.op
+        return harmful or (known.is_stateful and node.op not in _HARMLESS)
+
+    def _is_own_file(self, function: str, tensor: str, asked: set[tuple[str, str]]) -> bool:
+        """Return True if a tensor is surely the path of one of the model's own files.
+
+        Args:
+            function: that holds the tensor; "": the graph itself.
+            tensor: as an input names it.
+            asked: the tensors that led here: those of functions that call themselves.
+        """
+        name = _node_name(tensor)
+        if (function, name) in asked:
+            return True  # as far as this call goes; the others decide
+        asked = asked | {(function, name)}
+        if function:
+            arguments = self._functions[function].signature.input_arg
+            for position, argument in enumerate(arguments):
+                if argument.name == name:
+                    return self._is_given_own_file(function, position, asked)
+        elif _output(tensor) in self._fed:
+            return True
+        node = self._nodes[function].get(name)
+        if node is None or node.op != "Identity":
+            return False
+        return any(self._is_own_file(function, path, asked) for path in node.input[:1])
+
+    def _is_given_own_file(self, function: str, position: int, asked: set[tuple[str, str]]) -> bool:
+        """Return True if every call gives a function the path of an own file as the argument at a position."""
+        arguments = self._functions[function].signature.input_arg
+        if any(argument.number_attr or argument.type_list_attr for argument in arguments):
+            return False  # one argument is several inputs
+        if function in self._bound:
+            bound = [False] * (len(arguments) - len(self._bound[function])) + self._bound[function]
+            if len(bound) != len(arguments) or not bound[position]:
+                return False
+        for place, node in self._sites[function]:
+            if not _is_call(node, function) or position >= len(node.input):
+                return False
+            if not self._is_own_file(place, node.input[position], asked):
+                return False
+        return True
 
 
 def _node_name(tensor: str) -> str:
@@ -94,9 +208,31 @@ def _node_name(tensor: str) -> str:
     return tensor.lstrip("^").partition(":")[0]
 
 
-def _functions_of(node: Any) -> Iterator[str]:
+def _output(tensor: str) -> str:
+    """The one spelling of a graph's tensor: `name` is `name:0`."""
+    return tensor if ":" in tensor else f"{tensor}:0"
+
+
+def _is_call(node: Any, function: str) -> bool:
+    """Return True if a node gives its inputs to a function as arguments, and nothing else in it names the function.
+
+    Those of If and While are no arguments; a function that is given to another may be called with anything.
+    """
+    called, others = node.op, dict(node.attr)
+    if node.op in _CALLS and "f" in others:
+        called = others.pop("f").func.name
+    given = {*_named(others.values()), *_named(node.attr["f"].func.attr.values() if called != node.op else ())}
+    return called == function and function not in given
+
+
+def _functions_of(node: Any) -> set[str]:
     """The functions that a node names."""
-    yield node.op
-    for value in node.attr.values():
-        yield value.func.name
-        yield from (function.name for function in value.list.func)
+    return {node.op, *_named(node.attr.values())}
+
+
+def _named(values: Iterable[Any]) -> Iterator[str]:
+    """The functions that attributes name, and those that these are given."""
+    for value in values:
+        for function in (value.func, *value.list.func):
+            yield function.name
+            yield from _named(function.attr.values())

@@ -1,8 +1,10 @@
 """SavedModels that describe images, whoever wrote them: a folder, or a zip of one as it is submitted."""
 
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from lzma import LZMAError
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
@@ -17,6 +19,9 @@ from glr.storage.temporary import temporary_folder
 SIGNATURE = "serving_default"
 INPUT = "input_image"
 OUTPUT = "global_descriptor"
+# What zipfile and its decoders raise. A password or an unknown format is a RuntimeError, an empty name an IndexError, a
+# name that the disk does not take an OSError.
+_DAMAGED = (zipfile.BadZipFile, zlib.error, LZMAError, EOFError, ValueError, IndexError, RuntimeError, OSError)
 _MOST_FILES = 10_000  # a SavedModel has some ten
 
 Name = TypeVar("Name")
@@ -69,9 +74,9 @@ class SavedModel:
         vector = np.ravel(self._call(**{self._input: tf.constant(image)})[OUTPUT].numpy()).astype(np.float32)
         return vector / max(float(np.linalg.norm(vector)), np.finfo(np.float32).tiny)
 
-    def describe(self, found: Iterable[tuple[list[Name], Any]]) -> Iterator[tuple[list[Name], np.ndarray]]:
+    def describe(self, loaded: Iterable[tuple[list[Name], Any]]) -> Iterator[tuple[list[Name], np.ndarray]]:
         """Describe batches of images uint8 [H, W, 3]: descriptors float32 [b, D], of length 1."""
-        for names, images in found:
+        for names, images in loaded:
             yield names, np.stack([self(image) for image in images])
 
 
@@ -120,5 +125,5 @@ def _unzip(path: str, file: Path, folder: Path, gigabytes: float) -> None:
                 if name.startswith("/") or "\\" in name or ".." in PurePosixPath(name).parts:
                     raise GlrError(f"{path} holds {name}, a path outside of the zip; it is not unpacked")
             archive.extractall(folder)
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+    except _DAMAGED as error:
         raise GlrError(f"{path} cannot be unpacked ({error})") from error

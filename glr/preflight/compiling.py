@@ -79,14 +79,14 @@ def check_compiler() -> None:
         raise GlrError(
             f"the TPU compiler runs on Linux on x86-64; this is {' on '.join(system)}: run preflight on a Linux machine"
         )
-    found = {}
+    installed = {}
     for name in VERSIONS:
         try:
-            found[name] = importlib.metadata.version(name)
+            installed[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             raise GlrError(f"the TPU compiler is not installed ({name} is missing): {_INSTALL}") from None
-    if found != VERSIONS:
-        wanted, there = (", ".join(f"{name} {number}" for name, number in v.items()) for v in (VERSIONS, found))
+    if installed != VERSIONS:
+        wanted, there = (", ".join(f"{name} {number}" for name, number in v.items()) for v in (VERSIONS, installed))
         raise GlrError(f"the TPU compiler is reached with {wanted}; here are {there}: {_INSTALL}")
 
 

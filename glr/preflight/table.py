@@ -25,7 +25,7 @@ _FIGURES: dict[str, tuple[str, str, Callable[[Any], str]]] = {
     "memory": ("all", "memory of a core for all of it, GiB", _gib),
     "capacity": ("of GiB", "memory of a core that there is, GiB", _gib),
     "fits": ("fits", "fits", lambda fits: "yes" if fits else "NO"),
-    "largest_batch": ("max batch", "largest global batch{found}", "{:,}".format),
+    "largest_batch": ("max batch", "largest global batch{guessed}", "{:,}".format),
     "flops": ("TFLOP", "floating-point operations of a step, 10^12", _number("{:.2f}", 1e-12)),
     "accessed": ("GB", "memory traffic of a step, GB", _number("{:.1f}", 1e-9)),
     "step_seconds": ("step ms", "time of a step at best, ms", _number("{:.1f}", 1e3)),
@@ -51,8 +51,8 @@ def table(rows: Sequence[Mapping[str, Any]], *, searched: bool) -> str:
     fields = [field for field in _FIGURES if any(row.get(field) is not None for row in rows)]
     if len(rows) == 1 and "failure" not in rows[0]:
         lines = [(_FIGURES[field][1], _cell(rows[0], field)) for field in fields]
-        found = "" if searched else ", a guess"
-        return "\n".join(f"{name.format(found=found):<44}{value}" for name, value in lines)
+        guessed = "" if searched else ", a guess"
+        return "\n".join(f"{name.format(guessed=guessed):<44}{value}" for name, value in lines)
     shared = [field for field in _SHARED if field in fields and len({row.get(field) for row in rows}) == 1]
     fields = [field for field in fields if field not in shared]
     cells = [[_FIGURES[field][0] for field in fields]]

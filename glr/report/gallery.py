@@ -51,7 +51,7 @@ class QueryResults:
     def facts(self) -> list[str]:
         """Short lines to read beside the images."""
         shown = len(self.results)
-        first = next((rank for rank, found in enumerate(self.results, start=1) if found.relevant), self.first_right)
+        first = next((rank for rank, result in enumerate(self.results, start=1) if result.relevant), self.first_right)
         missed = f"none right in the top {shown}" if shown else "no results"
         place = f"first right at rank {first}" if first else missed
         if self.relevant is None:

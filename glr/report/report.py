@@ -36,20 +36,20 @@ def report(
     """
     names = np.array(ranking.index_ids, object)
     answers = task.answers()
-    relevant = {name: found for part in answers.values() for name, found in part.items() if found}
+    relevant = {name: ids for part in answers.values() for name, ids in part.items() if ids}
     rows = {name: row for row, name in enumerate(ranking.query_ids) if name in relevant}
     rankings = {name: names[ranking.positions[row]].tolist() for name, row in rows.items()}
-    precisions = {name: average_precision(relevant[name], found) for name, found in rankings.items()}
+    precisions = {name: average_precision(relevant[name], ranked) for name, ranked in rankings.items()}
 
     def entry(group: str, name: str) -> QueryResults:
-        row, found = rows[name], rankings[name]
+        row, ranked = rows[name], rankings[name]
         results = [
             Result(image_id, float(score), image_id in relevant[name], picture(index, int(position)).pixels)
             for image_id, score, position in zip(
-                found[:_RESULTS], ranking.scores[row], ranking.positions[row], strict=False
+                ranked[:_RESULTS], ranking.scores[row], ranking.positions[row], strict=False
             )
         ]
-        first = next((rank for rank, image_id in enumerate(found, start=1) if image_id in relevant[name]), None)
+        first = next((rank for rank, image_id in enumerate(ranked, start=1) if image_id in relevant[name]), None)
         pixels = picture(query, row).pixels
         return QueryResults(group, name, precisions[name], pixels, results, len(relevant[name]), first)
 

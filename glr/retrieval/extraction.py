@@ -29,7 +29,7 @@ class Describer(Protocol):
     image_size: int | None
     batch_size: int
 
-    def describe(self, found: Iterable[tuple[list[Name], Any]]) -> Iterator[tuple[list[Name], np.ndarray]]:
+    def describe(self, loaded: Iterable[tuple[list[Name], Any]]) -> Iterator[tuple[list[Name], np.ndarray]]:
         """From (what names each image, images) to (the names, descriptors float32 [b, D])."""
         ...
 
@@ -52,13 +52,13 @@ class Extractor:
             lambda parts: strategy.gather(strategy.run(model.describe, (parts,)), axis=0), autograph=False
         )
 
-    def describe(self, found: Iterable[tuple[list[Name], np.ndarray]]) -> Iterator[tuple[list[Name], np.ndarray]]:
+    def describe(self, loaded: Iterable[tuple[list[Name], np.ndarray]]) -> Iterator[tuple[list[Name], np.ndarray]]:
         """Describe batches of uint8 images [b, S, S, 3], b at most `batch_size`.
 
         A batch is fetched when the next one is under way, so that the device does not wait for the host.
         """
         before: tuple[list[Name], Any] | None = None
-        for names, pixels in found:
+        for names, pixels in loaded:
             now = names, self._begin(pixels)
             if before is not None:
                 yield self._fetched(*before)
@@ -112,7 +112,7 @@ def extract(
         except GlrError:
             say(f"{stored[1]} is damaged; its images are described anew", file=sys.stderr)
     writer = DescriptorWriter(folder, name, len(pictures), dtype)
-    found = batches(
+    loaded = batches(
         pictures,
         image_size=describer.image_size,
         batch_size=describer.batch_size,
@@ -122,7 +122,7 @@ def extract(
     with tqdm(
         total=len(pictures), initial=writer.done, unit=" images", desc=f"describe {name}", leave=False, disable=None
     ) as bar:
-        for names, values in describer.describe(found):
+        for names, values in describer.describe(loaded):
             writer.append([image_id for image_id, _ in names], values)
             bar.update(len(names))
     return writer.close()

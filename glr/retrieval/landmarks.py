@@ -125,8 +125,8 @@ class LandmarkTask:
         Raises:
             GlrError: a file is missing or damaged.
         """
-        found = [folder / f"{name}_solution.csv" for name in COLUMNS]
-        retrieval, recognition = (read_solution(file) if file.is_file() else None for file in found)
+        files = [folder / f"{name}_solution.csv" for name in COLUMNS]
+        retrieval, recognition = (read_solution(file) if file.is_file() else None for file in files)
         classes = read_index_classes(folder / _CLASSES) if recognition else {}
         return cls(retrieval, recognition, classes, neighbors=neighbors)
 
@@ -161,8 +161,8 @@ def classify(ranking: Ranking, index_classes: Mapping[str, str], neighbors: int)
     """
     predictions: dict[str, tuple[str, float]] = {}
     classes = np.array([index_classes[image_id] for image_id in ranking.index_ids], object)
-    found = classes[ranking.positions[:, :neighbors]]
-    for query, row, names in zip(ranking.query_ids, ranking.scores.tolist(), found.tolist(), strict=True):
+    nearest = classes[ranking.positions[:, :neighbors]]
+    for query, row, names in zip(ranking.query_ids, ranking.scores.tolist(), nearest.tolist(), strict=True):
         totals: dict[str, float] = {}
         for score, name in zip(row, names, strict=False):
             totals[name] = totals.get(name, 0.0) + score

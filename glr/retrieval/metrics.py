@@ -46,7 +46,7 @@ def mean_average_precision(solution: Answers, predictions: Rankings, k: int = 10
     >>> mean_average_precision({"q": {"a", "b"}, "unanswered": {"a"}, "not a query": set()}, {"q": ["a", "x", "b"]})
     0.41666666666666663
     """
-    return fmean(average_precision(relevant, found, k) for relevant, found in _queries(solution, predictions))
+    return fmean(average_precision(relevant, predicted, k) for relevant, predicted in _queries(solution, predictions))
 
 
 def mean_precision(solution: Answers, predictions: Rankings, k: int) -> float:
@@ -58,7 +58,9 @@ def mean_precision(solution: Answers, predictions: Rankings, k: int) -> float:
     >>> mean_precision({"q": {"a", "b"}}, {"q": ["a", "x", "b"]}, k=10)
     0.2
     """
-    return fmean(sum(1 for _ in _hits(relevant, found, k)) / k for relevant, found in _queries(solution, predictions))
+    return fmean(
+        sum(1 for _ in _hits(relevant, predicted, k)) / k for relevant, predicted in _queries(solution, predictions)
+    )
 
 
 def recall_at(solution: Answers, predictions: Rankings, k: int) -> float:
@@ -174,7 +176,7 @@ def _hits(relevant: AbstractSet[Hashable], predicted: Sequence[Hashable], k: int
 
 
 def _positions(solution: Answers, predictions: Rankings, k: int) -> list[int]:
-    return [next(_hits(relevant, found, k), k + 1) for relevant, found in _queries(solution, predictions)]
+    return [next(_hits(relevant, predicted, k), k + 1) for relevant, predicted in _queries(solution, predictions)]
 
 
 def _queries(solution: Answers, predictions: Rankings) -> Iterator[tuple[AbstractSet[Hashable], Sequence[Hashable]]]:

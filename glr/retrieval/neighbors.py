@@ -100,11 +100,11 @@ def _merge(queries: Any, index: Any, span: Any, scores: Any, positions: Any) -> 
     # One more than k: of a chunk that counts in part, the maximum may be that of a row that does not.
     _, chosen = tf.math.top_k(maxima, min(scores.shape[1] + 1, size // _CHUNK), sorted=False)
     chosen = tf.sort(chosen, axis=1)
-    found = tf.reshape(tf.gather(chunks, chosen, batch_dims=1), [count, -1])
+    similarities = tf.reshape(tf.gather(chunks, chosen, batch_dims=1), [count, -1])
     places = tf.reshape(_CHUNK * chosen[..., tf.newaxis] + tf.range(_CHUNK), [count, -1])
-    found = tf.where((places >= low) & (places < high), found, -np.inf)
+    similarities = tf.where((places >= low) & (places < high), similarities, -np.inf)
     # Among equals top_k takes the first column: the blocks seen before, whose positions are lower, have to stand first.
-    best, order = tf.math.top_k(tf.concat([scores, found], 1), scores.shape[1])
+    best, order = tf.math.top_k(tf.concat([scores, similarities], 1), scores.shape[1])
     new = span[0] + tf.cast(places, tf.int64)
     return finite, best, tf.gather(tf.concat([positions, new], 1), order, batch_dims=1)
 

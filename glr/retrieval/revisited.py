@@ -168,9 +168,9 @@ def _ranks(row: np.ndarray, relevant: list[int], ignored: list[int], size: int) 
 
 
 def _average_precision(ranks: np.ndarray, relevant: int) -> float:
-    found = np.arange(1, len(ranks) + 1)
-    before = np.where(ranks == 1, 1.0, (found - 1) / np.maximum(ranks - 1, 1))
-    return float((before + found / ranks).sum()) / 2 / relevant
+    right_so_far = np.arange(1, len(ranks) + 1)
+    before = np.where(ranks == 1, 1.0, (right_so_far - 1) / np.maximum(ranks - 1, 1))
+    return float((before + right_so_far / ranks).sum()) / 2 / relevant
 
 
 def _precisions(ranks: np.ndarray, relevant: int) -> list[float]:

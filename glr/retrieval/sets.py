@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 import google_crc32c
 
 from glr import storage
+from glr.data.image_id import check_image_id
 from glr.data.pictures import FilePictures, ImageFile, Pictures, StoredPictures
 from glr.data.prepared import PreparedData
 from glr.data.solution import read_solution
@@ -77,7 +78,8 @@ def folder_pair(
         neighbors: index images that classify a query.
 
     Raises:
-        GlrError: a folder has no images, a name stands twice, or a CSV is missing, damaged or does not fit the images.
+        GlrError: a folder has no images, a name stands twice or cannot be an id, or a CSV is missing, damaged or does
+            not fit the images.
     """
     if recognition_solution is not None and index_classes is None:
         raise GlrError("recognition_solution needs index_classes=FILE, a CSV with the columns id,landmark_id")
@@ -89,8 +91,8 @@ def folder_pair(
         neighbors=neighbors,
     )
     task.check(*([file.id for file in files[name]] for name in ("index", "queries")))
-    found, queried = FilePictures(files["index"]), FilePictures(files["queries"])
-    return EvaluationSet(f"{index}, {queries}", _digest([*files["index"], *files["queries"]]), found, queried, task)
+    indexed, queried = FilePictures(files["index"]), FilePictures(files["queries"])
+    return EvaluationSet(f"{index}, {queries}", _digest([*files["index"], *files["queries"]]), indexed, queried, task)
 
 
 def revisited(ground_truth: str, images: str) -> EvaluationSet:
@@ -101,7 +103,7 @@ def revisited(ground_truth: str, images: str) -> EvaluationSet:
         images: the folder of `<name>.jpg`.
 
     Raises:
-        GlrError: the ground truth is missing or damaged, or an image is missing.
+        GlrError: the ground truth is missing or damaged, or an image is missing or has a name that cannot be an id.
     """
     truth = read_ground_truth(ground_truth)
     there = storage.files(images)
@@ -110,21 +112,24 @@ def revisited(ground_truth: str, images: str) -> EvaluationSet:
     index = [ImageFile(name, storage.join(images, f"{name}.jpg")) for name in truth.index]
     queries = [ImageFile(query.name, storage.join(images, f"{query.name}.jpg"), query.box) for query in truth.queries]
     pictures = FilePictures(index), FilePictures(queries)
+    for file in (*index, *queries):
+        check_image_id(file.id, file.path)
     return EvaluationSet(images, _digest([*index, *queries]), *pictures, RevisitedTask(truth))
 
 
 def _files(name: str, folder: str) -> list[ImageFile]:
     """The images below a folder, by id."""
-    found: dict[str, ImageFile] = {}
+    by_id: dict[str, ImageFile] = {}
     for file in storage.files(folder):
         if is_image(file):
             image_id = PurePosixPath(file).stem
-            if image_id in found:
-                raise GlrError(f"{name}={folder}: two images have the id {image_id}: {found[image_id].path} and {file}")
-            found[image_id] = ImageFile(image_id, storage.join(folder, file))
-    if not found:
+            check_image_id(image_id, storage.join(folder, file))
+            if image_id in by_id:
+                raise GlrError(f"{name}={folder}: two images have the id {image_id}: {by_id[image_id].path} and {file}")
+            by_id[image_id] = ImageFile(image_id, storage.join(folder, file))
+    if not by_id:
         raise GlrError(f"{name}={folder}: no images there")
-    return [found[image_id] for image_id in sorted(found)]
+    return [by_id[image_id] for image_id in sorted(by_id)]
 
 
 def _digest(files: Sequence[ImageFile]) -> str:

@@ -80,17 +80,17 @@ def existing(path: str | Path) -> Object:
     Raises:
         GlrError: there is none.
     """
-    found = look(path)
-    if found is None:
+    stored = look(path)
+    if stored is None:
         raise GlrError(f"{path} does not exist; correct the path")
-    return found
+    return stored
 
 
-def fetch(found: Object, file: BinaryIO, start: int, end: int, step: Callable[[int], None] = lambda _: None) -> None:
+def fetch(stored: Object, file: BinaryIO, start: int, end: int, step: Callable[[int], None] = lambda _: None) -> None:
     """Append the bytes [start, end) of an object to a file; its CRC32C is left to the caller.
 
     Args:
-        found: the object.
+        stored: the object.
         file: is written to.
         start, end: within the object.
         step: is given the number of bytes that have just arrived.
@@ -101,13 +101,13 @@ def fetch(found: Object, file: BinaryIO, start: int, end: int, step: Callable[[i
     """
     for position in range(start, end, CHUNK):
         stop = min(position + CHUNK, end)
-        with _explained(found.path):
-            _blob(found.path).download_to_file(
+        with _explained(stored.path):
+            _blob(stored.path).download_to_file(
                 file,
                 start=position,
                 end=stop - 1,
                 raw_download=True,
-                if_generation_match=found.generation,
+                if_generation_match=stored.generation,
                 checksum=None,
                 retry=_retry(),
             )
@@ -146,13 +146,13 @@ def store(
             )
         except PreconditionFailed as error:
             # After a failure, the same content is that of this upload's first try, whose answer was lost.
-            found = look(path) if failures or same_will_do else None
-            if found is None or found.info != info:
+            stored = look(path) if failures or same_will_do else None
+            if stored is None or stored.info != info:
                 what = "exists already" if seen is None else "was changed by someone else just now"
                 raise ReplacedError(f"{path} {what}; look at it, then delete it or take another name") from error
 
 
-def remove(found: Object) -> None:
+def remove(stored: Object) -> None:
     """Delete an object.
 
     Raises:
@@ -161,9 +161,9 @@ def remove(found: Object) -> None:
     """
     from google.api_core.exceptions import NotFound
 
-    with _explained(found.path, _WRITER):
+    with _explained(stored.path, _WRITER):
         try:
-            _blob(found.path).delete(if_generation_match=found.generation, retry=_retry())
+            _blob(stored.path).delete(if_generation_match=stored.generation, retry=_retry())
         except NotFound:
             return  # by someone else, or by a request whose answer was lost
 
@@ -179,11 +179,11 @@ def objects(folder: str | Path) -> dict[str, FileInfo]:
     with _explained(folder):
         fields = "items(name,size,crc32c),nextPageToken"
         blobs = _client().list_blobs(bucket, prefix=prefix or None, fields=fields, retry=_retry())
-        found = {blob.name.removeprefix(prefix): _info(blob) for blob in blobs if not blob.name.endswith("/")}
-    for name in found:
+        infos = {blob.name.removeprefix(prefix): _info(blob) for blob in blobs if not blob.name.endswith("/")}
+    for name in infos:
         if {"", ".", ".."} & set(name.split("/")):
             raise GlrError(f"{folder} holds an object {name!r}, whose name is no path below it; delete or rename it")
-    return found
+    return infos
 
 
 def _split(path: str | Path) -> tuple[str, str]:

@@ -49,13 +49,13 @@ def read(path: str | Path, start: int = 0, end: int | None = None) -> bytes:
             file.seek(start)
             return file.read() if end is None else file.read(max(end - start, 0))
     for _ in range(3):
-        found, content = bucket.existing(path), io.BytesIO()
-        size = found.info.size
+        stored, content = bucket.existing(path), io.BytesIO()
+        size = stored.info.size
         stop = size if end is None else min(end, size)
         with suppress(ReplacedError):  # then read what is there now
-            bucket.fetch(found, content, start, stop)
+            bucket.fetch(stored, content, start, stop)
             data = content.getvalue()
-            damaged = (start, stop) == (0, size) and FileInfo.of(data) != found.info
+            damaged = (start, stop) == (0, size) and FileInfo.of(data) != stored.info
             if len(data) == max(stop - start, 0) and not damaged:
                 return data
     raise GlrError(f"{path} changes while it is read, or arrives damaged; try again later")
@@ -105,8 +105,8 @@ def files(folder: str | Path) -> dict[str, FileInfo]:
     if is_bucket(folder):
         return bucket.objects(folder)
     with explained(folder):
-        found = sorted(file for file in Path(folder).rglob("*") if file.suffix != PART and file.is_file())
-        return {file.relative_to(folder).as_posix(): FileInfo(file.stat().st_size, None) for file in found}
+        paths = sorted(file for file in Path(folder).rglob("*") if file.suffix != PART and file.is_file())
+        return {file.relative_to(folder).as_posix(): FileInfo(file.stat().st_size, None) for file in paths}
 
 
 def delete(path: str | Path) -> None:
@@ -118,8 +118,8 @@ def delete(path: str | Path) -> None:
     if not is_bucket(path):
         with explained(path):
             Path(path).unlink(missing_ok=True)
-    elif (found := bucket.look(path)) is not None:
-        bucket.remove(found)
+    elif (stored := bucket.look(path)) is not None:
+        bucket.remove(stored)
 
 
 def as_file_name(name: str) -> str:

@@ -126,8 +126,8 @@ def _upload(overwrite: bool, source: Path, target: str, step: Callable[[int], No
 
 
 def _download(source: str, target: Path, step: Callable[[int], None]) -> None:
-    found, damaged = bucket.existing(source), 0
-    info, part = found.info, target.with_name(f"{target.name}.{found.generation}{PART}")
+    stored, damaged = bucket.existing(source), 0
+    info, part = stored.info, target.with_name(f"{target.name}.{stored.generation}{PART}")
     with explained(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         while not _holds(target, info):
@@ -140,7 +140,7 @@ def _download(source: str, target: Path, step: Callable[[int], None]) -> None:
                 done = file.seek(0, os.SEEK_END)
                 step(done)
                 try:
-                    bucket.fetch(found, file, done, info.size, step)
+                    bucket.fetch(stored, file, done, info.size, step)
                 except ReplacedError:
                     part.unlink()
                     raise

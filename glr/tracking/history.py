@@ -79,14 +79,14 @@ def runs_of(
             first = f"; write it first: python -m glr.record study={study}" if published else ""
             raise GlrError(f"study={study}: {client.tracking_uri} has no such study (it has {names_of_all}){first}")
         names[experiment.experiment_id] = study
-    found: list[PastRun] = []
+    runs: list[PastRun] = []
     token: str | None = ""
     with _without_collection():
         while names and token is not None:
             page = client.search_runs(list(names), query, ViewType.ACTIVE_ONLY, _PAGE, page_token=token or None)
-            found += [_past(client, run, names[run.info.experiment_id]) for run in page]
+            runs += [_past(client, run, names[run.info.experiment_id]) for run in page]
             token = page.token
-    return sorted(found, key=lambda run: order(run.tags, run.started))
+    return sorted(runs, key=lambda run: order(run.tags, run.started))
 
 
 def matching(runs: list[PastRun], wanted: Mapping[str, Any]) -> list[PastRun]:
@@ -112,13 +112,13 @@ def find(client: MlflowClient, name: str) -> PastRun:
     """
     if (run := _with_id(client, name)) is not None:
         return run
-    found = _named(client, name, *(experiment.name for experiment in client.search_experiments()))
-    if not found:
+    named = _named(client, name, *(experiment.name for experiment in client.search_experiments()))
+    if not named:
         raise GlrError(f"there is no run with the id or the name {name} in {client.tracking_uri}")
-    if len(found) > 1:
-        ids = "; ".join(f"{run.id} ({run.status.lower()}, study {run.study})" for run in found[-5:])
-        raise GlrError(f"{len(found)} runs are named {name}; give an id, as of the newest: {ids}")
-    return found[0]
+    if len(named) > 1:
+        ids = "; ".join(f"{run.id} ({run.status.lower()}, study {run.study})" for run in named[-5:])
+        raise GlrError(f"{len(named)} runs are named {name}; give an id, as of the newest: {ids}")
+    return named[0]
 
 
 def stored_weights(client: MlflowClient, name: str, study: str) -> tuple[PastRun, Path]:
@@ -151,8 +151,8 @@ def _with_id(client: MlflowClient, text: str) -> PastRun | None:
 
 def _named(client: MlflowClient, name: str, *studies: str) -> list[PastRun]:
     quoted = name.replace("'", "\\'")
-    found = runs_of(client, studies, f"attributes.run_name = '{quoted}'", missing_ok=True)
-    return [run for run in found if run.kind not in ("sweep", "evaluation")]
+    runs = runs_of(client, studies, f"attributes.run_name = '{quoted}'", missing_ok=True)
+    return [run for run in runs if run.kind not in ("sweep", "evaluation")]
 
 
 def _past(client: MlflowClient, run: Run, study: str) -> PastRun:

@@ -77,7 +77,7 @@ def single_models(runs: Iterable[PastRun], score: str | None, settings: Iterable
         model = {part: params[key] for part, key in MODEL.items() if params.get(key, "null") != "null"}
         setting = {part: (name, _text(part, params[key])) for part, (key, name) in SETTING.items() if key in params}
         setting |= {key: (key, params[key]) for key in settings if key in params}
-        highlights = frozenset(json.loads(params.get("highlights", "[]")))
+        highlights = frozenset(_strings(run, "highlights"))
         public, private = (_score(run, usage, score) for usage in ("public", "private"))
         row = Row(run, index, model, setting, highlights, public, private)
         if rows and params.get("init_from", "null") != "null" and "index" in params and rows[-1].index == index:
@@ -99,9 +99,9 @@ def ensembles(runs: Iterable[PastRun], singles: Iterable[Row], score: str | None
     _check_known(runs, score, ())
     rows = []
     for index, run in _numbered(runs):
-        ids = [str(member) for member in json.loads(run.params["members"])]
-        names = json.loads(run.params.get("names", "[]")) or ids  # a member may be a run of another study
-        members = [by_id.get(member, name) for member, name in zip(ids, names, strict=True)]
+        ids, names = _strings(run, "members"), _strings(run, "names")  # a member may be a run of another study
+        named = zip(ids, names if len(names) == len(ids) else ids, strict=True)
+        members = [by_id.get(member, name) for member, name in named]
         public, private = (_score(run, usage, score) for usage in ("public", "private"))
         model = {"members": "+".join(f"({member})" for member in members)}
         rows.append(Row(run, index, model, public=public, private=private))
@@ -110,7 +110,7 @@ def ensembles(runs: Iterable[PastRun], singles: Iterable[Row], score: str | None
 
 def _numbered(runs: list[PastRun]) -> Iterator[tuple[int, PastRun]]:
     """(index, run) by index; within an index in order of start, a run before what continues it."""
-    own = {run.id: int(index) for run in runs if (index := run.params.get("index", "null")) != "null"}
+    own = {run.id: index for run in runs if (index := _own_index(run)) is not None}
     following = max(own.values(), default=0)
     numbered = []
     for run in runs:
@@ -118,6 +118,23 @@ def _numbered(runs: list[PastRun]) -> Iterator[tuple[int, PastRun]]:
             following += 1
         numbered.append((own.get(run.id, following), run))
     return iter(sorted(numbered, key=lambda pair: (pair[0], pair[1].params.get("init_from", "null") != "null")))
+
+
+def _own_index(run: PastRun) -> int | None:
+    """A run's parameter `index`; None if it has none. Another tool in a shared store may have logged anything."""
+    try:
+        return int(run.params["index"])
+    except (KeyError, ValueError):
+        return None
+
+
+def _strings(run: PastRun, key: str) -> list[str]:
+    """A parameter that is a list in JSON; [] if it is missing or holds anything else."""
+    try:
+        values = json.loads(run.params[key])
+    except (KeyError, ValueError, RecursionError):
+        return []
+    return [str(value) for value in values] if isinstance(values, list) else []
 
 
 def _score(run: PastRun, usage: str, score: str | None) -> float | None:

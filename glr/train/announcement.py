@@ -13,15 +13,15 @@ from glr.train.assembly import Assembly
 from glr.train.plots import plot_augmentation, plot_schedule
 
 
-def describe(config: DictConfig, data: PreparedData, found: EvaluationSet, parts: Assembly, run: Recorder) -> None:
-    """Record and print sizes and device of a run with these parts; `found` is the set that scores it."""
+def describe(config: DictConfig, data: PreparedData, scored: EvaluationSet, parts: Assembly, run: Recorder) -> None:
+    """Record and print sizes and device of a run with these parts; `scored` is the set that scores it."""
     images, total, steps = parts.pipeline.images, parts.model.count_params(), parts.pipeline.steps_per_epoch
     run.tags({"device": _device(parts.strategy), "replicas": parts.strategy.num_replicas_in_sync})
     run.params({"parameters": total, "trainable_parameters": parts.trainable, "classes": data.classes})
     run.params({"train_images": images, "steps_per_epoch": steps})
     print(
-        f"{images:,} train images of {data.classes:,} classes, {len(found.index):,} index images, "
-        f"{len(found.query):,} queries\n"
+        f"{images:,} train images of {data.classes:,} classes, {len(scored.index):,} index images, "
+        f"{len(scored.query):,} queries\n"
         f"{total:,} parameters, {parts.trainable:,} of them trained, on {_device(parts.strategy)}\n"
         f"{config.train.epochs} epochs of {steps} steps of {config.train.batch_size} images"
     )

@@ -71,8 +71,8 @@ class Checkpoints:
             GlrError: it is one of another model, or cannot be read now.
         """
         for step in reversed(self._there()):
-            if (found := self._read(step)) is not None:
-                values, state = found
+            if (stored := self._read(step)) is not None:
+                values, state = stored
                 _assign(variables, values, self._path(step))
                 self._saved = (state.step, state.evaluated)
                 return state
@@ -84,12 +84,12 @@ class Checkpoints:
         Raises:
             GlrError: it is missing or damaged, or one of another model.
         """
-        if (found := self._read(step)) is None:
+        if (stored := self._read(step)) is None:
             raise CheckpointError(
                 f"{self._path(step)} is not there; give all workers the same checkpoint.path, or gs://"
             )
-        _assign(variables, found[0], self._path(step))
-        return found[1]
+        _assign(variables, stored[0], self._path(step))
+        return stored[1]
 
     def weights_of(self, step: int, variables: Sequence[keras.Variable]) -> None:
         """Load the leading variables from a kept checkpoint.
@@ -98,10 +98,10 @@ class Checkpoints:
             CheckpointError: it is not there, or damaged.
         """
         self.wait()
-        found = self._read(step)
-        if found is None:
+        stored = self._read(step)
+        if stored is None:
             raise CheckpointError(f"{self._path(step)} is missing or damaged")
-        _assign(variables, found[0][: len(variables)], self._path(step))
+        _assign(variables, stored[0][: len(variables)], self._path(step))
 
     def due(self, state: State) -> bool:
         """Return True if it is time to save."""
@@ -179,7 +179,7 @@ class Checkpoints:
             return None
 
     def _there(self) -> list[int]:
-        return sorted(int(found[1]) for name in storage.files(self._folder) if (found := _NAME.fullmatch(name)))
+        return sorted(int(match[1]) for name in storage.files(self._folder) if (match := _NAME.fullmatch(name)))
 
     def _path(self, step: int) -> str:
         return storage.join(self._folder, f"step-{step:010d}.npz")

@@ -77,14 +77,14 @@ class Evaluator:
 
     def _accuracy(self) -> float:
         """The share of the validation images whose nearest class is their own."""
-        found = batches(
+        loaded = batches(
             StoredPictures(self._data, "validation"),
             image_size=self._extractor.image_size,
             batch_size=self._extractor.batch_size,
             parallelism=self._parallelism,
         )
         right = 0
-        for names, descriptors in self._extractor.describe(found):
+        for names, descriptors in self._extractor.describe(loaded):
             nearest = tf.argmax(self._head.cosines(descriptors), axis=1, output_type=tf.int32).numpy()
             right += int((nearest == np.array([label for _, label in names], np.int32)).sum())
         return right / self._data.images("validation")

@@ -86,10 +86,10 @@ class Loop:
         Raises:
             DivergedError: a loss is not finite, or too many batches were skipped.
         """
-        found = outcomes(self._pending)
+        measured = outcomes(self._pending)
         self._pending.clear()
-        sums, first = self._state.sums, self._state.step - len(found)
-        for number, one in enumerate(found, start=first + 1):
+        sums, first = self._state.sums, self._state.step - len(measured)
+        for number, one in enumerate(measured, start=first + 1):
             finite = math.isfinite(one.loss)
             if not finite and not self._max_skipped:
                 raise DivergedError(f"the loss became {one.loss} at step {number}{self._advice(number)}")

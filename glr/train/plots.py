@@ -33,11 +33,11 @@ def plot_augmentation(
 ) -> None:
     """Draw some train images as a PNG: on the left as they are, beside them as augmentation changes them."""
     images, variants = 8, 7
-    found = data.read_block(data.shards["train"][0], 0)[:images]
+    records = data.read_block(data.shards["train"][0], 0)[:images]
     offset, scale = (np.array(values, np.float32) for values in SCALES[normalization])
     warp, frame = Warp(image_size), np.empty((image_size, image_size, 3), np.uint8)
     rows = []
-    for number, (_, record) in enumerate(found):
+    for number, (_, record) in enumerate(records):
         encoded = parse(record).encoded
         letterbox(simplejpeg.decode_jpeg(encoded, fastdct=FAST_DCT), frame)
         row = [frame.copy()]

@@ -48,12 +48,12 @@ class Saving:
             epochs=config.epochs,
             steps_per_epoch=parts.pipeline.steps_per_epoch,
         )
-        found = self._checkpoints.latest(self._variables) if worker.is_chief else None
-        step = self._agreement.chiefs(-1 if found is None else found.step)
+        checkpoint = self._checkpoints.latest(self._variables) if worker.is_chief else None
+        step = self._agreement.chiefs(-1 if checkpoint is None else checkpoint.step)
         if not worker.is_chief and step >= 0:
-            found = self._checkpoints.at(step, self._variables)
-        self.continues = found is not None
-        self.state = found or State()
+            checkpoint = self._checkpoints.at(step, self._variables)
+        self.continues = checkpoint is not None
+        self.state = checkpoint or State()
 
     def boundary(self, read: Callable[[], None]) -> None:
         """Between two steps: save if it is time; save and stop if a signal arrived.

@@ -51,11 +51,11 @@ class Search:
             GlrError: the search of this name is one over other ranges or settings.
         """
         self.settings = settings
-        self.distributions = {key: _distribution(found) for key, found in space.items() if is_open(found)}
+        self.distributions = {key: _distribution(domain) for key, domain in space.items() if is_open(domain)}
         self.fixed = [
-            f"{key}={found[0]}" for key, found in space.items() if isinstance(found, list) and len(found) == 1
+            f"{key}={domain[0]}" for key, domain in space.items() if isinstance(domain, list) and len(domain) == 1
         ]
-        problem = {**problem, **{key: str(found) for key, found in space.items()}}
+        problem = {**problem, **{key: str(domain) for key, domain in space.items()}}
         self.file = Path(settings.storage).absolute()
         self._command = secrets.token_hex(8)  # stands for this process in the trials that it runs
         self.name = settings.study_name or _name(problem, settings)
@@ -194,12 +194,12 @@ class Search:
         return living
 
 
-def _distribution(found: Parameter) -> BaseDistribution:
-    if not isinstance(found, Range):
-        return CategoricalDistribution(found)
-    if found.whole:
-        return IntDistribution(int(found.low), int(found.high), log=found.log, step=int(found.step or 1))
-    return FloatDistribution(found.low, found.high, log=found.log, step=found.step)
+def _distribution(domain: Parameter) -> BaseDistribution:
+    if not isinstance(domain, Range):
+        return CategoricalDistribution(domain)
+    if domain.whole:
+        return IntDistribution(int(domain.low), int(domain.high), log=domain.log, step=int(domain.step or 1))
+    return FloatDistribution(domain.low, domain.high, log=domain.log, step=domain.step)
 
 
 def _name(problem: Mapping[str, Any], settings: Settings) -> str:

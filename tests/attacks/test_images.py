@@ -2,6 +2,7 @@
 
 import io
 import os
+import pickle
 import shutil
 import socket
 import struct
@@ -20,6 +21,7 @@ from glr.data.pictures import FilePictures, ImageFile, picture
 from glr.data.preparation import prepare
 from glr.data.source import CsvSource
 from glr.errors import GlrError
+from glr.retrieval.sets import folder_pair, revisited
 from tests.conftest import content, filled, folder_source
 from tests.data.conftest import Listed, few
 
@@ -153,6 +155,55 @@ def test_an_id_that_leads_elsewhere(tmp_path: Path, image_id: str):
         assert f"no image {folder}/a/s/a/secret.jpg or {folder}/a/secret.jpg" in sentence
     else:
         assert f"list.csv, line 2: the id {image_id} leads out of {folder}; correct it" in sentence
+
+
+BREAKS = ["\n", "\r", "\v", "\f", "\x1c", "\x85", "\u2028", "\u2029"]
+BAD_NAMES = {f"a{each}b.jpg": "the name of this image has a line break; rename it" for each in BREAKS}
+BAD_NAMES |= {"a\n.jpg": "has a line break", "bad\udcff.jpg": "is not UTF-8; rename it", "\udcff/b.jpg": "is not UTF-8"}
+
+
+@pytest.mark.parametrize("name", BAD_NAMES, ids=ascii)
+@pytest.mark.parametrize("role", ["index", "queries"])
+def test_a_name_that_no_file_of_ids_holds_is_refused_before_anything_is_described(tmp_path: Path, name: str, role: str):
+    for folder, file in (("index", "i.jpg"), ("queries", "q.jpg"), (role, name)):
+        (tmp_path / folder / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / folder / file).touch()
+    with pytest.raises(GlrError) as refusal:
+        folder_pair(f"{tmp_path}/index", f"{tmp_path}/queries", **NO_SOLUTIONS)
+    assert_names(str(refusal.value), f"{tmp_path}/{role}/{name}", BAD_NAMES[name])
+
+
+NO_SOLUTIONS = {"retrieval_solution": None, "recognition_solution": None, "index_classes": None, "neighbors": 1}
+
+
+def assert_names(sentence: str, path: str, why: str) -> None:
+    assert sentence.startswith(f"{path!a}: ")
+    assert why in sentence
+    assert sentence.isprintable()
+
+
+@pytest.mark.parametrize("name", ["bad\udcff.jpg", "\udcff/b.jpg", "a\u2028b.jpg"], ids=ascii)
+def test_a_name_that_no_file_of_ids_holds_is_not_prepared(few: Listed, tmp_path: Path, name: str):
+    few.photos["train"].append((name.removesuffix(".jpg"), "20"))
+    with pytest.raises(GlrError) as refusal:
+        prepare(few, tmp_path / "out", settings={})
+    assert_names(str(refusal.value), f"{tmp_path}/{name}", "rename it")
+
+
+def test_a_file_of_a_class_folder_that_is_not_utf8(class_folders: Path, tmp_path: Path):
+    images = Path(shutil.copytree(class_folders, tmp_path / "images"))
+    (images / "class00/0.jpg").rename(images / "class00/bad\udcff.jpg")
+    with pytest.raises(GlrError, match=r"bad\\udcff\.jpg': the path of this image is not UTF-8; rename it$"):
+        filled(folder_source(images))
+
+
+def test_a_line_break_in_a_ground_truth(tmp_path: Path):
+    entry = {"bbx": [0.0, 0.0, 1.0, 1.0], "easy": [0], "hard": [], "junk": []}
+    truth = {"imlist": ["a\nb"], "qimlist": ["a\nb"], "gnd": [entry]}
+    (tmp_path / "gnd.pkl").write_bytes(pickle.dumps(truth, 2))
+    (tmp_path / "a\nb.jpg").touch()
+    with pytest.raises(GlrError, match=r"/a\\nb\.jpg': the name of this image has a line break; rename it$"):
+        revisited(f"{tmp_path}/gnd.pkl", str(tmp_path))
 
 
 FILES = {"csv": "list.csv", "images": "images"}

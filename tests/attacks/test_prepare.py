@@ -1,9 +1,11 @@
 """Preparing a data set leaves alone what it did not make, and one process at a time prepares it."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +17,7 @@ from glr.data import claim, preparation
 from glr.data.opening import open_data
 from glr.data.preparation import prepare
 from glr.data.prepared import PreparedData
+from glr.data.publishing import published
 from glr.data.shard_task import ShardTask, clear, reports
 from glr.errors import GlrError
 from tests.conftest import folder_source
@@ -138,6 +141,29 @@ def test_whoever_was_taken_for_dead_writes_no_manifest(class_folders: Path, gcs_
         prepare(folder_source(class_folders), path, settings={})
     assert "manifest.json" not in storage.files(path)
     assert b"elsewhere" in storage.read(f"{path}/.preparing")
+
+
+WRITING = """
+import sys, time
+from glr.data.publishing import published
+with published("gs://bucket/set") as (file, publish):
+    file.write(b"much")
+    print("written", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_killed_process_that_wrote_to_a_bucket_leaves_no_shard(tmp_path: Path, monkeypatch):
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    line = [sys.executable, "-c", WRITING]
+    with subprocess.Popen(line, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "written\n"
+        process.kill()
+    assert list(tmp_path.iterdir())
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with published("gs://bucket/set"):
+        pass
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_bad_source_leaves_no_claim(gcs_folder: str, tmp_path: Path):

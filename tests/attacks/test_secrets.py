@@ -139,8 +139,8 @@ def test_secrets_of_a_users_own_yaml_are_not_kept_with_a_sweep(tmp_path: Path):
     settings = {"label": "http://bob:S3cretPw@h", "source": {"password": "w0rd", "mirror": "${data.path}"}}
     config = OmegaConf.create({"data": settings, "hydra": {"sweep": {"dir": str(tmp_path)}}})
     keep_config(config)
-    kept = OmegaConf.to_container(OmegaConf.load(tmp_path / "multirun.yaml"))
-    assert kept["data"] == {"label": "http://***@h", "source": {"password": "***", "mirror": "${data.path}"}}
+    kept = OmegaConf.to_container(OmegaConf.load(tmp_path / "multirun.yaml").data)
+    assert kept == {"label": "http://***@h", "source": {"password": "***", "mirror": "${data.path}"}}
     assert config.data.source.password == "w0rd"
 
 

@@ -17,6 +17,8 @@ from glr.config.schema import Tracking
 from glr.errors import GlrError
 from glr.sweep.job import Job, JobState
 from glr.sweep.past import skip
+from glr.tracking.history import PastRun
+from glr.tracking.rows import ensembles, single_models
 from glr.tracking.run import run
 from glr.tracking.store import connect
 from tests.attacks.records import HTML, local, recorded, tracking
@@ -124,6 +126,23 @@ def test_a_damaged_database_is_one_sentence(work: Path, damage: Callable[[Path],
     assert printed.startswith("error: ")
     assert len(printed.splitlines()) == 1
     assert len(printed) < 600
+
+
+UNREADABLE = ["abc", "", "null", "{", "{}", "3", "[[1], {}]", "9" * 5000, "[" * 5000]
+
+
+@pytest.mark.parametrize("value", UNREADABLE, ids=lambda value: value[:9])
+def test_parameters_of_another_tool_in_a_shared_store(past: Callable[..., PastRun], value: str):
+    """Its run is a row like any other; what glr cannot read in it is absent."""
+    own = past("own", 0.3, 0.2, index=7, highlights='["epochs"]')
+    rows = single_models([past("other", 0.1, 0.1, index=value, highlights=value), own], None)
+    indices = {row.run.name: row.index for row in rows}
+    assert indices == {"own": 7, "other": 3 if value == "3" else 8}
+    assert {row.run.name: row.highlights for row in rows}["own"] == {"epochs"}
+    joint = [past("joint", 0.3, 0.2, kind="ensemble", index=value, members=members, names=value)
+             for members in (value, f'["{own.id}"]')]  # fmt: skip
+    texts = [row.model["members"] for row in ensembles([*joint, past("bare", kind="ensemble")], rows, None)]
+    assert texts == ["([1])+({})" if value.startswith("[[1]") else "", "(7)", ""]
 
 
 @pytest.mark.parametrize(("move", "name"), [(shutil.copytree, "runs #1 50% ü"), (shutil.move, "mlruns")])

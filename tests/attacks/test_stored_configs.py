@@ -49,25 +49,44 @@ def stored(folder: Path, key: str, value: Any) -> Path:
 
 
 RUNS_CODE = "glr does not run code that a stored config names; if you trust it, add trust="
+NO_CLASS = "expected a class of glr, Keras or your own"  # trust would not help
+NO_COMPONENT = "pooling is no component: it names no class (_target_)"
 
 
 @pytest.mark.parametrize(
     ("key", "value", "sentence"),
     [
-        ("pooling", {"_target_": "subprocess.Popen", "args": ["touch", "called"]}, f"{RUNS_CODE}[subprocess]"),
-        ("backbone", {"_target_": "os.system", "command": "touch called"}, f"{RUNS_CODE}[os]"),
-        ("head", {"_target_": "builtins.exec", "source": "open('called', 'w')"}, f"{RUNS_CODE}[builtins]"),
+        (
+            "pooling",
+            {"_target_": "subprocess.Popen", "args": ["touch", "called"]},
+            NO_CLASS,
+        ),
+        ("backbone", {"_target_": "os.system", "command": "touch called"}, NO_CLASS),
+        ("head", {"_target_": "builtins.exec", "source": "open('called', 'w')"}, NO_CLASS),
         ("pooling", {"_target_": "mypackage.Maximum"}, f"{RUNS_CODE}[mypackage]"),
         ("pooling", {"_target_": "mypackage.anything"}, f"{RUNS_CODE}[mypackage]"),
-        ("head", {"_target_": "mypackage"}, f"{RUNS_CODE}[mypackage]"),
-        ("pooling", {"_target_": "keras.utils.get_file", "fname": "x", "origin": "file:///etc/passwd"}, RUNS_CODE),
-        ("pooling", {"_target_": "keras.layers.TFSMLayer", "filepath": "x"}, f"{RUNS_CODE}[keras.layers.TFSMLayer]"),
-        ("backbone", {"_target_": "keras.saving.load_model", "filepath": "x"}, RUNS_CODE),
-        ("optimizer", {"_target_": "shutil.rmtree", "path": "."}, f"{RUNS_CODE}[shutil]"),
+        ("head", {"_target_": "mypackage"}, NO_CLASS),
+        (
+            "pooling",
+            {"_target_": "keras.utils.get_file", "fname": "x", "origin": "file:///etc/passwd"},
+            "expected one of ",
+        ),
+        ("optimizer._target_", "keras.utils.get_file", "optimizer._target_=keras.utils.get_file: expected one of "),
+        ("optimizer", {"_target_": "keras.optimizers.Ftrl"}, f"{RUNS_CODE}[keras.optimizers.Ftrl]"),
+        ("pooling", {"_target_": "keras.layers.TFSMLayer", "filepath": "x"}, "pooling.filepath is not a setting"),
+        ("backbone", {"_target_": "keras.saving.load_model", "filepath": "x"}, "expected one of "),
+        ("optimizer", {"_target_": "shutil.rmtree", "path": "."}, NO_CLASS),
         ("schedule", {"_target_": "mypackage.anything"}, f"{RUNS_CODE}[mypackage]"),
         ("augment", {"_target_": "mypackage.anything"}, f"{RUNS_CODE}[mypackage]"),
         ("strategy", {"_target_": "mypackage.anything"}, f"{RUNS_CODE}[mypackage]"),
         ("data.source", {"_target_": "mypackage.anything"}, f"{RUNS_CODE}[mypackage]"),
+        *(("pooling", value, NO_COMPONENT) for value in (None, 3, {}, "os.system", {"p": 3.0}, {1: 2}, [], False)),
+        ("pooling", [{"_target_": "os.system"}], NO_COMPONENT),
+        *(("pooling", {"_target_": value}, NO_CLASS) for value in (None, 3, "", {}, ["os.system"])),
+        ("pooling", {"_target_": "glr.model.pooling.GeM", 1: 2}, "pooling.1 is not a setting"),
+        ("data.source", None, "data.source is no component"),
+        ("strategy", "auto", "strategy is no component"),
+        ("head.label", {"deep": {"_target_": "mypackage.anything"}}, f"{RUNS_CODE}[mypackage]"),
         ("head.inner", {"_target_": "mypackage.anything"}, f"{RUNS_CODE}[mypackage]"),
         (
             "pooling",
@@ -169,7 +188,7 @@ def config_of_one(trained: Path) -> Iterator[Path]:
     ("key", "value", "sentence"),
     [
         ("pooling", {"_target_": "subprocess.Popen", "args": ["touch", "called"]}, "pooling._target_=subprocess.Popen"),
-        ("backbone", {"_target_": "os.system", "command": "touch called"}, "backbone._target_=os.system: glr does not"),
+        ("backbone", {"_target_": "os.system", "command": "touch called"}, "backbone._target_=os.system: expected"),
         ("data.path", "called", "called"),  # a set that is missing is not made where a store says
     ],
     ids=str,

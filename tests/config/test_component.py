@@ -81,8 +81,12 @@ def test_a_class_is_the_one_that_conf_names_at_its_place():
     with pytest.raises(GlrError, match="pooling: this version of glr has no class ArcFace"):
         component.resolve(wrong)
     foreign = OmegaConf.create({"pooling": {"_target_": "os.system", "command": "id"}})
-    with pytest.raises(GlrError, match=r"pooling\._target_=os\.system: glr does not run code that a stored"):
+    with pytest.raises(GlrError, match=r"pooling\._target_=os\.system: expected a class of glr"):
+        component.resolve(foreign, ["os"])
+    foreign = OmegaConf.create({"pooling": {"_target_": "mypackage.Maximum"}})
+    with pytest.raises(GlrError, match=r"pooling\._target_=mypackage\.Maximum: glr does not run code that a stored"):
         component.resolve(foreign)
+    component.resolve(foreign, ["mypackage"])
 
 
 def test_a_class_that_is_not_installed_is_one_sentence():
