@@ -23,6 +23,7 @@ from glr.config.composition import composition
 from glr.config.installation import CONF, SWEEPS, pip_install
 from glr.config.internals import command_line
 from glr.config.jobs import launchable
+from glr.config.names import as_file_name
 from glr.config.printing import printable
 from glr.config.schema import register
 from glr.config.secrets import conceal, redacted
@@ -47,17 +48,11 @@ def setup() -> None:
     # For names of folders that two commands of the same second are not to share.
     OmegaConf.register_new_resolver("token", lambda: _token(os.getpid()), replace=True)
     # For folders that are named by a setting: a study's name leads nowhere else.
-    OmegaConf.register_new_resolver("file_name", _file_name, replace=True)
+    OmegaConf.register_new_resolver("file_name", as_file_name, replace=True)
     # For --help: the choices of the groups that a command has. Hydra would list those of all commands.
     OmegaConf.register_new_resolver("choices", lambda *groups: "\n".join(map(_listed, groups)), replace=True)
     # A label's word for a null: ${or:${.scale},C-1}.
     OmegaConf.register_new_resolver("or", lambda value, instead: instead if value is None else value, replace=True)
-
-
-def _file_name(name: str) -> str:
-    from glr.storage import as_file_name
-
-    return as_file_name(name)
 
 
 @lru_cache(maxsize=1)

@@ -11,6 +11,7 @@ import tensorflow as tf
 from omegaconf import DictConfig
 
 from glr import storage
+from glr.config.names import as_file_name
 from glr.data.opening import open_stored
 from glr.data.pictures import StoredPictures, batches
 from glr.errors import GlrError
@@ -36,7 +37,7 @@ def export(config: DictConfig, runs: Sequence[PastRun]) -> Export:
         GlrError: a run has no weights, a limit is exceeded, the output exists, or the written model's descriptors
             differ from the runs'.
     """
-    output = config.output or f"exports/{storage.as_file_name('+'.join(run.name for run in runs))}"
+    output = config.output or f"exports/{as_file_name('+'.join(run.name for run in runs))}"
     if storage.files(output):
         raise GlrError(f"output={output}: there are files already; give a new folder, or delete them")
     settings = [read_config(run.stored("config.yaml"), config.trust) for run in runs]

@@ -2,7 +2,6 @@
 
 from glr.storage.bucket import FileInfo, ReplacedError
 from glr.storage.paths import (
-    as_file_name,
     checksum,
     delete,
     exists,
@@ -18,7 +17,6 @@ from glr.storage.transfer import download, on_disk, upload
 __all__ = [
     "FileInfo",
     "ReplacedError",
-    "as_file_name",
     "checksum",
     "delete",
     "download",

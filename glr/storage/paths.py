@@ -2,7 +2,6 @@
 
 import io
 import os
-import re
 import secrets
 import stat
 from collections.abc import Iterator
@@ -16,7 +15,6 @@ from glr.storage import bucket
 from glr.storage.bucket import FileInfo, ReplacedError
 
 PART = ".part"
-_LONGEST_NAME = 150  # bytes, of the 255 that file systems take
 
 
 def is_bucket(path: str | Path) -> bool:
@@ -120,11 +118,6 @@ def delete(path: str | Path) -> None:
             Path(path).unlink(missing_ok=True)
     elif (stored := bucket.look(path)) is not None:
         bucket.remove(stored)
-
-
-def as_file_name(name: str) -> str:
-    """A name from elsewhere (of a run, say) as a single part of a path: letters, digits and `._+=,-`, others as `_`."""
-    return re.sub(r"^\.+|[^\w.+=,-]", "_", name).encode()[:_LONGEST_NAME].decode(errors="ignore") or "_"
 
 
 def normalized(path: str) -> str:

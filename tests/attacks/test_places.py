@@ -10,6 +10,7 @@ from hydra import compose, initialize_config_dir
 
 from glr import storage
 from glr.config.installation import CONF
+from glr.config.names import as_file_name
 from glr.errors import GlrError
 from glr.storage.lock import acquire
 from tests.conftest import here
@@ -35,7 +36,7 @@ from tests.gcs.fixture import Gcs
     ids=str,
 )
 def test_a_name_is_one_part_of_a_path(name: str, expected: str):
-    assert storage.as_file_name(name) == expected
+    assert as_file_name(name) == expected
     assert Path("folder", expected).resolve().parent == Path("folder").resolve()
 
 
