@@ -14,7 +14,7 @@ def shipped(name: str, package: Path) -> Path:
     The parent of an installed package is site-packages, where another package's `conf/` may lie.
 
     Raises:
-        FileNotFoundError: there is neither.
+        FileNotFoundError: neither exists.
     """
     if (package / name).is_dir():
         return package / name

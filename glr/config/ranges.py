@@ -56,7 +56,7 @@ def parameter(override: Override) -> Parameter:
     elif isinstance(swept, RangeSweep):
         values = sorted(swept.range())
         if not values:
-            raise GlrError(f"{override.input_line}: there is no number in this range")
+            raise GlrError(f"{override.input_line}: this range holds no number")
         step = abs(swept.step)
         # Whole numbers have the step 1 anyway, so that they may be drawn logarithmically.
         whole = isinstance(values[0], int) and step == 1
@@ -78,7 +78,7 @@ def is_open(domain: Parameter) -> bool:
 def covering(parameters: dict[str, Parameter], groups: Iterable[str]) -> list[list[str]]:
     """Overrides of as few jobs as show all that can be wrong with a search.
 
-    Each combination of choices of `groups` (config groups, whose choices decide which settings there are) comes with
+    Each combination of choices of `groups` (config groups, whose choices decide which settings exist) comes with
     each value, and both ends of each range, of every other setting.
     """
     combinations: list[list[str]] = [[]]

@@ -62,7 +62,7 @@ class Catalog:
                 row = (split, photo.id, photo.path, photo.landmark, self._draw(photo.id))
                 self._database.execute(insert, row)
             except sqlite3.IntegrityError as error:
-                raise GlrError(f"{photo.where}: the id {photo.id} stands there twice") from error
+                raise GlrError(f"{photo.where}: the id {photo.id} appears twice") from error
 
     def answer(self, task: str, rows: Iterable[tuple[str, str, str]]) -> None:
         """Take in the solution of the task `retrieval` or `recognition`: (query, answers, Usage)."""

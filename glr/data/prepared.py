@@ -77,12 +77,12 @@ class PreparedData:
         self._verify()
 
     def _verify(self) -> None:
-        there = storage.files(self.path)
+        present = storage.files(self.path)
         shards = [shard for split in self.shards.values() for shard in split]
         with_checksums = sum(shard.size for shard in shards) <= CHECKSUMS_UP_TO
         for shard in shards:
             file = self.file(shard.file)
-            stored = there.get(shard.file)
+            stored = present.get(shard.file)
             if stored is None:
                 raise GlrError(f"{file} is missing; {_AGAIN}")
             if stored.size != shard.size:

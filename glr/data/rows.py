@@ -20,7 +20,7 @@ class Rows:
     Args:
         source: a path, local or gs://, or an open text file (any lines; its `name`, if it has one, stands in messages).
         what: what the file should be: solution or predictions.
-        tasks: those that it may belong to; the first whose column is there is the file's `task`.
+        tasks: those that it may belong to; the first whose column the file has is its `task`.
         further: columns that are needed besides.
 
     Raises:
@@ -58,7 +58,7 @@ class Rows:
             if not query:
                 raise GlrError(f"{where}: the id is empty")
             if query in seen:
-                raise GlrError(f"{where}: the id {query} stands there twice")
+                raise GlrError(f"{where}: the id {query} appears twice")
             seen.add(query)
             yield where, query, value, further
         if not seen:

@@ -108,7 +108,7 @@ class _Finder:
 
 
 class DemoSource(CsvSource):
-    """Demo landmarks: drawn into `path` when they are not there yet, then read like any other CSVs and images."""
+    """Demo landmarks: drawn into `path` unless they exist, then read like any other CSVs and images."""
 
     def __init__(
         self,
@@ -148,7 +148,7 @@ class DemoSource(CsvSource):
         }
 
     def fill(self, catalog: Catalog) -> None:
-        """Draw the photos unless they are there, and list them.
+        """Draw the photos unless they exist, and list them.
 
         Raises:
             GlrError: the folder holds photos drawn with other settings or by another version, or other files.

@@ -28,7 +28,7 @@ _COLUMNS = {
 
 
 def generate(folder: Path, *, seed: int, photo_size: int, workers: int, **counts: int) -> None:
-    """Draw the photos and write their CSVs; `folder` appears when all is there.
+    """Draw the photos and write their CSVs; `folder` appears when it is complete.
 
     Every photo is drawn from (seed, landmark, number of the photo): the files do not depend on the number of workers.
 

@@ -34,11 +34,11 @@ def named(uri: str, study: str, members: Sequence[str | int]) -> list[PastRun]:
     runs = []
     for member in members:
         if isinstance(member, int) and member not in table:
-            there = ", ".join(map(str, sorted(table))) or "none"
-            raise GlrError(f"members: study {study} has no row {member}; its rows are {there}")
+            known = ", ".join(map(str, sorted(table))) or "none"
+            raise GlrError(f"members: study {study} has no row {member}; its rows are {known}")
         run = table[member] if isinstance(member, int) else find(client, str(member))
         if run.id in {other.id for other in runs}:
-            raise GlrError(f"members: {member} is run {run.id}, which is there already")
+            raise GlrError(f"members: {member} is run {run.id}, which is a member already")
         runs.append(run)
     return runs
 

@@ -57,8 +57,8 @@ class SavedModel:
             raise GlrError(f"{path} cannot be loaded as a SavedModel ({reason})") from error
         self._call = self._model.signatures.get(SIGNATURE)
         if self._call is None:
-            there = ", ".join(self._model.signatures) or "none"
-            raise GlrError(f"{path} has no signature {SIGNATURE}; there is {there}")
+            names = ", ".join(self._model.signatures) or "none"
+            raise GlrError(f"{path} has no signature {SIGNATURE}; it has {names}")
         inputs = self._call.structured_input_signature[1]
         fits = [i.dtype == tf.uint8 and i.shape.is_compatible_with((None, None, 3)) for i in inputs.values()]
         if fits != [True] or OUTPUT not in self._call.structured_outputs:

@@ -21,7 +21,7 @@ from glr.preflight.topology import TOPOLOGIES, Topology
 
 VERSIONS = {"jax": "0.10.2", "jaxlib": "0.10.2", "libtpu": "0.0.52"}
 _INSTALL = "pip install --constraint constraints.txt --editable '.[cpu,preflight]'"
-# No TPU is there: nothing is asked of the machine's metadata, and a TPU that another process holds is left alone.
+# Without a TPU: the machine's metadata is not asked, and a TPU that another process holds is left alone.
 ENVIRONMENT = {
     "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",
     "JAX_PLATFORMS": "cpu",
@@ -70,7 +70,7 @@ class Compiled:
 
 
 def check_compiler() -> None:
-    """Find out, without importing any of it, whether the compiler is there.
+    """Check that the compiler is installed, without importing any of it.
 
     Raises:
         GlrError: no such machine, not installed, or other versions than those that work.
@@ -86,8 +86,8 @@ def check_compiler() -> None:
         except importlib.metadata.PackageNotFoundError:
             raise GlrError(f"the TPU compiler is not installed ({name} is missing): {_INSTALL}") from None
     if installed != VERSIONS:
-        wanted, there = (", ".join(f"{name} {number}" for name, number in v.items()) for v in (VERSIONS, installed))
-        raise GlrError(f"the TPU compiler is reached with {wanted}; here are {there}: {_INSTALL}")
+        wanted, present = (", ".join(f"{name} {number}" for name, number in v.items()) for v in (VERSIONS, installed))
+        raise GlrError(f"the TPU compiler is reached with {wanted}; here are {present}: {_INSTALL}")
 
 
 def compile_hlo(module: bytes, topology: Topology) -> Compiled:

@@ -15,7 +15,7 @@ class Workload:
         batch_size: images per step over all replicas.
         images: of the train set.
         epochs: of training.
-        image_bytes: of one image and what comes with it, times the steps of a call, whose batches are all there.
+        image_bytes: of one image and what comes with it, times the steps of a call: their batches are sent together.
     """
 
     batch_size: int
@@ -39,7 +39,7 @@ class Estimate:
         batch_per_core: images.
         arguments, temporaries, code: GiB, outputs that take the place of no argument among the temporaries; None where
             the compiler refused the program.
-        memory, capacity: GiB that the step takes, and that there are.
+        memory, capacity: GiB that the step takes, and that a core has.
         fits: does the step.
         largest_batch: global; an estimate, or found by the compiler where that was asked for.
         flops, accessed: floating-point operations, bytes moved between core and memory.

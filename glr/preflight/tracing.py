@@ -56,7 +56,7 @@ def trace(config: DictConfig, *, replicas: int, classes: int, steps_per_epoch: i
         tf.TensorSpec((*stacked, share), tf.int32),
         tf.TensorSpec((*stacked, share, 3, 4), tf.float32),
     ]
-    if stacked:  # one step of the call, with the batches of all of them there
+    if stacked:  # one step of the call, with the batches of all
         batch.insert(0, tf.TensorSpec((), tf.int32))
     one = step._replica_step_of if stacked else step._replica_step
     compiled = tf.function(lambda *batch: strategy.run(one, batch), jit_compile=True, autograph=False)

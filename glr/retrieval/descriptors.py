@@ -65,11 +65,11 @@ class DescriptorWriter:
     Args:
         folder: must exist. It has to be another one for each model, set and way of describing.
         name: of the split.
-        images: how many descriptors there will be.
+        images: the number of descriptors to come in all.
         dtype: float32 or float16.
 
     Attributes:
-        done: how many descriptors are there already.
+        done: the number of descriptors that are stored already.
     """
 
     def __init__(self, folder: Path, name: str, images: int, dtype: str):

@@ -15,7 +15,7 @@ _ROWS = 1024
 _CHUNK = 32
 # Rows of the index: a product of other widths is summed in another order in its last columns (seen with AVX2).
 _STRETCH = 768
-# Below some 200 rows libraries sum in another order: a query's scores would depend on how many others there are.
+# Below some 200 rows libraries sum in another order: a query's scores would depend on the number of others.
 _FEWEST = 256
 
 

@@ -106,9 +106,9 @@ def revisited(ground_truth: str, images: str) -> EvaluationSet:
         GlrError: the ground truth is missing or damaged, or an image is missing or has a name that cannot be an id.
     """
     truth = read_ground_truth(ground_truth)
-    there = storage.files(images)
+    present = storage.files(images)
     names = [*truth.index, *(query.name for query in truth.queries)]
-    refuse((f"{name}.jpg" for name in names), there, f"images of {ground_truth} that are not in {images}")
+    refuse((f"{name}.jpg" for name in names), present, f"images of {ground_truth} that are not in {images}")
     index = [ImageFile(name, storage.join(images, f"{name}.jpg")) for name in truth.index]
     queries = [ImageFile(query.name, storage.join(images, f"{query.name}.jpg"), query.box) for query in truth.queries]
     pictures = FilePictures(index), FilePictures(queries)
@@ -128,7 +128,7 @@ def _files(name: str, folder: str) -> list[ImageFile]:
                 raise GlrError(f"{name}={folder}: two images have the id {image_id}: {by_id[image_id].path} and {file}")
             by_id[image_id] = ImageFile(image_id, storage.join(folder, file))
     if not by_id:
-        raise GlrError(f"{name}={folder}: no images there")
+        raise GlrError(f"{name}={folder}: it holds no images")
     return [by_id[image_id] for image_id in sorted(by_id)]
 
 

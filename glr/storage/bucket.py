@@ -117,7 +117,7 @@ def fetch(stored: Object, file: BinaryIO, start: int, end: int, step: Callable[[
 def store(
     path: str | Path, content: BinaryIO, info: FileInfo, seen: Object | None, *, same_will_do: bool = False
 ) -> None:
-    """Upload an object; it becomes visible when all of it is there with the right CRC32C.
+    """Upload an object; it becomes visible when it is complete, with the right CRC32C.
 
     Args:
         path: of the object.

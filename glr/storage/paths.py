@@ -50,7 +50,7 @@ def read(path: str | Path, start: int = 0, end: int | None = None) -> bytes:
         stored, content = bucket.existing(path), io.BytesIO()
         size = stored.info.size
         stop = size if end is None else min(end, size)
-        with suppress(ReplacedError):  # then read what is there now
+        with suppress(ReplacedError):  # then read what replaced it
             bucket.fetch(stored, content, start, stop)
             data = content.getvalue()
             damaged = (start, stop) == (0, size) and FileInfo.of(data) != stored.info
@@ -108,7 +108,7 @@ def files(folder: str | Path) -> dict[str, FileInfo]:
 
 
 def delete(path: str | Path) -> None:
-    """Delete a file, if it is there.
+    """Delete a file, if it exists.
 
     Raises:
         GlrError: it cannot be deleted, or someone else changes it meanwhile.

@@ -30,7 +30,7 @@ def upload(
     """Copy local files to Google Cloud Storage, several at a time; a second call goes on where a first was stopped.
 
     Args:
-        files: (local file, gs:// path); what is there already with the same size and CRC32C is not sent again.
+        files: (local file, gs:// path); objects that have the same size and CRC32C already are not sent again.
         overwrite: replace a file that has other content, instead of refusing it.
         threads: files at a time.
         progress: is given the number of bytes just sent or skipped, by one thread at a time.

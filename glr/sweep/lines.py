@@ -12,7 +12,7 @@ class Lines:
 
     Args:
         jobs: of the sweep.
-        total: how many there are; None where nobody knows, as in a search.
+        total: their number; None if it is unknown, as in a search.
         follow: also print what the jobs print, which must run one at a time.
     """
 

@@ -37,7 +37,7 @@ def left(jobs: Sequence[Job], total: int | None, *, anew: bool) -> str:
 
     Args:
         jobs: so far.
-        total: how many there are in all; None: nobody knows.
+        total: their number; None if it is unknown.
         anew: the same command would start all of them anew.
     """
     ended = sum(job.state not in UNFINISHED for job in jobs)

@@ -19,7 +19,7 @@ def run(
         jobs: those that are not WAITING are shown only.
         command: a job's program and arguments.
         limits: how many at a time, how long, how often.
-        total: how many jobs there are in all; None: nobody knows.
+        total: the number of all jobs; None if it is unknown.
 
     Returns:
         The signal that stopped them, or None.

@@ -95,7 +95,7 @@ def _rows(study: str) -> Iterator[_PublishedRow]:
     file = SWEEPS / study / "leaderboard.yaml"
     if not file.is_file():
         known = ", ".join(sorted(f.parent.name for f in SWEEPS.glob("*/leaderboard.yaml")))
-        raise GlrError(f"study={study}: {file} is not there; recorded studies: {known}")
+        raise GlrError(f"study={study}: {file} does not exist; recorded studies: {known}")
     content = yaml.safe_load(file.read_text())
     source = content["source"]
     for name, scores in content["singles"].items():

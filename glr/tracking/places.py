@@ -32,7 +32,7 @@ def origin(database: Path) -> Path | None:
         if files is None or files.is_relative_to(database.parent):
             continue
         other, own = files.parent / database.name, database.parent / files.name
-        # The original is there, or it has gone, and the files with it.
+        # The original exists, or it has gone, and the files with it.
         if study in _studies(other) or (not files.exists() and own.exists()):
             return files.parent
     return None
@@ -51,7 +51,7 @@ def rewrite(database: Path) -> list[Path]:
             for (location,) in store.execute("SELECT artifact_location FROM experiments WHERE name != 'Default'"):
                 files = _local(location)
                 if files and files.is_relative_to(old) and not (new / files.relative_to(old)).exists():
-                    raise GlrError(f"copy {files} to {new / files.relative_to(old)} first: files of the runs lie there")
+                    raise GlrError(f"copy {files} to {new / files.relative_to(old)} first: the runs keep files in it")
             changes = {(old.as_uri(), new.as_uri()), (f"file://{old}", new.as_uri()), (str(old), str(new))}
             for table, column in _COLUMNS:
                 for before, after in changes:
@@ -72,7 +72,7 @@ def _studies(database: Path) -> list[tuple]:
         with closing(_opened(database)) as store:
             return store.execute(_STUDIES).fetchall()
     except sqlite3.Error:
-        return []  # it is not there, or no store
+        return []  # it does not exist, or is no store
 
 
 def _local(location: str | None) -> Path | None:

@@ -149,7 +149,7 @@ def begin(
         written.append(Open(redacted(tracking.uri), study, redacted(name), tracking.artifacts, mine))
     sender = Sender(tracking.uri, written, tracking.patience)
     opened = Run(written, sender)
-    if parent is None and new:  # somebody is there to correct it; a job of a sweep trains without a store
+    if parent is None and new:  # its user can correct it; a job of a sweep trains without a store
         try:
             sender.sending.open(connect(tracking.uri))
         except Exception as error:

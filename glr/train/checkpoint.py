@@ -70,7 +70,7 @@ class Checkpoints:
         Raises:
             GlrError: it is one of another model, or cannot be read now.
         """
-        for step in reversed(self._there()):
+        for step in reversed(self._steps()):
             if (stored := self._read(step)) is not None:
                 values, state = stored
                 _assign(variables, values, self._path(step))
@@ -86,7 +86,7 @@ class Checkpoints:
         """
         if (stored := self._read(step)) is None:
             raise CheckpointError(
-                f"{self._path(step)} is not there; give all workers the same checkpoint.path, or gs://"
+                f"{self._path(step)} does not exist; give all workers the same checkpoint.path, or gs://"
             )
         _assign(variables, stored[0], self._path(step))
         return stored[1]
@@ -95,7 +95,7 @@ class Checkpoints:
         """Load the leading variables from a kept checkpoint.
 
         Raises:
-            CheckpointError: it is not there, or damaged.
+            CheckpointError: it does not exist, or is damaged.
         """
         self.wait()
         stored = self._read(step)
@@ -140,10 +140,10 @@ class Checkpoints:
 
     def _last(self) -> str:
         try:
-            there = self._there()
+            steps = self._steps()
         except GlrError:  # a bucket out of reach
             return ""
-        return f" (the last one is of step {there[-1]:,})" if there else " (there is none yet)"
+        return f" (the last one is of step {steps[-1]:,})" if steps else " (there is none yet)"
 
     def _write(self, step: int, state: bytes, values: list[np.ndarray], best: int | None) -> None:
         buffer = io.BytesIO()
@@ -153,8 +153,8 @@ class Checkpoints:
         storage.write(self._path(step), buffer.getbuffer(), overwrite=True)
         # Later ones are damaged: training has gone on from one before them.
         with _costs_space(self._folder):
-            there = [old for old in self._there() if old <= step]
-            for old in there[: -self._keep]:
+            steps = [old for old in self._steps() if old <= step]
+            for old in steps[: -self._keep]:
                 if old != best:
                     storage.delete(self._path(old))
 
@@ -178,7 +178,7 @@ class Checkpoints:
             say(f"{path} is left out, it is damaged ({error})", file=sys.stderr)
             return None
 
-    def _there(self) -> list[int]:
+    def _steps(self) -> list[int]:
         return sorted(int(match[1]) for name in storage.files(self._folder) if (match := _NAME.fullmatch(name)))
 
     def _path(self, step: int) -> str:

@@ -58,7 +58,7 @@ class Claim:
         folder: of its checkpoints.
         journal: the name of its run's journal, whichever process writes it.
         attempt: how many processes have worked at it, this one included.
-        continues: whether there is a checkpoint to go on from.
+        continues: a checkpoint to go on from exists.
         holder: a word that stands for this process.
         journals: the folder of the journals.
     """
@@ -128,7 +128,7 @@ def claimed(
         finished: looks for a finished run of this job, for a sweep's job and for one that waited for another process.
 
     Raises:
-        DoneError: there is one.
+        DoneError: it has.
         GlrError: another process trains it; the data have changed; or an interrupted run of this name differs.
     """
     folder = storage.join(config.checkpoint.path, identity.folder)

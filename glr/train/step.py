@@ -150,11 +150,11 @@ class TrainStep:
 
     def _summed(self, gradients: Any) -> list[Any]:
         """The gradients of the global batch; a weight that the loss does not depend on has none."""
-        there = [gradient for gradient in gradients if gradient is not None]
+        known = [gradient for gradient in gradients if gradient is not None]
         context: Any = tf.distribute.get_replica_context()
         if self.strategy.num_replicas_in_sync > 1:
-            there = context.all_reduce(tf.distribute.ReduceOp.SUM, there)
-        rest = iter(there)
+            known = context.all_reduce(tf.distribute.ReduceOp.SUM, known)
+        rest = iter(known)
         return [None if gradient is None else next(rest) for gradient in gradients]
 
 

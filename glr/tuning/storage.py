@@ -45,7 +45,7 @@ class _WholeLineJournal(JournalFileBackend):
 
 
 def opened(file: Path) -> JournalStorage:
-    """The storage in this file, which need not be there yet.
+    """The storage in this file, which need not exist yet.
 
     Raises:
         GlrError: it is something else, or damaged.

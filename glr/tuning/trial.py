@@ -17,7 +17,7 @@ class Trial:
     """The trial that the setting `sweep.trial` names; with None, in a run that belongs to no search, it does nothing.
 
     As a context it tells the search how the job ended: with its last score; as pruned if it was found hopeless or
-    training diverged, so that the search keeps away from there. Of any other exception it tells nothing: the search
+    training diverged, so that the search avoids its values. Of any other exception it tells nothing: the search
     sees for itself that the job failed.
     """
 

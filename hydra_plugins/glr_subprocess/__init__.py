@@ -80,7 +80,7 @@ class SubprocessLauncher(Launcher):
         try:
             lock = acquire(folder / ".lock", wait=0)
         except BlockingIOError as error:
-            raise GlrError(f"hydra.sweep.dir={folder}: another sweep runs there; give another folder") from error
+            raise GlrError(f"hydra.sweep.dir={folder}: another sweep uses it; give another folder") from error
         try:
             yield
         finally:

@@ -43,7 +43,7 @@ def test_a_value_is_read(value: str, expected: Range | list[str], whole: bool | 
     [
         ("interval(2,1)", "from a lower to a higher"),
         ("range(3,4)", "from a lower to a higher"),
-        ("range(3,3)", "no number in this range"),
+        ("range(3,3)", "this range holds no number"),
         ("tag(log,interval(0,1))", "begins above 0"),
         ("tag(log,range(2,9,2))", "has no steps"),
     ],

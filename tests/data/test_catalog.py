@@ -80,7 +80,7 @@ def test_validation_takes_its_share_of_every_class(share: float):
 def test_an_id_twice_in_a_split():
     catalog = trained({"a": 1})
     catalog.add("index", photos({"a": 1}))  # in another split it may
-    with pytest.raises(GlrError, match="here: the id a-0 stands there twice"):
+    with pytest.raises(GlrError, match="here: the id a-0 appears twice"):
         catalog.add("train", photos({"a": 1}))
 
 

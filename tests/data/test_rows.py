@@ -31,7 +31,7 @@ def test_the_first_task_whose_column_is_there():
         ("q1,a b\nq2,c\n", ", line 1: the columns id,images are needed"),
         ("images\na\n", ", line 1: the columns id,images are needed"),
         ("id,images\n", ": no queries below the header"),
-        ("id,images\nq1,a\n\nq1,b\n", ", line 4: the id q1 stands there twice"),
+        ("id,images\nq1,a\n\nq1,b\n", ", line 4: the id q1 appears twice"),
         ("id,images\n,a\n", ", line 2: the id is empty"),
         ("id,images\nq1,a,b\n", ", line 2: 3 fields below 2 columns; several values are separated by blanks"),
     ],

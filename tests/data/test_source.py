@@ -60,7 +60,7 @@ def test_a_missing_image_names_the_line_and_the_file(gldv2: Path):
 
 def test_an_id_twice(gldv2: Path):
     write(gldv2 / "test.csv", "id", "q1xx", "q1xx")
-    with pytest.raises(GlrError, match=r"test\.csv, line 3: the id q1xx stands there twice"):
+    with pytest.raises(GlrError, match=r"test\.csv, line 3: the id q1xx appears twice"):
         content(csv_source(gldv2))
 
 

@@ -132,7 +132,7 @@ def test_sets_that_do_not_fit(trained: Path, pair: tuple[Path, dict], tmp_path: 
     assert f"two images have the id {twice.stem}" in evaluate(trained, "run=one", *settings)
     shutil.rmtree(folder / "index")
     (folder / "index").mkdir()
-    assert f"index={folder}/index: no images there" in evaluate(trained, "run=one", *settings)
+    assert f"index={folder}/index: it holds no images" in evaluate(trained, "run=one", *settings)
 
 
 def test_an_image_that_is_broken_is_named(trained: Path, pair: tuple[Path, dict], tmp_path: Path):

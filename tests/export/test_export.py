@@ -36,7 +36,7 @@ def test_nothing_is_overwritten(trained: Path, tmp_path: Path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out/mine.txt").write_text("mine")
     printed = export(trained, "run=one", f"output={tmp_path}/out", "verify=0")
-    assert printed == f"error: output={tmp_path}/out: there are files already; give a new folder, or delete them"
+    assert printed == f"error: output={tmp_path}/out: this folder holds files already; give a new one"
     assert [file.name for file in (tmp_path / "out").iterdir()] == ["mine.txt"]
 
 

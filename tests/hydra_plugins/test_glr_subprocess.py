@@ -189,6 +189,6 @@ def test_a_search_is_told_scores_and_failures(folder: Path, monkeypatch: pytest.
 def test_another_sweep_in_the_same_folder_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch):
     with launcher(folder, monkeypatch, "name=a") as hydras:
         (folder / "out").mkdir()
-        with held(folder / "out/.lock"), pytest.raises(GlrError, match="dir=out: another sweep runs there"):
+        with held(folder / "out/.lock"), pytest.raises(GlrError, match="dir=out: another sweep uses it"):
             hydras.launch([["name=a"]], 0)
         assert not (folder / "started").exists()

@@ -54,7 +54,7 @@ def test_descriptors_have_length_1(model: Path):
             tf.TensorSpec([None, None, 3], tf.uint8, "x"),
             "y",
             "twice",
-            "has no signature serving_default; there is twice",
+            "has no signature serving_default; it has twice",
         ),
         (
             tf.TensorSpec([None, None], tf.float32, "x"),

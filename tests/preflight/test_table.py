@@ -12,12 +12,12 @@ def test_one_run_has_a_line_for_each_figure():
         "precision                                   float32",
         "TPU                                         v3-8",
         "images per core and step                    16",
-        "memory of a core for all of it, GiB         6.60",
-        "memory of a core that there is, GiB         15.48",
+        "memory of a core in all, GiB                6.60",
+        "memory of a core available, GiB             15.48",
         "fits                                        yes",
         "largest global batch, a guess               4,096",
         "time of a step at best, ms                  124.9",
-        "of the chip's peak                          23%",
+        "share of the chip's peak                    23%",
     ]
 
 

@@ -68,7 +68,7 @@ def test_mistakes_in_folders(folder: Path):
     shutil.rmtree(folder / "queries")
     (folder / "queries").mkdir()
     (folder / "index/below/b.png").unlink()
-    with pytest.raises(GlrError, match=f"^queries={folder}/queries: no images there$"):
+    with pytest.raises(GlrError, match=f"^queries={folder}/queries: it holds no images$"):
         pair(folder)
 
 

@@ -52,5 +52,5 @@ def test_a_leaderboards_word_on_a_run_can_be_corrected(recorded: Path, tmp_path:
 
 
 def test_a_study_that_nobody_published(work: Path):
-    with pytest.raises(GlrError, match=r"study=mine: .*leaderboard\.yaml is not there; recorded studies: published"):
+    with pytest.raises(GlrError, match=r"study=mine: .*leaderboard\.yaml does not exist; recorded studies: published"):
         record_study(connect(f"sqlite:///{work}/mlruns/mlflow.db"), "mine", None)
