@@ -6,6 +6,7 @@ import resource
 import shutil
 import signal
 import sys
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
@@ -41,6 +42,12 @@ def pytest_collection() -> Generator[None, Any, Any]:
     """Import TensorFlow with the test modules as glr does: without what it imports only in case it is wanted."""
     with hidden("jax", "sklearn"):
         return (yield)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start with the files that take longest, so that no worker has one of them left when the others are done."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])  # stable: within a file, and among equals, the order stays
 
 
 @contextmanager

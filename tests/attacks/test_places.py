@@ -131,3 +131,4 @@ def test_an_object_whose_name_leads_out_of_its_folder(gcs: Gcs, gcs_folder: str,
     storage.write(f"{gcs_folder}/{name}", b"x")
     with pytest.raises(GlrError, match="whose name is no path below it; delete or rename it"):
         storage.files(gcs_folder)
+    storage.delete(f"{gcs_folder}/{name}")  # other tests list the whole bucket
