@@ -70,7 +70,7 @@ class Checkpoints:
         Raises:
             GlrError: it is one of another model, or cannot be read now.
         """
-        for step in reversed(self._steps()):
+        for step in reversed(self._stored_steps()):
             if (stored := self._read(step)) is not None:
                 values, state = stored
                 _assign(variables, values, self._path(step))
@@ -140,7 +140,7 @@ class Checkpoints:
 
     def _last(self) -> str:
         try:
-            steps = self._steps()
+            steps = self._stored_steps()
         except GlrError:  # a bucket out of reach
             return ""
         return f" (the last one is of step {steps[-1]:,})" if steps else " (there is none yet)"
@@ -153,7 +153,7 @@ class Checkpoints:
         storage.write(self._path(step), buffer.getbuffer(), overwrite=True)
         # Later ones are damaged: training has gone on from one before them.
         with _costs_space(self._folder):
-            steps = [old for old in self._steps() if old <= step]
+            steps = [old for old in self._stored_steps() if old <= step]
             for old in steps[: -self._keep]:
                 if old != best:
                     storage.delete(self._path(old))
@@ -178,7 +178,7 @@ class Checkpoints:
             say(f"{path} is left out, it is damaged ({error})", file=sys.stderr)
             return None
 
-    def _steps(self) -> list[int]:
+    def _stored_steps(self) -> list[int]:
         return sorted(int(match[1]) for name in storage.files(self._folder) if (match := _NAME.fullmatch(name)))
 
     def _path(self, step: int) -> str:
