@@ -29,8 +29,9 @@ class Launcher:
 
 
 def swept(folder: Path, batch: int | None, launcher: Launcher) -> Launcher:
+    places = [f"hydra.sweep.dir={folder}/out", f"tracking.uri=sqlite:///{folder}/mlruns/mlflow.db"]
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        config = compose("train", [f"hydra.sweep.dir={folder}/out"], return_hydra_config=True)
+        config = compose("train", places, return_hydra_config=True)
         assert config.hydra.sweeper._target_ == "hydra_plugins.glr_grid.GridSweeper"
         config.hydra.overrides.task = LINE
         sweeper = GridSweeper(batch, None)
@@ -40,17 +41,17 @@ def swept(folder: Path, batch: int | None, launcher: Launcher) -> Launcher:
 
 
 @pytest.mark.parametrize(("batch", "firsts"), [(None, [0]), (2, [0, 2, 4]), (5, [0]), (9, [0])])
-def test_every_job_is_launched_once(batch: int | None, firsts: list[int], tmp_path: Path):
-    launcher = swept(tmp_path, batch, Launcher())
+def test_every_job_is_launched_once(batch: int | None, firsts: list[int], work: Path):
+    launcher = swept(work, batch, Launcher())
     assert [first for first, _ in launcher.batches] == firsts
     assert [job for _, jobs in launcher.batches for job in jobs] == jobs_of_line("train", LINE, multirun=True)[1]
-    assert OmegaConf.load(tmp_path / "out/multirun.yaml").hydra.overrides.task == LINE
+    assert OmegaConf.load(work / "out/multirun.yaml").hydra.overrides.task == LINE
 
 
-def test_the_others_go_on_when_a_job_fails_and_the_end_tells_of_all(tmp_path: Path, capsys: pytest.CaptureFixture):
+def test_the_others_go_on_when_a_job_fails_and_the_end_tells_of_all(work: Path, capsys: pytest.CaptureFixture):
     launcher = Launcher(failing=1)
     with pytest.raises(GlrError, match=r"^1 of 5 jobs failed: 2 \(seed=1\)$"):
-        swept(tmp_path, 2, launcher)
+        swept(work, 2, launcher)
     assert len(launcher.batches) == 3
     printed = capsys.readouterr().out
     assert "job 2 failed: no luck" in printed
@@ -58,6 +59,6 @@ def test_the_others_go_on_when_a_job_fails_and_the_end_tells_of_all(tmp_path: Pa
 
 
 @pytest.mark.parametrize("batch", [0, -1])
-def test_a_batch_holds_a_job(batch: int, tmp_path: Path):
+def test_a_batch_holds_a_job(batch: int, work: Path):
     with pytest.raises(GlrError, match=f"hydra.sweeper.max_batch_size={batch}: expected at least 1"):
-        swept(tmp_path, batch, Launcher())
+        swept(work, batch, Launcher())

@@ -23,7 +23,12 @@ from glr.train.job import opened
 def config(tmp_path: Path, small_data: PreparedData, monkeypatch: pytest.MonkeyPatch):
     """A job's settings, composed as Hydra does before it calls the command."""
     places = [f"tracking.uri=sqlite:///{tmp_path}/mlflow.db", f"tracking.journal={tmp_path}/journal"]
-    places += [f"checkpoint.path={tmp_path}/checkpoints", f"data.path={small_data.path}", "study=jobs"]
+    places += [
+        f"tracking.artifacts={tmp_path}/artifacts",
+        f"checkpoint.path={tmp_path}/checkpoints",
+        f"data.path={small_data.path}",
+        "study=jobs",
+    ]
     job = composition("train", ("backbone=small_cnn", "head=arcface", *places))
     whole = OmegaConf.create({"hydra": job.hydra})
     monkeypatch.setattr(HydraConfig.instance(), "cfg", None)
