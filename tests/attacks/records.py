@@ -18,7 +18,8 @@ def local(folder: Path) -> str:
 
 
 def tracking(uri: str, folder: Path, patience: float = 60) -> Tracking:
-    return Tracking(uri, None, str(folder / "journal"), patience)
+    artifacts = str(folder / "artifacts") if uri.startswith("sqlite") else None  # a server decides itself
+    return Tracking(uri, artifacts, str(folder / "journal"), patience)
 
 
 def recorded(uri: str) -> Any:

@@ -46,7 +46,12 @@ def history(uri: str, run_id: str | None, name: str) -> list[tuple[int, float]]:
 
 
 def options(uri: str, folder: Path, name: str = "a run", *, patience: float = 60, **more: Any) -> dict[str, Any]:
-    return {"tracking": Tracking(uri, None, str(folder / "journal"), patience), "study": "tests", "name": name} | more
+    artifacts = str(folder / "artifacts") if uri.startswith("sqlite") else None  # a server decides itself
+    return {
+        "tracking": Tracking(uri, artifacts, str(folder / "journal"), patience),
+        "study": "tests",
+        "name": name,
+    } | more
 
 
 @pytest.mark.slow
