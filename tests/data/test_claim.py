@@ -11,6 +11,7 @@ from glr.data import claim
 from glr.data.claim import CLAIM, claimed
 from glr.data.prepared import MANIFEST
 from glr.errors import GlrError
+from tests.attacks.test_prepare import take_over
 
 
 def test_it_names_its_holder_and_goes_when_the_set_is_complete(gcs_folder: str):
@@ -34,7 +35,7 @@ def test_a_claim_that_another_overwrote_is_lost(gcs_folder: str, monkeypatch: py
     monkeypatch.setattr(claim, "_BEAT", 0.05)
     path = storage.join(gcs_folder, CLAIM)
     with claimed(gcs_folder) as verify:
-        storage.write(path, b'{"holder": "another", "beat": ""}', overwrite=True)
+        take_over(path, b'{"holder": "another", "beat": ""}')
         time.sleep(1)
         with pytest.raises(GlrError, match="another"):
             verify()
