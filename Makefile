@@ -20,11 +20,11 @@ lint: .venv/installed-$(EXTRA)-dev
 	$(BIN)/ruff format --check
 	$(BIN)/pyright
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 # On http://localhost:8000, drawn again when a page changes
 docs: .venv/installed-$(EXTRA)-dev
-	$(BIN)/mkdocs serve
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
 
 coverage: .venv/installed-$(EXTRA)-dev
 	$(BIN)/pytest --numprocesses=$(PROCESSES) --dist=loadfile --cov=glr --cov=hydra_plugins --cov-report=term
