@@ -126,12 +126,12 @@ def check_place(artifacts: str | None) -> None:
 
 def experiment(client: MlflowClient, name: str, artifacts: str | None) -> str:
     """The id of the experiment `name`; a new one puts its files below `artifacts` (None: where the server says)."""
-    experiment = client.get_experiment_by_name(name)
-    if experiment is not None:
-        if experiment.lifecycle_stage == "deleted":
-            restore = restoring(client, f"experiments restore --experiment-id {experiment.experiment_id}")
+    known = client.get_experiment_by_name(name)
+    if known is not None:
+        if known.lifecycle_stage == "deleted":
+            restore = restoring(client, f"experiments restore --experiment-id {known.experiment_id}")
             raise DeletedError(f"study={name}: this MLflow experiment was deleted; restore it with: {restore}")
-        return experiment.experiment_id
+        return known.experiment_id
     check_place(artifacts)
     if artifacts is not None and "://" in artifacts and (odd := re.search(r"[#?%]", artifacts)):
         raise GlrError(f"tracking.artifacts={redacted(artifacts)}: MLflow cuts or changes an address with a {odd[0]}")
@@ -142,10 +142,10 @@ def experiment(client: MlflowClient, name: str, artifacts: str | None) -> str:
         return client.create_experiment(name, location)
     except MlflowException:
         # Another job of the same sweep has created it meanwhile.
-        experiment = client.get_experiment_by_name(name)
-        if experiment is None:
+        known = client.get_experiment_by_name(name)
+        if known is None:
             raise
-        return experiment.experiment_id
+        return known.experiment_id
 
 
 def pages(uri: str, experiment_id: str) -> str:

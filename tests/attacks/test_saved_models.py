@@ -1,8 +1,6 @@
 """Somebody's SavedModel computes descriptors and does nothing else, unless the user trusts it."""
 
-import io
 import shutil
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from glr.errors import GlrError
 from glr.model.operations import refused
-from glr.model.saved_model import SavedModel, on_disk
+from glr.model.saved_model import SavedModel
 
 IMAGE = np.ones((2, 2, 3), np.uint8)
 Effect = Callable[[str], tf.Tensor | tf.Operation | None]
@@ -297,61 +295,3 @@ def test_a_function_that_is_given_to_one_that_is_given(tmp_path: Path):
 
     rewrite(folder, change)
     assert refused(folder) == ["WriteFile"]
-
-
-def test_pieces_that_tensorflow_would_prefer_are_refused(tmp_path: Path):
-    folder = saved(tmp_path, lambda _: None, "signature")
-    assert refused(folder) == []
-    shutil.copy(folder / "saved_model.pb", folder / "saved_model.cpb")
-    with pytest.raises(GlrError, match=r"saved_model\.cpb, a model in pieces"):
-        SavedModel(folder)
-
-
-@pytest.mark.parametrize(
-    ("names", "megabytes", "sentence"),
-    [
-        (["variables"], 50, "holds 1 files of 0.1 GB together; max_model_gb=0.02 and 10,000 files are the limits"),
-        ([f"variables/{number}" for number in range(10_001)], 0, "holds 10,001 files of 0.0 GB together"),
-        (["../called"], 0, "holds ../called, a path outside of the zip"),
-        (["/called"], 0, "holds /called, a path outside of the zip"),
-        (["a\\..\\called"], 0, "a path outside of the zip"),
-    ],
-    ids=["bomb", "files", "parent", "root", "backslashes"],
-)
-def test_a_zip_that_is_not_unpacked(tmp_path: Path, names: list[str], megabytes: int, sentence: str):
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name in names:
-            archive.writestr(name, bytes(megabytes * 10**6))
-    (tmp_path / "x").mkdir()
-    (tmp_path / "x/model.zip").write_bytes(content.getvalue())
-    with pytest.raises(GlrError) as refusal, on_disk(str(tmp_path / "x/model.zip"), 0.02):
-        pass
-    assert sentence in str(refusal.value)
-    assert not list(tmp_path.rglob("called"))
-
-
-KINDS = {kind: getattr(zipfile, f"ZIP_{kind}") for kind in ("DEFLATED", "BZIP2", "LZMA")}
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_damaged_zip_is_one_sentence(tmp_path: Path, kind: str):
-    file = tmp_path / "model.zip"
-    with zipfile.ZipFile(file, "w", KINDS[kind]) as archive:
-        archive.writestr("saved_model.pb", bytes(range(256)) * 40)
-    content = bytearray(file.read_bytes())
-    content[60:75] = bytes([255]) * 15
-    file.write_bytes(content)
-    with pytest.raises(GlrError, match=rf"^{file} cannot be unpacked \(\S.*\)$"), on_disk(str(file), 1):
-        pass
-
-
-def test_a_zip_with_names_that_no_disk_takes(tmp_path: Path):
-    file = tmp_path / "model.zip"
-    for names in (["x" * 300], ["a", "a/b"], ["nul"]):
-        with zipfile.ZipFile(file, "w") as archive:
-            for name in names:
-                archive.writestr(name, b"x")
-        file.write_bytes(file.read_bytes().replace(b"nul", b"\0ul"))  # a name without characters
-        with pytest.raises(GlrError, match=rf"^{file} cannot be unpacked \("), on_disk(str(file), 1):
-            pass
