@@ -148,16 +148,8 @@ def begin(
     if not written.entries:
         written.append(Open(redacted(tracking.uri), study, redacted(name), tracking.artifacts, mine))
     sender = Sender(tracking.uri, written, tracking.patience)
-    opened = Run(written, sender)
     if parent is None and new:  # its user can correct it; a job of a sweep trains without a store
-        try:
-            sender.sending.open(connect(tracking.uri))
-        except Exception as error:
-            written.remove()
-            if isinstance(error, GlrError):
-                raise
-            why = f"the MLflow store takes no run ({reason(error)})"
-            raise GlrError(f"tracking.uri={redacted(tracking.uri)}: {why}") from error
+        _create(tracking.uri, sender, written)
     written.append(Continue(mine, attempt))
     if written.failure:
         written.close()
@@ -165,13 +157,30 @@ def begin(
     sender.start()
     sender.tried.wait(_FIRST_TRY)
     if sender.sending.deleted:
-        why = str(sender.sending.trouble)
-        sender.finish()
-        if new:
-            written.path.unlink(missing_ok=True)
-            raise GlrError(why)
-        raise GlrError(f"{why}; or move {written.path} away, to record what follows as a new run")
-    return opened
+        raise GlrError(_end_deleted(sender, written, new=new))
+    return Run(written, sender)
+
+
+def _create(uri: str, sender: Sender, journal: Journal) -> None:
+    """Create the run in MLflow before anything is trained; without a store, remove its journal and raise GlrError."""
+    try:
+        sender.sending.open(connect(uri))
+    except GlrError:
+        journal.remove()
+        raise
+    except Exception as error:
+        journal.remove()
+        raise GlrError(f"tracking.uri={redacted(uri)}: the MLflow store takes no run ({reason(error)})") from error
+
+
+def _end_deleted(sender: Sender, journal: Journal, *, new: bool) -> str:
+    """Close the journal of a run that was deleted in MLflow, and return the advice to its user."""
+    why = str(sender.sending.trouble)
+    sender.finish()
+    if not new:
+        return f"{why}; or move {journal.path} away, to record what follows as a new run"
+    journal.path.unlink(missing_ok=True)
+    return why
 
 
 @contextmanager

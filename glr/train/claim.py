@@ -139,29 +139,14 @@ def claimed(
         if note is not None and _is_recorded(config, note) and discard(folder):
             note = None
         if config.resume.value == "never":
-            clear(folder)
+            _leave(config, identity, name, alone=alone)
             note = None
-            for other, unfinished in _others(config, identity, name):
-                if alone or _is_with_other_data(unfinished, config, identity):
-                    _write(other, unfinished | {"abandoned": True})
         elif note is None:
             _refuse_changes(config, identity, name, alone=alone)
         anew = config.resume.value == "never" or config.sweep.rerun.name == "all"
         if note is None and not anew and (waited or not alone) and (run := finished()):
             raise DoneError(run)
-        if note is None:
-            if not storage.exists(storage.join(folder, _ASIDE)):
-                clear(folder)  # of a run whose note was deleted first when it was complete
-            note = {"study": config.study, "name": name, "journal": journal, "attempt": 0, "key": identity.key}
-            note |= {"data": _place(config), "digest": identity.digest}
-            note |= {"settings": without_secrets(identity.settings), "time": time.time()}
-        # A machine that was lost may come back, and shall see that it has lost the run.
-        note |= {"attempt": note["attempt"] + 1, "holder": secrets.token_hex(8)}
-        note |= {"abandoned": False, "complete": None}
-        _write(folder, note)
-        continues = any(name.startswith("step-") for name in storage.files(folder))
-        journals = Path(config.tracking.journal)
-        claim = Claim(folder, note["journal"], note["attempt"], continues, note["holder"], journals)
+        claim = _taken(config, identity, note or _new_note(config, identity, name, journal))
         try:
             yield claim
         except DivergedError:
@@ -170,6 +155,32 @@ def claimed(
         except LostError:
             claim.complete()  # it is trained; its records wait
             raise
+
+
+def _leave(config: DictConfig, identity: Identity, name: str, *, alone: bool) -> None:
+    """Delete the job's checkpoints, and mark interrupted runs of its name as given up."""
+    clear(storage.join(config.checkpoint.path, identity.folder))
+    for other, unfinished in _others(config, identity, name):
+        if alone or _is_with_other_data(unfinished, config, identity):
+            _write(other, unfinished | {"abandoned": True})
+
+
+def _new_note(config: DictConfig, identity: Identity, name: str, journal: str) -> dict[str, Any]:
+    folder = storage.join(config.checkpoint.path, identity.folder)
+    if not storage.exists(storage.join(folder, _ASIDE)):
+        clear(folder)  # of a run whose note was deleted first when it was complete
+    note = {"study": config.study, "name": name, "journal": journal, "attempt": 0, "key": identity.key}
+    note |= {"data": _place(config), "digest": identity.digest}
+    return note | {"settings": without_secrets(identity.settings), "time": time.time()}
+
+
+def _taken(config: DictConfig, identity: Identity, note: dict[str, Any]) -> Claim:
+    """Write a run's note in this process's name: a machine that was lost and comes back sees that it lost the run."""
+    folder = storage.join(config.checkpoint.path, identity.folder)
+    note |= {"attempt": note["attempt"] + 1, "holder": secrets.token_hex(8), "abandoned": False, "complete": None}
+    _write(folder, note)
+    continues = any(file.startswith("step-") for file in storage.files(folder))
+    return Claim(folder, note["journal"], note["attempt"], continues, note["holder"], Path(config.tracking.journal))
 
 
 def followed(config: DictConfig, identity: Identity) -> Claim:
