@@ -1,4 +1,4 @@
-"""Descriptors on disk: a memory-mapped matrix and the ids of its rows, written batch by batch; interruptions cost nothing."""
+"""Descriptors on disk: a memory-mapped matrix and the ids of its rows; written in batches, continued if interrupted."""
 
 import errno
 import io
