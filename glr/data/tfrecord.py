@@ -87,7 +87,7 @@ class Image(NamedTuple):
 
 
 def parse(record: bytes) -> Image:
-    """Read a serialised `tf.train.Example` in DELF's schema, whoever wrote it.
+    """Read a serialised `tf.train.Example` in DELF's schema, by any writer.
 
     Raises:
         ValueError: the record is not such an example, or a feature is missing.
@@ -110,7 +110,7 @@ def parse(record: bytes) -> Image:
 
 
 def _id(record: bytes) -> str:
-    """The id in a record, as far as it can be read."""
+    """Return the id in a record, or "unknown"."""
     try:
         return parse(record).id
     except ValueError:

@@ -118,7 +118,7 @@ class _Walk:
         self._walk(begin)
 
     def refused(self) -> set[str]:
-        """The operations that do more than compute; a function that takes the name of an operation is refused, too."""
+        """Return the operations that do more than compute; a function named like an operation is refused, too."""
         shadows = {name for name in self._functions if op_def_registry.get(name) is not None}
         return shadows | {node.op for function, node in self._executed if self._is_refused(function, node)}
 

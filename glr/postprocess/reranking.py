@@ -1,4 +1,4 @@
-"""Re-ranking by k-reciprocal neighbours: images that count each other among their nearest belong together.
+"""Re-ranking by k-reciprocal neighbours: images that are among each other's nearest belong together.
 
 Source: Zhong et al., Re-ranking person re-identification with k-reciprocal encoding, CVPR 2017, arXiv:1701.08398.
 """

@@ -28,7 +28,7 @@ class Projection:
 
     @property
     def dimension(self) -> int:
-        """d."""
+        """The number of dimensions, d."""
         return self.axes.shape[1]
 
     def __call__(self, descriptors: np.ndarray) -> np.ndarray:

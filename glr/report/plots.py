@@ -68,7 +68,7 @@ def plot_precision_recall(solutions: Mapping[str, Answers], rankings: Rankings, 
         GlrError: a part has no query with a relevant image, or there are no parts.
     """
     if not solutions:
-        raise GlrError("there is no part of the task whose precision and recall could be drawn")
+        raise GlrError("the task has no parts, so there is no precision and recall to draw")
     figure = Figure(figsize=(7, 5), layout="constrained")
     axes = figure.subplots()
     levels = np.linspace(0, 1, _LEVELS + 1)
@@ -127,7 +127,7 @@ def score_bins(groups: Sequence[np.ndarray]) -> list[float]:
         GlrError: there are no groups.
     """
     if not groups:
-        raise GlrError("there are no results whose scores could be drawn")
+        raise GlrError("there are no results, so there are no scores to draw")
     low, high = float(min(map(np.min, groups))), float(max(map(np.max, groups)))
     if high - low < _NARROWEST:
         low, high = low - 0.05, high + 0.05

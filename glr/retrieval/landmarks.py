@@ -20,7 +20,7 @@ _CLASSES = "index.csv"
 
 
 class LandmarkTask:
-    """Retrieval, recognition or both, scored on Public and Private apart.
+    """Retrieval, recognition or both, scored on Public and Private separately.
 
     Args:
         retrieval: the relevant index images of each query.

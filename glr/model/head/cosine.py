@@ -50,7 +50,7 @@ class CosineHead(keras.layers.Layer):
         )
 
     def call(self, descriptors: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """The loss of each example, and whether its own class is the nearest.
+        """Return each example's loss, and True if its own class is the nearest.
 
         Args:
             descriptors: float [B, D], of any length.
