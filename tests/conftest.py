@@ -39,7 +39,7 @@ __all__ = ["gcs", "gcs_folder"]  # fixtures for every test
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, Any, Any]:
-    """Import TensorFlow with the test modules as glr does: without what it imports only in case it is wanted."""
+    """Import the test modules, and TensorFlow with them, as glr does: without the libraries that are optional to it."""
     with hidden("jax", "sklearn"):
         return (yield)
 
@@ -69,7 +69,7 @@ def _resolvers():
 
 
 def here(name: str, *arguments: str, cwd: Path) -> str:
-    """Run `python -m glr.<name>` in this process and the folder `cwd`: what it prints, or its last sentence.
+    """Run `python -m glr.<name>` in this process and the folder `cwd`; return what it prints, or its error message.
 
     The store is named by its full path: MLflow keeps a process's stores open by their address.
     """
@@ -95,7 +95,7 @@ def processes() -> Iterator[Forks]:
 
 
 def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], Any]) -> Path:
-    """A folder that the first process of a test session fills and all of them read."""
+    """Return a folder that the first process of a test session fills and all processes read."""
     base = factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / f"once-{name}"
     folder.mkdir(exist_ok=True)
@@ -108,7 +108,7 @@ def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path],
 
 @pytest.fixture(scope="session")
 def new_store(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]:
-    """Put an empty MLflow store where the commands of a folder expect it: a copy, since to create one takes seconds."""
+    """Put an empty MLflow store where the commands of a folder expect it: a copy, as creating one takes seconds."""
 
     def make(folder: Path) -> None:
         from glr.tracking.store import connect  # most tests need no MLflow
@@ -150,7 +150,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory, new_store: Callable[[Path
 def trained(tmp_path_factory: pytest.TempPathFactory, new_store: Callable[[Path], Path]) -> Path:
     """A folder of this process with the runs `one` and `two` of the study `pair`, of 16 and 24 dimensions and pixels.
 
-    Their images, 12 classes of 8, are patterns that hardly stand out of the noise: no score is perfect.
+    Their images, 12 classes of 8, are patterns that barely stand out from noise, so that no score is perfect.
     """
 
     def make(folder: Path) -> None:
@@ -208,19 +208,19 @@ def class_folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def folder_source(path: Path | str) -> FolderSource:
-    """A quarter of the classes for retrieval, a quarter of their images as queries."""
+    """Use a quarter of the classes for retrieval, a quarter of their images as queries."""
     return FolderSource(path=str(path), retrieval_classes=0.25, query_images=0.25, seed=3)
 
 
 def filled(source: Source, seed: int = 0) -> Catalog:
-    """A source's catalogue."""
+    """Return a source's catalogue."""
     catalog = Catalog(seed)
     source.fill(catalog)
     return catalog
 
 
 def content(source: Source) -> dict[str, list[tuple]]:
-    """All that a source puts into a catalogue: (id, file, class) of each split, and the solutions."""
+    """Return all that a source puts into a catalogue: (id, file, class) of each split, and the solutions."""
     catalog = filled(source)
     classes = {split: dict(catalog.landmarks(split)) for split in SPLITS}
     found = {split: [(i, p, classes[split][i]) for i, p, _ in sorted(catalog.photos(split))] for split in SPLITS}
@@ -235,7 +235,7 @@ def small_data(class_folders: Path, tmp_path_factory: pytest.TempPathFactory) ->
     return prepare(folder_source(class_folders), target, Options(shard_images=25), settings=settings)
 
 
-# Of a run as MLflow hands it out.
+# The parameters of a run as MLflow returns them.
 _PARAMS = {
     "backbone.label": "Xception",
     "pooling.label": "GeM",
@@ -253,7 +253,7 @@ _PARAMS = {
 
 @pytest.fixture
 def past() -> Callable[..., PastRun]:
-    """Make a finished run: its name, scores, and parameters that differ from the usual ones."""
+    """Make a past run from its name, its scores, and parameters that differ from the usual ones."""
     count = 0
 
     def make(name: str, public: float | None = None, private: float | None = None, **changes) -> PastRun:
@@ -269,7 +269,7 @@ def past() -> Callable[..., PastRun]:
 
 @pytest.fixture(scope="session")
 def demo_set(class_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small set that says of itself that it is the demo's: to draw that takes a minute."""
+    """A small set whose manifest has the demo's settings, because drawing the demo takes a minute."""
     source: Any = OmegaConf.to_container(composed("train", [])[0].data.source, resolve=True)
     target = tmp_path_factory.mktemp("demo") / "set"
     prepare(folder_source(class_folders), target, settings=source)

@@ -1,4 +1,4 @@
-"""Augmentation: for each image a change of geometry, applied where it is decoded, and one of colour, on the device."""
+"""Augmentation of train images: geometry changes while they are decoded, colour changes on the device."""
 
 import math
 from typing import Any, NamedTuple
@@ -13,8 +13,8 @@ _YIQ_TO_RGB = np.linalg.inv(_YIQ)
 class Changes(NamedTuple):
     """The changes to N images.
 
-    geometry: float64 [N, 3, 3], affine matrices from a place in the result to the place in the frame that it shows;
-        places are (x, y, 1), from the frame's centre in units of its side.
+    geometry: float64 [N, 3, 3], affine matrices that map each point of the result to the point of the frame shown
+        there; points are (x, y, 1), relative to the frame's centre, in units of its side.
     colour: float32 [N, 3, 4], matrix M and offset b: the normalised pixel p becomes M p + b.
     """
 
@@ -28,7 +28,7 @@ class Unchanged:
     draws = 0
 
     def changes(self, uniforms: np.ndarray) -> Changes:
-        """The changes that change nothing, for uniforms [N, 0]."""
+        """Return N identity changes, for uniforms [N, 0]."""
         count = len(uniforms)
         return Changes(np.tile(np.eye(3), (count, 1, 1)), np.tile(np.eye(3, 4, dtype=np.float32), (count, 1, 1)))
 
@@ -42,8 +42,8 @@ class Study:
         hue: share of a full turn, uniform in +- this (at most 0.5). As a rotation in YIQ, one matrix per image.
         rotation: degrees, standard deviation around 0.
         shear: degrees, standard deviation around 0.
-        zoom: of height and of width apart, standard deviation around 1.
-        shift: of height and of width apart, share of the frame, standard deviation around 0.
+        zoom: factor, standard deviation around 1, drawn for height and width separately.
+        shift: share of the frame, standard deviation around 0, drawn for height and width separately.
 
     Raises:
         ValueError: a probability or strength out of range.
@@ -91,7 +91,7 @@ class Study:
 
 
 def _normal(uniforms: np.ndarray) -> np.ndarray:
-    """Standard normal numbers from as many (an even number of) uniform ones: Box and Muller, 1958."""
+    """Turn an even number of uniform numbers into the same number of standard normal ones: Box and Muller, 1958."""
     radius, angle = np.sqrt(-2 * np.log(uniforms[:, ::2])), 2 * math.pi * uniforms[:, 1::2]
     return np.concatenate([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
 

@@ -1,4 +1,4 @@
-"""A catalogue of what is to be prepared, kept on disk: memory does not grow with the number of images."""
+"""A catalogue of the images to prepare, kept on disk so that memory does not grow with their number."""
 
 import hashlib
 import sqlite3
@@ -14,7 +14,7 @@ SPLITS = ("train", "validation", "index", "query")
 
 @dataclass(frozen=True)
 class Photo:
-    """One image: its id, its file, its class by the source's own name (None: unknown), and where that stands."""
+    """One image: its id, file, class as the source names it (None: unknown), and where the source lists it."""
 
     id: str
     path: str
@@ -25,10 +25,10 @@ class Photo:
 class Catalog:
     """Photos by split, with their classes' numbers, their order and the solutions of the retrieval task.
 
-    It lies in a temporary SQLite file, of which 16 MiB are held in memory.
+    It is a temporary SQLite file with a 16 MiB cache in memory.
 
     Args:
-        seed: of the order of the train images and of the choice of those for validation.
+        seed: determines the order of the train images and which of them are moved to validation.
     """
 
     def __init__(self, seed: int = 0):
@@ -48,10 +48,10 @@ class Catalog:
         )
 
     def add(self, split: str, photos: Iterable[Photo]) -> None:
-        """Take photos in.
+        """Add photos to a split.
 
         Raises:
-            GlrError: an id stands twice in a split, or is none (`check_image_id`), or a train image has no class.
+            GlrError: an id is invalid (`check_image_id`) or repeated in a split, or a train image has no class.
         """
         insert = "INSERT INTO photo (split, id, path, landmark, draw) VALUES (?, ?, ?, ?, ?)"
         for photo in photos:
@@ -65,16 +65,16 @@ class Catalog:
                 raise GlrError(f"{photo.where}: the id {photo.id} appears twice") from error
 
     def answer(self, task: str, rows: Iterable[tuple[str, str, str]]) -> None:
-        """Take in the solution of the task `retrieval` or `recognition`: (query, answers, Usage)."""
+        """Add the solution of a task, `retrieval` or `recognition`: rows of (query, answers, Usage)."""
         insert = "INSERT INTO answer (task, id, answers, usage) VALUES (?, ?, ?, ?)"
         self._database.executemany(insert, ((task, *row) for row in rows))
 
     def close(self) -> None:
-        """Delete it."""
+        """Delete the catalogue."""
         self._database.close()
 
     def number_classes(self) -> int:
-        """Number the train classes from 0 in the order of their names (of their values, if all are numbers)."""
+        """Number the train classes from 0, sorted by name (numerically if all are numbers); return their count."""
         names = [
             name for (name,) in self._database.execute("SELECT DISTINCT landmark FROM photo WHERE split = 'train'")
         ]
@@ -83,9 +83,9 @@ class Catalog:
         return len(names)
 
     def split_validation(self, share: float) -> None:
-        """Move a share of each class's train images to the split `validation`; one stays at least.
+        """Move a share of each class's train images to the split `validation`; at least one image stays.
 
-        What is not a whole number of images is rounded up or down at random, so that the share of all comes out right.
+        A fractional number of images is rounded up or down at random, so that the overall share comes out right.
         """
         self._database.execute(
             """
@@ -106,7 +106,7 @@ class Catalog:
         return self._database.execute("SELECT COUNT(*) FROM photo WHERE split = ?", (split,)).fetchone()[0]
 
     def photos(self, split: str) -> Iterator[tuple[str, str, int]]:
-        """(id, file, label) of a split: train images shuffled, all others as they came and with -1 for a label."""
+        """Yield (id, file, label): train and validation images shuffled, others as they were added, with label -1."""
         shuffled = split in ("train", "validation")
         return self._database.cursor().execute(
             f"""
@@ -117,30 +117,30 @@ class Catalog:
         )
 
     def classes(self) -> Iterator[tuple[int, str]]:
-        """(label, class) in the order of labels."""
+        """Yield (label, class), sorted by label."""
         return self._database.cursor().execute("SELECT label, landmark FROM class ORDER BY label")
 
     def landmarks(self, split: str) -> Iterator[tuple[str, str]]:
-        """(id, class) of a split as it came; the class is empty where it is unknown."""
+        """Yield (id, class) of a split's photos as they were added; an unknown class is empty."""
         rows = "SELECT id, COALESCE(landmark, '') FROM photo WHERE split = ? ORDER BY number"
         return self._database.cursor().execute(rows, (split,))
 
     def answers(self, task: str) -> Iterator[tuple[str, str, str]]:
-        """The solution of a task, as it came."""
+        """Yield the rows of a task's solution as they were added."""
         rows = "SELECT id, answers, usage FROM answer WHERE task = ? ORDER BY number"
         return self._database.cursor().execute(rows, (task,))
 
     def check_solutions(self) -> None:
-        """Refuse solutions that name unknown images, or leave a query out.
+        """Refuse solutions that name unknown images or omit a query.
 
         Raises:
             GlrError: names the first such image.
         """
-        one = self._database.execute(
+        unanswered = self._database.execute(
             "SELECT id FROM photo WHERE split = 'query' AND id NOT IN (SELECT id FROM answer) ORDER BY number LIMIT 1"
         ).fetchone()
-        if one:
-            raise GlrError(f"the query image {one[0]} is in no solution; the solutions must name every query")
+        if unanswered:
+            raise GlrError(f"the query image {unanswered[0]} is in no solution; the solutions must name every query")
         for task in COLUMNS:
             for query, answers, _ in self.answers(task):
                 self._must_have("query", query)
@@ -153,5 +153,5 @@ class Catalog:
             raise GlrError(f"a solution names the {split} image {image_id}, which is not among the {split} images")
 
     def _draw(self, name: str) -> int:
-        # A number that follows from the seed and the name: the order is the same whatever else is in the catalogue.
+        # A hash of the seed and the name: an image's rank does not depend on what else the catalogue holds.
         return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8, key=self._seed).digest(), "big") >> 1

@@ -1,4 +1,4 @@
-"""The claim to a folder of a bucket: an object that whoever prepares a data set there rewrites as a sign of life."""
+"""The claim to a folder of a bucket: an object that the process preparing a data set there rewrites as a heartbeat."""
 
 import io
 import json
@@ -19,15 +19,15 @@ from glr.storage import bucket
 from glr.storage.bucket import Object
 
 CLAIM = ".preparing"
-_BEAT = 10.0  # seconds between two signs of life
-_SILENCE = 60.0  # seconds without one after which the holder counts as dead
+_BEAT = 10.0  # seconds between heartbeats
+_SILENCE = 60.0  # seconds without a heartbeat after which the holder counts as dead
 
 
 @contextmanager
 def claimed(folder: str) -> Iterator[Callable[[], None]]:
-    """Claim a folder of a bucket: an empty one, or one whose holder has ended without finishing.
+    """Claim a folder of a bucket that is empty or whose last holder ended without finishing.
 
-    At the end the claim is deleted, or, where a part of a data set is left, given up to whoever continues.
+    On exit the claim is deleted, or, if the data set is unfinished, released so that another process can continue.
 
     Yields:
         A function that raises GlrError if another process has taken the claim over.
@@ -72,10 +72,10 @@ class _Claim:
             names = set(storage.files(self._folder))
             if (MANIFEST in names or names == {CLAIM}) and self._seen is not None:
                 bucket.remove(self._seen)
-            else:  # there is something to continue with
+            else:  # an unfinished data set, which another process can continue
                 self._write(None)
         except GlrError as error:
-            say(f"the claim to {self._folder} stays: {error}", file=sys.stderr)
+            say(f"could not release the claim to {self._folder}: {error}", file=sys.stderr)
 
     def _beat(self) -> None:
         said = False
@@ -84,7 +84,7 @@ class _Claim:
                 self._write(self._holder)
             except GlrError as error:
                 if not said and not self._lost:
-                    say(f"no sign of life to others: {error}", file=sys.stderr)
+                    say(f"could not renew the claim to {self._folder}: {error}", file=sys.stderr)
                 said = True
 
     def _write(self, holder: str | None) -> None:
@@ -106,12 +106,12 @@ def _wait_for_silence(folder: str, path: str, seen: Object) -> None:
     """Wait until the holder of a claim is known to be dead.
 
     Raises:
-        GlrError: the holder has shown a sign of life.
+        GlrError: the holder is alive.
     """
     holder = _holder(path)
     if holder is None:
         return
-    say(f"{folder} is claimed by {holder}; looking for a sign of life for {_SILENCE:.0f} seconds")
+    say(f"{folder} is claimed by {holder}; checking for {_SILENCE:.0f} seconds whether it is still running")
     end = time.monotonic() + _SILENCE
     while (left := end - time.monotonic()) > 0:
         time.sleep(min(_BEAT / 5, left))
@@ -126,7 +126,7 @@ def _busy(folder: str, path: str) -> GlrError:
 
 
 def _holder(path: str) -> str | None:
-    """The holder of a claim; None: nobody."""
+    """Return the holder of a claim, or None."""
     try:
         return str(json.loads(storage.read(path))["holder"] or "") or None
     except (GlrError, ValueError, KeyError, TypeError):

@@ -1,4 +1,4 @@
-"""Geometry: from JPEG bytes to the network's square frame, decoded and resampled once."""
+"""Geometry: decode a JPEG and resample it into the network's square frame in one pass."""
 
 import math
 from typing import Any
@@ -11,20 +11,20 @@ from glr.data.photo import too_large
 
 cv2.setNumThreads(0)  # the pipeline runs images in parallel; threads within an image would fight over the cores
 
-# OpenCV works on four channels half again as fast as on three.
+# OpenCV is 1.5 times as fast on four channels as on three.
 _CHANNELS = 4
-# Added before what follows the point is cut off. A value half-way between two numbers, the mean of two pixels, comes
-# out above or below that by the order of its sums; with this little more it is rounded up here and in exported models.
+# Added before truncation to uint8. The mean of two pixels, half-way between two integers, may come out slightly less or
+# more, depending on the order of the sums; slightly more than 0.5 rounds it up both here and in exported models.
 ROUNDING = 0.50137
-# As TensorFlow decodes by default. Faster upsampling of colours would save another 5 %, and show at their edges.
+# TensorFlow's default. Fast chroma upsampling would save another 5 %, but leaves artefacts at colour edges.
 FAST_DCT = True
 
 
 class Warp:
-    """Decodes a JPEG and resamples it, changed by an affine map, into a frame: bilinear, in one pass.
+    """Decodes a JPEG and resamples it through an affine map into a frame: bilinear, in one pass.
 
-    The frame is that of `tf.image.resize_with_pad`. Beyond it its edges are repeated; the bands beside an image that is
-    not square are black. One for each thread: it keeps the memory that images are decoded into.
+    The frame is that of `tf.image.resize_with_pad`: black bands pad an image that is not square. Outside the frame, its
+    edges are repeated. Each thread needs its own instance, because an instance reuses its decoding buffer.
 
     Args:
         size: S, side of the frame, pixels.
@@ -32,7 +32,7 @@ class Warp:
 
     def __init__(self, size: int):
         self._size = size
-        # libjpeg writes rows at multiples of 32 bytes past the cache, from which they are to be read: a third slower.
+        # libjpeg bypasses the cache for rows at multiples of 32 bytes: reading them next is a third slower.
         self._decoded = aligned(0, 16, 32)
         self._frame = np.empty((size, size, _CHANNELS), np.uint8)
 
@@ -41,12 +41,12 @@ class Warp:
 
         Args:
             encoded: JPEG bytes.
-            geometry: [3, 3], from a place in the result to one in the frame: (x, y, 1) from the centre, in units of the
-                frame's side (`glr.data.augment.Changes`).
+            geometry: [3, 3], maps points of the result to points of the frame: (x, y, 1) from the centre, in units of
+                the frame's side (`glr.data.augment.Changes`).
             out: uint8 [S, S, 3], contiguous.
 
         Raises:
-            ValueError: the bytes are no whole JPEG, or one that is too large.
+            ValueError: the bytes are not a complete JPEG, or the image is too large.
         """
         height, width = map(int, simplejpeg.decode_jpeg_header(encoded)[:2])
         if problem := too_large(height, width):
@@ -57,14 +57,14 @@ class Warp:
         simplejpeg.decode_jpeg(encoded, "RGBX", fastdct=FAST_DCT, buffer=image)
         placed = Placement(height, width, self._size)
         matrix = _pixels(placed, geometry, self._size)
-        # Black beyond the image, which OpenCV does twice as fast as repeating its edges; these are repaired.
+        # OpenCV fills with black twice as fast as it repeats edges; the edges are then repeated only where they show.
         _resampled(image, matrix, self._frame, cv2.BORDER_CONSTANT)
         for side in placed.sides:
             self._repeat_edge(image, matrix, placed, side)
         cv2.cvtColor(self._frame, cv2.COLOR_RGBA2RGB, dst=out)
 
     def _repeat_edge(self, image: np.ndarray, matrix: list[float], placed: "Placement", side: str) -> None:
-        """Resample once more, with its edge repeated, the part of the frame that shows what is beyond one side."""
+        """Redraw the part of the frame that lies beyond one side of the image, with that edge repeated."""
         (height, width), size = image.shape[:2], self._size
         a, b, c, d, e, f = matrix
         across = side in ("left", "right")
@@ -72,7 +72,7 @@ class Warp:
         beyond = (p, q, r) if side in ("left", "top") else (-p, -q, length - 1 - r)
         region = _half_plane([(0.0, 0.0), (size - 1.0, 0.0), (size - 1.0, size - 1.0), (0.0, size - 1.0)], *beyond)
         banded = placed.high < size if across else placed.wide < size
-        if banded and region:  # above and below it is black
+        if banded and region:  # keep the bands black
             (p, q, r), other = ((d, e, f), height) if across else ((a, b, c), width)
             region = _half_plane(_half_plane(region, -p, -q, -r - 1), p, q, r - other)
         if not region:
@@ -80,7 +80,7 @@ class Warp:
         xs, ys = zip(*region, strict=True)
         left, right = math.floor(min(xs)), math.ceil(max(xs)) + 1
         top, bottom = math.floor(min(ys)), math.ceil(max(ys)) + 1
-        # How far into the image the part's own corners reach: no more of it is needed.
+        # Resample only the part of the image that the region's corners reach.
         corners = [(x, y) for x in (left, right) for y in (top, bottom)]
         p, q, r = (a, b, c) if across else (d, e, f)
         reach = [p * x + q * y + r for x, y in corners]
@@ -98,7 +98,7 @@ class Warp:
 
 
 def aligned(size: int, rest: int, divisor: int) -> np.ndarray:
-    """Memory for so many bytes whose address, divided by `divisor`, leaves `rest`."""
+    """Allocate `size` bytes at an address with remainder `rest` modulo `divisor`."""
     memory = np.empty(size + divisor, np.uint8)
     start = (rest - memory.ctypes.data) % divisor
     return memory[start : start + size]
@@ -107,8 +107,8 @@ def aligned(size: int, rest: int, divisor: int) -> np.ndarray:
 class Placement:
     """Where `tf.image.resize_with_pad` puts an image of `height` x `width` pixels in a frame of `size` x `size`.
 
-    The image is scaled to `high` x `wide` pixels, below `top` black rows and beside `left` black columns; one pixel of
-    the frame is `down` x `across` of the image. `sides`: those on which the image, not a band, is the frame's edge.
+    The image is scaled to `high` x `wide` pixels, with `top` black rows above it and `left` black columns to its left;
+    a pixel of the frame covers `down` x `across` of the image. `sides`: where the image, not a band, ends the frame.
     """
 
     def __init__(self, height: int, width: int, size: int):

@@ -1,14 +1,14 @@
-"""The rule for the ids and paths of images: files of ids and tables can hold them."""
+"""The rule for image ids and paths: each must fit on a line of a UTF-8 text file."""
 
 from glr.errors import GlrError
 
 
 def check_image_id(image_id: str, path: str) -> None:
-    """Refuse an image that a file of ids, in UTF-8 and one a line, cannot name.
+    """Refuse an image whose id or path cannot be a line of a UTF-8 text file.
 
     Args:
         image_id: not empty.
-        path: of the image, which the message names.
+        path: the image's file, named in the message.
 
     Raises:
         GlrError: the id has a line break, or the id or the path has bytes that are not UTF-8.

@@ -27,7 +27,7 @@ def open_data(config: DictConfig, *, prepare: bool, **options: Any) -> PreparedD
         options: more fields of `glr.data.preparation.Options`.
 
     Raises:
-        GlrError: it does not exist, is damaged or was made with other settings, or the source is bad.
+        GlrError: the set does not exist, is damaged or was made with other settings, or the source is bad.
     """
     source: Any = OmegaConf.to_container(config.source, resolve=True)
     how = {"validation_share": config.validation_share, "max_side": config.max_side}
@@ -44,14 +44,14 @@ def open_data(config: DictConfig, *, prepare: bool, **options: Any) -> PreparedD
 
 
 def open_stored(config: DictConfig, cache: Path | None = None) -> PreparedData:
-    """Open the set that a past run's config names; such a config is data from elsewhere, so nothing is written there.
+    """Open the set that a stored run's config names. Such a config is untrusted: nothing is written where it points.
 
     Args:
         config: node `data` of the stored config.
         cache: where to keep a copy of a set in a bucket, if the run kept one.
 
     Raises:
-        GlrError: it does not exist, is damaged or was made with other settings.
+        GlrError: the set does not exist, is damaged or was made with other settings.
     """
     config = config.copy()
     config.cache_dir = str(cache) if cache and config.cache_dir is not None else None
@@ -70,18 +70,18 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def cached(data: PreparedData, cache: Path) -> Path:
-    """Download a set from its bucket, unless that was done before, and return its folder below `cache`.
+    """Download a set from its bucket unless `cache` holds it already; return its folder below `cache`.
 
-    It continues an interrupted download, and verifies every file's checksum. One process downloads a set; others wait.
+    An interrupted download is continued, every file's checksum verified. One process downloads a set; others wait.
 
     Raises:
-        GlrError: a file could not be downloaded or does not fit its checksum.
+        GlrError: a file could not be downloaded or does not match its checksum.
     """
     name = hashlib.blake2b(f"{data.path} {data.digest}".encode(), digest_size=8).hexdigest()
     folder = cache / name
     folder.mkdir(parents=True, exist_ok=True)
     with held(folder / ".lock"):
-        if not (folder / MANIFEST).is_file():  # it comes last
+        if not (folder / MANIFEST).is_file():  # downloaded last
             files = {name: info.size for name, info in storage.files(data.path).items()}
             files = {name: size for name, size in files.items() if name not in (MANIFEST, CLAIM)}
             with tqdm(total=sum(files.values()), unit="B", unit_scale=True, desc="download", disable=None) as bar:

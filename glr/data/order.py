@@ -1,4 +1,4 @@
-"""The order of a train set's images: a permutation by formula, different in each epoch, that reads in large pieces."""
+"""The order of a train set's images: a seeded permutation, different in each epoch, that reads in large blocks."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -18,7 +18,7 @@ class Place(NamedTuple):
 
 
 class Order:
-    """Which image stands at which position of which epoch, for a seed; nothing but this formula decides it.
+    """Maps each position of each epoch to an image, by a formula of the seed alone.
 
     Records lie in blocks (stretches of a shard that are read at once). An epoch takes the blocks of all shards in
     random order, gathers them in windows, and shuffles the images of each window.
@@ -27,7 +27,7 @@ class Order:
         counts: records of each shard.
         block: records of a block; a shard's last one may have fewer.
         window: images shuffled together, give or take a block.
-        seed: any whole number from 0; None: the order in which the images are stored.
+        seed: any whole number from 0; None: the stored order.
     """
 
     def __init__(self, counts: Sequence[int], *, block: int, window: int, seed: int | None):

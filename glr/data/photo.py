@@ -1,4 +1,4 @@
-"""From an image file to the RGB JPEG that goes into a record: passed through where it is one, else converted."""
+"""Turn an image file into the RGB JPEG of a record: an upright RGB JPEG passes through, anything else is converted."""
 
 import io
 from pathlib import Path
@@ -11,9 +11,9 @@ import simplejpeg
 from glr import storage
 from glr.errors import GlrError
 
-# To Pillow, MPO is a JPEG. Other decoders have seen fewer attacks, and EPS would run Ghostscript.
+# Pillow reads MPO as JPEG. Its other decoders are less hardened against attacks, and EPS would run Ghostscript.
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP")
-# What training can take: OpenCV's resampling counts in 16 bits, and a thread decodes an image as a whole.
+# Limits of training: OpenCV's resampling has 16-bit coordinates, and each thread holds a whole decoded image.
 LARGEST_SIDE = 32_000
 MOST_PIXELS = 100_000_000
 # A JPEG that is shrunk is decoded at a fraction of its size, but a progressive one is held as a whole, 6 bytes a pixel.
@@ -21,7 +21,7 @@ MOST_SHRUNK_PIXELS = 400_000_000
 LARGEST_FILE = 2**30  # bytes
 QUALITY = 95
 
-PIL.Image.MAX_IMAGE_PIXELS = None  # the limits here say what to do about it
+PIL.Image.MAX_IMAGE_PIXELS = None  # the limits here have messages that name the remedy
 
 
 class Jpeg(NamedTuple):
@@ -37,10 +37,10 @@ def read_image(path: str) -> bytes:
     """Read an image file, local or gs://.
 
     Raises:
-        GlrError: it is missing, no regular file (a pipe would never end) or too large for an image.
+        GlrError: the file is missing, not a regular file (a pipe would never end) or too large for an image.
     """
     if not storage.is_bucket(path) and Path(path).exists() and not Path(path).is_file():
-        raise GlrError("it is no regular file")
+        raise GlrError("it is not a regular file")
     content = storage.read(path, 0, LARGEST_FILE + 1)
     if len(content) > LARGEST_FILE:
         raise GlrError(f"it has more than {LARGEST_FILE:,} bytes, too many for an image")
@@ -48,22 +48,22 @@ def read_image(path: str) -> bytes:
 
 
 def too_large(height: int, width: int) -> str | None:
-    """Say why an image of this many pixels cannot be trained on; None: it can."""
+    """Return why an image of this size cannot be trained on, or None if it can."""
     if max(height, width) <= LARGEST_SIDE and height * width <= MOST_PIXELS:
         return None
     return f"it has {width:,} x {height:,} pixels, too many to train on"
 
 
 def jpeg(content: bytes, *, max_side: int | None = None, check: bool = True) -> Jpeg:
-    """Make an image file's content an upright RGB JPEG; one that is that already passes through byte for byte.
+    """Convert an image file's content to an upright RGB JPEG; one that qualifies already passes through unchanged.
 
     Args:
-        content: of an image in one of `FORMATS`.
+        content: an image in one of `FORMATS`.
         max_side: pixels; an image with a longer side is shrunk to it.
-        check: decode what passes through, else look only at its header and its end.
+        check: decode JPEGs to verify them; else check only the header and the end of those that pass through.
 
     Raises:
-        GlrError: it cannot be decoded, or is too large; says why, without the file's name.
+        GlrError: the image cannot be decoded or is too large; the message gives the reason without the file's name.
     """
     if not content:
         raise GlrError("it is empty")
@@ -83,8 +83,8 @@ def jpeg(content: bytes, *, max_side: int | None = None, check: bool = True) -> 
     except GlrError:
         raise
     except PIL.UnidentifiedImageError as error:
-        raise GlrError(f"it is no image in a format that can be read ({', '.join(FORMATS)})") from error
-    except Exception as error:  # a damaged file lets Pillow raise anything
+        raise GlrError(f"it is not an image in a readable format ({', '.join(FORMATS)})") from error
+    except Exception as error:  # Pillow may raise anything on a damaged file
         reason = str(error).rpartition("(): ")[2] or type(error).__name__  # without the name of libjpeg's function
         raise GlrError(f"it cannot be decoded: {reason}") from error
 
@@ -103,7 +103,7 @@ def _why_convert(content: bytes, height: int, width: int, colours: str, max_side
 
 
 def _check_size(height: int, width: int, max_side: int | None, most: int = MOST_PIXELS) -> None:
-    """Refuse what is too large to train on, or, where it is shrunk, what has more than `most` pixels to decode."""
+    """Refuse an image too large to train on, or, if it is to be shrunk, one of more than `most` pixels to decode."""
     if max_side is None and (problem := too_large(height, width)):
         raise GlrError(f"{problem}; shrink such images with data.max_side")
     if max_side is not None and height * width > most:
@@ -112,7 +112,7 @@ def _check_size(height: int, width: int, max_side: int | None, most: int = MOST_
 
 def _check_pixels(content: bytes, decode: bool) -> None:
     if decode:
-        # At an eighth of its size: all of its data is read, little of it computed.
+        # At an eighth of the size: this reads all the data with little computation.
         simplejpeg.decode_jpeg(content, "GRAY", fastdct=True, fastupsample=True, min_height=1, min_width=1)
     elif content.rfind(b"\xff\xd9") < content.rfind(b"\xff\xda"):
         raise ValueError("it is cut off")

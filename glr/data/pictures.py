@@ -1,4 +1,4 @@
-"""Images to be described: of a prepared set's split, or files; decoded by threads, in batches of a fixed order."""
+"""Images to describe, from a prepared set's split or from files: decoded by threads, in batches of a fixed order."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -31,11 +31,11 @@ class Pictures(Protocol):
     def __len__(self) -> int: ...
 
     def reader(self, readers: ThreadPoolExecutor, window: int) -> Callable[[int, int], Sequence[Any]]:
-        """From (first, count) to so many context managers that yield a `Picture`; `readers` read meanwhile.
+        """Return a function of (first, count) that starts reading and returns `count` context managers of a `Picture`.
 
         Args:
-            readers: threads.
-            window: pictures that are wanted together.
+            readers: threads that read.
+            window: pictures requested at once.
         """
         ...
 
@@ -51,7 +51,7 @@ class StoredPictures:
         return sum(shard.records for shard in self._shards)
 
     def reader(self, readers: ThreadPoolExecutor, window: int) -> Callable[[int, int], Sequence[Any]]:
-        """See `Pictures`; a damaged record is named by its shard, offset and image."""
+        """See `Pictures`; an error names a damaged record's shard, offset and image."""
         order = Order([shard.records for shard in self._shards], block=self._data.block, window=window, seed=None)
         reader = Reader(self._data, self._shards, order, readers, repeat=False)
 
@@ -67,7 +67,7 @@ class StoredPictures:
 
 
 class FirstPictures:
-    """The first so many of other pictures (None: all)."""
+    """The first `count` of other pictures (None: all)."""
 
     def __init__(self, pictures: Pictures, count: int | None):
         self._count = len(pictures) if count is None else min(count, len(pictures))
@@ -78,7 +78,7 @@ class FirstPictures:
 
 
 class ImageFile(NamedTuple):
-    """An image file, local or gs://, and the part of it that counts: left, top, right, bottom in pixels; None: all."""
+    """An image file, local or gs://, and the box to crop: left, top, right, bottom in pixels; None: the whole image."""
 
     id: str
     path: str
@@ -86,7 +86,7 @@ class ImageFile(NamedTuple):
 
 
 class FilePictures:
-    """Image files of any format, turned upright; those that are no RGB JPEG go through one, as `prepare` does it."""
+    """Image files, turned upright; those that are not RGB JPEGs are first converted to one, as `prepare` does."""
 
     def __init__(self, files: Sequence[ImageFile]):
         self._files = files
@@ -95,11 +95,11 @@ class FilePictures:
         return len(self._files)
 
     def reader(self, readers: ThreadPoolExecutor, window: int) -> Callable[[int, int], Sequence[Any]]:  # noqa: ARG002
-        """See `Pictures`; a file that cannot be used is named."""
+        """See `Pictures`; an error names the file."""
 
         def begin(first: int, count: int) -> Sequence[Any]:
-            some = self._files[first : first + count]
-            return [self._picture(file, readers.submit(read_image, file.path)) for file in some]
+            files = self._files[first : first + count]
+            return [self._picture(file, readers.submit(read_image, file.path)) for file in files]
 
         return begin
 
@@ -111,7 +111,7 @@ class FilePictures:
                 left, top, right, bottom = (max(round(side), 0) for side in file.box)
                 pixels = pixels[top:bottom, left:right]
                 if not pixels.size:
-                    raise ValueError(f"its box {file.box} holds none of its pixels")
+                    raise ValueError(f"its box {file.box} contains no pixels of the image")
         except (GlrError, ValueError) as error:
             raise GlrError(f"{file.path}: {error}") from error
         yield Picture(file.id, -1, pixels)
@@ -120,14 +120,14 @@ class FilePictures:
 def batches(
     pictures: Pictures, *, image_size: int | None, batch_size: int, parallelism: int, first: int = 0
 ) -> Iterator[tuple[list[tuple[str, int]], Any]]:
-    """Decode all images from the `first` on; the last batch may be smaller.
+    """Decode all images from number `first` on, in batches; the last batch may be smaller.
 
     Args:
         pictures: the images.
-        image_size: S, pixels, of the square that they are letterboxed into; None leaves them as they are.
-        batch_size: images at once.
+        image_size: S, the side in pixels of the square that images are letterboxed into; None keeps their size.
+        batch_size: images per batch.
         parallelism: threads that decode.
-        first: images left out at the beginning, which are not read.
+        first: images to skip, which are not read.
 
     Yields:
         (id, label) of each image, and the images uint8 [B, S, S, 3], or as a list of [H, W, 3].
@@ -157,6 +157,6 @@ def batches(
 
 
 def picture(pictures: Pictures, position: int) -> Picture:
-    """One image, by its position."""
+    """Return the image at a position."""
     with threads(1) as readers, pictures.reader(readers, 1)(position, 1)[0] as images:
         return images

@@ -1,7 +1,7 @@
 """The train pipeline: a prepared data set's images, augmented, in batches.
 
-Threads decode and resample while the device computes. Neither TensorFlow nor tf.data has a part in it: both libraries
-below release Python's lock, every batch is found by formula, and a damaged record is known by its place.
+Threads decode and resample while the device computes, without TensorFlow or tf.data: simplejpeg and OpenCV release the
+GIL, every batch is computed by formula, and errors can name a damaged record by its place.
 """
 
 import itertools
@@ -31,21 +31,21 @@ class Batch(NamedTuple):
 class TrainPipeline:
     """The train images in batches, each epoch in an order of its own; an epoch's incomplete last batch is dropped.
 
-    A step's images and their augmentation follow from the seed and the step alone: not from the number of threads,
-    replicas or hosts, nor from where a run was resumed.
+    A step's images and their augmentation depend only on the seed and the step, not on the number of threads, replicas
+    or hosts, nor on where a run was resumed.
 
     Args:
         data: the prepared set.
-        splits: those of its splits that are trained on.
+        splits: its splits to train on.
         augment: has `draws` and `changes(uniforms)`, see `glr.data.augment`.
         image_size: S, pixels.
         batch_size: images per step over all replicas.
-        seed: of order and augmentation.
-        shuffle_buffer: images shuffled together; so many, and as many of those that come next, are held encoded.
+        seed: determines order and augmentation.
+        shuffle_buffer: images shuffled together; memory holds twice as many encoded images.
         parallelism: threads that decode.
 
     Raises:
-        GlrError: the split has fewer images than a batch.
+        GlrError: the splits have fewer images than a batch.
     """
 
     def __init__(
@@ -78,13 +78,13 @@ class TrainPipeline:
         self._order = Order([shard.records for shard in shards], block=data.block, window=shuffle_buffer, seed=seed)
 
     def batches(self, first: int = 0, last: int | None = None, rows: range | None = None) -> Iterator[Batch]:
-        """Yield the batches of steps `first` to `last` (from 0, exclusive; None: without end), over all epochs.
+        """Yield the batches from step `first` (counted from 0) up to but not including `last` (None: endless).
 
-        What comes before `first` is neither decoded nor read.
+        Steps count over all epochs. Images before step `first` are neither read nor decoded.
 
         Args:
             first, last: steps.
-            rows: the part of each global batch that is wanted here; None: all.
+            rows: the part of each global batch to yield; None: all.
 
         Raises:
             GlrError: a record is damaged; names its shard, offset and image.

@@ -1,4 +1,4 @@
-"""Predictions of a retrieval or recognition task as Kaggle takes them: what a model says of each query."""
+"""Predictions for a retrieval or recognition task, in Kaggle's format."""
 
 from collections.abc import Iterable
 from math import isfinite
@@ -9,29 +9,29 @@ from glr.errors import GlrError
 
 
 def read_rankings(source: str | Path | Iterable[str], k: int = 100) -> dict[str, tuple[str, ...]]:
-    """Read a retrieval CSV, `id,images`: by query, the first k images of its ranking, best first; may be empty.
+    """Read a retrieval CSV, `id,images`: map each query to the first k images of its ranking, best first; may be empty.
 
     Args:
-        source: a path, local or gs://, or an open text file (any lines; its `name`, if it has one, stands in messages).
-        k: images that are kept; what stands behind them counts for nothing.
+        source: a path, local or gs://, or lines of text such as an open file (messages use its `name`, if it has one).
+        k: images kept per query; the rest are ignored.
 
     Raises:
-        GlrError: the file or a column is missing, the file is no text, or an id is empty or stands twice.
+        GlrError: the file or a column is missing, the file is not text, or an id is empty or repeated.
     """
     rows = Rows(source, "predictions", ["retrieval"])
-    # Tuples of strings: unlike lists, the garbage collector stops walking through them.
+    # Tuples of strings: the garbage collector stops tracking them, unlike lists.
     return {query: tuple(images.split(maxsplit=k)[:k]) for _, query, images, _ in rows}
 
 
 def read_classes(source: str | Path | Iterable[str]) -> dict[str, tuple[str, float]]:
-    """Read a recognition CSV, `id,landmarks`: by image, its class and the confidence; without those left empty.
+    """Read a recognition CSV, `id,landmarks`: map each image to its class and confidence; empty answers are left out.
 
     Args:
-        source: a path, local or gs://, or an open text file (any lines; its `name`, if it has one, stands in messages).
+        source: a path, local or gs://, or lines of text such as an open file (messages use its `name`, if it has one).
 
     Raises:
-        GlrError: the file or a column is missing, the file is no text, an id is empty or stands twice, or a prediction
-            is not one class and its confidence, a finite number.
+        GlrError: the file or a column is missing, the file is not text, an id is empty or repeated, or a prediction is
+            not one class and its confidence, a finite number.
     """
     classes = {}
     for where, query, landmarks, _ in Rows(source, "predictions", ["recognition"]):
@@ -50,5 +50,5 @@ def _confidence(text: str, where: str) -> float:
     except ValueError:
         confidence = float("nan")
     if not isfinite(confidence):
-        raise GlrError(f"{where}: the confidence {text!r} is no finite number")
+        raise GlrError(f"{where}: the confidence {text!r} is not a finite number")
     return confidence

@@ -1,4 +1,4 @@
-"""From a source's images to a prepared data set: every image checked, and what was interrupted is continued."""
+"""Prepare a data set from a source's images: every image is checked, and an interrupted preparation continues."""
 
 import json
 import re
@@ -25,8 +25,8 @@ from glr.errors import GlrError
 from glr.storage.lock import held
 
 _REPORT = "image_report.csv"
-# What an empty folder may hold: the lock of those who wait for its data set, and what file systems make themselves.
-_WRITING = re.compile(r".+\.[0-9a-f]{16}\.part")  # files on their way, of `storage.write`
+_WRITING = re.compile(r".+\.[0-9a-f]{16}\.part")  # temporary files of `storage.write`
+# A folder with only these counts as empty: the lock of processes that wait for its data set, and the file system's own.
 _UNCOUNTED = {OPENING, "lost+found"}
 
 
@@ -37,10 +37,10 @@ class Options:
     Attributes:
         validation_share: share of each class's train images that become the split `validation`.
         max_side: pixels; larger images are shrunk.
-        seed: of the images' order and of the choice for validation.
-        shard_images: images per shard at most.
+        seed: determines the images' order and the choice of validation images.
+        shard_images: the most images per shard.
         workers: processes.
-        skip_bad: leave out images that cannot be decoded; else refuse the set once all have been read.
+        skip_bad: leave out images that cannot be decoded; else fail once all have been read.
         check: decode every image; else read only its header and its end.
     """
 
@@ -59,11 +59,11 @@ DEFAULTS = Options()
 def prepare(source: Source, path: str | Path, options: Options = DEFAULTS, *, settings: dict[str, Any]) -> PreparedData:
     """Write a source's images as shards below `path`.
 
-    Upright RGB JPEGs pass through byte for byte; anything else becomes one, and is listed in `image_report.csv`. Train
+    Upright RGB JPEGs pass through byte for byte; other images are converted and listed in `image_report.csv`. Train
     classes are numbered from 0 in the order of their names, and train images shuffled over the shards. The same source
-    and options give the same bytes, whatever the number of workers and interruptions. An interrupted preparation
-    leaves finished shards in `<path>.partial` (in a bucket, or an empty folder that exists: in `path` itself, without a
-    manifest), and the next one continues with them.
+    and options give the same bytes, whatever the number of workers and interruptions. An interrupted preparation leaves
+    finished shards in `<path>.partial` (in a bucket or an existing empty folder: in `path` itself, without a manifest);
+    the next one continues with them.
 
     Args:
         source: fills a catalogue with its images.
@@ -72,7 +72,7 @@ def prepare(source: Source, path: str | Path, options: Options = DEFAULTS, *, se
         settings: the source's settings, kept in the manifest.
 
     Raises:
-        GlrError: something lies at `path` already, another process fills it, a split is empty, the solutions name
+        GlrError: `path` holds something already or another process is filling it, a split is empty, the solutions name
             unknown images, or an image cannot be decoded.
     """
     path = str(path)
@@ -91,7 +91,7 @@ def prepare(source: Source, path: str | Path, options: Options = DEFAULTS, *, se
                 "seed": options.seed,
                 **{f"source.{key}": value for key, value in settings.items()},
             },
-            "report": Counter(what for _, _, what, _ in reports(folder)),
+            "report": Counter(outcome for _, _, outcome, _ in reports(folder)),
             "images": {split: sum(shard.records for shard in written) for split, written in shards.items()},
             "shards": {split: [asdict(shard) for shard in written] for split, written in shards.items()},
         }
@@ -130,8 +130,8 @@ def _write_images(folder: str, catalog: Catalog, options: Options) -> dict[str, 
         _, file, _, reason = skipped[0]
         count = f"{len(skipped)} images are" if len(skipped) > 1 else "1 image is"
         raise GlrError(
-            f"{file}: {reason} ({count} bad, see {storage.join(folder, _REPORT)}); replace what is listed there, or "
-            "leave it out with on_bad_image=skip; all else is kept, so that it need not be done again"
+            f"{file}: {reason} ({count} bad, see {storage.join(folder, _REPORT)}); replace the images listed there as "
+            "skipped, or leave them out with on_bad_image=skip; shards without bad images are kept"
         )
     for split, written in shards.items():
         if not sum(shard.records for shard in written):
@@ -140,7 +140,7 @@ def _write_images(folder: str, catalog: Catalog, options: Options) -> dict[str, 
 
 
 def _shards(catalog: Catalog, split: str, size: int) -> Iterator[tuple[str, list[tuple[str, str, int]]]]:
-    """Yield the name and the images of a split's shards, of equal size but for one image."""
+    """Yield the name and the images of each of a split's shards; their sizes differ by one image at most."""
     images, total = catalog.photos(split), catalog.count(split)
     count = -(-total // size)
     for shard in range(count):
@@ -149,7 +149,7 @@ def _shards(catalog: Catalog, split: str, size: int) -> Iterator[tuple[str, list
 
 
 def _write_tables(folder: str, catalog: Catalog, skipped: Container[str]) -> None:
-    """Write the classes and the solutions, without the images that were skipped."""
+    """Write the classes, the index and the solutions, without the images that were skipped."""
     write_csv(folder, "relabeling.csv", ("new_label", "old_label"), catalog.classes())
     index = (row for row in catalog.landmarks("index") if row[0] not in skipped)
     write_csv(folder, "index.csv", ("id", "landmark_id"), index)
@@ -174,10 +174,10 @@ def _kept(answers: str, skipped: Container[str]) -> str:
 
 @contextmanager
 def _unfinished(path: str) -> Iterator[tuple[str, Callable[[], None]]]:
-    """Yield the folder to fill, and a function that raises GlrError if another process fills it now.
+    """Yield the folder to fill, and a function that raises GlrError if another process has taken it over.
 
-    It is `<path>.partial`, renamed to `path` at the end; in a bucket, or where `path` is a folder already (a mounted
-    volume, say), it is `path` itself.
+    The folder is `<path>.partial`, renamed to `path` at the end; in a bucket, or where `path` is a folder already (a
+    mounted volume, say), it is `path` itself.
 
     Raises:
         GlrError: another process is filling it, or `path` holds something else.
@@ -200,11 +200,11 @@ def _unfinished(path: str) -> Iterator[tuple[str, Callable[[], None]]]:
             stack.enter_context(held(lock, wait=0))
         except BlockingIOError:
             raise GlrError(f"{folder} is being written by another process; wait for it") from None
-        # What a killed process has left:
-        for left in folder.glob(f"{STAGING}*"):
-            shutil.rmtree(left, ignore_errors=True)  # a colleague's cannot be read
-        for left in (file for file in folder.iterdir() if _WRITING.fullmatch(file.name)):
-            left.unlink()
+        # Delete what a killed process has left.
+        for leftover in folder.glob(f"{STAGING}*"):
+            shutil.rmtree(leftover, ignore_errors=True)  # another user's cannot be read
+        for leftover in (file for file in folder.iterdir() if _WRITING.fullmatch(file.name)):
+            leftover.unlink()
         try:
             yield str(folder), lambda: None
         except BaseException:

@@ -1,4 +1,4 @@
-"""A prepared data set: a folder of TFRecord shards with a manifest, and what it says about itself.
+"""A prepared data set: a folder of TFRecord shards and tables, with a manifest that describes them.
 
 manifest.json               counts, shards with sizes, checksums and blocks, classes, how it was prepared
 train-00000-of-00002-900.tfrec, validation-..., index-..., query-...     the last number is the count of records
@@ -21,11 +21,11 @@ from glr.data import tfrecord
 from glr.errors import GlrError
 
 MANIFEST = "manifest.json"
-OPENING = ".opening"  # the lock of those who wait until the set is made
+OPENING = ".opening"  # the lock on which processes wait until the set is prepared
 # Records in a block, the stretch of a shard that is read at once: some 6 MB of GLDv2.
 BLOCK = 64
-# Up to this size a local set's checksums are verified whenever it is opened; beyond, sizes and each record's own
-# checksum. A bucket knows its files' checksums.
+# A local set of up to this many bytes has its checksums verified whenever it is opened; a larger one, only its files'
+# sizes, and each record's own checksum when it is read. A bucket stores its files' checksums.
 CHECKSUMS_UP_TO = 2**30
 _AGAIN = "copy it again, or prepare the data set again"
 
@@ -42,15 +42,15 @@ class Shard:
 
 
 class PreparedData:
-    """A folder, local or in a bucket, that `prepare` wrote, verified.
+    """A folder, local or in a bucket, that `prepare` wrote; verified when opened.
 
     Attributes:
         path: the folder.
-        classes: how many the train images have.
+        classes: number of classes of the train images.
         block: records in a block.
-        settings: how the set was prepared, by name; those of the source by `source.<name>`.
+        settings: how the set was prepared, by name; the source's settings are named `source.<name>`.
         report: how many images were `converted`, and how many `skipped`; image_report.csv names them.
-        shards: of each split.
+        shards: the shards of each split.
 
     Raises:
         GlrError: the folder or a file of it is missing, or differs from the manifest.
@@ -107,7 +107,7 @@ class PreparedData:
         """Read a block: (byte offset in the shard, record).
 
         Raises:
-            GlrError: it is cut off or damaged; names the shard and the offset.
+            GlrError: the block is truncated or damaged; names the shard and the offset.
         """
         file, start = self.file(shard.file), shard.blocks[block]
         end = shard.blocks[block + 1] if block + 1 < len(shard.blocks) else shard.size
@@ -126,7 +126,7 @@ class PreparedData:
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
     def check_settings(self, settings: dict[str, Any]) -> None:
-        """Refuse a run that asks for another data set than this: settings as in `settings`; null is not compared.
+        """Refuse a run whose settings (named as in `settings`) differ from this set's; null is not compared.
 
         Raises:
             GlrError: names the first difference.
@@ -141,7 +141,7 @@ class PreparedData:
 
 
 def _typed(content: Any, key: str, kind: Any) -> Any:
-    """A value of the manifest.
+    """Return a value of the manifest.
 
     Raises:
         KeyError: it is missing.

@@ -1,4 +1,4 @@
-"""Files that appear in a folder, local or in a bucket, only when they are whole."""
+"""Write files that appear in a folder, local or in a bucket, only when they are complete."""
 
 import csv
 import io
@@ -12,14 +12,14 @@ from typing import Any, BinaryIO
 from glr import storage
 from glr.storage.temporary import temporary_folder
 
-STAGING = ".writing-"  # begins the names of a local folder's temporary folders; a killed process leaves its own behind
+STAGING = ".writing-"  # prefix of the temporary folders in a local folder; a killed process leaves its own behind
 
 
 @contextmanager
 def published(folder: str) -> Iterator[tuple[BinaryIO, Callable[[str], None]]]:
-    """Open a file to write; the function beside it puts the whole file into `folder` under a name."""
+    """Yield a file to write, and a function that publishes the complete file in `folder` under a name."""
     bucket = storage.is_bucket(folder)
-    # What a killed process leaves in the system's folder is cleared by the next command; in `folder`, by `prepare`.
+    # The next command deletes a killed process's leftovers in the system's folder, and `prepare` those in `folder`.
     with temporary_folder() if bucket else tempfile.TemporaryDirectory(prefix=STAGING, dir=folder) as place:
         staging = Path(place) / "file"
         with staging.open("wb") as file:

@@ -1,4 +1,4 @@
-"""Random numbers by formula: what is drawn for a position depends on nothing that was drawn before it."""
+"""Random numbers by formula: a position's numbers do not depend on those drawn before."""
 
 import zlib
 
@@ -6,20 +6,20 @@ import numpy as np
 
 
 def generator(seed: int, purpose: str, *place: int) -> np.random.Generator:
-    """A generator of its own for each purpose and place."""
+    """Return an independent generator for each purpose and place."""
     return np.random.Generator(_bits(seed, purpose, *place))
 
 
 def uniforms(seed: int, epoch: int, first: int, count: int, draws: int) -> np.ndarray:
-    """`draws` numbers, uniform in (0, 1), for each of `count` positions of an epoch from `first` on.
+    """Draw `draws` numbers, uniform in (0, 1), for each of `count` positions of an epoch from `first` on.
 
-    Philox is a counter: a position's numbers are found without making those before it (Salmon et al., Parallel random
+    Philox is counter-based: a position's numbers are computed without those before it (Salmon et al., Parallel random
     numbers: as easy as 1, 2, 3, SC 2011).
 
     Returns:
         float64 [count, draws].
     """
-    numbers = -(-draws // 4) * 4  # the counter makes four at a step
+    numbers = -(-draws // 4) * 4  # each step of the counter gives four
     bits = _bits(seed, "position", epoch)
     bits.advance(first * numbers // 4)
     raw = bits.random_raw(count * numbers).reshape(count, numbers)[:, :draws]

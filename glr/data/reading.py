@@ -20,7 +20,7 @@ class Record(NamedTuple):
 
     @contextmanager
     def image(self) -> Iterator[Image]:
-        """The image, once it is read; a ValueError meanwhile becomes a GlrError that names the record."""
+        """Wait for the image and yield it; a ValueError in the body becomes a GlrError that names the record."""
         offset, record = self.block.result()[self.number]
         name = ""
         try:
@@ -33,14 +33,14 @@ class Record(NamedTuple):
 
 
 class Reader:
-    """Reads the blocks of a window as it begins, and those of the next one meanwhile.
+    """Reads the blocks of a window when it begins, and prefetches those of the next window.
 
     Args:
         data: the prepared set.
-        shards: those of its shards that are read.
-        order: of their images.
-        readers: threads.
-        repeat: whether another epoch follows the first.
+        shards: its shards to read.
+        order: the order of their images.
+        readers: threads that read.
+        repeat: another epoch follows each epoch; prefetch its first window.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Reader:
         self._open: dict[tuple[int, int], list[Record]] = {}
 
     def records(self, epoch: int, position: int, count: int) -> list[Record]:
-        """The records of `count` positions of an epoch."""
+        """Return the records of `count` positions of an epoch, from `position` on."""
         records: list[Record] = []
         while len(records) < count:
             window = self._order.window_of(epoch, position + len(records))

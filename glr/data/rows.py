@@ -1,4 +1,4 @@
-"""Rows of solutions and predictions: CSVs of ids and what belongs to each; mistakes are named by file and line."""
+"""Rows of solution and prediction CSVs: an id and its values; errors name the file and the line."""
 
 import csv
 import io
@@ -8,24 +8,24 @@ from pathlib import Path
 from glr import storage
 from glr.errors import GlrError
 
-# The tasks, and the column with the answers of each in solutions and predictions.
+# Each task's column of answers in solutions and predictions.
 COLUMNS = {"retrieval": "images", "recognition": "landmarks"}
 # The csv module refuses fields over 128 KiB, which one query with 7,000 relevant images has.
 _LONGEST_FIELD = 2**30
 
 
 class Rows:
-    """The rows of one file: iterating gives (place for messages, id, its text, the further columns' texts), once.
+    """The rows of one file. Iterating, possible once, yields (place for messages, id, answers, further columns).
 
     Args:
-        source: a path, local or gs://, or an open text file (any lines; its `name`, if it has one, stands in messages).
-        what: what the file should be: solution or predictions.
-        tasks: those that it may belong to; the first whose column the file has is its `task`.
-        further: columns that are needed besides.
+        source: a path, local or gs://, or lines of text such as an open file (messages use its `name`, if it has one).
+        what: the kind of file, for messages: solution or predictions.
+        tasks: the tasks that it may belong to; the first whose column the file has becomes `task`.
+        further: other columns that the file must have.
 
     Raises:
-        GlrError: the file or a column is missing, or the file is no text; while iterating also an id that is empty or
-            stands twice, a row with more fields than columns, or no row at all.
+        GlrError: the file or a column is missing, or the file is not text; while iterating also an empty or repeated
+            id, a row with more fields than columns, or no row at all.
     """
 
     def __init__(
@@ -50,9 +50,7 @@ class Rows:
         for line, row in self._rows:
             where = f"{self.name}, line {line}"
             if len(row) > columns:
-                raise GlrError(
-                    f"{where}: {len(row)} fields below {columns} columns; several values are separated by blanks"
-                )
+                raise GlrError(f"{where}: {len(row)} fields for {columns} columns; separate several values by blanks")
             row += [""] * (columns - len(row))
             query, value, *further = [row[column] for column in self._wanted]
             if not query:
@@ -65,7 +63,7 @@ class Rows:
             raise GlrError(f"{self.name}: no queries below the header")
 
     def _read(self, source: str | Path | Iterable[str], what: str) -> Iterator[tuple[int, list[str]]]:
-        """Every row that is not blank, with the number of its last line."""
+        """Yield (number of its last line, row) of every row that is not blank."""
         csv.field_size_limit(_LONGEST_FIELD)
         try:
             if isinstance(source, str | Path):

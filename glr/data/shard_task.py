@@ -25,7 +25,7 @@ class ShardTask:
 
     Attributes:
         folder: where to write it.
-        name: of the shard, without its count of records.
+        name: the shard's name without its count of records.
         images: (id, file, label) of each.
         max_side: pixels; larger images are shrunk.
         check: decode every image; else read only its header and its end.
@@ -47,10 +47,10 @@ class ShardTask:
         ]
 
     def finished(self, files: Mapping[str, storage.FileInfo]) -> Shard | None:
-        """The shard that an earlier run wrote; None if there is none, or if images failed: they may have been replaced.
+        """Return the shard that an earlier run wrote; None if it is missing or had bad images, now perhaps replaced.
 
         Args:
-            files: of the folder.
+            files: the folder's files.
         """
         if f"{self.name}{_NOTE}" not in files:
             return None
@@ -61,11 +61,11 @@ class ShardTask:
         return note.shard if whole and note.task == self.digest and not note.skipped else None
 
     def write(self) -> Shard:
-        """Write the note, then the shard: each shard in the folder is named by a note, even where a kill comes between.
+        """Write the note, then the shard, so that even after a kill each shard in the folder has a note.
 
         Raises:
-            GlrError: the bucket may not be written.
-            OSError: the disk is full, or the folder may not be written.
+            GlrError: the bucket cannot be written.
+            OSError: the disk is full, or the folder cannot be written.
         """
         report, blocks, records = [], [], 0
         crc32c = google_crc32c.Checksum()
@@ -108,14 +108,14 @@ class _Note(NamedTuple):
 
     @property
     def skipped(self) -> bool:
-        return any(what == "skipped" for _, _, what, _ in self.report)
+        return any(outcome == "skipped" for _, _, outcome, _ in self.report)
 
 
 def _read_note(folder: str, name: str) -> _Note | None:
-    """Read a note; None: it is damaged, or names another shard than its own."""
+    """Read a note; return None if it is damaged or names another shard than its own."""
     try:
         task, shard, report = json.loads(storage.read(storage.join(folder, name)))
-        note = _Note(task, Shard(**shard), [(i, file, what, why) for i, file, what, why in report])
+        note = _Note(task, Shard(**shard), [(i, file, outcome, why) for i, file, outcome, why in report])
         return note if note.shard.file == f"{name.removesuffix(_NOTE)}-{note.shard.records}.tfrec" else None
     except (ValueError, TypeError):
         return None
@@ -128,7 +128,7 @@ def reports(folder: str) -> Iterator[tuple[str, str, str, str]]:
 
 
 def clear(folder: str, shards: Container[str]) -> None:
-    """Delete the notes, and the shards of another try: those that a note names and `shards` does not."""
+    """Delete the notes, and stale shards: those that a note names but `shards` does not contain."""
     for name, note in _notes(folder):
         if note and note.shard.file not in shards:
             storage.delete(storage.join(folder, note.shard.file))

@@ -23,8 +23,8 @@ def write_shards(tasks: Iterator[ShardTask], folder: str, *, workers: int, image
     Args:
         tasks: all shards.
         folder: where they are written.
-        workers: processes; 1: this one.
-        images: of all tasks, for the progress bar.
+        workers: processes; 1: write in this process.
+        images: images in all tasks, for the progress bar.
 
     Returns:
         All shards, by file name.
@@ -42,17 +42,17 @@ def write_shards(tasks: Iterator[ShardTask], folder: str, *, workers: int, image
                 shards.append(shard)
                 bar.update(len(task.images))
         except (OSError, BrokenProcessPool) as error:
-            # A failed write does not say where: a full disk, a quota.
+            # A failed write (full disk, quota) does not name its file.
             where = getattr(error, "filename", None) or folder
             reason = getattr(error, "strerror", None) or "a worker process was killed (out of memory? give workers=1)"
-            raise GlrError(f"{where}: {reason}; what is done is kept, and the same command continues") from error
+            raise GlrError(f"{where}: {reason}; finished shards are kept, and the same command continues") from error
     return sorted(shards, key=lambda shard: shard.file)
 
 
 def _written(
     tasks: Iterator[ShardTask], files: dict[str, storage.FileInfo], pool: ProcessPoolExecutor | None, most: int
 ) -> Iterator[tuple[ShardTask, Shard]]:
-    """Yield each task with its shard; at most `most` wait at a time, because each holds its list of images."""
+    """Yield each task with its shard; at most `most` are pending at a time, because each holds its list of images."""
     pending: dict[Future[Shard], ShardTask] = {}
     for task in tasks:
         if (shard := task.finished(files)) is not None:
@@ -83,8 +83,8 @@ def _processes(count: int) -> Iterator[ProcessPoolExecutor]:
 
 
 def _begin_worker() -> None:
-    # Ctrl-C reaches every process: the parent lets shards that are begun be finished. A parent that was killed
-    # can tell nobody.
+    # Ctrl-C reaches every process; workers ignore it, and the parent waits for the shards that were begun. A killed
+    # parent cannot stop its workers, so each worker watches for its end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def watch() -> None:

@@ -1,4 +1,4 @@
-"""Solutions of a retrieval task: what is right for each query, and for which usage it counts."""
+"""Solutions of a task: each query's right answers and its usage (Public, Private or Ignored)."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from pathlib import Path
 from glr.data.rows import COLUMNS, Rows
 from glr.errors import GlrError
 
-USAGES = ("Public", "Private")  # that are scored
+USAGES = ("Public", "Private")  # those that are scored
 _KNOWN = (*USAGES, "Ignored")
 
 
@@ -26,7 +26,7 @@ class Solution:
     task: str
 
     def of_usage(self, usage: str) -> dict[str, frozenset[str]]:
-        """Return `relevant` of the queries of one usage: the solution that `glr.retrieval.metrics` expects."""
+        """Return `relevant` for the queries of one usage, as `glr.retrieval.metrics` expects it."""
         return {query: relevant for query, relevant in self.relevant.items() if self.usage[query] == usage}
 
 
@@ -36,11 +36,11 @@ def read_solution(source: str | Path | Iterable[str]) -> Solution:
     Several values are separated by blanks; empty or `None` stands for none.
 
     Args:
-        source: a path, local or gs://, or an open text file (any lines; its `name`, if it has one, stands in messages).
+        source: a path, local or gs://, or lines of text such as an open file (messages use its `name`, if it has one).
 
     Raises:
-        GlrError: the file or a column is missing, the file is no text, an id is empty or stands twice, a Usage
-            is unknown, or Public or Private has nothing to score.
+        GlrError: the file or a column is missing, the file is not text, an id is empty or repeated, a Usage is unknown,
+            or Public or Private has nothing to score.
     """
     rows = Rows(source, "solution", further=["Usage"])
     solution = Solution({}, {}, rows.task)

@@ -29,7 +29,7 @@ class Source(Protocol):
 
 
 class CsvSource:
-    """Images in folders with CSVs beside them, as Google Landmarks v2 comes.
+    """Images in folders with CSVs beside them, in the layout of Google Landmarks v2.
 
     Images are `<images>/<id>.jpg`, or `<images>/a/b/c/<id>.jpg` with the id's first three characters as folders.
     A train CSV holds `id,landmark_id` (one image a row) or `landmark_id,images` (one class a row, as the cleaned set
@@ -63,7 +63,7 @@ class CsvSource:
         """Read the CSVs and find every image that they name.
 
         Raises:
-            GlrError: a CSV, a column or an image is missing, or an id stands twice.
+            GlrError: a CSV, a column or an image is missing, or an id is repeated.
         """
         for split, files in self.files.items():
             catalog.add(split, self._photos(*files))
@@ -78,7 +78,7 @@ class CsvSource:
             where = f"{file}, line {line}"
             for image_id in row["images"].split() if "images" in row else [row.get("id", "")]:
                 if not image_id:
-                    raise GlrError(f"{where}: no id; the columns id,landmark_id or landmark_id,images")
+                    raise GlrError(f"{where}: no id; the columns must be id,landmark_id or landmark_id,images")
                 if {"", ".", ".."} & set(image_id.split("/")):
                     raise GlrError(f"{where}: the id {image_id} leads out of {folder}; correct it")
                 count += 1
@@ -92,7 +92,7 @@ class CsvSource:
 
 
 class _Finder:
-    """Finds images by id: on a disk by looking, in a bucket by the layout that the first one has."""
+    """Finds images by id: on a disk by checking each place, in a bucket by assuming the first image's layout."""
 
     def __init__(self, folder: str):
         self._folder = folder
@@ -167,8 +167,8 @@ class DemoSource(CsvSource):
 class FolderSource:
     """A folder of class folders; whole classes are held out, and their images become index and queries.
 
-    An image's id is its path below `path`, a class the name of its folder (blanks become `_`, as solution files
-    separate by blanks). Queries are Public and Private in turn.
+    An image's id is its path below `path`, a class's name that of its folder; blanks become `_`, because solution files
+    separate values by blanks. Queries are Public and Private in turn.
     """
 
     def __init__(self, *, path: str | None, retrieval_classes: float, query_images: float, seed: int):
@@ -231,7 +231,7 @@ class FolderSource:
 
 
 def is_image(name: str) -> bool:
-    """Return True if a file's name ends as that of an image."""
+    """Return True if a file's name has the suffix of an image."""
     return Path(name).suffix.lower() in IMAGE_SUFFIXES
 
 

@@ -37,13 +37,13 @@ def example(encoded: bytes, height: int, width: int, image_id: str, label: int) 
 
 
 def framed(record: bytes) -> bytes:
-    """A record as it stands in a TFRecord file."""
+    """Return a record with the framing of a TFRecord file."""
     length = struct.pack("<Q", len(record))
     return length + _masked_crc(length) + record + _masked_crc(record)
 
 
 def split(data: bytes, file: str, start: int = 0) -> list[tuple[int, bytes]]:
-    """Take the records out of a stretch of a TFRecord file.
+    """Split a stretch of a TFRecord file into its records.
 
     Args:
         data: the stretch, of whole records.
@@ -54,7 +54,7 @@ def split(data: bytes, file: str, start: int = 0) -> list[tuple[int, bytes]]:
         (byte offset in the file, record).
 
     Raises:
-        GlrError: the stretch is cut off or a checksum does not hold; names the file and the record's offset.
+        GlrError: the stretch is truncated or a checksum is wrong; names the file and the record's offset.
     """
     records: list[tuple[int, bytes]] = []
     at = 0
@@ -87,17 +87,17 @@ class Image(NamedTuple):
 
 
 def parse(record: bytes) -> Image:
-    """Read a serialised `tf.train.Example` in DELF's schema, whoever wrote it.
+    """Read a serialised `tf.train.Example` in DELF's schema, by any writer.
 
     Raises:
-        ValueError: it is none, or a feature is missing.
+        ValueError: the record is not such an example, or a feature is missing.
     """
     fields: dict[bytes, Any] = {}
     try:
         for _, features in _fields(memoryview(record)):
             for _, entry in _fields(features):
                 key, value = (content for _, content in _fields(entry))
-                # A feature holds a list (of bytes, or of numbers); wanted is the list's first value.
+                # A feature is a list of bytes or numbers; only its first value is used.
                 if (name := bytes(key)) in _WANTED:
                     _, values = next(_fields(value))
                     fields[name] = next(_fields(values))[1]
@@ -106,11 +106,11 @@ def parse(record: bytes) -> Image:
         name, label, encoded = (fields[name] for name in _WANTED)
         return Image(str(name, "utf-8"), _signed(label), encoded)
     except (IndexError, TypeError, StopIteration, UnicodeDecodeError) as error:
-        raise ValueError("it is no tf.train.Example with an image") from error
+        raise ValueError("it is not a tf.train.Example with an image") from error
 
 
 def _id(record: bytes) -> str:
-    """The id in a record, as far as it can be read."""
+    """Return the id in a record, or "unknown"."""
     try:
         return parse(record).id
     except ValueError:
@@ -146,7 +146,7 @@ def _number(message: memoryview, at: int) -> tuple[int, int]:
 
 
 def _signed(number: Any) -> int:
-    # A list of integers is packed (bytes) or one by one, as its writer chose.
+    # Some writers pack a list of integers (into bytes), others write them one by one.
     value = number if isinstance(number, int) else _number(number, 0)[0]
     return value - 2**64 if value >= 2**63 else value
 

@@ -1,4 +1,4 @@
-"""Batches filled by threads, some of them ahead of the one that is awaited."""
+"""Threads that fill batches, a few of them ahead of the batch that the caller waits for."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -11,20 +11,20 @@ import numpy as np
 from glr.data.geometry import aligned
 
 READERS = 8  # blocks or files read at once: from a bucket each waits for the network
-_AHEAD = 2  # batches under way beyond the one that is awaited
+_AHEAD = 2  # batches being filled beyond the one that the caller waits for
 _ROWS = 8  # images that a thread takes at once
 
 Result = TypeVar("Result")
 
 
 def frames(count: int, size: int) -> np.ndarray:
-    """Memory for uint8 [count, size, size, 3], placed so that TensorFlow takes it without copying."""
+    """Allocate uint8 [count, size, size, 3], aligned so that TensorFlow uses it without copying."""
     return aligned(count * size * size * 3, 0, 64).reshape(count, size, size, 3)
 
 
 @contextmanager
 def threads(count: int) -> Iterator[ThreadPoolExecutor]:
-    """Threads that are told to stop, not waited for, when their user goes away."""
+    """Yield a pool of threads; on exit they are told to stop, but not waited for."""
     pool = ThreadPoolExecutor(count)
     try:
         yield pool
@@ -33,7 +33,7 @@ def threads(count: int) -> Iterator[ThreadPoolExecutor]:
 
 
 def spread(workers: ThreadPoolExecutor, fill: Callable[[int], None], rows: int, result: Result) -> Callable[[], Result]:
-    """Have threads fill all rows of a result; what is returned waits for it."""
+    """Let threads fill all rows of a result; return a function that waits for it."""
 
     def some(first: int) -> None:
         for row in range(first, min(first + _ROWS, rows)):
@@ -50,7 +50,7 @@ def spread(workers: ThreadPoolExecutor, fill: Callable[[int], None], rows: int, 
 
 
 def ahead(begin: Callable[[int], Callable[[], Result]], steps: Iterable[int]) -> Iterator[Result]:
-    """Yield the results of all steps, each begun some steps before it is awaited."""
+    """Yield the results of all steps; each step begins while earlier results are still being computed."""
     under_way: deque[Callable[[], Result]] = deque()
     for step in steps:
         under_way.append(begin(step))

@@ -1,4 +1,4 @@
-"""Frames of beams: lattices, wheels, sails and cables, in a box of one by one by one that stands over the origin."""
+"""Frames of beams: lattices, wheels, sails and cables, in a unit box that stands over the origin."""
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise, product
@@ -75,4 +75,4 @@ BEAMS: dict[str, Callable[[int, float], list[Beam]]] = {
     "catenary": _catenary,
     "stays": _stays,
 }
-"""Frames by name: made of a count (levels, spokes, cables ...) and a turn in radians (stays: how low they end)."""
+"""Frames by name, built from a count (levels, spokes, cables ...) and a turn in radians (stays: their lowest end)."""

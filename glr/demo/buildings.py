@@ -12,17 +12,17 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Part:
-    """A shape that stands in one or several places. x runs right, y away, z up; sizes in the landmark's height.
+    """A shape in one or several places. x runs right, y away, z up; sizes are in units of the landmark's height.
 
     A part in the middle carries the parts that follow; parts elsewhere carry nothing.
     """
 
-    shape: Any  # of `SHAPES`, `BEAMS`, "arcade" or "crown", the landmark's own top
-    width: Any  # as a share of what carries it; of the first part: in the landmark's height
+    shape: Any  # a key of `SHAPES` or `BEAMS`, "arcade" or "crown" (the landmark's own top)
+    width: Any  # as a share of the part that carries it; of the first part: in units of the landmark's height
     height: Any  # of all repetitions together
     depth: Any = None  # as a share, like the width; None: as deep as wide
-    cover: Any = None  # names of the style's covers, which the segments take in turn; None: the shape's own
-    at: Any = "middle"  # of `PLACES`
+    cover: Any = None  # names of the style's covers, used in turn by the segments; None: the shape's own
+    at: Any = "middle"  # a key of `PLACES`
     beside: bool = False  # stands on the ground, around the part that would carry it
     sides: Any = 4  # 0: as many as the landmark's towers have
     repeat: Any = 1  # repetitions, one on top of the other; an arcade's openings; the count of `BEAMS`
@@ -33,7 +33,7 @@ class Part:
 
 
 # The covers and the silhouette of each shape. A silhouette lists (radius, height) from foot to tip, as shares of the
-# part's; or (x, height, y) where width and depth differ.
+# part's size; or (x, height, y) if width and depth differ.
 SHAPES: dict[str, tuple[str, tuple[tuple[float, ...], ...]]] = {
     "block": ("walls", ((1, 0), (1, 1))),
     "slab": ("trim", ((1, 0), (1, 1))),
@@ -63,7 +63,7 @@ SHAPES: dict[str, tuple[str, tuple[tuple[float, ...], ...]]] = {
     "merlons": ("merlons", ((1.2, 0), (1.2, 1))),
 }
 CROWNS = ["dome", "onion", "spire", "flared", "bell", "stump", "lantern"]
-# Where parts stand: x and y from -1 to 1 over what carries them, or around it.
+# Where parts stand: x and y from -1 to 1, on top of the part that carries them or around it.
 PLACES = {
     "middle": [(0, 0)],
     "front": [(0, -1)],

@@ -1,4 +1,4 @@
-"""A canvas: outlines filled on a picture, placed by fractions of a pixel."""
+"""A canvas: fills outlines on a picture with subpixel placement."""
 
 import cv2
 import numpy as np
@@ -29,7 +29,7 @@ def colours(hexadecimal: str) -> np.ndarray:
 
 
 class Canvas:
-    """A picture in the making: uint8 RGB [H, W, 3]. Places are pixels (x, y), y down; colours RGB [3] from 0 to 1."""
+    """A picture to draw on: uint8 RGB [H, W, 3]. Points are pixels (x, y), y down; colours RGB [3] from 0 to 1."""
 
     def __init__(self, height: int, width: int):
         self.pixels = np.zeros((height, width, 3), np.uint8)
@@ -37,7 +37,7 @@ class Canvas:
         self.width = width
 
     def facets(self, points: np.ndarray, ends: np.ndarray, colours: np.ndarray, order: np.ndarray) -> None:
-        """Fill outlines in this order [V]: of corners [P, 2] that `ends` [F] splits, in colours [F, 3]."""
+        """Fill F outlines, in `order` [V], with colours [F, 3]; `ends` [F] splits their corners `points` [P, 2]."""
         places, shades = _fixed(points), _bytes(colours[order]).tolist()
         starts = np.concatenate([[0], ends[:-1]])
         pixels, fill = self.pixels, cv2.fillConvexPoly

@@ -17,7 +17,7 @@ from glr.errors import GlrError
 
 VERSION = 2  # of the drawing: raise it whenever the same settings give other photos
 SETTINGS = "settings.json"  # the version and the settings of the photos, beside them
-_NONE = 10**6  # stands for the landmark of photos that show none
+_NONE = 10**6  # the landmark number of photos that show no landmark
 _COLUMNS = {
     "train": "id,landmark_id",
     "index": "id,landmark_id",
@@ -34,13 +34,13 @@ def generate(folder: Path, *, seed: int, photo_size: int, workers: int, **counts
 
     Args:
         folder: the new folder.
-        seed: of everything.
+        seed: determines every photo.
         photo_size: the long side, pixels.
         workers: processes.
-        counts: of landmarks and photos, as `_plan` names them.
+        counts: numbers of landmarks and photos, as `_plan` names them.
 
     Raises:
-        GlrError: the folder holds something already, or the disk is full.
+        GlrError: the folder is not empty, or the disk is full.
     """
     if folder.exists() and any(folder.iterdir()):
         raise GlrError(f"{folder} is not empty; give data.source.path another folder")
@@ -74,12 +74,12 @@ def _plan(
     train_landmarks: int,
     photos_per_landmark: int,  # of the train set
     retrieval_landmarks: int,  # never trained on, in index and queries
-    distractor_landmarks: int,  # more of them, in the index alone
+    distractor_landmarks: int,  # never trained on, in the index only
     index_photos: int,  # per landmark
     query_photos: int,  # per landmark
     non_landmark_queries: int,
 ) -> tuple[dict[str, list[str]], list[tuple[int, list[Path]]]]:
-    """The rows of each table, and each landmark's number with the files of its photos."""
+    """Return the rows of each table, and each landmark's number with the files of its photos."""
     tables: dict[str, list[str]] = {name: [] for name in _COLUMNS}
     jobs = []
     splits_of = [

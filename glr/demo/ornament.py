@@ -48,7 +48,7 @@ MASONRY = (
     Layer("trim", "triangle"),
     Layer("trim", "round", share=(0.8, 0.8)),
 )
-# What covers a body's sides in turn, the front one first: a colour, and the style's layers over it.
+# The covers of a body's sides in turn, the front first: a colour, and the style's layers over it.
 COVERS = {
     "walls": ("wall masonry windows",),
     "annex": ("trim windows",),
@@ -70,7 +70,7 @@ def _unlike(rng: np.random.Generator, palette: np.ndarray, *others: np.ndarray) 
 
 
 class Style:
-    """The materials of one landmark, the same on all its parts; drawn by `rng`."""
+    """The materials of one landmark, the same on all its parts; chosen by `rng`."""
 
     def __init__(self, rng: np.random.Generator):
         wall = WALLS[rng.integers(len(WALLS))]

@@ -11,7 +11,7 @@ from glr.demo.surroundings import elsewhere, landscape, scatter
 from glr.demo.things import NEIGHBOURS, OCCLUDERS
 from glr.demo.weather import Light, develop, fall
 
-OVERSAMPLING = 2  # pixels drawn for one of the photo, in each direction
+OVERSAMPLING = 2  # pixels drawn per pixel of the photo, in each direction
 FORMATS = np.array([(3, 4), (4, 3), (4, 5), (5, 4), (1, 1)])  # height to width
 
 
@@ -29,11 +29,11 @@ def photograph(landmark: Landmark | None, rng: np.random.Generator, size: int) -
     """Take a photo: uint8 RGB [H, W, 3].
 
     Args:
-        landmark: what the photo shows; None: a place without a landmark.
+        landmark: the landmark to show; None: a place without one.
         rng: draws everything else: the format, the camera, the weather and the surroundings.
         size: the long side, pixels.
     """
-    # Tall buildings mostly stand upright on their photos.
+    # Tall buildings mostly get photos in portrait format.
     aspect = np.clip(landmark.aspect, 0.6, 1.6) if landmark else 1.0
     weights = np.exp(-2 * np.log(FORMATS[:, 1] / FORMATS[:, 0] / aspect) ** 2)
     share = FORMATS[rng.choice(len(FORMATS), p=weights / weights.sum())]
@@ -48,7 +48,7 @@ def photograph(landmark: Landmark | None, rng: np.random.Generator, size: int) -
 
 
 class _Camera:
-    """A place before a landmark, drawn by `rng`, and a view that fits a frame of width and height [2] in pixels."""
+    """A random position in front of a landmark, with a view that fits a frame of width and height [2] in pixels."""
 
     def __init__(self, mesh: Mesh, frame: np.ndarray, rng: np.random.Generator):
         yaw, roll, distance = np.radians(rng.uniform(-40, 40)), np.radians(rng.normal(0, 1.5)), rng.uniform(1.4, 4.0)
@@ -65,14 +65,14 @@ class _Camera:
         self._scale = min(rng.uniform((0.8, 0.75), (1.0, 1.0)) * frame / (high - low))
         self._scale *= rng.uniform(1.1, 1.3) if rng.random() < 0.1 else 1  # too close
         room = frame - self._scale * (high - low)
-        # To the side anywhere, to the top rarely.
+        # Anywhere from left to right, but rarely near the top.
         corner = room * rng.uniform((0.1, 0.4), (0.9, 1.0)) + frame * rng.uniform(-0.04, 0.04, 2)
         self._corner = corner - low * self._scale
         level = self.eye + 1000 * self._axes[2] * (1, 1, 0)
         self.horizon = float(self.places(level[None])[0, 1])  # a row
 
     def places(self, points: np.ndarray) -> np.ndarray:
-        """Points [P, 3] on the picture: pixels [P, 2]."""
+        """Project points [P, 3] onto the picture: pixels [P, 2]."""
         seen = (points - self.eye) @ self._axes.T
         return seen[:, :2] / np.maximum(seen[:, 2:], 0.05) * self._scale + self._corner
 

@@ -1,4 +1,4 @@
-"""A building site: plans become bodies."""
+"""A building site: turns a plan into bodies."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
@@ -40,7 +40,7 @@ class Site:
         return value
 
     def _set(self, part: Part, foot: float, under: np.ndarray) -> tuple[float, np.ndarray]:
-        """Set a part in its places on or around a top of size [2]; return the next part's foot and the top there."""
+        """Set a part on or around a top of size [2]; return the next part's foot and the size of the top there."""
         wide = under[0] * part.width
         size = np.array([wide, wide if part.depth is None else under[1] * part.depth])
         z, top = 0.0 if part.beside else foot, size
@@ -59,7 +59,7 @@ class Site:
         return (z + part.height, top) if part.at == "middle" else (foot, under)
 
     def _shape(self, name: str) -> tuple[str, Any]:
-        """A shape's covers and its silhouette; none of beams and arcades."""
+        """Return a shape's covers and its silhouette; both are empty for beams and arcades."""
         return SHAPES.get(self._crown if name == "crown" else name, ("", ()))
 
     def _revolve(self, part: Part, place: Vector, size: np.ndarray, covers: Iterator[str]) -> np.ndarray:
@@ -96,7 +96,7 @@ class Site:
             self._add(a + corners, b + corners, beam.colour, beam.colour)
 
     def _arcade(self, place: Vector, size: Vector, openings: int) -> None:
-        """Set a wall with arches to look through: upright pieces, each from the ground or an arch to its top."""
+        """Set a wall with open arches: upright pieces, each from the ground or an arch to the wall's top."""
         (x, y, z), (width, depth, height) = place, size
         pitch = width / openings
         reach, crest = pitch * self._draw((0.35, 0.8)) / 2, height * self._draw((0.65, 0.9))

@@ -1,4 +1,4 @@
-"""Solids: convex bodies with flat, ornamented faces, and which face hides which from a point of view."""
+"""Solids: convex bodies with flat, ornamented faces, sorted for drawing from a point of view."""
 
 from collections.abc import Callable, Sequence
 from math import dist
@@ -20,11 +20,11 @@ Cover = Callable[[float, float], list[Mark]]
 
 
 def loft(low: np.ndarray, high: np.ndarray, sides: Sequence[Cover], ends: np.ndarray) -> list[Mark]:
-    """The body between two rings of corners, as marks in space.
+    """Return the body between two rings of corners, as marks in space.
 
     Args:
         low: [n, 3], counterclockwise as seen from the other ring.
-        high: [n, 3], the corner above each of `low`; all the same point for a tip.
+        high: [n, 3], the corner above each corner of `low`; for a tip, the same point n times.
         sides: covers of the sides, repeated in turn.
         ends: colour of the two ends.
     """
@@ -65,14 +65,14 @@ class Mesh:
         self.high = np.maximum.reduceat(self.points, first)
 
     def visible(self, eye: np.ndarray) -> np.ndarray:
-        """The faces [V] turned to an eye at [3], what hides after what is hidden."""
+        """Return the faces [V] turned to an eye at [3], in drawing order: a hidden face before those that hide it."""
         front = np.flatnonzero(((eye - self.first) * self.normals).sum(1) > 1e-9)
         return front[np.argsort(self._ranks(eye)[self.body[front]], kind="stable")]
 
     def _ranks(self, eye: np.ndarray) -> np.ndarray:
-        """When to draw each body, [B]: painter's order.
+        """Return each body's rank [B] in painter's order.
 
-        Where a plane between two bodies has the eye on one side, the body on the other cannot hide the one on this.
+        If a plane separates two bodies, the body on the far side from the eye cannot hide the other.
         """
         count, slack = len(self.low), 1e-4
         above = (self.low[:, None] >= self.high[None] - slack) & (eye < self.low + slack)[:, None]
@@ -84,7 +84,7 @@ class Mesh:
         ranks, left, rank = np.zeros(count, int), np.ones(count, bool), 0
         while left.any():
             ready = left & ~(hides & left).any(1)
-            if not ready.any():  # a circle of three or more
+            if not ready.any():  # a cycle of three or more bodies
                 ready[np.where(left, distance, -1).argmax()] = True
             ranks[ready], rank = rank, rank + 1
             left &= ~ready

@@ -1,4 +1,4 @@
-"""Surroundings: what lies behind a landmark, the ground that it stands on, and what gets in its way."""
+"""Surroundings: the backdrop of a landmark, the ground below it, and things around and in front of it."""
 
 import numpy as np
 
@@ -10,11 +10,11 @@ SNOW, WATER = 0, 1
 GROUNDS = colours("ebf0f7 406b85 578c38 bdb3a3 d6bd8a 5c5c61 806142")  # and grass, plaza, sand, asphalt, earth
 GREENS = colours("296124 4d7a29 1a4729 b86b1f e69eb8")
 PAINTS = ("pane", "lamp", "skin", "dark", "bark", "white", "glass", "a", "b", "wall", "tiles", "leaf")
-FIXED = colours("404550 b0b0b0 cc9978 262626 4d3321 ebebeb 404550")  # the first of them
+FIXED = colours("404550 b0b0b0 cc9978 262626 4d3321 ebebeb 404550")  # of the first seven paints
 
 
 def _built(name: str) -> tuple[np.ndarray, list[int], list[int]]:
-    """A thing's corners [P, 2], how many of them each piece has [F], and its paint [F]."""
+    """Return a thing's corners [P, 2], and each piece's number of corners [F] and paint [F]."""
     outlines = [outline(shape, *box) for _, shape, *box in THINGS[name]]
     lengths, paints = ([len(points) for points in outlines], [PAINTS.index(paint) for paint, *_ in THINGS[name]])
     return np.concatenate(outlines), lengths, paints
@@ -24,7 +24,7 @@ _BUILT = {name: _built(name) for name in THINGS}
 
 
 def landscape(canvas: Canvas, light: Light, horizon: float, water: bool, rng: np.random.Generator) -> None:
-    """Draw sky and ground, and what stands where they meet: in the row `horizon`."""
+    """Draw sky, ground and the backdrop where they meet, at the row `horizon`."""
     _sky(canvas, light, min(max(horizon, 1.0), canvas.height * 1.5), rng)
     for i in np.sort(rng.choice(len(BACKDROPS), rng.integers(0, 4), replace=False)):
         scatter(canvas, light, horizon, BACKDROPS[i], rng)

@@ -1,4 +1,4 @@
-"""Things that are no landmark, as data: what they are made of, and how many of them stand where."""
+"""Things other than landmarks, as data: their pieces, and how many of them stand where."""
 
 from typing import NamedTuple
 
@@ -11,9 +11,9 @@ def _windows(columns: int, rows: int, width: float, height: float) -> tuple[Piec
     return tuple(("pane", "square", (c + 0.3) * wide, (r + 0.35) * high, 0.4 * wide, 0.45 * high) for c, r in cells)
 
 
-# A thing's pieces: paint, outline, and its box (left, bottom, width, height) in the thing's height; x from its middle,
-# y up from its foot. Paints are of `surroundings.PAINTS`, or of the thing's own: "a" and "b" vivid, "wall" and "tiles"
-# muted, "leaf" a green.
+# A thing's pieces: paint, outline, and box (left, bottom, width, height) in units of the thing's height; x from its
+# middle, y up from its foot. Paints are names in `surroundings.PAINTS`; some are drawn for each thing: "a" and "b"
+# vivid, "wall" and "tiles" muted, "leaf" a green.
 THINGS: dict[str, tuple[Piece, ...]] = {
     "house": (
         *(("tiles", "triangle", -0.45, 0.68, 0.9, 0.32), ("wall", "square", -0.4, 0, 0.8, 0.7)),
@@ -61,7 +61,7 @@ class Group(NamedTuple):
 
     names: str  # of `THINGS`
     number: tuple[int, int]  # the fewest and the most
-    height: tuple[float, float]  # as shares of the picture's, where the thing's foot is at the bottom
+    height: tuple[float, float]  # as shares of the picture's height, for a thing whose foot is at the bottom
     foot: tuple[float, float] = (0, 1)  # 1 at the bottom of the picture, 0 at the horizon, -1 at the top
     aside: float = 0.0  # how much of the middle stays free
     distance: float = 0.5  # 0 at the camera, 1 at the landmark

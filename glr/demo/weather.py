@@ -1,4 +1,4 @@
-"""Weather: the light of one photo, what falls from its sky, and how the camera develops it."""
+"""Weather: the light of one photo, its rain or snow, and the camera's effects."""
 
 from typing import NamedTuple
 
@@ -11,8 +11,8 @@ from glr.demo.canvas import Canvas, colours
 class Climate(NamedTuple):
     """One kind of light."""
 
-    weight: float  # how often it comes
-    colours: np.ndarray  # [4, 3]: the sky on high, the sky at the horizon, the sun, and light from all sides
+    weight: float  # relative frequency
+    colours: np.ndarray  # [4, 3]: the sky at the top, the sky at the horizon, the sun, and light from all sides
     height: tuple[float, float]  # of the sun, degrees
     fog: tuple[float, float] = (0.0, 0.15)
     lamps: float = 0.0
@@ -45,29 +45,29 @@ class Light:
         tint, flood = rng.uniform(0.92, 1.08, 3), rng.uniform(0.3, 0.8) * max(0.0, climate.lamps - 0.3)
         top, self.sky_low, sun, ambient = climate.colours * (tint, tint, np.ones(3), tint)
         self.sky_top, sun = top * rng.uniform(0.8, 1.15), sun * rng.uniform(0.6, 1.2)
-        # Whoever takes the photo exposes for what stands in front of the sky.
+        # The camera exposes for the objects, not for the sky.
         exposure = rng.uniform(0.85, 1.1) / ((0.5 * sun + ambient + flood * LAMP).mean() ** 0.75)
         self.sun, self.ambient = sun * exposure, ambient * exposure
         self.floodlit = flood * exposure * (LAMP + rng.uniform(-0.2, 0.2, 3))  # on the landmark only
-        # To the sun, a unit vector.
+        # A unit vector towards the sun.
         self.direction = np.array([*(np.cos(height) * np.array([np.cos(azimuth), np.sin(azimuth)])), np.sin(height)])
-        self.fog = rng.uniform(*climate.fog)  # share of the haze in the colour of what stands in the middle distance
+        self.fog = rng.uniform(*climate.fog)  # share of the haze in a colour at distance 1
         self.lamps = climate.lamps  # how brightly windows shine
         self.falls = climate.falls  # "rain", "snow" or nothing
 
     def on(self, colour: np.ndarray, distance: float) -> np.ndarray:
-        """The colour of something upright at a distance: 0 at the camera, 1 at the landmark, more behind it."""
+        """Return an upright thing's colour at a distance: 0 at the camera, 1 at the landmark, more behind it."""
         return self.hazed(colour * (self.ambient + 0.45 * self.sun), distance)
 
     def on_faces(self, colours: np.ndarray, normals: np.ndarray, lit: np.ndarray) -> np.ndarray:
-        """The colours of the landmark's faces [F, 3], from colours, unit normals [F, 3] and lights [F]."""
+        """Return the landmark's faces' colours [F, 3] in this light; normals are unit [F, 3], `lit` bool [F]."""
         towards = np.maximum(normals @ self.direction, 0)[:, None]
         up = 0.8 + 0.2 * normals[:, 2:]
         shaded = colours * (self.ambient * up + self.sun * towards + self.floodlit)
         return self.hazed(np.where(lit[:, None], np.maximum(shaded, self.lamps * LAMP), shaded), 1.0)
 
     def hazed(self, colours: np.ndarray, distance: float) -> np.ndarray:
-        """Colours [..., 3] seen through the air."""
+        """Return colours [..., 3] as seen through the haze."""
         return colours + (self.sky_low - colours) * (1 - (1 - self.fog) ** distance)
 
 
@@ -84,7 +84,7 @@ def fall(canvas: Canvas, light: Light, rng: np.random.Generator) -> None:
 
 
 def develop(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Do the camera's part on uint8 RGB [H, W, 3]: blur, gamma, saturation, contrast, balance, vignette and noise."""
+    """Apply the camera's blur, gamma, saturation, contrast, balance, vignette and noise to uint8 RGB [H, W, 3]."""
     image = pixels.astype(np.float32) / 255
     height, width = image.shape[:2]
     if rng.random() < 0.3:

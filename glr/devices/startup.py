@@ -1,4 +1,4 @@
-"""TensorFlow's import without its chatter on stderr, which no setting of its own silences, and in half the time."""
+"""Import TensorFlow faster, and without its output on stderr, which no setting of its own silences."""
 
 import os
 import sys
@@ -6,14 +6,14 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# Libraries that Keras and TensorFlow Lite import if they are installed, which takes seconds, and that glr does not use
-# through them.
+# Keras and TensorFlow Lite import these libraries if they are installed, which takes seconds; glr does not need them
+# there.
 _OPTIONAL = ("jax", "matplotlib", "pandas", "sklearn")
 
 
 @contextmanager
 def hidden(*libraries: str) -> Iterator[None]:
-    """Let importing a library fail for a while, as if it were not installed, unless it is imported already."""
+    """Make imports of libraries fail in the body, as if not installed, unless they are imported already."""
     absent = [name for name in libraries if name not in sys.modules]
     sys.modules.update(dict.fromkeys(absent))  # type: ignore[arg-type]
     try:
@@ -24,10 +24,10 @@ def hidden(*libraries: str) -> Iterator[None]:
 
 
 def import_tensorflow() -> None:
-    """Import TensorFlow; what it writes to stderr meanwhile is shown only if the import fails.
+    """Import TensorFlow; show its output on stderr only if the import fails.
 
     Raises:
-        ModuleNotFoundError: it is not installed.
+        ModuleNotFoundError: TensorFlow is not installed.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     sys.stderr.flush()
@@ -35,7 +35,7 @@ def import_tensorflow() -> None:
     with tempfile.TemporaryFile() as chatter, hidden(*_OPTIONAL):
         os.dup2(chatter.fileno(), 2)
         try:
-            import keras  # noqa: F401 (it logs once more)
+            import keras  # noqa: F401 (its import logs, too)
             import tensorflow  # noqa: F401
         except BaseException:
             chatter.seek(0)

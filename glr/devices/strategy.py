@@ -15,15 +15,15 @@ from glr.errors import GlrError, first_line
 def auto() -> tf.distribute.Strategy:
     """A local TPU where there is one, else all GPUs, else the CPU."""
     if tf.config.list_physical_devices("TPU") or is_held():
-        return tpu("local", None, None)  # or why not: nobody wants weeks on the CPU beside a TPU that is in use
+        return tpu("local", None, None)  # fails if the TPU is in use, rather than train for weeks on the CPU
     return gpu() if tf.config.list_physical_devices("GPU") else cpu(1)
 
 
 def cpu(replicas: int) -> tf.distribute.Strategy:
-    """The CPU; with several replicas as so many logical devices.
+    """The CPU, split into one logical device per replica.
 
     Raises:
-        ValueError: TensorFlow has started already with another number of devices.
+        ValueError: TensorFlow has already started with another number of devices.
     """
     _without_graph_optimizer()
     if replicas == 1:
@@ -40,11 +40,11 @@ def gpu() -> tf.distribute.Strategy:
     """All GPUs of this machine.
 
     Raises:
-        GlrError: TensorFlow sees none.
+        GlrError: TensorFlow sees no GPU.
     """
     devices = tf.config.list_physical_devices("GPU")
     if not devices:
-        raise GlrError(f"strategy=gpu: TensorFlow sees none; does `nvidia-smi` list one? CUDA: {pip_install('gpu')}")
+        raise GlrError(f"strategy=gpu: TensorFlow sees no GPU; does `nvidia-smi` list one? CUDA: {pip_install('gpu')}")
     _growing(devices)
     return tf.distribute.MirroredStrategy() if len(devices) > 1 else tf.distribute.OneDeviceStrategy("/gpu:0")
 
@@ -53,16 +53,16 @@ def tpu(tpu: str, zone: str | None, project: str | None) -> tf.distribute.Strate
     """A Cloud TPU: `local` on a TPU VM, else by name (with its zone and project) or as grpc://HOST:8470.
 
     Raises:
-        GlrError: it cannot be found or used.
+        GlrError: the TPU cannot be found or used.
     """
     return connected(tpu, zone, project)
 
 
 def multi_worker() -> tf.distribute.Strategy:
-    """All workers that TF_CONFIG names, with all GPUs of each or its CPU; waits for them.
+    """All workers in TF_CONFIG, each with all its GPUs or its CPU; waits until all have started.
 
     Raises:
-        GlrError: it names none, or they cannot be reached.
+        GlrError: TF_CONFIG is missing or invalid, or the workers cannot be reached.
     """
     from_environment()
     gpus = tf.config.list_physical_devices("GPU")
@@ -71,19 +71,19 @@ def multi_worker() -> tf.distribute.Strategy:
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
     except (RuntimeError, tf.errors.OpError) as error:
         reason = first_line(error)
-        raise GlrError(f"strategy=multi_worker: the workers of TF_CONFIG do not come together ({reason})") from error
+        raise GlrError(f"strategy=multi_worker: the workers of TF_CONFIG cannot connect ({reason})") from error
     if threading.current_thread() is threading.main_thread():
-        # TensorFlow has put a handler of its own, which swallows the signal, in the place of Python's.
+        # TensorFlow has replaced Python's handler with one that swallows the signal: restore it.
         signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
     return strategy
 
 
 def _without_graph_optimizer() -> None:
-    """It costs 10 s at the first step of DenseNet201 and gains nothing on a CPU."""
+    """Turn Grappler off: it costs 10 s at the first step of DenseNet201 and gains nothing on a CPU."""
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 
 
 def _growing(gpus: list[Any]) -> None:
-    """Let TensorFlow take their memory as it needs it, not all at once."""
+    """Let TensorFlow allocate the GPUs' memory as needed, not all at once."""
     for device in gpus:
         tf.config.experimental.set_memory_growth(device, True)

@@ -1,6 +1,6 @@
-"""Several machines that train one run (strategy=multi_worker): which of them this is, and what they agree on.
+"""Several machines that train one run (strategy=multi_worker): this machine's index, and values that all agree on.
 
-TensorFlow's TF_CONFIG tells:
+TensorFlow's TF_CONFIG lists them:
 `{"cluster": {"worker": ["HOST:PORT", "HOST:PORT"]}, "task": {"type": "worker", "index": 0}}`.
 """
 
@@ -36,10 +36,10 @@ class Worker:
 
 
 def this_worker(config: DictConfig) -> Worker:
-    """This process's place among the workers; alone, unless strategy=multi_worker.
+    """Return this process's place among the workers; without strategy=multi_worker it is the only one.
 
     Raises:
-        GlrError: TF_CONFIG is missing or makes no sense.
+        GlrError: TF_CONFIG is missing or invalid.
     """
     return from_environment() if trains_together(config) else Worker()
 
@@ -50,10 +50,10 @@ def trains_together(config: DictConfig) -> bool:
 
 
 def from_environment() -> Worker:
-    """This process's place as TF_CONFIG tells it.
+    """Return this process's place in TF_CONFIG.
 
     Raises:
-        GlrError: it is missing or makes no sense.
+        GlrError: TF_CONFIG is missing or invalid.
     """
     text = os.environ.get("TF_CONFIG")
     if not text:
@@ -68,7 +68,7 @@ def from_environment() -> Worker:
 
 
 class Agreement:
-    """Values that all workers have to have in common; with one worker, its own."""
+    """Gives all workers the same value; a single worker keeps its own."""
 
     def __init__(self, worker: Worker, strategy: Any):
         import tensorflow as tf
@@ -88,11 +88,11 @@ class Agreement:
         self._summed = summed
 
     def chiefs(self, value: int) -> int:
-        """The chief's value."""
+        """Return the chief's value."""
         return self._sum(value if self._worker.is_chief else 0)
 
     def any(self, value: bool) -> bool:
-        """Return True if it is true for any of them."""
+        """Return True if `value` is true on any worker."""
         return self._sum(int(value)) > 0
 
     def _sum(self, value: int) -> int:

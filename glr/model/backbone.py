@@ -27,7 +27,7 @@ def KerasApplication(  # noqa: N802
         image_size: S, pixels.
 
     Raises:
-        ValueError: an image size, layer name or file that the network does not take.
+        ValueError: the network does not take this image size, layer name or file.
         GlrError: the ImageNet weights cannot be downloaded.
     """
     constructor = getattr(keras.applications, application, None)
@@ -35,7 +35,7 @@ def KerasApplication(  # noqa: N802
         raise ValueError(f"application={application}: keras.applications has no such network")
     if weights is not None and weights != "imagenet" and not Path(weights).is_file():
         raise ValueError(f"weights={weights}: no such file; give imagenet, null or a file of weights")
-    # The input is normalised as data.normalization says: the networks that bring a scaling of their own lose it.
+    # data.normalization has already normalised the input, so the scaling layers of these networks are left out.
     own_scaling = application.startswith(("ConvNeXt", "EfficientNetV2", "MobileNetV3"))
     extra = {"include_preprocessing": False} if own_scaling else {}
     shape = (image_size, image_size, 3)
@@ -56,7 +56,7 @@ def KerasApplication(  # noqa: N802
             "backbone.weights=null for random weights"
         ) from error
     if re.fullmatch(r"EfficientNetB\d", application):
-        # This family has no switch for its scaling layers: cut the network behind them.
+        # This family has no option to omit its scaling layers: cut the network after them.
         network = keras.Model(network.get_layer("stem_conv_pad").input, network.output, name=network.name)
     return _configured(network, trainable, batchnorm_momentum)
 
@@ -72,7 +72,7 @@ def SmallCNN(  # noqa: N802
     """Four 3x3 convolutions of stride 2 with BatchNorm and ReLU, `width` to 8 x `width` channels.
 
     Raises:
-        ValueError: a layer name or file that it does not take.
+        ValueError: the network does not take this layer name or file.
     """
     images = x = keras.Input((image_size, image_size, 3))
     for block, channels in enumerate([width, 2 * width, 4 * width, 8 * width]):

@@ -9,10 +9,10 @@ from glr.keras_internals import replace_moments
 
 
 def use_one_pass(norm: keras.layers.BatchNormalization) -> None:
-    """Let a layer's training statistics be E[x^2] - E[x]^2, in float32, in place of the mean of (x - E[x])^2.
+    """Make a layer compute its training variance as E[x^2] - E[x]^2, in float32, instead of the mean of (x - E[x])^2.
 
-    Mean and variance then come from one reading of the activations, which is what bounds BatchNorm's time on an
-    accelerator. Keras itself computes so where a layer is synchronised, and so do the fused kernels of XLA and Flax.
+    Mean and variance then take one reading of the activations, and these readings bound BatchNorm's time on an
+    accelerator. Keras computes synchronised layers this way, as do the fused kernels of XLA and Flax.
     """
 
     def moments(inputs: tf.Tensor, _mask: None) -> Any:
@@ -20,7 +20,7 @@ def use_one_pass(norm: keras.layers.BatchNormalization) -> None:
         if norm.synchronized:
             return keras.ops.moments(inputs, axes, synchronized=True)
         mean = tf.reduce_mean(inputs, axes)
-        # Rounding may leave less than nothing of a variance that is small beside the mean.
+        # Rounding may make a variance negative that is small compared with the squared mean.
         variance = tf.maximum(tf.reduce_mean(tf.square(inputs), axes) - tf.square(mean), 0.0)
         return mean, variance
 

@@ -1,4 +1,4 @@
-"""The model of a past run, built again from the config and the weights that the run stored."""
+"""Rebuild the model of a past run from the config and the weights that the run stored."""
 
 import io
 from collections.abc import Sequence
@@ -18,21 +18,21 @@ from glr.config.signature import signature
 from glr.errors import GlrError, first_line
 from glr.model.network import RetrievalModel
 
-_LARGEST_CONFIG = 1_000_000  # bytes; one of glr's has some 4,000
+_LARGEST_CONFIG = 1_000_000  # bytes; a run's config has some 4,000
 
 
 def read_config(file: Path, trust: Sequence[str] = ()) -> DictConfig:
-    """The config that a run stored as config.yaml: data from elsewhere, checked before anything is built from it.
+    """Read the config that a run stored as config.yaml. It is untrusted, and checked before anything is built from it.
 
-    Its components' classes are where conf/ names them today, and settings that were added since have the values that
-    compute what was computed before.
+    Components' classes are looked up where conf/ names them today. Settings that were added since get the values that
+    reproduce the earlier computation.
 
     Args:
-        file: written by glr, or by somebody who wants to look so.
+        file: written by glr, or forged.
         trust: packages, or full paths of classes, that may be built although conf/ does not name them.
 
     Raises:
-        GlrError: it is no config, or holds settings or classes that this version of glr does not know or build.
+        GlrError: the file is not a config, or holds settings or classes that this version of glr does not accept.
     """
     settings = _plain(file)
     try:
@@ -49,7 +49,7 @@ def read_config(file: Path, trust: Sequence[str] = ()) -> DictConfig:
                 target = named(key).get(value) if isinstance(value, str) else None
                 OmegaConf.update(config, key, {"_target_": target} if target else value, force_add=True)
         if missing := sorted(OmegaConf.missing_keys(config)):
-            raise GlrError(f"this is no config of a run: it lacks {', '.join(missing[:3])}")
+            raise GlrError(f"this is not the config of a run: it lacks {', '.join(missing[:3])}")
         check(config)
     except GlrError as error:
         raise GlrError(f"{file}: {error}") from error
@@ -66,22 +66,22 @@ def _takes(config: DictConfig, key: str) -> bool:
 
 
 def _plain(file: Path) -> DictConfig:
-    """The mapping in a YAML file, without what may grow (aliases) or be evaluated (interpolations).
+    """Read the mapping in a YAML file; refuse aliases, which may grow, and interpolations, which would be evaluated.
 
     Raises:
-        GlrError: it holds something else.
+        GlrError: the file holds something else.
     """
     if file.stat().st_size > _LARGEST_CONFIG:
-        raise GlrError(f"{file} is no config: it has {file.stat().st_size:,} bytes")
+        raise GlrError(f"{file} is not a config: it has {file.stat().st_size:,} bytes")
     try:
         text = file.read_text()
         if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):
-            raise GlrError(f"{file} holds an alias, which no config of glr's does")
+            raise GlrError(f"{file} holds an alias, which glr never writes")
         settings = OmegaConf.load(io.StringIO(text))
         values: Any = OmegaConf.to_container(settings)
         flat = list(flattened(values))
     except (ValueError, AttributeError, RecursionError, yaml.YAMLError, OmegaConfBaseException) as error:
-        raise GlrError(f"{file} is no config ({first_line(error)})") from error
+        raise GlrError(f"{file} is not a config ({first_line(error)})") from error
     for key, value in flat:
         if "${" in str(value):
             raise GlrError(f"{file}: {key}={value}: a stored config must not refer to other values")
@@ -89,11 +89,11 @@ def _plain(file: Path) -> DictConfig:
 
 
 def build_model(config: DictConfig, classes: int, image_size: int | None) -> RetrievalModel:
-    """The model that a config describes, with a head for so many classes, in the config's precision.
+    """Build the model that a config describes, in the config's precision.
 
     Args:
         config: composed from conf/train.yaml.
-        classes: of the train set.
+        classes: number of classes of the train set.
         image_size: S, pixels; None: images of any size.
     """
     keras.mixed_precision.set_global_policy(config.train.precision.value)
@@ -109,20 +109,20 @@ def build_model(config: DictConfig, classes: int, image_size: int | None) -> Ret
 
 
 def load_model(config: DictConfig, classes: int, weights: Path, *, any_size: bool = False) -> RetrievalModel:
-    """A trained model.
+    """Load a trained model.
 
     Args:
-        config: of its run.
-        classes: of its train set.
-        weights: what the run stored.
-        any_size: let it take images of any size, not only of the run's own.
+        config: its run's config.
+        classes: number of classes of its train set.
+        weights: the file that the run stored.
+        any_size: let the model take images of any size, not only of the run's.
 
     Raises:
         GlrError: the weights are not those of this model.
     """
     config = config.copy()
     if "weights" in config.backbone:
-        config.backbone.weights = None  # all of them are in the file
+        config.backbone.weights = None  # the file holds all weights
     model = build_model(config, classes, None if any_size else config.data.image_size)
     load_weights(model, weights)
     return model

@@ -27,10 +27,10 @@ class RetrievalModel(keras.Model):
     Args:
         backbone, pooling, head: built.
         embedding_size: D.
-        batchnorm_momentum: of the BatchNorm behind the embedding.
-        normalization: of the pixels, a key of `SCALES`.
-        synchronised: whether every BatchNorm normalises with the statistics of the global batch in training, not with
-            those of its replica's share.
+        batchnorm_momentum: momentum of the BatchNorm behind the embedding.
+        normalization: how pixels are normalised, a key of `SCALES`.
+        synchronised: in training, every BatchNorm normalises with the statistics of the global batch, not of its
+            replica's share.
     """
 
     def __init__(
@@ -64,8 +64,8 @@ class RetrievalModel(keras.Model):
         return self.network.input_shape[1]
 
     def batch_norms(self) -> list[keras.layers.BatchNormalization]:
-        """Every BatchNorm, of the backbone and behind the embedding."""
-        # No property: Keras stores what it finds in attributes, in a place of its own in the file.
+        """Return every BatchNorm, of the backbone and behind the embedding."""
+        # Not a property: Keras saves layers that it finds in attributes, at places of their own in the file.
         return [layer for layer in self.network.layers if isinstance(layer, keras.layers.BatchNormalization)]
 
     def describe(self, images: tf.Tensor) -> tf.Tensor:
@@ -79,10 +79,10 @@ class RetrievalModel(keras.Model):
         Args:
             images: uint8 [B, S, S, 3].
             labels: int32 [B].
-            colours: float32 [B, 3, 4], each image's change of colour (`glr.data.augment.Change`).
+            colours: float32 [B, 3, 4], each image's change of colour (`glr.data.augment.Changes`).
 
         Returns:
-            Losses float32 [B], and bool [B]: is the nearest class the right one.
+            Losses float32 [B], and bool [B], True if the nearest class is the right one.
         """
         pixels = normalise(images, self.normalization)
         pixels = tf.einsum("bhwc,bdc->bhwd", pixels, colours[:, :, :3]) + colours[:, tf.newaxis, tf.newaxis, :, 3]

@@ -1,4 +1,4 @@
-"""The operations of a SavedModel, read from its file: which of them do more than compute."""
+"""Read the operations of a SavedModel from its file, and tell which of them do more than compute."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -9,13 +9,13 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from glr.errors import GlrError
 
-try:  # TensorFlow's list of operations, for want of a public one
+try:  # TensorFlow's list of operations, which has no public API
     from tensorflow.python.framework import op_def_registry
 except ImportError as missing:
     raise ImportError(f"glr needs TensorFlow 2.20 or 2.21: {missing}") from missing
 
-# Operations with a state that stay within the model: variables, tables, random numbers, control flow, checks. All
-# others with a state are refused: they write files, talk to other machines or call Python.
+# Stateful operations that stay within the model: variables, tables, random numbers, control flow, checks. All other
+# stateful operations are refused: they write files, talk to other machines or call Python.
 _HARMLESS = {
     *["VarHandleOp", "ReadVariableOp", "AssignVariableOp", "AssignAddVariableOp", "AssignSubVariableOp"],
     *["DisableCopyOnRead", "VarIsInitializedOp", "DestroyResourceOp", "ResourceGather", "ResourceGatherNd"],
@@ -30,8 +30,8 @@ _HARMLESS = {
     *["TensorArrayV3", "TensorArrayWriteV3", "TensorArrayReadV3", "TensorArrayGatherV3", "TensorArrayScatterV3"],
     *["TensorArraySizeV3", "TensorArrayCloseV3", "TensorArrayConcatV3", "TensorArraySplitV3"],
 }
-# Operations that read files, each with the inputs that are paths: allowed where the paths are those of the model's own
-# files. TensorFlow counts some of them as without a state.
+# Operations that read files, each with the positions of the inputs that are paths: allowed if all of these are paths
+# of the model's own files. TensorFlow registers some of them as stateless.
 _READERS = {
     **dict.fromkeys(["ReadFile", "MatchingFiles", "RestoreV2"], (0,)),
     **dict.fromkeys(["InitializeTableFromTextFile", "InitializeTableFromTextFileV2"], (1,)),
@@ -43,7 +43,7 @@ _INITIALIZER = "__saved_model_init_op"  # the signature that loading runs
 
 
 def refused(folder: Path) -> list[str]:
-    """The operations that loading or calling a SavedModel would run and that do more than compute, by name.
+    """Return the names of the operations that do more than compute and that loading or calling a SavedModel would run.
 
     Args:
         folder: holds saved_model.pb, which is read and not executed.
@@ -62,9 +62,9 @@ def refused(folder: Path) -> list[str]:
 
 
 def _walks(graph: Any, folder: Path) -> Iterator["_Walk"]:
-    """What loading or calling a meta graph can run: all but what only saves it.
+    """Yield walks that cover what loading or calling a meta graph can run: all but what only saves it.
 
-    A graph with objects is loaded as its functions; an object that is an asset gives them its file's path. Any other is
+    A graph with objects is loaded as its functions; asset objects give them their files' paths. Any other graph is
     pruned to a signature, the initializer or the restoring operation; only the last two are given paths.
     """
     assets = {asset.tensor_info.name for asset in graph.asset_file_def}
@@ -99,13 +99,13 @@ def _is_inside(folder: Path, asset: str) -> bool:
 
 
 class _Walk:
-    """The nodes that some of a meta graph's nodes and functions run.
+    """All nodes of a meta graph that run when some of its nodes and functions run.
 
     Args:
         graph: the meta graph.
         begin: names of nodes, or of their outputs, in its graph.
         fed: outputs in its graph that are paths of the model's own files.
-        bound: functions that are called from outside, each with its last inputs: True for the path of an asset.
+        bound: functions that are called from outside, each with a flag per last input: True for an asset's path.
     """
 
     def __init__(self, graph: Any, begin: Iterable[str], fed: set[str], bound: dict[str, list[bool]]):
@@ -118,7 +118,7 @@ class _Walk:
         self._walk(begin)
 
     def refused(self) -> set[str]:
-        """The operations that do more than compute; a function that takes the name of an operation is refused, too."""
+        """Return the operations that do more than compute; a function named like an operation is refused, too."""
         shadows = {name for name in self._functions if op_def_registry.get(name) is not None}
         return shadows | {node.op for function, node in self._executed if self._is_refused(function, node)}
 
@@ -148,17 +148,17 @@ class _Walk:
                         called.append(name)
 
     def _is_refused(self, function: str, node: Any) -> bool:
-        if node.op == "PrintV2":  # it prints to a file, too
+        if node.op == "PrintV2":  # can also print to a file
             return node.attr["output_stream"].s not in (b"stderr", b"stdout")
         known: Any = op_def_registry.get(node.op)
-        if known is None:  # a function's name, or an operation that TensorFlow does not have: it will refuse it
+        if known is None:  # a function's name, or an operation that TensorFlow does not know and will refuse
             return False
         if "debug_urls" in node.attr and (node.attr["debug_urls"].list.s or node.attr["debug_urls"].placeholder):
-            return True  # it writes what it sees to files or to other machines
+            return True  # writes its inputs to files or to other machines
         if node.op in _READERS:
             paths = [node.input[n] for n in _READERS[node.op] if n < len(node.input)]
             return not all(self._is_own_file(function, path, set()) for path in paths)
-        # TensorFlow counts PyFuncStateless as without a state.
+        # TensorFlow registers PyFuncStateless as stateless.
         harmful = node.op == "PyFuncStateless" or "Dataset" in node.op
         return harmful or (known.is_stateful and node.op not in _HARMLESS)
 
@@ -168,11 +168,11 @@ class _Walk:
         Args:
             function: that holds the tensor; "": the graph itself.
             tensor: as an input names it.
-            asked: the tensors that led here: those of functions that call themselves.
+            asked: the tensors that led here, to stop at functions that call themselves.
         """
         name = _node_name(tensor)
         if (function, name) in asked:
-            return True  # as far as this call goes; the others decide
+            return True  # a recursive call: the other calls decide
         asked = asked | {(function, name)}
         if function:
             arguments = self._functions[function].signature.input_arg
@@ -187,10 +187,10 @@ class _Walk:
         return any(self._is_own_file(function, path, asked) for path in node.input[:1])
 
     def _is_given_own_file(self, function: str, position: int, asked: set[tuple[str, str]]) -> bool:
-        """Return True if every call gives a function the path of an own file as the argument at a position."""
+        """Return True if every call of a function passes a path of the model's own files at a position."""
         arguments = self._functions[function].signature.input_arg
         if any(argument.number_attr or argument.type_list_attr for argument in arguments):
-            return False  # one argument is several inputs
+            return False  # an argument may stand for several inputs
         if function in self._bound:
             bound = [False] * (len(arguments) - len(self._bound[function])) + self._bound[function]
             if len(bound) != len(arguments) or not bound[position]:
@@ -204,19 +204,19 @@ class _Walk:
 
 
 def _node_name(tensor: str) -> str:
-    """The node of an input: `^name` and `name:0` are those of `name`."""
+    """Return the name of an input's node: `name` for `^name` and `name:0`."""
     return tensor.lstrip("^").partition(":")[0]
 
 
 def _output(tensor: str) -> str:
-    """The one spelling of a graph's tensor: `name` is `name:0`."""
+    """Return the canonical spelling of a graph's tensor: `name:0` for `name`."""
     return tensor if ":" in tensor else f"{tensor}:0"
 
 
 def _is_call(node: Any, function: str) -> bool:
-    """Return True if a node gives its inputs to a function as arguments, and nothing else in it names the function.
+    """Return True if a node calls a function with its inputs as arguments and does not name the function elsewhere.
 
-    Those of If and While are no arguments; a function that is given to another may be called with anything.
+    The inputs of If and While are not all arguments; a function passed to another may be called with anything.
     """
     called, others = node.op, dict(node.attr)
     if node.op in _CALLS and "f" in others:
@@ -231,7 +231,7 @@ def _functions_of(node: Any) -> set[str]:
 
 
 def _named(values: Iterable[Any]) -> Iterator[str]:
-    """The functions that attributes name, and those that these are given."""
+    """Yield the functions that attributes name, and the functions passed to those."""
     for value in values:
         for function in (value.func, *value.list.func):
             yield function.name

@@ -12,9 +12,9 @@ class GeM(keras.layers.Layer):
     One p serves all channels. Computes in float32 under every precision policy and returns the policy's compute dtype.
 
     Args:
-        p: the exponent, or what it starts at; 1 is the average, a large p nears the maximum.
-        learnable: is p trained.
-        floor: smaller values, negative ones too, count as this.
+        p: the exponent, or its initial value; 1 is the average, a large p approaches the maximum.
+        learnable: train p.
+        floor: smaller values, also negative ones, count as this.
 
     Raises:
         ValueError: p or floor not above 0.

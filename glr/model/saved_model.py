@@ -1,4 +1,4 @@
-"""SavedModels that describe images, whoever wrote them: a folder, or a zip of one as it is submitted."""
+"""SavedModels that describe images, by any author: a folder, or a zip of one as submitted to Kaggle."""
 
 import zipfile
 import zlib
@@ -37,7 +37,7 @@ class SavedModel:
         trusted: run it even if it does more than compute.
 
     Raises:
-        GlrError: it is no SavedModel, has another signature, or is not trusted and writes files or calls Python.
+        GlrError: not a SavedModel, another signature, or a model that writes files or calls Python and is not trusted.
     """
 
     image_size: int | None = None
@@ -45,7 +45,7 @@ class SavedModel:
 
     def __init__(self, path: Path, *, trusted: bool = False):
         if not (path / "saved_model.pb").is_file():
-            raise GlrError(f"{path} holds no saved_model.pb, so it is no SavedModel")
+            raise GlrError(f"{path} holds no saved_model.pb, so it is not a SavedModel")
         if not trusted and (names := refused(path)):
             raise GlrError(
                 f"{path} does more than compute ({', '.join(names)}); if you trust it, add trust=[saved_model]"
@@ -70,7 +70,7 @@ class SavedModel:
         self._input = next(iter(inputs))
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
-        """The descriptor float32 [D] of an image uint8 [H, W, 3], of length 1."""
+        """Return the descriptor float32 [D], of length 1, of an image uint8 [H, W, 3]."""
         vector = np.ravel(self._call(**{self._input: tf.constant(image)})[OUTPUT].numpy()).astype(np.float32)
         return vector / max(float(np.linalg.norm(vector)), np.finfo(np.float32).tiny)
 
@@ -82,14 +82,14 @@ class SavedModel:
 
 @contextmanager
 def on_disk(path: str, gigabytes: float) -> Iterator[Path]:
-    """A SavedModel's folder: the one given, or for the time being a copy of one in a bucket or in a zip.
+    """Yield a SavedModel's folder: the given one, or a temporary copy of one in a bucket or in a zip.
 
     Args:
-        path: of a folder or a zip, on this disk or in a bucket.
-        gigabytes: that a copy may take at most.
+        path: a folder or a zip, on this disk or in a bucket.
+        gigabytes: the most that a copy may take.
 
     Raises:
-        GlrError: there is none, it is larger, or the zip holds paths outside of itself.
+        GlrError: there is no such model, it is larger, or the zip holds paths outside of itself.
     """
     if not storage.is_bucket(path) and not path.endswith(".zip"):
         if not Path(path).is_dir():

@@ -9,9 +9,9 @@ from glr.keras_internals import adam_moments
 
 
 class _FusedUpdate:
-    """Mixed into `keras.optimizers.Adam`: Keras's update is a dozen passes over each variable and its moments.
+    """Mixin for `keras.optimizers.Adam`, whose own update takes a dozen passes over each variable and its moments.
 
-    On two cores this makes DenseNet201's first step start in half the time and each step a fifth shorter.
+    On two cores DenseNet201's first step starts in half the time, and each step is a fifth shorter.
     """
 
     def update_step(self: Any, gradient: Any, variable: Any, learning_rate: Any) -> None:
@@ -37,8 +37,8 @@ class _FusedUpdate:
 
 
 class Adam(_FusedUpdate, keras.optimizers.Adam):
-    """`keras.optimizers.Adam` with the fused update; `amsgrad` has no fused kernel and takes Keras's own."""
+    """`keras.optimizers.Adam` with the fused update; `amsgrad` has no fused kernel and uses Keras's update."""
 
 
 class AdamW(_FusedUpdate, keras.optimizers.AdamW):
-    """`keras.optimizers.AdamW` with the fused update; `amsgrad` has no fused kernel and takes Keras's own."""
+    """`keras.optimizers.AdamW` with the fused update; `amsgrad` has no fused kernel and uses Keras's update."""

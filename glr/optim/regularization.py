@@ -20,8 +20,8 @@ class L2:
 
     Args:
         weight_decay: the factor.
-        scope: "head" for the head's kernel alone; "all" also for every convolution and dense kernel of the network that
-            trains (of depthwise and separable convolutions too).
+        scope: "head": the head's kernel alone; "all": also every trainable convolution and dense kernel of the network
+            (those of depthwise and separable convolutions too).
 
     Raises:
         ValueError: a negative weight decay, or another scope.
@@ -39,7 +39,7 @@ class L2:
         """The penalty, a float32 scalar.
 
         Args:
-            network: its kernels count where the scope is "all"; models inside it are searched too.
+            network: its kernels count if the scope is "all", also those of nested models.
             head: has a `kernel`.
         """
         kernels = [head.kernel]

@@ -36,14 +36,14 @@ class Constant(Schedule):
 
 
 class Ramp(Schedule):
-    """Per epoch: up from the floor to the peak in equal steps, then nearer to the floor by a factor in every epoch.
+    """Per epoch: from the floor to the peak in equal steps, then an exponential decay towards the floor.
 
     Epoch e: floor + (peak - floor) e / ramp_epochs before the peak, floor + (peak - floor) decay^(e - ramp_epochs) from
     there on.
 
     Args:
         peak: the rate of epoch `ramp_epochs`.
-        floor: the rate of epoch 0, and where it ends.
+        floor: the rate of epoch 0, and the limit of the decay.
         ramp_epochs: epochs before the peak.
         decay: share of the distance to the floor that each later epoch keeps.
         steps_per_epoch: steps.
@@ -102,7 +102,7 @@ class WarmupCosine(Schedule):
     Args:
         peak: the rate at the end of the warm-up.
         floor: the rate of step 0, and from `total_steps` on.
-        warmup_epochs: length of the line; parts of an epoch count.
+        warmup_epochs: length of the warm-up; may be a fraction.
         steps_per_epoch: steps.
         total_steps: steps of the whole run.
 
@@ -134,12 +134,12 @@ class WarmupCosine(Schedule):
 
 
 class StepDecay(Schedule):
-    """The peak rate, multiplied by a factor at the beginning of each of some epochs.
+    """The peak rate, multiplied by a factor at the beginning of each of the given epochs.
 
     Args:
         peak: the rate of epoch 0.
-        factor: by which the rate is multiplied.
-        epochs: where, counted from 0, in rising order.
+        factor: the rate is multiplied by this.
+        epochs: when it is multiplied; counted from 0, ascending.
         steps_per_epoch: steps.
 
     Raises:

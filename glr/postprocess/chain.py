@@ -8,7 +8,7 @@ import numpy as np
 
 from glr.retrieval.descriptors import Descriptors
 
-_ROWS = 65_536  # whitened at once
+_ROWS = 65_536  # descriptors whitened at once
 
 
 def postprocessed(
@@ -22,14 +22,14 @@ def postprocessed(
     folder: Path,
     memory: float,
 ) -> tuple[Descriptors, Descriptors]:
-    """Index and queries as they are searched.
+    """Apply the steps to index and queries; return the descriptors to search with.
 
     Args:
-        index, query: as they were described.
+        index, query: the descriptors as extracted.
         whitening, database_augmentation, query_expansion: choices of these groups.
-        train: from a number of train images (None: all) to their descriptors; called only if something is learned.
-        folder: where what comes out is stored, memory-mapped.
-        memory: of each search, GB.
+        train: maps a number of train images (None: all) to their descriptors; called only if something is learned.
+        folder: where the results are stored, memory-mapped.
+        memory: GB for each search.
     """
     projection = whitening.learn(train)
     if projection is not None:

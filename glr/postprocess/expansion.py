@@ -1,4 +1,4 @@
-"""Expansion: a descriptor moved towards its nearest index images, of queries or of the index itself."""
+"""Expansion: move each descriptor, of a query or of the index itself, towards its nearest index images."""
 
 from collections.abc import Iterator
 
@@ -16,16 +16,16 @@ class Unexpanded:
 
 
 class AlphaExpansion:
-    """q' = q + Σ max(sᵢ, 0)^α xᵢ over the nearest index images xᵢ with similarities sᵢ, brought to length 1.
+    """q' = q + Σ max(sᵢ, 0)^α xᵢ over the nearest index images xᵢ with similarities sᵢ, scaled to length 1.
 
-    Of queries: alpha query expansion (Radenović et al., Fine-tuning CNN image retrieval with no human annotation, TPAMI
-    2018, arXiv:1711.02512, section 5.1; α = 0 is the average of Chum et al., Total recall, ICCV 2007). Of the index's
+    On queries: alpha query expansion (Radenović et al., Fine-tuning CNN image retrieval with no human annotation, TPAMI
+    2018, arXiv:1711.02512, section 5.1; α = 0 is the average of Chum et al., Total recall, ICCV 2007). On the index's
     own images: database augmentation (Turcot and Lowe, Better matching with fewer features, ICCV workshops 2009;
     weighted as in Gordo et al., End-to-end learning of deep visual representations for image retrieval, IJCV 2017).
 
     Args:
         neighbors: nearest images that are added.
-        alpha: how much the nearer ones count for more.
+        alpha: exponent of the similarities; the larger, the more the nearest images dominate.
 
     Raises:
         ValueError: a setting is out of its range.
@@ -44,15 +44,15 @@ class AlphaExpansion:
 
         Args:
             queries: [Q, D].
-            index: [N, D]; all of it where it holds fewer than `neighbors`.
-            memory: of the search, GB.
+            index: [N, D]; if it holds fewer than `neighbors`, all are used.
+            memory: GB for the search.
         """
         yield from self._expanded(queries, index, *top_k(queries, index, self.neighbors, memory=memory))
 
     def index(self, index: np.ndarray, *, memory: float) -> Iterator[np.ndarray]:
-        """Yield the index's own descriptors, float32 [., D], each moved towards the others next to it."""
+        """Yield the index's own descriptors, float32 [., D], each moved towards its neighbours in the index."""
         scores, positions = top_k(index, index, self.neighbors + 1, memory=memory)
-        # An image is its own neighbour, mostly the first; where duplicates push it out, the last one goes.
+        # An image is its own neighbour, mostly the first: drop it; if duplicates have pushed it out, drop the last one.
         own = positions == np.arange(len(index))[:, np.newaxis]
         own[~own.any(1), -1] = True
         shape = len(index), positions.shape[1] - 1

@@ -1,4 +1,4 @@
-"""Re-ranking by k-reciprocal neighbours: images that count each other among their nearest belong together.
+"""Re-ranking by k-reciprocal neighbours: images that are among each other's nearest belong together.
 
 Source: Zhong et al., Re-ranking person re-identification with k-reciprocal encoding, CVPR 2017, arXiv:1701.08398.
 """
@@ -8,7 +8,7 @@ from scipy.sparse import csr_array
 
 from glr.retrieval.neighbors import top_k
 
-_ROWS = 512  # encoded at once
+_ROWS = 512  # images encoded at once
 
 
 class Unranked:
@@ -31,15 +31,15 @@ class Unranked:
 class KReciprocal:
     """Orders the first `depth` results by the Jaccard distance of their neighbourhoods and the distance itself.
 
-    Distances are squared Euclidean, divided by the query's largest. Where the paper ranks all of the index, only the
-    first `depth` are ranked anew here; with `depth` the size of the index the result is the paper's. Neighbourhoods are
-    those among all queries and index images, which takes a search of the whole set in itself.
+    Distances are squared Euclidean, divided by the query's largest. The paper re-ranks the whole index; here only the
+    first `depth` results are re-ranked, so the result equals the paper's if `depth` is the size of the index.
+    Neighbourhoods are taken among all queries and index images, which needs a search of the whole set in itself.
 
     Args:
         k1: nearest images that may be reciprocal (R*(p, k1), equations 3 to 5).
         k2: nearest images whose encodings are averaged (local query expansion, equation 11).
-        weight: of the distance itself in the final one, λ of equation 12.
-        depth: results that are ranked anew.
+        weight: the original distance's weight in the final distance, λ of equation 12.
+        depth: results of each query that are re-ranked.
 
     Raises:
         ValueError: a setting is out of its range.
@@ -61,13 +61,13 @@ class KReciprocal:
     def __call__(
         self, queries: np.ndarray, index: np.ndarray, scores: np.ndarray, positions: np.ndarray, memory: float
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Rank anew.
+        """Re-rank the first results of each query.
 
         Args:
             queries: [Q, D], of length 1.
             index: [N, D], of length 1.
-            scores, positions: the first ranking, [Q, k], of which the first `depth` are ranked anew.
-            memory: of the search, GB.
+            scores, positions: the first ranking, [Q, k].
+            memory: GB for the search.
 
         Returns:
             Scores float32 [Q, k], descending, 1 minus the final distance (beyond `depth`, the similarity minus 2), and
@@ -103,7 +103,7 @@ class KReciprocal:
     def _encoded(
         self, descriptors: np.ndarray, neighbours: np.ndarray, farthest: np.ndarray, wanted: np.ndarray
     ) -> csr_array:
-        """The encodings of some images, each the mean of those of its k2 nearest: [wanted, all]."""
+        """Return the encodings of the wanted images, each averaged over its k2 nearest images: [wanted, all]."""
         near = neighbours[wanted, : self.k2]
         needed = np.unique(near)
         parts = [
@@ -127,7 +127,7 @@ class KReciprocal:
         beyond = neighbours[near][:, :, :half]  # of each neighbour, its own [b, k1 + 1, half]
         ranks = range(near.shape[1])
         theirs = np.stack([_reciprocal(neighbours[:, :half], near[:, n], beyond[:, n]) for n in ranks], axis=1)
-        # A neighbour's neighbourhood is taken in if more than two thirds of it are there already.
+        # A neighbour's neighbourhood is added if more than two thirds of it are included already.
         inside = np.zeros_like(theirs)
         for n in ranks:
             inside |= (beyond == near[:, n, np.newaxis, np.newaxis]) & mutual[:, n, np.newaxis, np.newaxis]
@@ -143,5 +143,5 @@ class KReciprocal:
 
 
 def _reciprocal(neighbours: np.ndarray, rows: np.ndarray, near: np.ndarray) -> np.ndarray:
-    """bool like `near` [b, k]: whether an image stands among the neighbours of its own neighbour."""
+    """Return bool [b, k], like `near`: True if an image is among the neighbours of its neighbour."""
     return (neighbours[near] == rows[:, np.newaxis, np.newaxis]).any(2)

@@ -1,4 +1,4 @@
-"""Test-time augmentation: an image described as the sum of its descriptors over scales and its mirror image."""
+"""Test-time augmentation: describe an image by the sum of the descriptors of scaled and mirrored views."""
 
 from typing import Any
 
@@ -6,13 +6,13 @@ import tensorflow as tf
 
 
 class Views:
-    """The views of an image that are described; their normalised descriptors are added up, and the sum normalised.
+    """The views of an image to describe; their normalised descriptors are added up, and the sum is normalised.
 
     Source: Radenović et al., Fine-tuning CNN image retrieval with no human annotation, TPAMI 2018, arXiv:1711.02512,
     section 3.5 (scales); the mirror image as in classification since Krizhevsky et al., NeurIPS 2012.
 
     Args:
-        scales: of the image's side, e.g. [0.7071, 1.0, 1.4142].
+        scales: factors of the image's side, e.g. [0.7071, 1.0, 1.4142].
         flip: describe the mirror image, too.
 
     Raises:
@@ -31,7 +31,7 @@ class Views:
         return set(self.scales) != {1.0}
 
     def of(self, model: Any, image_size: int) -> "Views.Model":
-        """A model that describes the views.
+        """Return a model that describes the views.
 
         Args:
             model: has `describe`, from images [B, s, s, 3] of any size s to float32 [B, D].
@@ -40,7 +40,7 @@ class Views:
         return Views.Model(self, model, image_size)
 
     class Model:
-        """Takes images at the size of the largest scale; smaller ones are made from that, with antialiasing."""
+        """Takes images at the size of the largest scale; smaller views are resized from it, with antialiasing."""
 
         def __init__(self, views: "Views", model: Any, image_size: int):
             self._model = model

@@ -1,4 +1,4 @@
-"""PCA whitening: descriptors turned and scaled so that the train set's have no directions in common.
+"""PCA whitening: rotate and scale descriptors so that the train set's components are uncorrelated.
 
 Source: Jégou and Chum, Negative evidences and co-occurrences in image retrieval: the benefit of PCA and whitening, ECCV
 2012, section 4.
@@ -11,12 +11,12 @@ import numpy as np
 
 from glr.errors import GlrError
 
-_ROWS = 65_536  # of a matrix at once
+_ROWS = 65_536  # descriptors processed at once
 
 
 @dataclass(frozen=True)
 class Projection:
-    """From descriptors [n, D] to (x - mean) axes, float32 [n, d], each of length 1.
+    """Maps descriptors x [n, D] to (x - mean) axes, scaled to length 1: float32 [n, d].
 
     Attributes:
         mean: float32 [D].
@@ -28,7 +28,7 @@ class Projection:
 
     @property
     def dimension(self) -> int:
-        """d."""
+        """The number of dimensions, d."""
         return self.axes.shape[1]
 
     def __call__(self, descriptors: np.ndarray) -> np.ndarray:
@@ -52,9 +52,9 @@ class PCA:
     """PCA whitening.
 
     Args:
-        dimension: of the result, the strongest directions; None: all.
-        epsilon: added to each direction's variance, relative to the largest: weak directions are not blown up.
-        images: of the train set that it is learned on, the first so many (their order is random); None: all.
+        dimension: dimensions to keep, those with the largest variance; None: all.
+        epsilon: added to each direction's variance, relative to the largest, so that weak ones are not blown up.
+        images: learn from the first this many train images (their order is random); None: all.
 
     Raises:
         ValueError: a setting is out of its range.
@@ -75,10 +75,10 @@ class PCA:
         """Learn the projection.
 
         Args:
-            train: from a number of images (None: all) to their descriptors [n, D]; may be memory-mapped.
+            train: maps a number of images (None: all) to their descriptors [n, D]; may be memory-mapped.
 
         Raises:
-            GlrError: more dimensions are wanted than the descriptors or their number give.
+            GlrError: `dimension` exceeds the descriptors' dimensions or their number minus 1.
         """
         descriptors = train(self.images)
         count, size = descriptors.shape
@@ -97,7 +97,7 @@ class PCA:
             products += centred.T @ centred
         variances, directions = np.linalg.eigh(products / count)
         variances, directions = variances[::-1][:dimension], directions[:, ::-1][:, :dimension]
-        # Which way a direction points is arbitrary: its largest part shall be positive.
+        # The sign of a direction is arbitrary: make its largest component positive.
         largest = np.abs(directions).argmax(0)
         directions = directions * np.sign(directions[largest, np.arange(dimension)])
         scales = 1 / np.sqrt(np.maximum(variances, 0) + self.epsilon * variances[0])

@@ -50,7 +50,7 @@ def main(jobs: list[tuple[DictConfig, dict[str, str]]]) -> None:
 
 
 def _labels(jobs: list[tuple[DictConfig, dict[str, str]]]) -> list[dict[str, Any]]:
-    """Run, precision and TPU of each job; if two jobs have the same, also the settings in which jobs differ."""
+    """Return each job's run, precision and TPU; if two jobs share all three, also the settings in which jobs differ."""
     from glr.config.identity import flattened, run_name
 
     labels = [

@@ -1,9 +1,9 @@
-"""The TPU compiler of `libtpu`, called without a TPU; run as a process of its own, since it and TensorFlow share badly.
+"""The TPU compiler of `libtpu`, called without a TPU, in a process of its own because it conflicts with TensorFlow.
 
 python -m glr.preflight.compiling MODULE TOPOLOGY
 
-The compiler is reached through internals of jaxlib, which change with any version: those that were seen to work are
-pinned by the extra `preflight`, and others are refused.
+The compiler is reached through internals of jaxlib, which may change with any version: the extra `preflight` pins the
+versions that are known to work, and others are refused.
 """
 
 import importlib.metadata
@@ -21,7 +21,7 @@ from glr.preflight.topology import TOPOLOGIES, Topology
 
 VERSIONS = {"jax": "0.10.2", "jaxlib": "0.10.2", "libtpu": "0.0.52"}
 _INSTALL = "pip install --constraint constraints.txt --editable '.[cpu,preflight]'"
-# Without a TPU: the machine's metadata is not asked, and a TPU that another process holds is left alone.
+# Work without a TPU: do not ask for the machine's metadata, and leave alone a TPU that another process holds.
 ENVIRONMENT = {
     "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",
     "JAX_PLATFORMS": "cpu",
@@ -36,21 +36,20 @@ _UNITS = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 @dataclass(frozen=True)
 class Compiled:
-    """A compiled program, per core: bytes of memory, and what the compiler's cost model says of one run.
+    """A compiled program, per core: bytes of memory, and the compiler's cost estimate of one run.
 
-    Where the compiler refused it as too large, `needed` are the bytes that it asked for, and all else is 0.
+    If the compiler refused the program as too large, only `needed` is set, and all else is 0.
 
     Attributes:
         arguments: weights, the optimizer's moments and the batch.
         temporaries: activations, gradients and whatever else lives during the step.
-        outputs: that take the place of no argument.
-        code: of the program.
+        outputs: those that do not reuse an argument's memory.
+        code: the program itself.
         flops: floating-point operations.
         accessed: bytes moved between core and memory.
-        seconds: the estimate of the time that this takes at best, each operation at the limit of arithmetic or memory,
-            without the links between chips.
-        cycles: the code generators' own estimates for each operation, added up; vector units count here too.
-        needed: bytes, of a program that was refused.
+        seconds: time at best, each operation at the limit of arithmetic or memory, without the links between chips.
+        cycles: the sum of the code generators' own estimates for each operation, which include vector units.
+        needed: bytes that a refused program asked for.
     """
 
     arguments: int = 0
@@ -65,7 +64,7 @@ class Compiled:
 
     @property
     def memory(self) -> int:
-        """Bytes of all of it."""
+        """Total bytes."""
         return self.needed or self.arguments + self.temporaries + self.outputs + self.code
 
 
@@ -73,7 +72,7 @@ def check_compiler() -> None:
     """Check that the compiler is installed, without importing any of it.
 
     Raises:
-        GlrError: no such machine, not installed, or other versions than those that work.
+        GlrError: the machine is unsuitable, or the compiler is not installed or of another version.
     """
     if (system := (platform.system(), platform.machine())) != ("Linux", "x86_64"):
         raise GlrError(
@@ -87,7 +86,7 @@ def check_compiler() -> None:
             raise GlrError(f"the TPU compiler is not installed ({name} is missing): {_INSTALL}") from None
     if installed != VERSIONS:
         wanted, present = (", ".join(f"{name} {number}" for name, number in v.items()) for v in (VERSIONS, installed))
-        raise GlrError(f"the TPU compiler is reached with {wanted}; here are {present}: {_INSTALL}")
+        raise GlrError(f"the TPU compiler needs {wanted}; installed are {present}: {_INSTALL}")
 
 
 def compile_hlo(module: bytes, topology: Topology) -> Compiled:
@@ -101,7 +100,7 @@ def compile_stablehlo(module: str, topology: Topology) -> Compiled:
     """Compile StableHLO text for all cores of a slice, each of them a replica.
 
     Raises:
-        GlrError: the compiler fails, for another reason than the program's size.
+        GlrError: the compiler fails for a reason other than the program's size.
     """
     import numpy as np
     from jax.errors import JaxRuntimeError
@@ -123,7 +122,7 @@ def compile_stablehlo(module: str, topology: Topology) -> Compiled:
         except JaxRuntimeError as error:
             if refused := _TOO_LARGE.search(str(error)):
                 return Compiled(needed=int(float(refused[1]) * _UNITS[refused[2]]))
-            raise GlrError(f"the TPU compiler cannot take this step: {first_line(error)}") from error
+            raise GlrError(f"the TPU compiler cannot compile this step: {first_line(error)}") from error
     memory, cost = program.get_compiled_memory_stats(), program.cost_analysis()
     entry = program.hlo_modules()[0].to_string().partition("\nENTRY")[2]
     return Compiled(
@@ -139,7 +138,7 @@ def compile_stablehlo(module: str, topology: Topology) -> Compiled:
 
 
 def _without_copies(module: Any) -> None:
-    """Take TensorFlow's copies of whole values out, an operation that StableHLO does not have."""
+    """Remove TensorFlow's copies of whole values, an operation that StableHLO does not have."""
     from jaxlib.mlir import ir
 
     copies = []
@@ -156,9 +155,9 @@ def _without_copies(module: Any) -> None:
 
 
 def _seconds(total: float, entry: str) -> float:
-    """The cost model's total; it counts -1 for a custom call, such as the halves of a 64-bit step counter.
+    """Return the cost model's total without the -1 that it counts for a custom call, as of a 64-bit step counter.
 
-    Those inside a fusion count nothing, so that only the program's entry, in HLO, matters.
+    Custom calls inside a fusion count nothing, so only those in the program's entry (HLO text) are corrected.
     """
     seconds = total + len(re.findall(r" custom-call\(", entry))
     if seconds < 0:

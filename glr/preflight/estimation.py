@@ -1,4 +1,4 @@
-"""From a compiled step to what a user asks: does the run fit, how long does it take, what does it need and cost."""
+"""Estimate a run from its compiled step: does it fit, how long does it take, what does it need and cost."""
 
 from dataclasses import dataclass, replace
 
@@ -9,13 +9,13 @@ from glr.preflight.tracing import Traced
 
 @dataclass(frozen=True)
 class Workload:
-    """A run's use of its steps.
+    """The amount of work in a run.
 
     Attributes:
         batch_size: images per step over all replicas.
-        images: of the train set.
-        epochs: of training.
-        image_bytes: of one image and what comes with it, times the steps of a call: their batches are sent together.
+        images: number of train images.
+        epochs: number of epochs.
+        image_bytes: bytes of an image with its label and colours, times the steps of a call, which are sent together.
     """
 
     batch_size: int
@@ -31,26 +31,26 @@ class Workload:
 
 @dataclass(frozen=True)
 class Estimate:
-    """The estimate for a run; memory, operations and seconds are those of a core and a step.
+    """The estimate for a run; memory, operations and seconds are per core and step.
 
-    Where the step does not fit, times and all that follows from them are None.
+    If the step does not fit, `flops` and all fields after it are None.
 
     Attributes:
         batch_per_core: images.
-        arguments, temporaries, code: GiB, outputs that take the place of no argument among the temporaries; None where
-            the compiler refused the program.
+        arguments, temporaries, code: GiB; None if the compiler refused the program. Outputs that do not reuse an
+            argument's memory count as temporaries.
         memory, capacity: GiB that the step takes, and that a core has.
-        fits: does the step.
-        largest_batch: global; an estimate, or found by the compiler where that was asked for.
+        fits: True if the step fits.
+        largest_batch: the largest global batch; a guess, or found by compiling if this was asked for.
         flops, accessed: floating-point operations, bytes moved between core and memory.
-        exchange_seconds: of `step_seconds`, the estimate for adding up gradients.
-        step_seconds: by the compiler's cost model (each operation as fast as it can be), and `exchange_seconds`.
-        cautious_seconds: the same by its code generators' cycle counts; None where the chip's clock is not known.
-        peak_share: of the chip's bfloat16 peak.
-        images_per_second: that the slice trains with, so that the host must decode and augment as many.
-        host_cores: that this takes.
+        exchange_seconds: the part of `step_seconds` that adds up gradients, estimated.
+        step_seconds: the compiler's cost estimate (each operation as fast as possible) plus `exchange_seconds`.
+        cautious_seconds: the same by its code generators' cycle counts; None if the chip's clock is unknown.
+        peak_share: share of the chip's bfloat16 peak.
+        images_per_second: the slice's training rate, at which the host must decode and augment.
+        host_cores: host cores that this takes.
         epoch_hours, run_hours: training alone, without evaluation.
-        price: of the run, in the unit of the price per hour.
+        price: price of the run, in the unit of the price per hour.
     """
 
     batch_per_core: int
@@ -89,11 +89,11 @@ def estimate(
 
     Args:
         traced, compiled: its step.
-        topology: that it was compiled for.
-        work: what the run does.
+        topology: the slice that the step was compiled for.
+        work: the run's amount of work.
         host_images_per_core: images/s that a core of the host decodes and augments.
-        price_per_hour: of the slice.
-        largest_batch: where it was searched for.
+        price_per_hour: price of the slice.
+        largest_batch: the result of a search; None: guess it.
     """
     space = Estimate(
         batch_per_core=work.batch_size // topology.cores,
@@ -128,12 +128,12 @@ def estimate(
 
 
 def fits(compiled: Compiled, topology: Topology) -> bool:
-    """Return whether the step fits into the memory of a core."""
+    """Return True if the step fits into the memory of a core."""
     return not compiled.needed and compiled.memory <= topology.memory * GIB
 
 
 def guessed_batch(compiled: Compiled, topology: Topology, work: Workload) -> int:
-    """A guess at the largest global batch: as if all temporaries grew with the batch, as most of them do."""
+    """Guess the largest global batch, assuming that all temporaries grow with the batch, as most of them do."""
     share = work.batch_size // topology.cores
     growing = share * work.image_bytes + (compiled.temporaries or compiled.needed)
     constant = compiled.memory - growing if not compiled.needed else 0

@@ -1,4 +1,4 @@
-"""A run's preflight: its data set's size, its step compiled, and the estimate."""
+"""A run's preflight: look up the size of its data set, compile its step, and estimate."""
 
 from collections.abc import Callable
 
@@ -25,7 +25,7 @@ def preflight(config: DictConfig, compiler: Callable[[Step], tuple[Traced, Compi
         compiler: a `Compiler`, shared by the runs of a sweep.
 
     Raises:
-        GlrError: a batch or precision that the TPU cannot take, no data set of known size, or a step that does not
+        GlrError: the TPU does not take the batch or the precision, the data set's size is unknown, or the step does not
             compile.
     """
     settings, topology = config.preflight, TOPOLOGIES[config.preflight.topology.value]
@@ -57,7 +57,7 @@ def preflight(config: DictConfig, compiler: Callable[[Step], tuple[Traced, Compi
 
 
 def _check(config: DictConfig, cores: int, images: int) -> None:
-    """Refuse what the TPU cannot take."""
+    """Refuse a batch or a precision that the TPU does not take."""
     batch_size = config.train.batch_size
     if batch_size % cores:
         raise GlrError(
@@ -73,10 +73,10 @@ def _check(config: DictConfig, cores: int, images: int) -> None:
 
 
 def train_set(config: DictConfig) -> tuple[int, int]:
-    """Classes and images of the train set: as given, else of the prepared set, else as the data set was published.
+    """Return the train set's numbers of classes and images: as given, else as prepared, else as published.
 
     Raises:
-        GlrError: nothing says how many.
+        GlrError: they are unknown.
     """
     given = config.preflight.classes, config.preflight.images
     if None not in given:
@@ -95,10 +95,10 @@ def train_set(config: DictConfig) -> tuple[int, int]:
 
 
 def largest_share(fits: Callable[[int], bool], guess: int) -> int:
-    """The largest number of images per core that fits, to a 16th of itself; 0 if none does.
+    """Find the largest number of images per core that fits, to within a 16th; 0 if none does.
 
     Args:
-        fits: does a core's share of so many images; each answer takes a compilation.
+        fits: tells if this many images per core fit; each call takes a compilation.
         guess: where to begin.
     """
     fitting, refused, candidate = 0, None, max(guess, 1)

@@ -18,7 +18,7 @@ from glr.preflight.topology import TOPOLOGIES
 from glr.preflight.tracing import Traced
 from glr.storage.temporary import temporary_folder
 
-# What the step is made of: the schedule and the rate are a few scalars in it, and loaded weights change nothing.
+# Settings that shape the step: the schedule and the rate are only a few scalars in it, and weights change nothing.
 _PARTS = ("backbone", "pooling", "head", "optimizer", "regularization", "model")
 _PARTS += ("data.image_size", "data.normalization", "train.batch_size", "train.precision")
 _NOT_PARTS = {"label", "weights", "learning_rate"}
@@ -27,12 +27,12 @@ _SHOWN = 2000  # characters of a crash
 
 @dataclass(frozen=True)
 class Step:
-    """A train step to be compiled.
+    """A train step to compile.
 
     Attributes:
-        config: of the run.
+        config: the run's config.
         topology: a name in `TOPOLOGIES`.
-        classes: of the train set.
+        classes: number of train classes.
         steps_per_epoch: for the schedule.
     """
 
@@ -43,7 +43,7 @@ class Step:
 
     @property
     def key(self) -> str:
-        """The properties it shares with all steps that compile to the same program, but for a few scalars."""
+        """Equal for all steps that compile to the same program, but for a few scalars."""
         train = self.config.train
         parts = {
             key: value
@@ -57,16 +57,16 @@ class Step:
 
 
 class Compiler:
-    """Compiles steps, and remembers what came of them."""
+    """Compiles steps and caches the results, failures too."""
 
     def __init__(self) -> None:
         self._known: dict[str, tuple[Traced, Compiled] | GlrError] = {}
 
     def __call__(self, step: Step) -> tuple[Traced, Compiled]:
-        """Trace and compile a step, unless that was done before.
+        """Trace and compile a step, unless its result is cached.
 
         Raises:
-            GlrError: it cannot be traced, or the compiler cannot take it.
+            GlrError: the step cannot be traced or compiled.
         """
         if step.key not in self._known:
             try:
@@ -86,19 +86,19 @@ class Compiler:
             settings: Any = OmegaConf.to_container(step.config, resolve=True, enum_to_str=True)
             del settings["preflight"]
             config.write_text(OmegaConf.to_yaml(OmegaConf.create(settings)))
-            # The classes are those of this command line, whatever conf/ names.
+            # Trust the classes of this command line, even those that conf/ does not name.
             targets = sorted({node["_target_"] for _, node in components(step.config)})
             traced = _child("tracing", config, module, cores, step.classes, step.steps_per_epoch, *targets)
             return Traced(**traced), Compiled(**_child("compiling", module, step.topology))
 
 
 def _child(module: str, *arguments: object) -> dict[str, Any]:
-    """Run a module of this package in a process of its own: the JSON in the last line that it prints."""
+    """Run a module of this package in a process of its own; return the JSON in the last line that it prints."""
     line = [sys.executable, "-m", f"glr.preflight.{module}", *map(str, arguments)]
     done = subprocess.run(line, capture_output=True, text=True, check=False)
     if done.returncode == 0:
         return json.loads(done.stdout.splitlines()[-1])
-    said = done.stderr.strip()
-    if sentence := re.search(r"^error: (.+)$", said, re.MULTILINE):
+    errors = done.stderr.strip()
+    if sentence := re.search(r"^error: (.+)$", errors, re.MULTILINE):
         raise GlrError(sentence[1])
-    raise GlrError(f"{module} the step failed with exit code {done.returncode}: {said[-_SHOWN:] or 'it said nothing'}")
+    raise GlrError(f"{module} the step failed with exit code {done.returncode}: {errors[-_SHOWN:] or 'no message'}")

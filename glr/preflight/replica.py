@@ -1,4 +1,4 @@
-"""One of a slice's replicas, traced where there is no slice: its collectives become XLA's own."""
+"""One of a slice's replicas, for tracing without a slice: its collectives become XLA's own."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from tensorflow.compiler.tf2xla.ops import gen_xla_ops
 
 
 class OneOfMany(tf.distribute.OneDeviceStrategy):
-    """A replica of `TPUStrategy`, for the compiler alone: traced once, it stands for each of them.
+    """A replica of `TPUStrategy`, for the compiler alone: one trace stands for all replicas.
 
     Attributes:
         exchanged: bytes that the traced collectives add up over the replicas.
@@ -35,7 +35,7 @@ class _Replica(tf.distribute.ReplicaContext):
         return tf.nest.map_structure(lambda v: self._sum(v) / (self.num_replicas_in_sync if mean else 1), value)
 
     def all_gather(self, value: tf.Tensor, axis: int, options: Any = None) -> tf.Tensor:  # noqa: ARG002
-        # As TPUStrategy does: each replica adds its values, in their place, to the others' zeros.
+        # As in TPUStrategy: a sum of the replicas' values, each at its own place and zero elsewhere.
         place = tf.one_hot(gen_xla_ops.xla_replica_id(), self.num_replicas_in_sync, dtype=value.dtype)
         shape = [1] * axis + [self.num_replicas_in_sync] + [1] * (len(value.shape) - axis)
         spread = tf.expand_dims(value, axis) * tf.reshape(place, shape)

@@ -12,7 +12,7 @@ def _number(template: str, factor: float = 1) -> Callable[[float | None], str]:
     return lambda value: "-" if value is None else template.format(value * factor)
 
 
-# Field -> (heading in a table, what one run's line says, how a value is written).
+# Field -> (heading in a table, label in a single run's lines, format of a value).
 _FIGURES: dict[str, tuple[str, str, Callable[[Any], str]]] = {
     "run": ("run", "run", str),
     "precision": ("precision", "precision", str),
@@ -42,10 +42,10 @@ _SHARED = ("topology", "capacity")
 
 
 def table(rows: Sequence[Mapping[str, Any]], *, searched: bool) -> str:
-    """The estimates, each with its `run`, `precision` and `topology`.
+    """Write estimates as text, each with its `run`, `precision` and `topology`.
 
     Args:
-        rows: by field; one that has `failure` alone beside these three could not be estimated.
+        rows: values by field; a run that could not be estimated has only `failure` beside these three.
         searched: largest batches were found by the compiler, not guessed.
     """
     fields = [field for field in _FIGURES if any(row.get(field) is not None for row in rows)]

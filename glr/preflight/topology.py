@@ -1,9 +1,9 @@
-"""The TPUs that a run can be compiled for, and what their chips can do."""
+"""The TPUs that a run can be compiled for, and the limits of their chips."""
 
 from dataclasses import dataclass
 
 GIB = 2**30
-# In the smallest slices a chip of a corner has two neighbours.
+# In the smallest slices a chip in a corner has two neighbours.
 _LINKS = 2
 
 
@@ -12,15 +12,15 @@ class Topology:
     """A slice of one host.
 
     Attributes:
-        layout: how the compiler calls it.
-        cores: that train, each with a replica; of v4 and v5p a chip's two cores work as one.
-        chips: of the slice.
-        memory: GiB of a core that a program may use: what the compiler says when it refuses a larger one.
+        layout: the compiler's name of the slice.
+        cores: cores that train, each with a replica; a chip's two cores work as one on v4 and v5p.
+        chips: chips of the slice.
+        memory: GiB of a core that a program may use, as the compiler reports when it refuses a larger program.
         peak: bfloat16 TFLOP/s of a chip.
         bandwidth: GB/s between a chip and its memory.
         link: GB/s between two chips, each way.
         clock: MHz; None where it is not published.
-        chip_config: how a chip's cores work together, where the compiler's default is not what Cloud TPUs do.
+        chip_config: how a chip's cores work together, if Cloud TPUs differ from the compiler's default.
     """
 
     layout: str
@@ -39,7 +39,7 @@ class Topology:
         return self.peak * 1e12 * self.chips / self.cores
 
     def exchange_seconds(self, size: int) -> float:
-        """An estimate of the time in which the chips add up `size` bytes of gradients from each core.
+        """Estimate the time in which the chips add up `size` bytes of gradients from each core.
 
         A ring moves 2 (n - 1) / n of them through every chip (Patarasuk and Yuan, 2009), over all links at once.
         """

@@ -1,4 +1,4 @@
-"""A config's train step as the compiler's input (HLO); run as a process of its own, which keeps TensorFlow out.
+"""Trace a config's train step to HLO, the compiler's input; run as a process of its own, which contains TensorFlow.
 
 python -m glr.preflight.tracing CONFIG OUTPUT REPLICAS CLASSES STEPS_PER_EPOCH TRUSTED_CLASS...
 """
@@ -22,16 +22,16 @@ class Traced:
 
 
 def trace(config: DictConfig, *, replicas: int, classes: int, steps_per_epoch: int) -> tuple[bytes, Traced]:
-    """Trace the step that `train` runs, for one of so many replicas.
+    """Trace the step that `train` runs, for one replica.
 
     Args:
         config: composed from conf/train.yaml; weights that it names are not loaded.
-        replicas: that share the global batch.
-        classes: of the train set.
+        replicas: number of replicas that share the global batch.
+        classes: number of train classes.
         steps_per_epoch: for the schedule.
 
     Returns:
-        The step as a serialised HLO module, and what is known of it.
+        The step as a serialised HLO module, and facts about it.
 
     Raises:
         GlrError: the backbone does not take the images.
@@ -58,8 +58,8 @@ def trace(config: DictConfig, *, replicas: int, classes: int, steps_per_epoch: i
     ]
     if stacked:  # one step of the call, with the batches of all
         batch.insert(0, tf.TensorSpec((), tf.int32))
-    one = step._replica_step_of if stacked else step._replica_step
-    compiled = tf.function(lambda *batch: strategy.run(one, batch), jit_compile=True, autograph=False)
+    function = step._replica_step_of if stacked else step._replica_step
+    compiled = tf.function(lambda *batch: strategy.run(function, batch), jit_compile=True, autograph=False)
     module = compiled.experimental_get_compiler_ir(*batch)(stage="hlo_serialized")
     return module, Traced(parameters=step.model.count_params(), exchanged=strategy.exchanged)
 

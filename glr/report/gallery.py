@@ -1,4 +1,4 @@
-"""A gallery: the queries of a run that say most about it, with what was found for them."""
+"""A gallery: a run's worst, median and best queries, with their results."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from glr.errors import GlrError
 
 @dataclass(frozen=True)
 class Result:
-    """An index image that was found.
+    """A retrieved index image.
 
     Attributes:
         image_id: its id.
         score: its similarity to the query.
-        relevant: whether it is right.
+        relevant: True if it is right.
         image: uint8 RGB [H, W, 3].
     """
 
@@ -27,7 +27,7 @@ class Result:
 
 @dataclass(frozen=True)
 class QueryResults:
-    """A query and what was found for it.
+    """A query and its results.
 
     Attributes:
         group: worst, median or best.
@@ -35,8 +35,8 @@ class QueryResults:
         average_precision: its AP, in 0..1.
         image: uint8 RGB [H, W, 3].
         results: best first.
-        relevant: index images that are right, found or not; None where that is not known.
-        first_right: the rank, from 1, of the first right image, if it is known to stand below the results.
+        relevant: the number of right index images, found or not; None if unknown.
+        first_right: the rank, from 1, of the first right image, if known; used if the results hold none.
     """
 
     group: str
@@ -60,10 +60,10 @@ class QueryResults:
 
 
 def choose(precisions: Mapping[str, float], each: int) -> list[tuple[str, str]]:
-    """The queries with the worst AP, those around the median, and those with the best.
+    """Choose the queries with the worst AP, those around the median, and those with the best.
 
-    Of equal queries the one whose id comes first is taken first. No query is taken twice: of fewer than 3 * `each`, all
-    are, a third for each group.
+    Equal queries are taken in the order of their ids. No query is taken twice: if there are fewer than 3 * `each`, all
+    are taken, a third for each group.
 
     Args:
         precisions: AP by query.
@@ -91,7 +91,7 @@ def choose(precisions: Mapping[str, float], each: int) -> list[tuple[str, str]]:
 
 
 def check_entries(entries: list[QueryResults]) -> None:
-    """Refuse to draw nothing.
+    """Refuse an empty gallery.
 
     Raises:
         GlrError: there are no entries.

@@ -1,4 +1,4 @@
-"""A gallery as an HTML page: one file that needs nothing else, neither images beside it nor scripts."""
+"""A gallery as an HTML page: a single file, with its images inside and no scripts."""
 
 import base64
 import re
@@ -15,7 +15,7 @@ from glr.report.template import template
 
 _LONGEST = 256  # pixels of an image's long side: twice what it is shown at, for sharp displays
 _QUALITY = 88
-_SIGNS = 16  # of an id below a result
+_SIGNS = 16  # characters of an id below a result
 _MARKS = {True: ("right", "✓"), False: ("wrong", "✗")}
 
 
@@ -58,7 +58,7 @@ def _parts(name: str) -> list[str]:
 
 
 def _short(name: str) -> str:
-    """An id without its middle where it is long: ids that follow each other differ at the end."""
+    """Shorten a long id by its middle: consecutive ids differ at the end."""
     return name if len(name) <= _SIGNS else f"{name[: _SIGNS // 2]}…{name[-(_SIGNS // 2) :]}"
 
 

@@ -1,11 +1,11 @@
-"""The colours of right and wrong, RGB: unlike in lightness too, and never the only sign of it."""
+"""The colours of right and wrong, RGB: they differ in lightness too, and never stand without a mark."""
 
 RIGHT = (31, 157, 85)
 WRONG = (200, 30, 45)
 
 
 def css(colour: tuple[int, int, int]) -> str:
-    """As CSS and Matplotlib write it.
+    """Return a colour as CSS and Matplotlib write it.
 
     >>> css((255, 0, 16))
     '#ff0010'

@@ -1,4 +1,4 @@
-"""Curves that say how a run retrieves: precision against recall, and how well scores tell right from wrong."""
+"""Plots of a run's retrieval: precision against recall, and the scores of right and wrong results."""
 
 from collections.abc import Mapping, Sequence
 from itertools import islice
@@ -11,8 +11,8 @@ from glr.errors import GlrError
 from glr.report.palette import RIGHT, WRONG, css
 from glr.retrieval.metrics import Answers, Rankings, mean_average_precision
 
-_LEVELS = 100  # recall is looked at in steps of 1 %
-_NARROWEST = 1e-3  # a range of scores; what is narrower is drawn as one value
+_LEVELS = 100  # recall levels, in steps of 1 %
+_NARROWEST = 1e-3  # a narrower range of scores is drawn as one value
 
 
 def interpolated_precision(solution: Answers, rankings: Rankings, k: int = 100) -> np.ndarray:
@@ -44,7 +44,7 @@ def interpolated_precision(solution: Answers, rankings: Rankings, k: int = 100) 
                 first.setdefault(image, rank)
         precisions = np.arange(1, len(first) + 1) / np.array(list(first.values()))
         highest = np.maximum.accumulate(precisions[::-1])[::-1]
-        # In whole numbers: the hits that it takes to reach a level.
+        # The hits needed to reach each level, in whole numbers.
         needed = np.maximum(-(-np.arange(_LEVELS + 1) * len(relevant) // _LEVELS), 1)
         reached = needed <= len(first)
         total[reached] += highest[needed[reached] - 1]
@@ -56,11 +56,11 @@ def interpolated_precision(solution: Answers, rankings: Rankings, k: int = 100) 
 def plot_precision_recall(solutions: Mapping[str, Answers], rankings: Rankings, file: Path, *, k: int = 100) -> None:
     """Draw precision against recall as a PNG, as `interpolated_precision` defines it, with mAP@k in the legend.
 
-    A curve ends at the recall that no query reaches beyond with its first k results.
+    A curve ends at the highest recall that any query reaches with its first k results.
 
     Args:
-        solutions: by part of the task, the relevant images of its queries; a curve each.
-        rankings: by query, the images found, best first.
+        solutions: the relevant images of each query, for each part of the task; a curve per part.
+        rankings: the images found for each query, best first.
         file: to write.
         k: ranks that count.
 
@@ -68,7 +68,7 @@ def plot_precision_recall(solutions: Mapping[str, Answers], rankings: Rankings, 
         GlrError: a part has no query with a relevant image, or there are no parts.
     """
     if not solutions:
-        raise GlrError("there is no part of the task whose precision and recall could be drawn")
+        raise GlrError("the task has no parts, so there is no precision and recall to draw")
     figure = Figure(figsize=(7, 5), layout="constrained")
     axes = figure.subplots()
     levels = np.linspace(0, 1, _LEVELS + 1)
@@ -95,7 +95,7 @@ def plot_score_distribution(
         file: to write.
 
     Raises:
-        GlrError: there are neither.
+        GlrError: both are empty.
     """
     scores = {"right": np.asarray(right, float), "wrong": np.asarray(wrong, float)}
     bins = score_bins([values for values in scores.values() if values.size])
@@ -118,16 +118,16 @@ def plot_score_distribution(
 
 
 def score_bins(groups: Sequence[np.ndarray]) -> list[float]:
-    """Edges of the bins that some groups of scores share, also where they hold a single value.
+    """Return the edges of bins for all groups of scores, even if they hold a single value.
 
-    There are more for more scores, by Rice's rule (2 n^(1/3)) for the smallest group, within 20..80, and always an
-    odd number, so that a single value stands in the middle of one.
+    The number of bins follows Rice's rule (2 n^(1/3)) for the smallest group, within 20..80, and is always odd, so that
+    a single value lies in the middle of a bin.
 
     Raises:
         GlrError: there are no groups.
     """
     if not groups:
-        raise GlrError("there are no results whose scores could be drawn")
+        raise GlrError("there are no results, so there are no scores to draw")
     low, high = float(min(map(np.min, groups))), float(max(map(np.max, groups)))
     if high - low < _NARROWEST:
         low, high = low - 0.05, high + 0.05

@@ -21,11 +21,11 @@ def report(
     """Write `gallery.png`, `gallery.html`, `precision_recall.png` and `scores.png`.
 
     Args:
-        task: knows what is right.
-        ranking: of its queries.
+        task: knows the right answers.
+        ranking: the results of its queries.
         index, query: the images, in the order that the ranking's positions count in.
-        title: of the gallery.
-        each: worst, median and best queries to show, of each so many.
+        title: title of the gallery.
+        each: number of worst, of median and of best queries to show.
         folder: must exist.
 
     Returns:

@@ -54,7 +54,7 @@ def draw(entries: list[QueryResults], title: str, file: Path) -> None:
 
 
 def _head(sheet: Image.Image, pen: ImageDraw.ImageDraw, title: str) -> None:
-    """The title, and what the marks mean."""
+    """Draw the title and the legend of the marks."""
     big, small = _font(24, bold=True), _font(13)
     pen.text((_MARGIN, 36), _lines(title, big, sheet.width - 2 * _MARGIN, 1)[0], _INK, big, "lm")
     x = _MARGIN
@@ -110,7 +110,7 @@ def _cell(image: np.ndarray, size: int) -> Image.Image:
 
 @cache
 def _badge(relevant: bool, size: int) -> Image.Image:
-    """A disc with a tick or a cross, which those see who cannot tell green from red."""
+    """A disc with a tick or a cross, for readers who cannot tell green from red."""
     large = size * 8  # Pillow draws hard edges; scaled down they are smooth
     badge = Image.new("RGBA", (large, large))
     pen = ImageDraw.Draw(badge)
@@ -126,13 +126,13 @@ def _badge(relevant: bool, size: int) -> Image.Image:
 
 @cache
 def _font(size: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
-    # Matplotlib brings it along, so that the sheet looks the same everywhere.
+    # A font that Matplotlib ships, so that the sheet looks the same everywhere.
     file = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / f"DejaVuSans{'-Bold' if bold else ''}.ttf"
     return ImageFont.truetype(file, size, layout_engine=ImageFont.Layout.BASIC)
 
 
 def _lines(text: str, font: ImageFont.FreeTypeFont, width: int, most: int) -> list[str]:
-    """Text broken into at most so many lines; of longer text the middle is left out, as ids differ at their ends."""
+    """Break text into at most `most` lines; longer text loses its middle, because ids differ at their ends."""
     text = " ".join(text.encode("utf-8", "replace").decode().split())
     kept = min(len(text), 200)
     lines = _broken(_without_middle(text, kept), font, width)
@@ -147,7 +147,7 @@ def _without_middle(text: str, kept: int) -> str:
 
 
 def _broken(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
-    """Lines of text, ended after a sign that parts an id's words where there is one."""
+    """Break text into lines, where possible after a character that separates an id's words."""
     lines = [""]
     for part in re.findall(r"[^/_.\- ]*[/_.\- ]+|[^/_.\- ]+", text):
         if lines[-1] and font.getlength(lines[-1] + part.rstrip()) > width:

@@ -1,4 +1,4 @@
-"""Descriptors on disk: a matrix to be memory-mapped, and the ids of its rows; written batch by batch, and continued."""
+"""Descriptors on disk: a memory-mapped matrix and the ids of its rows; written in batches, continued if interrupted."""
 
 import errno
 import io
@@ -27,8 +27,8 @@ class Descriptors(NamedTuple):
 def files(folder: Path, name: str) -> tuple[Path, Path, Path]:
     """The files: `<name>_ids.txt`, an id a line; `<name>_descriptors.npy`; and `<name>_checksums.txt`.
 
-    Each line of the last holds a number of rows and the CRC32C (hexadecimal) of the other files up to there: one line
-    for each batch while they grow, in the end one.
+    Each line of the last file holds a number of rows and the CRC32C (hexadecimal) of the other files up to that row:
+    one line per batch while they grow, a single line at the end.
     """
     return folder / f"{name}_ids.txt", folder / f"{name}_descriptors.npy", folder / f"{name}_checksums.txt"
 
@@ -57,15 +57,15 @@ def save(folder: Path, name: str, descriptors: Descriptors) -> None:
 
 
 class DescriptorWriter:
-    """Writes descriptors as they come. What an earlier writer of the same name left unfinished is kept and continued.
+    """Writes descriptors batch by batch; continues the files that an earlier writer of the same name left unfinished.
 
-    Until it is closed its files end in `.part`. A process that is killed loses nothing that was appended; a batch that
-    a crash of the machine has damaged is known by its checksum, and written again.
+    Until the writer is closed its files end in `.part`. A killed process loses nothing that was appended; a batch that
+    a crash of the machine has damaged is detected by its checksum and written again.
 
     Args:
-        folder: must exist. It has to be another one for each model, set and way of describing.
-        name: of the split.
-        images: the number of descriptors to come in all.
+        folder: must exist. Each model, set and way of describing needs a folder of its own.
+        name: name of the split.
+        images: the total number of descriptors to write.
         dtype: float32 or float16.
 
     Attributes:
@@ -85,7 +85,7 @@ class DescriptorWriter:
         """Add descriptors [n, D].
 
         Raises:
-            GlrError: their dimension is another one than before.
+            GlrError: their dimension differs from that of earlier ones.
             OSError: the disk is full; the next writer continues what was appended before.
         """
         header = b""
@@ -101,11 +101,11 @@ class DescriptorWriter:
         self._crcs = _extended(self._crcs, lines, rows)
         self.done += len(ids)
         for file, content in zip(self._files, (lines, rows, self._line()), strict=True):
-            if file.write(content) != len(content):  # all that tells of a disk that has just become full
+            if file.write(content) != len(content):  # the only sign of a disk that has just filled up
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), file.name)
 
     def close(self) -> Descriptors:
-        """Bring the files to the disk, give them their names, and open them.
+        """Sync the files to the disk, give them their final names, and open them.
 
         Raises:
             GlrError: descriptors are missing.
@@ -158,14 +158,14 @@ class DescriptorWriter:
 
 
 def _open(part: Path) -> BinaryIO:
-    # Without a buffer of Python's own, which would be lost with the process.
+    # Unbuffered: a buffer of Python's would be lost with the process.
     return open(part, "r+b" if part.exists() else "w+b", buffering=0)  # noqa: PTH123 (Path.open's type)
 
 
 def _opened(ids_file: Path, values_file: Path) -> Descriptors:
     try:
         ids = ids_file.read_text(encoding="utf-8").removesuffix("\n").split("\n")
-        # Private copies of what is written to, so that the search can take the memory as it is.
+        # Copy-on-write: the search needs writeable memory to use it without copying.
         values = np.load(values_file, mmap_mode="c")
     except (ValueError, EOFError) as error:
         raise GlrError(f"{values_file} cannot be read as descriptors ({error}); {_ANEW}") from error
@@ -182,7 +182,7 @@ def _header(shape: tuple[int, ...], dtype: np.dtype) -> bytes:
 
 
 def _shape(file: BinaryIO, dtype: np.dtype) -> tuple[int, ...]:
-    """The shape that a file's header tells; () where it has none, or another type."""
+    """Return the shape in a file's header; () if it has no header or another type."""
     try:
         np.lib.format.read_magic(file)
         shape, _, stored = np.lib.format.read_array_header_1_0(file)

@@ -1,4 +1,4 @@
-"""Extraction: images to descriptors, in batches of one fixed size, to files that an interrupted run continues."""
+"""Extraction: describe images in batches of a fixed size, into files that an interrupted run continues."""
 
 import sys
 from collections.abc import Iterable, Iterator
@@ -23,14 +23,14 @@ class Describer(Protocol):
 
     Attributes:
         image_size: S, of the square images it takes; None: images of any size.
-        batch_size: images at once.
+        batch_size: images per batch.
     """
 
     image_size: int | None
     batch_size: int
 
     def describe(self, loaded: Iterable[tuple[list[Name], Any]]) -> Iterator[tuple[list[Name], np.ndarray]]:
-        """From (what names each image, images) to (the names, descriptors float32 [b, D])."""
+        """Map batches of (names of the images, images) to (names, descriptors float32 [b, D])."""
         ...
 
 
@@ -40,7 +40,7 @@ class Extractor:
     Args:
         model: has `describe`, from uint8 images [b, S, S, 3] to float32 [b, D], run on each replica, and `image_size`.
         strategy: where to compute.
-        batch_size: images per call at most; rounded up to a multiple of the number of replicas.
+        batch_size: the most images per call; rounded up to a multiple of the number of replicas.
     """
 
     def __init__(self, model: Any, strategy: tf.distribute.Strategy, batch_size: int):
@@ -55,7 +55,7 @@ class Extractor:
     def describe(self, loaded: Iterable[tuple[list[Name], np.ndarray]]) -> Iterator[tuple[list[Name], np.ndarray]]:
         """Describe batches of uint8 images [b, S, S, 3], b at most `batch_size`.
 
-        A batch is fetched when the next one is under way, so that the device does not wait for the host.
+        A batch's result is fetched once the next batch has started, so that the device does not wait for the host.
         """
         before: tuple[list[Name], Any] | None = None
         for names, pixels in loaded:
@@ -86,16 +86,16 @@ def extract(
 ) -> Descriptors:
     """Describe all images into files: `<name>_descriptors.npy` [N, D], `<name>_ids.txt` and their checksums.
 
-    What is whole already is taken as it is, what was interrupted is continued: a folder belongs to one model and one
-    way of describing one set.
+    Complete files are reused and interrupted ones continued, so a folder must belong to one model, one set and one way
+    of describing it.
 
     Args:
         describer: the model.
         pictures: the N images.
         folder: must exist.
-        name: of the files and of the progress bar.
+        name: names the files and the progress bar.
         parallelism: threads that decode.
-        dtype: float32 or float16, of what is stored.
+        dtype: the stored type, float32 or float16.
 
     Returns:
         Ids and memory-mapped descriptors, in the order of the pictures.

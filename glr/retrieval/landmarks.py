@@ -20,7 +20,7 @@ _CLASSES = "index.csv"
 
 
 class LandmarkTask:
-    """Retrieval, recognition or both, scored on Public and Private apart.
+    """Retrieval, recognition or both, scored on Public and Private separately.
 
     Args:
         retrieval: the relevant index images of each query.
@@ -48,7 +48,7 @@ class LandmarkTask:
         self.neighbors = neighbors
 
     def check(self, index_ids: Sequence[str], query_ids: Sequence[str]) -> None:
-        """Hold the solutions against the described images.
+        """Check that the solutions match the described images.
 
         Raises:
             GlrError: a query was not described or is in no solution, or a relevant image or all landmarks are missing.
@@ -72,7 +72,7 @@ class LandmarkTask:
                 )
 
     def ranks(self, index: int) -> int:
-        """The neighbours that its metrics look at."""
+        """Return the number of neighbours that the metrics need."""
         return min(max(K if self.retrieval else 0, self.neighbors if self.recognition else 0), index)
 
     def score(self, ranking: Ranking, usages: Sequence[str] = USAGES) -> dict[str, float]:
@@ -94,7 +94,7 @@ class LandmarkTask:
         return {f"{usage.lower()}/{name}": value for usage, values in metrics.items() for name, value in values.items()}
 
     def answers(self) -> dict[str, dict[str, AbstractSet[str]]]:
-        """Return each query's relevant index images by usage; without a retrieval solution those of its landmarks."""
+        """Return each query's relevant index images by usage; without a retrieval solution, those of its landmarks."""
         if self.retrieval:
             return {usage: dict(self.retrieval.of_usage(usage)) for usage in USAGES}
         assert self.recognition
@@ -110,7 +110,7 @@ class LandmarkTask:
         }
 
     def save(self, folder: Path) -> None:
-        """Write the solutions and the index images' landmarks as CSVs, to score stored descriptors by."""
+        """Write the solutions and the index images' landmarks as CSVs, for scoring stored descriptors."""
         for name, solution in (("retrieval", self.retrieval), ("recognition", self.recognition)):
             if solution:
                 rows = [(query, " ".join(sorted(v)), solution.usage[query]) for query, v in solution.relevant.items()]
@@ -146,18 +146,17 @@ def read_index_classes(path: str | Path) -> dict[str, str]:
 
 
 def headline(scores: Mapping[str, float], metric: str) -> dict[str, float]:
-    """The scores that studies compare: a metric on Public and Private as `public_score` and `private_score`."""
+    """Return the scores that studies compare: a metric on Public and Private as `public_score`, `private_score`."""
     return {f"{usage.lower()}_score": scores[f"{usage.lower()}/{metric}"] for usage in USAGES}
 
 
 def classify(ranking: Ranking, index_classes: Mapping[str, str], neighbors: int) -> Classes:
-    """The class with the largest sum of similarities among a query's nearest index images, and that sum.
+    """Predict each query's class: the one with the largest sum of similarities among its nearest index images.
 
-    Of one neighbour it is that image's class with the cosine similarity. Of equal sums, the class that comes first in
-    the ranking wins.
+    With one neighbour, this is that image's class. Among equal sums, the class that comes first in the ranking wins.
 
     Returns:
-        By query, its class and confidence.
+        Each query's class and confidence, which is the sum.
     """
     predictions: dict[str, tuple[str, float]] = {}
     classes = np.array([index_classes[image_id] for image_id in ranking.index_ids], object)
@@ -172,7 +171,7 @@ def classify(ranking: Ranking, index_classes: Mapping[str, str], neighbors: int)
 
 
 def refuse(ids: Iterable[str], known: Collection[str], what: str) -> None:
-    """Raise GlrError if there are ids that are not known: says how many, and the first."""
+    """Raise GlrError if some ids are unknown; its message is `what`, their number and the first."""
     unknown = [name for name in ids if name not in known]
     if unknown:
         raise GlrError(f"{what}: {len(unknown)}, the first of them {unknown[0]}")

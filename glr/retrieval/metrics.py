@@ -1,8 +1,8 @@
 """Metrics of retrieval and recognition, on plain values.
 
-A *solution* says what is right: for each query image the set of relevant index images (retrieval), or for each test
-image the set of landmarks that it shows (recognition); empty where there is none. *Predictions* of images that the
-solution does not name are left out, so that one set of predictions serves the solution of each usage.
+A *solution* holds the right answers: each query image's set of relevant index images (retrieval), or each test image's
+set of landmarks that it shows (recognition); a set may be empty. *Predictions* for images that the solution does not
+name are ignored, so that one set of predictions serves the solution of each usage.
 
 Source: Weyand et al., Google Landmarks Dataset v2, CVPR 2020, arXiv:2004.01804, section 5 (mAP@100, GAP); the other
 definitions are those of the scoring code of DELF (tensorflow/models). All values lie in 0..1, but for positions.
@@ -50,7 +50,7 @@ def mean_average_precision(solution: Answers, predictions: Rankings, k: int = 10
 
 
 def mean_precision(solution: Answers, predictions: Rankings, k: int) -> float:
-    """mP@k: the mean share of relevant images among the first k, of k also where fewer were predicted.
+    """mP@k: the mean share of relevant images among the first k; the divisor is k even if fewer were predicted.
 
     Raises:
         GlrError: no query has a relevant image.
@@ -110,7 +110,7 @@ def global_average_precision(solution: Answers, predictions: Classes) -> float:
 
     Args:
         solution: the landmarks that each image shows.
-        predictions: by image, its class and the confidence; one an image at most.
+        predictions: each image's class and its confidence.
 
     Raises:
         GlrError: no image shows a landmark.
@@ -125,7 +125,7 @@ def global_average_precision(solution: Answers, predictions: Classes) -> float:
 
 
 def top1_accuracy(solution: Answers, predictions: Classes) -> float:
-    """The share of the images that show a landmark whose class is one of theirs; confidence counts for nothing.
+    """The share of correctly classified images among those that show a landmark; confidence is ignored.
 
     Raises:
         GlrError: no image shows a landmark.
@@ -138,7 +138,7 @@ def top1_accuracy(solution: Answers, predictions: Classes) -> float:
 
 
 def retrieval_metrics(solution: Answers, predictions: Rankings, k: int = 100) -> dict[str, float]:
-    """Every retrieval metric by name, of rankings of at most k images: `map_at_100`, `mp_at_10`, `recall_at_1`, ...
+    """Compute every retrieval metric of rankings of at most k images: `map_at_100`, `mp_at_10`, `recall_at_1`, ...
 
     Raises:
         GlrError: no query has a relevant image.
@@ -155,7 +155,7 @@ def retrieval_metrics(solution: Answers, predictions: Rankings, k: int = 100) ->
 
 
 def recognition_metrics(solution: Answers, predictions: Classes) -> dict[str, float]:
-    """Every recognition metric by name: `gap` and `top1_accuracy`.
+    """Compute every recognition metric: `gap` and `top1_accuracy`.
 
     Raises:
         GlrError: no image shows a landmark.
@@ -167,7 +167,7 @@ def recognition_metrics(solution: Answers, predictions: Classes) -> dict[str, fl
 
 
 def _hits(relevant: AbstractSet[Hashable], predicted: Sequence[Hashable], k: int) -> Iterator[int]:
-    """The ranks, from 1 to k, at which a relevant image stands for the first time."""
+    """Yield the ranks, from 1 to k, at which a relevant image appears for the first time."""
     seen = set()
     for rank, image in enumerate(islice(predicted, k), start=1):
         if image in relevant and image not in seen:
@@ -183,7 +183,7 @@ def _queries(solution: Answers, predictions: Rankings) -> Iterator[tuple[Abstrac
     """Yield the relevant images and the predictions of each query that has a relevant image."""
     if not any(solution.values()):
         raise GlrError("no query of the solution has a relevant image, so there is nothing to score")
-    # Not a list: 100,000 tuples at once have the garbage collector walk through all predictions, again and again.
+    # Not a list: for 100,000 tuples at once the garbage collector walks through all predictions again and again.
     return ((relevant, predictions.get(query, ())) for query, relevant in solution.items() if relevant)
 
 

@@ -11,26 +11,26 @@ from glr.errors import GlrError
 
 # Rows of a query block: fewer make the product slower. The last one is zero, see `_merge`.
 _ROWS = 1024
-# Rows of the index whose best product stands for all of them when the k best are sought.
+# Rows of a chunk of the index: chunks are selected by their best products first, see `_merge`.
 _CHUNK = 32
-# Rows of the index: a product of other widths is summed in another order in its last columns (seen with AVX2).
+# Rows of an index block are a multiple of this: otherwise the last columns are summed in another order (with AVX2).
 _STRETCH = 768
-# Below some 200 rows libraries sum in another order: a query's scores would depend on the number of others.
+# Fewest rows of a query block. Below some 200, libraries sum in another order: scores would depend on their number.
 _FEWEST = 256
 
 
 def top_k(queries: np.ndarray, index: np.ndarray, k: int, *, memory: float = 1.5) -> tuple[np.ndarray, np.ndarray]:
-    """The k rows of the index with the largest inner products with each query.
+    """Find the k rows of the index with the largest inner products with each query.
 
-    Computed in float32; equal scores are ordered by position, whatever the blocks. The index is read once, from start
-    to end, and where it is float32 not copied. On an accelerator if there is one.
+    Computed in float32, on an accelerator if there is one. Equal scores are ordered by position, whatever the blocks.
+    The index is read once, from start to end, and not copied if it is float32.
 
     Args:
         queries: descriptors [Q, D], of any float type; like `index`, an array in memory or memory-mapped.
         index: descriptors [N, D].
-        k: neighbours wanted, at least 1; N where the index holds fewer.
-        memory: for the products of a block of queries with one of the index, and for that, GB; beside the arguments
-            and the result.
+        k: number of neighbours, at least 1; N if the index holds fewer.
+        memory: GB for a block of the index and its products with a block of queries, beside the arguments and the
+            result.
 
     Returns:
         Scores float32 [Q, k], descending, and positions in the index int64 [Q, k].
@@ -74,21 +74,21 @@ def top_k(queries: np.ndarray, index: np.ndarray, k: int, *, memory: float = 1.5
 
 @tf.function(autograph=False)
 def _merge(queries: Any, index: Any, span: Any, scores: Any, positions: Any) -> tuple[Any, Any, Any]:
-    """Take a block of the index into the best found so far.
+    """Merge a block of the index into the best results so far.
 
-    The k best products lie in the k chunks with the largest maxima (of equal ones the first): were one in another
+    The k best products lie in the k chunks with the largest maxima (of equal ones the first): if one were in another
     chunk, each of those k would hold a product that goes before it. Selecting chunks first costs little beside the
-    matrix product; a selection among all products as much as the product itself.
+    matrix product; a selection among all products costs as much as the product itself.
 
     Args:
-        queries: [q, D]; the last row is zero, and its product not a number where the index holds NaN or infinity.
+        queries: [q, D]; the last row is zero, so that its product is NaN if the index holds NaN or infinity.
         index: [n, D], n a multiple of the chunk.
         span: int64, the position of the block's first row, and the first and the last (exclusive) position that counts.
         scores: [q, k], descending.
-        positions: theirs.
+        positions: [q, k], of these scores.
 
     Returns:
-        Whether the block is finite, scores, positions.
+        True if the block is finite, scores, positions.
     """
     products = tf.matmul(tf.cast(queries, tf.float32), tf.cast(index, tf.float32), transpose_b=True)
     count, size = products.shape
@@ -97,13 +97,13 @@ def _merge(queries: Any, index: Any, span: Any, scores: Any, positions: Any) -> 
     low, high = (tf.cast(bound - span[0], tf.int32) for bound in (span[1], span[2]))
     firsts = _CHUNK * tf.range(size // _CHUNK)
     maxima = tf.where((firsts + _CHUNK > low) & (firsts < high), tf.reduce_max(chunks, 2), -np.inf)
-    # One more than k: of a chunk that counts in part, the maximum may be that of a row that does not.
+    # One more than k: the maximum of a chunk that counts only in part may be that of a row that does not count.
     _, chosen = tf.math.top_k(maxima, min(scores.shape[1] + 1, size // _CHUNK), sorted=False)
     chosen = tf.sort(chosen, axis=1)
     similarities = tf.reshape(tf.gather(chunks, chosen, batch_dims=1), [count, -1])
     places = tf.reshape(_CHUNK * chosen[..., tf.newaxis] + tf.range(_CHUNK), [count, -1])
     similarities = tf.where((places >= low) & (places < high), similarities, -np.inf)
-    # Among equals top_k takes the first column: the blocks seen before, whose positions are lower, have to stand first.
+    # Among equals top_k takes the first column, so earlier blocks, whose positions are lower, must come first.
     best, order = tf.math.top_k(tf.concat([scores, similarities], 1), scores.shape[1])
     new = span[0] + tf.cast(places, tf.int64)
     return finite, best, tf.gather(tf.concat([positions, new], 1), order, batch_dims=1)
@@ -125,20 +125,20 @@ def _check(values: np.ndarray, start: int, name: str) -> None:
 
 
 def tensor(values: np.ndarray) -> Any:
-    """A tensor on the array's own memory where that is possible: copying takes a tenth of the matrix product's time."""
+    """Return a tensor on the array's own memory if possible: copying takes a tenth of the matrix product's time."""
     if values.flags.c_contiguous and values.flags.writeable and values.ctypes.data % 64 == 0:
         return tf.experimental.dlpack.from_dlpack(values.__dlpack__())
     return tf.constant(values)
 
 
 def _device() -> str | None:
-    """A TPU has to be named; a GPU is taken where there is one."""
+    """Return the TPU, which has to be named, or None: TensorFlow then uses a GPU if there is one."""
     return "/TPU:0" if tf.config.list_logical_devices("TPU") else None
 
 
 @contextmanager
 def _full_float32() -> Iterator[None]:
-    """Without the 10-bit mantissas that GPUs may multiply with: they would reorder near neighbours."""
+    """Turn off TensorFloat-32, whose 10-bit mantissas would reorder near neighbours on a GPU."""
     enabled = tf.config.experimental.tensor_float_32_execution_enabled()
     tf.config.experimental.enable_tensor_float_32_execution(False)
     try:

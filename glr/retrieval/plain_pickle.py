@@ -12,9 +12,9 @@ from glr.errors import GlrError
 
 
 class _Recorded:
-    """Stands in for an object of NumPy: keeps what the pickle makes it of, and does nothing.
+    """Stands in for an object of NumPy: records what the pickle builds it from, and does nothing.
 
-    NumPy itself must not see it: an array whose pickle lies about its type can point to any place in memory.
+    NumPy itself must not load it: an array whose pickle lies about its type can point to any place in memory.
     """
 
     def __init__(self, *arguments: Any):
@@ -30,10 +30,10 @@ class _Type(_Recorded):
     """`numpy.dtype`."""
 
     def dtype(self) -> np.dtype:
-        """The type, one of plain numbers.
+        """Return the type, which must be one of plain numbers.
 
         Raises:
-            ValueError: it is another.
+            ValueError: it is another type.
         """
         code, order = self.arguments[0], self.state[1] if self.state else "="
         if not re.fullmatch(r"[iu][1248]|f[248]", str(code)) or order not in ("<", ">", "=", "|"):
@@ -42,10 +42,10 @@ class _Type(_Recorded):
 
 
 class _Array(_Recorded):
-    """`numpy.ndarray`, which is made empty; its state is (version, shape, type, in Fortran's order, bytes)."""
+    """`numpy.ndarray`, created empty; its state is (version, shape, type, in Fortran's order, bytes)."""
 
     def numbers(self) -> list[int | float]:
-        """The values of an array of one axis; one of a single row counts as such."""
+        """Return the values of an array of one axis, or of a single row or column."""
         _, shape, kind, _, data = self.state
         dtype = kind.dtype()
         values = np.frombuffer(_bytes(data), dtype)
@@ -55,19 +55,19 @@ class _Array(_Recorded):
 
 
 class _Scalar(_Recorded):
-    """A number of NumPy, made of type and bytes."""
+    """A number of NumPy, built from type and bytes."""
 
     def number(self) -> int | float:
-        """Its value."""
+        """Return its value."""
         kind, data = self.arguments
         return np.frombuffer(_bytes(data), kind.dtype()).item()
 
 
 class _NoBytes(_Recorded):
-    """`bytes`, which is asked for where there are none; of a number it would fill the memory."""
+    """`bytes`, called without arguments for empty bytes; the real one, called with a number, could fill the memory."""
 
 
-# All that may be asked for. Python 3 writes bytes for Python 2 as a string to encode, or, without any, as bytes().
+# All that a pickle may ask for. For Python 2, Python 3 writes bytes as a string to encode, and empty ones as bytes().
 _ALLOWED: dict[tuple[str, str], Any] = {
     ("numpy", "dtype"): _Type,
     ("numpy", "ndarray"): _Recorded,
@@ -87,30 +87,30 @@ class _Unpickler(pickle.Unpickler):
 
 
 def read_pickle(data: bytes, name: str) -> Any:
-    """The content of a pickle, of Python 2 or 3; arrays in it are to be read with `numbers`.
+    """Return the content of a pickle of Python 2 or 3; `numbers` reads the arrays in it.
 
     Args:
         data: the pickle.
-        name: of the file, for messages.
+        name: the file's name, for messages.
 
     Raises:
-        GlrError: it is damaged, or asks for anything but plain values and NumPy's arrays and numbers.
+        GlrError: the pickle is damaged, or asks for anything but plain values and NumPy's arrays and numbers.
     """
     try:
         _check_memo(data)
         return _Unpickler(io.BytesIO(data), encoding="latin1").load()
     except GlrError as refused:
         raise GlrError(f"{name}: the pickle {refused}; do not trust this file") from refused
-    except Exception as error:  # a damaged pickle can raise almost any
+    except Exception as error:  # a damaged pickle can raise almost any exception
         reason = str(error) or type(error).__name__
         raise GlrError(f"{name}: cannot be read as a pickle ({reason}); it is damaged, or no pickle at all") from error
 
 
 def numbers(value: Any, where: str) -> list[int | float]:
-    """The numbers of a list, a tuple or an array that `read_pickle` gave.
+    """Return the numbers of a list, a tuple or an array in the result of `read_pickle`.
 
     Raises:
-        GlrError: it is something else, or not all are numbers.
+        GlrError: the value is something else, or not all are numbers.
     """
     try:
         if isinstance(value, _Array):
@@ -123,7 +123,7 @@ def numbers(value: Any, where: str) -> list[int | float]:
 
 
 def _check_memo(data: bytes) -> None:
-    """Refuse high numbers of remembered objects: the unpickler makes room for all below, be it the whole memory."""
+    """Refuse high memo indices: the unpickler allocates room for all lower ones, which can fill the memory."""
     for operation, number, _ in pickletools.genops(data):
         if "PUT" in operation.name and isinstance(number, int) and number > len(data):
             raise ValueError(f"it remembers an object as number {number:,}")
@@ -133,16 +133,16 @@ def _number(value: Any) -> int | float:
     if isinstance(value, _Scalar):
         return value.number()
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"{value!r} is no number")
+        raise ValueError(f"{value!r} is not a number")
     return value
 
 
 def _bytes(data: Any) -> bytes:
-    """Python 2 wrote bytes as a string, which is read as Latin-1."""
+    """Return the bytes of an object; Python 2 wrote them as a string, which is read as Latin-1."""
     if isinstance(data, str):
         return data.encode("latin1")
     if isinstance(data, _NoBytes) and not data.arguments:
         return b""
     if not isinstance(data, bytes):
-        raise ValueError(f"{type(data).__name__} in the place of bytes")
+        raise ValueError(f"{type(data).__name__} instead of bytes")
     return data

@@ -18,7 +18,7 @@ from glr.errors import GlrError
 from glr.retrieval.plain_pickle import numbers, read_pickle
 from glr.retrieval.task import Ranking
 
-# By level: the labels whose images are relevant, and those whose images are taken out of the ranking.
+# By level: the labels whose images are relevant, and those whose images are removed from the ranking.
 LEVELS = {
     "easy": (("easy",), ("hard", "junk")),
     "medium": (("easy", "hard"), ("junk",)),
@@ -29,14 +29,14 @@ RANKS = (1, 5, 10)
 
 @dataclass(frozen=True)
 class Query:
-    """A query image and what it is to find; index images without a label are wrong answers.
+    """A query image and its labelled index images; index images without a label are wrong answers.
 
     Attributes:
-        name: of the image.
+        name: name of the image.
         box: the part of the image that is searched for, in pixels: left, top, right, bottom.
         easy: positions in the index of images that clearly show the same thing.
-        hard: of those that show it badly.
-        junk: of those that show so little of it that they count neither way.
+        hard: positions of images that show it badly.
+        junk: positions of images that show so little of it that they count neither way.
     """
 
     name: str
@@ -70,8 +70,8 @@ def read_ground_truth(path: str | Path) -> GroundTruth:
         path: local or gs://.
 
     Raises:
-        GlrError: the file is missing, damaged, asks for more than lists, numbers and arrays of numbers, or lacks
-            something.
+        GlrError: the file is missing, damaged or incomplete, or asks for more than lists, numbers and arrays of
+            numbers.
     """
     if not storage.exists(path):
         raise GlrError(f"{path}: no such file; it should be a ground truth such as gnd_roxford5k.pkl")
@@ -102,15 +102,15 @@ class RevisitedTask:
             raise GlrError("the described images are not those of the ground truth, in its order")
 
     def ranks(self, index: int) -> int:
-        """The protocol ranks the whole index."""
+        """Return the size of the index: the protocol ranks all of it."""
         return index
 
     def score(self, ranking: Ranking) -> dict[str, float]:
-        """`easy/map`, `medium/mp_at_10`, ...: see `revisited_metrics`."""
+        """Return `easy/map`, `medium/mp_at_10`, ...: see `revisited_metrics`."""
         return revisited_metrics(self._ground_truth, ranking.positions)
 
     def answers(self) -> dict[str, dict[str, AbstractSet[str]]]:
-        """The relevant images of the level medium: all but junk."""
+        """Return the relevant images of the level medium: all labelled ones but junk."""
         names = self._ground_truth.index
         wanted = LEVELS["medium"][0]
         return {"Medium": {q.name: {names[n] for n in q.labelled(wanted)} for q in self._ground_truth.queries}}
@@ -119,14 +119,14 @@ class RevisitedTask:
 def revisited_metrics(ground_truth: GroundTruth, positions: np.ndarray) -> dict[str, float]:
     """mAP and mP@k at each level: `easy/map`, `medium/mp_at_1`, `hard/mp_at_10`, ...; all in 0..1.
 
-    Ignored images are taken out of the ranking. AP is the area under the precision-recall curve by trapezoids:
+    Ignored images are removed from the ranking. AP is the area under the precision-recall curve by trapezoids:
     (1 / m) Σ_j (P(r_j - 1) + P(r_j)) / 2 over the ranks r_j, from 1, of the m relevant images, with P(0) = 1. mP@k is
     the precision of the first min(k, rank of the last relevant image). Queries without a relevant image are left out.
 
     The protocol ranks the whole index. In a shorter ranking the relevant images that are missing add nothing to AP
-    and count as ranked behind all others: mAP is a lower bound, and mP@k is that of the whole ranking as long as k
-    images are left of the row when the ignored ones are out, else a lower bound too. (The authors' code takes the
-    last relevant image that is in the row, and fails on a row with none.)
+    and count as ranked behind all others: mAP is a lower bound. mP@k equals that of the whole ranking if the row holds
+    at least k images that are not ignored, else it is a lower bound too. (The authors' code takes the last relevant
+    image in the row, and fails on a row without any.)
 
     Args:
         ground_truth: of Q queries and N index images.
@@ -159,7 +159,7 @@ def _level(
 
 
 def _ranks(row: np.ndarray, relevant: list[int], ignored: list[int], size: int) -> np.ndarray:
-    """The ranks, from 1 and ascending, of the relevant images in a ranking without the ignored ones."""
+    """Return the ranks, from 1 and ascending, of the relevant images in a ranking without the ignored ones."""
     is_relevant, is_ignored = np.zeros((2, size), bool)
     is_relevant[relevant] = True
     is_ignored[ignored] = True
@@ -210,7 +210,7 @@ def _names(content: dict, key: str, path: str | Path) -> list[str]:
 
 def _query(name: str, entry: Any, index: int, where: str) -> Query:
     if not isinstance(entry, dict):
-        raise GlrError(f"{where}: its entry in gnd is no dictionary")
+        raise GlrError(f"{where}: its entry in gnd is not a dictionary")
     box = numbers(_of(entry, "bbx", where), f"{where}, bbx")
     if len(box) != 4 or not all(map(isfinite, box)) or box[0] >= box[2] or box[1] >= box[3]:
         raise GlrError(f"{where}: bbx is {box}; expected left, top, right, bottom in pixels")
@@ -224,5 +224,5 @@ def _positions(value: Any, index: int, where: str) -> tuple[int, ...]:
     values = numbers(value, where)
     for position in values:
         if position not in range(index):
-            raise GlrError(f"{where}: {position} is no position in the index, 0 to {index - 1}")
+            raise GlrError(f"{where}: {position} is not a position in the index, 0 to {index - 1}")
     return tuple(map(int, values))

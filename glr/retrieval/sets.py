@@ -23,10 +23,10 @@ class EvaluationSet:
     """Index and query images, and the task that scores them.
 
     Attributes:
-        path: where it lies.
+        path: its folder or folders.
         digest: a short fingerprint, hexadecimal.
         index, query: the images.
-        task: says what is right.
+        task: knows the right answers.
     """
 
     path: str
@@ -37,21 +37,21 @@ class EvaluationSet:
 
 
 def prepared(data: PreparedData, *, neighbors: int) -> EvaluationSet:
-    """The index and query images of a prepared set.
+    """Open the index and query images of a prepared set.
 
     Args:
         data: the set.
         neighbors: index images that classify a query.
 
     Raises:
-        GlrError: a solution is missing or damaged, or does not fit the images.
+        GlrError: a solution is missing or damaged, or does not match the images.
     """
     names = ("retrieval_solution.csv", "recognition_solution.csv")
     retrieval, recognition = (read_solution(data.file(name)) for name in names)
     classes = read_index_classes(data.file("index.csv"))
     task = LandmarkTask(retrieval, recognition, classes, neighbors=neighbors)
     queries = retrieval.usage | recognition.usage
-    # The ids of the images lie in the shards: to read them all would take too long here.
+    # Compare counts only: the images' ids are in the shards, and reading them all would take too long here.
     for split, listed, where in (("index", classes, "index.csv names"), ("query", queries, "the solutions name")):
         if len(listed) != data.images(split):
             raise GlrError(f"{data.path} has {data.images(split):,} {split} images, but {where} {len(listed):,}")
@@ -68,7 +68,7 @@ def folder_pair(
     index_classes: str | None,
     neighbors: int,
 ) -> EvaluationSet:
-    """A folder of index images and one of queries, local or gs://; an image's id is its file's name without ending.
+    """Open folders of index images and of queries, local or gs://; an image's id is its file's name without suffix.
 
     Args:
         index, queries: folders; images may lie in folders below them.
@@ -78,8 +78,8 @@ def folder_pair(
         neighbors: index images that classify a query.
 
     Raises:
-        GlrError: a folder has no images, a name stands twice or cannot be an id, or a CSV is missing, damaged or does
-            not fit the images.
+        GlrError: a folder has no images, a name is repeated or cannot be an id, or a CSV is missing, damaged or does
+            not match the images.
     """
     if recognition_solution is not None and index_classes is None:
         raise GlrError("recognition_solution needs index_classes=FILE, a CSV with the columns id,landmark_id")
@@ -96,7 +96,7 @@ def folder_pair(
 
 
 def revisited(ground_truth: str, images: str) -> EvaluationSet:
-    """Revisited Oxford or Paris: queries are parts of images, as their protocol has it.
+    """Open revisited Oxford or Paris; queries are cropped to their boxes, as the protocol demands.
 
     Args:
         ground_truth: gnd_roxford5k.pkl or gnd_rparis6k.pkl.
@@ -118,7 +118,7 @@ def revisited(ground_truth: str, images: str) -> EvaluationSet:
 
 
 def _files(name: str, folder: str) -> list[ImageFile]:
-    """The images below a folder, by id."""
+    """Return the images below a folder, sorted by id."""
     by_id: dict[str, ImageFile] = {}
     for file in storage.files(folder):
         if is_image(file):
@@ -133,7 +133,7 @@ def _files(name: str, folder: str) -> list[ImageFile]:
 
 
 def _digest(files: Sequence[ImageFile]) -> str:
-    """A fingerprint of files by name, place, part and, on this machine, time of change."""
+    """Return a fingerprint of files: their ids, paths, boxes and, if local, times of change."""
     times = ("" if storage.is_bucket(file.path) else str(Path(file.path).stat().st_mtime_ns) for file in files)
     text = "\n".join(f"{file} {time}" for file, time in zip(files, times, strict=True))
     return google_crc32c.Checksum(text.encode()).hexdigest().decode()

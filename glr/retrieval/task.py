@@ -28,26 +28,26 @@ class Ranking(NamedTuple):
 
 
 class Task(Protocol):
-    """The right answers to each query, and the metrics that follow from them."""
+    """The right answers to each query, and the metrics computed from them."""
 
     def check(self, index_ids: Sequence[str], query_ids: Sequence[str]) -> None:
         """Raise GlrError unless these images are the task's."""
         ...
 
     def ranks(self, index: int) -> int:
-        """The number of each query's neighbours that its metrics look at, in an index of so many images."""
+        """Return the number of neighbours per query that the metrics need, in an index of this many images."""
         ...
 
     def score(self, ranking: Ranking) -> dict[str, float]:
-        """The metrics by name."""
+        """Return the metrics by name."""
         ...
 
     def answers(self) -> dict[str, dict[str, AbstractSet[str]]]:
-        """By part of the task that is scored apart: the right index images of each of its queries."""
+        """Return each query's right index images, for each part of the task that is scored separately."""
         ...
 
 
-# From queries [Q, D], index [N, D], scores [Q, k], positions [Q, k] and GB to other scores and positions.
+# Maps queries [Q, D], index [N, D], scores [Q, k], positions [Q, k] and GB to new scores and positions.
 Rerank = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray, float], tuple[np.ndarray, np.ndarray]]
 
 
@@ -57,17 +57,17 @@ def evaluate(
     """Find each query's nearest index images, and score them.
 
     Args:
-        task: knows what is right.
+        task: knows the right answers.
         index: L2-normalised.
         query: L2-normalised.
-        memory: of the search, GB.
-        rerank: changes the first ranking; its `depth` neighbours are found at least.
+        memory: GB for the search.
+        rerank: changes the first ranking; at least its `depth` neighbours are found.
 
     Returns:
         The task's metrics by name, and the ranking.
 
     Raises:
-        GlrError: the task and the described images do not fit together, or the search refuses the descriptors.
+        GlrError: the task does not match the described images, or the search refuses the descriptors.
     """
     for name, described in (("index", index), ("query", query)):
         if len(described.ids) != len(described.values):

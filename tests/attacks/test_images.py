@@ -55,7 +55,7 @@ def large_jpeg(**options: object) -> bytes:
 @pytest.mark.parametrize("file", [EPS, *map(saved, OTHER_FORMATS)], ids=["EPS", *OTHER_FORMATS])
 def test_other_formats_are_not_decoded(file: bytes, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", lambda *_: pytest.fail("Ghostscript was run"))
-    with pytest.raises(GlrError, match=r"no image in a format that can be read \(JPEG, PNG, GIF"):
+    with pytest.raises(GlrError, match=r"not an image in a readable format \(JPEG, PNG, GIF"):
         jpeg(file)
 
 
@@ -103,10 +103,10 @@ def sparse(file: Path) -> None:
 
 
 NO_IMAGES = [
-    (pipe, "no regular file"),
-    (bound, "no regular file"),
-    (lambda file: file.symlink_to("/dev/zero"), "no regular file"),
-    (lambda file: file.mkdir(), "no regular file"),
+    (pipe, "not a regular file"),
+    (bound, "not a regular file"),
+    (lambda file: file.symlink_to("/dev/zero"), "not a regular file"),
+    (lambda file: file.mkdir(), "not a regular file"),
     (sparse, "more than 1,048,576 bytes, too many for an image"),
 ]
 

@@ -1,7 +1,7 @@
-"""What checkpoints and records cost a training: `PYTHONPATH=. python tests/benchmarks/checkpoint.py [classes]`.
+"""The cost of checkpoints and records in training: `PYTHONPATH=. python tests/benchmarks/checkpoint.py [classes]`.
 
-Trains DenseNet201 as the demo does and times the same steps without anything, with a checkpoint begun behind the first
-of them, and with an epoch's records; the settings' default is a checkpoint every ten minutes.
+Trains DenseNet201 as the demo does and times the same steps alone, with a checkpoint begun after the first of them, and
+with an epoch's records; by default a run saves a checkpoint every ten minutes.
 """
 
 import sys
@@ -69,7 +69,7 @@ def main(classes: int) -> None:
 
 
 def write(record: Run, epoch: int) -> None:
-    """As many metrics as an epoch has."""
+    """Record as many metrics as an epoch does."""
     record.metrics({f"metric{number}": 0.5 for number in range(12)}, epoch)
     record.metrics({f"score{number}": 0.5 for number in range(22)}, epoch)
 

@@ -1,4 +1,4 @@
-"""How long `compare` takes with many runs in the store.
+"""Time `compare` with many runs in the store.
 
 python tests/benchmarks/compare.py 1000 10000
 """
@@ -32,7 +32,7 @@ def main(counts: list[int]) -> None:
 
 
 def fill(store: Path, count: int) -> None:
-    """One run with all parameters, 50 metrics of 20 epochs and the usual tags, then copies of its rows."""
+    """Record one run with all parameters, 50 metrics of 20 epochs and the usual tags, then copy its rows."""
     tracking = Tracking(f"sqlite:///{store}", str(store.parent), str(store.parent / "journal"), 60)
     with run(tracking, "many", "first") as first:
         first.config(*composed("train", ["data=folder", "data.source.path=photos"]))

@@ -20,7 +20,7 @@ MODELS, QUERIES, INDEX, CLASSES, DIMENSION = 10, 1_000, 50_000, 2_500, 512
 
 
 def stored(folder: Path, number: int) -> Member:
-    """A model: classes scattered at random, images around them, noisier from model to model."""
+    """Store a model: classes scattered at random and images around them, noisier from model to model."""
     rng = np.random.default_rng(number)
     centres = rng.standard_normal((CLASSES, DIMENSION), dtype=np.float32)
     made = []
@@ -37,7 +37,7 @@ def stored(folder: Path, number: int) -> Member:
 
 
 def main() -> None:
-    """Greedy and exhaustive search by mAP@100 and by GAP."""
+    """Time greedy search by mAP@100 and by GAP, and exhaustive search by GAP."""
     usage = {f"query{n}": "Public" for n in range(QUERIES)}
     relevant = {f"query{n}": frozenset(f"index{i}" for i in range(n, INDEX, CLASSES)) for n in range(QUERIES)}
     shown = {f"query{n}": frozenset([str(n)]) for n in range(QUERIES)}

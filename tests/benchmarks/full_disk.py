@@ -2,9 +2,8 @@
 
     python -m tests.benchmarks.full_disk
 
-It prints each job's starts and the steps after which it went on, and whether every run has finished with every epoch
-once.
-With checkpoint.room_minutes=0 as its argument no job waits for room: the sweep does.
+It prints each job's starts, the steps after which the job continued, and whether every run finished with every epoch
+once. With the argument checkpoint.room_minutes=0 the sweep waits for room instead of its jobs.
 """
 
 import os
@@ -25,7 +24,7 @@ MEGABYTES, JOBS, EPOCHS, SECONDS = 24, 6, 40, 60
 
 
 def images(folder: Path) -> None:
-    """12 classes of 8 images of noise."""
+    """Write 12 classes of 8 images of noise."""
     random = np.random.default_rng(0)
     for label in range(12):
         (folder / f"class{label:02d}").mkdir(parents=True)
@@ -35,7 +34,7 @@ def images(folder: Path) -> None:
 
 
 def fill(folder: Path) -> Path:
-    """Leave no byte."""
+    """Fill the disk to the last byte; return the file that does."""
     file = folder / "filler"
     with file.open("wb", buffering=0) as filler:
         for size in (2**16, 1):

@@ -1,4 +1,4 @@
-"""Images per second of the train pipeline beside decoding alone and a plain tf.image pipeline, and stalls at ends.
+"""Speed of the train pipeline, compared with decoding alone and a plain tf.image pipeline, and stalls at its end.
 
 python tests/benchmarks/input_pipeline.py            both parts
 python tests/benchmarks/input_pipeline.py speed      images/s on 1 core and on 2, in turns, the best of 3
@@ -48,7 +48,7 @@ def photo(number: int, target: int = 100_000) -> bytes:
 
 
 def photos(folder: Path, count: int, different: int = 64) -> PreparedData:
-    """A prepared set of so many photos, a quarter of them for retrieval."""
+    """Prepare a set of `count` photos, a quarter of the classes for retrieval."""
     made = [photo(number) for number in range(min(count, different))]
     for number in range(count):
         file = folder / "photos" / str(number % 8) / f"{number}.jpg"
@@ -79,10 +79,10 @@ def speed(data: PreparedData, _folder: Path) -> None:
 
 
 def images_per_second(way: Callable[[], Iterator[Any]], cores: int) -> float:
-    """The rate at which batches come out of a pipeline that runs already, on so many cores."""
+    """Measure the rate of a pipeline that is already running, on this many cores."""
     use(CORES[:cores])
     batches = way()
-    for _ in islice(batches, 3):  # what was prepared ahead is not counted
+    for _ in islice(batches, 3):  # do not count batches that were filled ahead
         pass
     began = time.perf_counter()
     for _ in islice(batches, BATCHES):
@@ -96,7 +96,7 @@ CORES = sorted(os.sched_getaffinity(0))
 
 
 def use(cores: list[int]) -> None:
-    """Keep every thread of this process on some cores."""
+    """Pin every thread of this process to some cores."""
     for thread in Path("/proc/self/task").iterdir():
         with suppress(ProcessLookupError):  # it has just ended
             os.sched_setaffinity(int(thread.name), cores)
@@ -108,7 +108,7 @@ def own(data: PreparedData, cores: int) -> Iterator[Any]:
 
 
 def fed(data: PreparedData, cores: int) -> Iterator[Any]:
-    """The same, as training takes it."""
+    """The train pipeline, fed to the device as in training."""
     import tensorflow as tf
 
     from glr.train.feed import Feed
@@ -121,7 +121,7 @@ def pipeline(data: PreparedData, cores: int) -> TrainPipeline:
 
 
 def own_decode(data: PreparedData, cores: int) -> Iterator[Any]:
-    """Nothing but decoding, in threads, from memory."""
+    """Decoding only, in threads, from memory."""
     (shard,) = data.shards["train"]
     stored = (record for block in range(len(shard.blocks)) for _, record in data.read_block(shard, block))
     encoded = [parse(record).encoded for record in stored]
@@ -133,7 +133,7 @@ def own_decode(data: PreparedData, cores: int) -> Iterator[Any]:
 
 
 def tensorflow_decode(data: PreparedData, cores: int) -> Iterator[Any]:
-    """Nothing but decoding, in tf.data."""
+    """Decoding only, in tf.data."""
     import tensorflow as tf
 
     def decoded(record: Any) -> Any:
@@ -143,7 +143,7 @@ def tensorflow_decode(data: PreparedData, cores: int) -> Iterator[Any]:
 
 
 def plain(data: PreparedData, cores: int) -> Iterator[Any]:
-    """What the published study did, one tf.image function after the other on float32, the affine map by gather_nd."""
+    """The published study's pipeline: one tf.image function after the other on float32, the affine map by gather_nd."""
     import tensorflow as tf
 
     def example(record: Any) -> Any:
@@ -199,7 +199,7 @@ def options(cores: int) -> Any:
 
 
 def stall(data: PreparedData, folder: Path) -> None:
-    """Print how long training and evaluation go on after their last step, for epochs of several lengths."""
+    """Print how long training and evaluation continue after their last step, for epochs of several lengths."""
     import keras
     import tensorflow as tf
 

@@ -1,8 +1,8 @@
-"""A sweep that is killed with all its jobs at random moments and started again, against one that nothing disturbed.
+"""Compare a sweep that is killed with all its jobs at random moments and restarted with an undisturbed one.
 
     python -m tests.benchmarks.killed_sweep jobs=18 kills=3
 
-It prints each start's end, and compares the two sweeps run by run: every epoch once, the same weights to the last bit.
+It prints how each start ended, and compares the two sweeps run by run: every epoch once, bit-identical weights.
 """
 
 import contextlib
@@ -36,7 +36,7 @@ def start(folder: Path, jobs: int) -> subprocess.Popen[bytes]:
 
 
 def kill_everything(folder: Path, sweep: subprocess.Popen[bytes]) -> None:
-    """SIGKILL to the sweep and to each process that works in its folder: jobs are leaders of their own sessions."""
+    """Send SIGKILL to the sweep and to each process that works in its folder: each job leads a session of its own."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(sweep.pid, signal.SIGKILL)
     for process in Path("/proc").glob("[0-9]*"):

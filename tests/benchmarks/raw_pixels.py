@@ -1,4 +1,4 @@
-"""The floor of a prepared data set: retrieval by the cosine of 28 x 28 grey pictures, no network.
+"""A baseline for a prepared data set: retrieval by the cosine of 28 x 28 grey pictures, without a network.
 
 python tests/benchmarks/raw_pixels.py data/folder                    scores
 python tests/benchmarks/raw_pixels.py data/folder submission.csv     and predictions, as `score` reads them
@@ -25,7 +25,7 @@ def main(path: str, predictions: str | None = None) -> None:
     columns = {"cosine": pixels}
     if predictions is not None:
         write(Path(predictions), pixels)
-    # Without its mean no pale picture resembles every other.
+    # Removing each picture's mean keeps pale pictures from resembling all others.
     columns["mean removed"] = {
         split: (ids, grey - grey.mean(1, keepdims=True)) for split, (ids, grey) in pixels.items()
     }
@@ -57,7 +57,7 @@ def scored(data: PreparedData, described: dict[str, tuple[list[str], np.ndarray]
 
 
 def unit(described: dict[str, tuple[list[str], np.ndarray]]) -> tuple[Descriptors, Descriptors]:
-    """The index and the queries, each picture with length 1."""
+    """Return the index and the queries, each picture scaled to length 1."""
     index, query = (
         Descriptors(ids, grey / np.linalg.norm(grey, axis=1, keepdims=True))
         for ids, grey in (described["index"], described["query"])

@@ -1,4 +1,4 @@
-"""How long `score` takes, and its peak memory, with as many queries as Google Landmarks v2 has, all of them scored.
+"""Time and peak memory of `score` with as many queries as Google Landmarks v2 has, all of them scored.
 
 python tests/benchmarks/score.py [QUERIES]      117,577 with 100 predictions each: 200 MB
 """
@@ -33,7 +33,7 @@ def main(queries: int) -> None:
 
 
 def write_retrieval(queries: int, predictions: Path, solution: Path) -> None:
-    """100 images a query, of which it has up to 100 relevant ones; half of the queries find all of them."""
+    """Write 100 images per query; a query has up to 100 relevant ones, and half of the queries find all of them."""
     rng = random.Random(0)
     index = [f"{rng.getrandbits(64):016x}" for _ in range(INDEX_IMAGES)]
     with predictions.open("w") as predicted, solution.open("w") as right:
@@ -47,7 +47,7 @@ def write_retrieval(queries: int, predictions: Path, solution: Path) -> None:
 
 
 def write_recognition(queries: int, predictions: Path, solution: Path) -> None:
-    """A landmark and its confidence an image; half of the images show that one."""
+    """Write a landmark and its confidence per image; half of the images show that landmark."""
     rng = random.Random(0)
     with predictions.open("w") as predicted, solution.open("w") as right:
         predicted.write("id,landmarks\n")

@@ -1,4 +1,4 @@
-"""Exact search: 1,000 queries in 200,000 descriptors beside faiss and the bare matrix product, and a growing index.
+"""Exact search: 1,000 queries in 200,000 descriptors, against faiss and the bare matrix product, and a growing index.
 
 python tests/benchmarks/search.py [large]     large: also 10,000 queries in 761,757 descriptors, and its peak memory
 """
@@ -20,7 +20,7 @@ K = 100
 
 
 def best_of(runs: int, call: Callable[[], object]) -> float:
-    """The fewest seconds of several runs, after one that is not counted."""
+    """Return the least seconds of several runs, after a warm-up."""
     call()
     times = []
     for _ in range(runs):
@@ -31,7 +31,7 @@ def best_of(runs: int, call: Callable[[], object]) -> float:
 
 
 def descriptors(file: Path, count: int) -> np.ndarray:
-    """Random descriptors of 512 dimensions, memory-mapped as stored ones are."""
+    """Return random descriptors of 512 dimensions, memory-mapped as stored ones are."""
     rng = np.random.default_rng(count)
     stored = np.lib.format.open_memmap(file, "w+", np.float32, (count, 512))
     for start in range(0, count, 100_000):
@@ -42,7 +42,7 @@ def descriptors(file: Path, count: int) -> np.ndarray:
 
 
 def beside_faiss(folder: Path) -> None:
-    """Time, neighbours and the matrix product's share."""
+    """Compare time and neighbours with faiss, and print the matrix product's share of the time."""
     import faiss
 
     queries, index = descriptors(folder / "q.npy", 1_000), descriptors(folder / "i.npy", 200_000)
@@ -69,7 +69,7 @@ def beside_faiss(folder: Path) -> None:
 
 
 def growing(folder: Path) -> None:
-    """Time per query and row of the index."""
+    """Print the time per query and row of the index."""
     for count in (50_000, 100_000, 200_000, 400_000):
         queries, index = descriptors(folder / "q.npy", 1_000), descriptors(folder / "i.npy", count)
         seconds = best_of(3, lambda: top_k(queries, index, K))  # noqa: B023
@@ -77,7 +77,7 @@ def growing(folder: Path) -> None:
 
 
 def large(folder: Path) -> None:
-    """GLDv2's index, in a process of its own: its peak memory holds the whole index, mapped from its file."""
+    """Search an index of GLDv2's size in a process of its own; the peak memory includes the whole mapped index."""
     queries, index = (np.load(folder / name, mmap_mode="c") for name in ("q.npy", "i.npy"))
     began = time.perf_counter()
     top_k(queries, index, K)

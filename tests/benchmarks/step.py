@@ -1,8 +1,8 @@
-"""The train step beside a bare one: `PYTHONPATH=. python tests/benchmarks/step.py [backbone] [steps]`.
+"""The train step compared with a bare one: `PYTHONPATH=. python tests/benchmarks/step.py [backbone] [steps]`.
 
-The bare one is a `tf.function` written by hand around the same model, loss and optimizer, on the same batches. The time
-from the config to the end of the first step is taken in a process for each, in turns; that of a step in one process for
-both, the two in turns, since processes of the same program differ by several percent.
+The bare step is a hand-written `tf.function` around the same model, loss and optimizer, on the same batches. The time
+from the config to the end of the first step is measured in a process for each, in turns. The time of a step is measured
+for both in turns in one process, because processes of the same program differ by several percent.
 """
 
 import subprocess
@@ -32,7 +32,7 @@ def main(backbone: str, steps: int) -> None:
 
 
 def measure(backbone: str, steps: int, kind: str) -> tuple[float, float]:
-    """Seconds to build and of the first step of one kind; of `both`, of a bare and of a train step (medians)."""
+    """Return one kind's seconds to build and of its first step; for `both`, the median bare and train step."""
     import numpy as np
     import tensorflow as tf
 
@@ -89,7 +89,7 @@ def epoch(step: Any, batches: Iterator[Any], steps: int) -> None:
 
 
 def bare_step(config: Any, classes: int) -> Callable[..., Any]:
-    """The least that trains the same model."""
+    """Return the shortest step that trains the same model."""
     import tensorflow as tf
 
     from glr.config.component import build

@@ -1,8 +1,8 @@
-"""The train step against one written as the published study's was, both compiled for a TPU that is not there.
+"""The train step compared with one written as in the published study, both compiled for a TPU without having one.
 
 python tests/benchmarks/tpu_step.py [TOPOLOGY]      Xception at 441 px, 81,313 classes, 16 images per core
 
-Each column is a step: the study's (float32 images, one-hot labels, angles of all classes, the median by a boolean mask,
+Each line is a step: the study's (float32 images, one-hot labels, angles of all classes, the median by a boolean mask,
 Keras's Adam), and this project's in float32 and in bfloat16.
 """
 
@@ -58,7 +58,7 @@ def trace(name: str, output: str, topology: str) -> None:
 
 
 def study_step(cores: int) -> bytes:
-    """Xception + GeM + AdaCos(Semi) + L2 as the study computed them, one replica of so many."""
+    """Trace Xception + GeM + AdaCos(Semi) + L2 as the study computed them, for one of the replicas."""
     import keras
     import tensorflow as tf
 

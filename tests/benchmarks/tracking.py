@@ -1,4 +1,4 @@
-"""What a tracking server that is down or slow costs a training: `PYTHONPATH=. python tests/benchmarks/tracking.py`.
+"""The cost of a tracking server that is down or slow: `PYTHONPATH=. python tests/benchmarks/tracking.py`.
 
 The same run four times: beside a server that works, one that is killed for 60 s in the middle, one that takes 5 s for
 each answer, and the first again. Prints the seconds in which it trained, and counts the metrics that arrived.
@@ -56,7 +56,7 @@ def interrupt(server: MlflowServer, after: float, seconds: float) -> None:
 
 
 def train(processes: Forks, folder: Path, uri: str, name: str, epochs: int) -> float:
-    """Train once: the seconds that its epochs took, by its own log."""
+    """Train once; return the seconds that its epochs took, by its own log."""
     code = processes.run(
         *["backbone=small_cnn", "backbone.width=16", "model.embedding_size=64", "augment=study", "data=folder"],
         *[f"data.source.path={folder}/photos", "data.image_size=64", "train.batch_size=32", f"train.epochs={epochs}"],

@@ -103,7 +103,7 @@ def test_twenty_thousand_pixels():
 @pytest.mark.parametrize("check", [True, False])
 @pytest.mark.parametrize(("content", "why"), [
     (b"", "it is empty"),
-    (b"<html>not found</html>", "it is no image in a format that can be read"),
+    (b"<html>not found</html>", "it is not an image in a readable format"),
     (b"\xff\xd8", "it cannot be decoded"),
     (stored(picture(400, 300))[:-3000], "it cannot be decoded"),
     (stored(picture(400, 300), "PNG")[:500], "it cannot be decoded"),

@@ -43,9 +43,9 @@ def test_from_a_bucket_and_as_spreadsheets_write_them(gcs_folder: str):
             "id,landmarks\nt1,7 0.5\nt2,7 0.5 8 0.4\n",
             "line 3: landmarks is '7 0.5 8 0.4'; expected one class and its confidence, or nothing",
         ),
-        ("id,landmarks\nt1,7 high\n", "line 2: the confidence 'high' is no finite number"),
-        ("id,landmarks\nt1,7 nan\n", "line 2: the confidence 'nan' is no finite number"),
-        ("id,landmarks\nt1,7 1e999\n", "line 2: the confidence '1e999' is no finite number"),
+        ("id,landmarks\nt1,7 high\n", "line 2: the confidence 'high' is not a finite number"),
+        ("id,landmarks\nt1,7 nan\n", "line 2: the confidence 'nan' is not a finite number"),
+        ("id,landmarks\nt1,7 1e999\n", "line 2: the confidence '1e999' is not a finite number"),
     ],
 )
 def test_mistakes_in_classes(tmp_path: Path, text: str, message: str):

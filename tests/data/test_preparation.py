@@ -178,7 +178,7 @@ def test_what_exists_is_not_overwritten(few: Listed, tmp_path: Path):
 
 
 def test_a_full_disk_leaves_no_set_and_is_continued(few: Listed, tmp_path: Path):
-    with no_file_beyond(1000), pytest.raises(GlrError, match=r"out\.partial: File too large; what is done is kept"):
+    with no_file_beyond(1000), pytest.raises(GlrError, match=r"out\.partial: File too large; finished shards are kept"):
         prepare(few, tmp_path / "out", settings={})
     assert not (tmp_path / "out").exists()
     whole = contents(prepare(few, tmp_path / "whole", settings={}).path)

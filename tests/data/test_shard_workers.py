@@ -90,7 +90,9 @@ def test_a_killed_worker_ends_it_and_the_finished_shards_are_kept(many: Path, tm
     workers = [pid for pid in members(process.pid) if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
     os.kill(workers[0], signal.SIGKILL)
     _, printed = process.communicate(timeout=60)
-    assert b"out.partial: a worker process was killed (out of memory? give workers=1); what is done is kept" in printed
+    assert (
+        b"out.partial: a worker process was killed (out of memory? give workers=1); finished shards are kept" in printed
+    )
     assert len(list((tmp_path / "out.partial").glob("*.done.json"))) >= 2
     assert not (tmp_path / "out").exists()
 

@@ -69,7 +69,7 @@ def test_a_missing_feature_is_named(name: str):
 
 @pytest.mark.parametrize("record", [b"text, not an example", b"\x0a\xff", bytes(20), b"\xff" * 9])
 def test_what_is_no_example_is_refused(record: bytes):
-    with pytest.raises(ValueError, match=r"no tf\.train\.Example|it has no image/id"):
+    with pytest.raises(ValueError, match=r"not a tf\.train\.Example|it has no image/id"):
         parse(record)
 
 

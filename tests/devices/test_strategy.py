@@ -27,7 +27,7 @@ def test_replicas_are_asked_for_before_tensorflow_starts():
 
 @without_gpu
 def test_no_gpu():
-    with pytest.raises(GlrError, match=r"^strategy=gpu: TensorFlow sees none; does `nvidia-smi` list one"):
+    with pytest.raises(GlrError, match=r"^strategy=gpu: TensorFlow sees no GPU; does `nvidia-smi` list one"):
         strategy.gpu()
 
 

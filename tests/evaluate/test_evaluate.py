@@ -91,7 +91,7 @@ SENTENCES = [
         "model=nowhere prepared=data/folder",
         "model=nowhere: no such folder; give a SavedModel's folder, or a .zip of one",
     ),
-    ("model=data prepared=data/folder", "data holds no saved_model.pb, so it is no SavedModel"),
+    ("model=data prepared=data/folder", "data holds no saved_model.pb, so it is not a SavedModel"),
     ("model=x prepared=data/folder tta=flip", "tta: a SavedModel decides itself how it looks at an image"),
     ("model=x prepared=data/folder checkpoint=best", "checkpoint=best: a SavedModel has one set of weights"),
     ("run=one tta=flipp", "tta=flipp: there is no such choice; did you mean tta=flip?"),

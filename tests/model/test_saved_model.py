@@ -71,7 +71,7 @@ def test_another_signature(tmp_path: Path, spec: tf.TensorSpec, output: str, sig
 
 
 def test_what_is_no_saved_model(tmp_path: Path):
-    with pytest.raises(GlrError, match=f"^{tmp_path} holds no saved_model.pb, so it is no SavedModel$"):
+    with pytest.raises(GlrError, match=f"^{tmp_path} holds no saved_model.pb, so it is not a SavedModel$"):
         SavedModel(tmp_path)
     (tmp_path / "saved_model.pb").write_bytes(b"nonsense")
     with pytest.raises(GlrError, match=rf"^{tmp_path} cannot be loaded as a SavedModel \(.+\)$"):

@@ -116,7 +116,7 @@ def test_a_program_that_the_compiler_fails_on_is_one_sentence():
     line = [sys.executable, "-c", SCRIPT]
     eight = json.dumps([(SUM, "v4-8")])  # v4-8 has four replicas, not eight
     done = subprocess.run(line, input=eight, capture_output=True, text=True, check=False, cwd=ROOT)
-    assert "glr.errors.GlrError: the TPU compiler cannot take this step: " in done.stderr
+    assert "glr.errors.GlrError: the TPU compiler cannot compile this step: " in done.stderr
 
 
 def test_without_the_compiler_one_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
@@ -132,7 +132,7 @@ def test_without_the_compiler_one_sentence_says_what_to_install(monkeypatch: pyt
     monkeypatch.setattr(importlib.metadata, "version", version)
     check_compiler()
     there["libtpu"] = "0.0.17"
-    with pytest.raises(GlrError, match=r"libtpu 0\.0\.52; here are .* libtpu 0\.0\.17: pip install --con"):
+    with pytest.raises(GlrError, match=r"libtpu 0\.0\.52; installed are .* libtpu 0\.0\.17: pip install --con"):
         check_compiler()
     del there["libtpu"]
     with pytest.raises(GlrError, match=r"libtpu is missing\): pip install --constraint constraints"):

@@ -12,7 +12,7 @@ from glr.model.head.replicas import gathered
 
 
 class AdaCos(CosineHead):
-    """Base of both: the scale starts at the fixed value sqrt(2) ln(C - 1) and is computed anew in each step.
+    """Base class: the scale starts at the fixed value sqrt(2) ln(C - 1) and is computed anew in each step.
 
     Args:
         num_classes: C.
@@ -29,7 +29,7 @@ class AdaCosSemi(AdaCos):
     """s = ln(C - 1) / cos(min(pi/4, theta_med)), from this step's global batch, used in this step."""
 
     def scale_for(self, cosines: tf.Tensor, own: tf.Tensor, is_own: tf.Tensor) -> tf.Tensor:  # noqa: ARG002
-        """This step's scale."""
+        """Compute and store this step's scale."""
         scale = math.log(self.num_classes - 1) / cos_of_median(own)
         self.scale.assign(scale)
         return scale
@@ -38,13 +38,13 @@ class AdaCosSemi(AdaCos):
 class AdaCosDynamic(AdaCos):
     """s = ln(B_avg) / cos(min(pi/4, theta_med)); B_avg = batch mean of the wrong classes' sum of exp(s_prev cos).
 
-    The paper takes B_avg > 1, which many classes guarantee. With few of them B_avg can fall to 1 or below, where s
-    would be 0 or negative and the gradient would vanish or turn round: such a step keeps the previous scale. Nothing
-    bounds s from above, as in the paper: it grows without end where wrong cosines stay above cos(min(pi/4, theta_med)).
+    The paper assumes B_avg > 1, which many classes guarantee. With few classes B_avg can fall to 1 or below; s would be
+    0 or negative and the gradient would vanish or change sign, so such a step keeps the previous scale. s has no upper
+    bound, as in the paper: it grows without limit while wrong cosines stay above cos(min(pi/4, theta_med)).
     """
 
     def scale_for(self, cosines: tf.Tensor, own: tf.Tensor, is_own: tf.Tensor) -> tf.Tensor:
-        """This step's scale."""
+        """Compute and store this step's scale."""
         previous = tf.convert_to_tensor(self.scale)
         # In logarithms throughout: exp(s cos) overflows float32 where s cos > 88.
         log_sums = tf.reduce_logsumexp(tf.where(is_own, -math.inf, previous * cosines), axis=1)

@@ -31,7 +31,7 @@ class ArcFace(CosineHead):
 
 
 class SubCenterArcFace(ArcFace):
-    """ArcFace with K weights per class, of which the nearest counts (Deng et al., ECCV 2020, "Sub-center ArcFace").
+    """ArcFace with K weights per class; the nearest one counts (Deng et al., ECCV 2020, "Sub-center ArcFace").
 
     Args:
         num_classes: C.
@@ -65,5 +65,5 @@ def widened(cosines: tf.Tensor, margin: float) -> tf.Tensor:
 
 
 def penalised(own: tf.Tensor, margin: float) -> tf.Tensor:
-    """cos(theta + margin); where theta + margin passes pi, cos(theta) - margin sin(margin), which goes on falling."""
+    """cos(theta + margin); where theta + margin passes pi, cos(theta) - margin sin(margin), which keeps falling."""
     return tf.where(own > math.cos(math.pi - margin), widened(own, margin), own - margin * math.sin(margin))

@@ -17,11 +17,11 @@ class CosineHead(keras.layers.Layer):
 
     Args:
         num_classes: C.
-        scale: s, by which the cosines are multiplied; None for sqrt(2) ln(C - 1), the fixed scale of AdaCos
+        scale: s, the factor of the cosines; None for sqrt(2) ln(C - 1), the fixed scale of AdaCos
             (Zhang et al., arXiv:1905.00292, section 4.1).
 
     Raises:
-        ValueError: fewer than 2 classes (3 where the scale follows from their number), or a scale that is not positive.
+        ValueError: fewer than 2 classes (3 if the scale is computed from their number), or a scale not above 0.
     """
 
     def __init__(self, *, num_classes: int, scale: float | None):
@@ -50,19 +50,19 @@ class CosineHead(keras.layers.Layer):
         )
 
     def call(self, descriptors: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """The loss of each example, and whether its own class is the nearest.
+        """Return each example's loss, and True if its own class is the nearest.
 
         Args:
             descriptors: float [B, D], of any length.
             labels: int32 [B], 0 to C - 1.
 
         Returns:
-            Losses float32 [B], and bool [B]: is the plain cosine, without margin, largest for the own class.
+            Losses float32 [B], and bool [B], True if the plain cosine, without margin, is largest for the own class.
         """
         cosines = self.cosines(descriptors)
-        # Own classes are read and replaced through this mask, neither by a one-hot matrix nor by gather and scatter:
-        # XLA fuses the comparison into its neighbours, forward and backward, where a scatter (also the gradient of a
-        # gather) needs [B, C] buffers of its own; uncompiled, the mask costs a byte per logit.
+        # This mask reads and replaces the own classes' cosines. XLA fuses the comparison into its neighbours, forward
+        # and backward, whereas a scatter (also the gradient of a gather) needs [B, C] buffers of its own; uncompiled,
+        # the mask costs a byte per logit.
         is_own = labels[:, tf.newaxis] == tf.range(self.num_classes)
         own = tf.reduce_sum(tf.where(is_own, cosines, 0.0), axis=1)
         scale = tf.stop_gradient(self.scale_for(cosines, own, is_own))
@@ -74,7 +74,7 @@ class CosineHead(keras.layers.Layer):
     def cosines(self, descriptors: tf.Tensor) -> tf.Tensor:
         """Cosines float32 [B, C] between descriptors [B, D] and the classes' weights."""
         unit = tf.math.l2_normalize(tf.cast(descriptors, tf.float32), axis=1, epsilon=_LEAST)
-        # The product is divided by |W_c|, not W: no normalised copy of [D, C] is made, nor kept for the gradient.
+        # Dividing the product by |W_c|, instead of W, avoids a normalised copy [D, C], which the gradient would keep.
         squares = tf.reduce_sum(tf.square(self.kernel), axis=0)
         return tf.matmul(unit, self.kernel) * tf.math.rsqrt(tf.maximum(squares, _LEAST))
 

@@ -1,4 +1,4 @@
-"""ArcFace's margin, and wrong classes that weigh more the harder they are and the longer the training."""
+"""ArcFace with a weight on hard wrong classes that grows during training."""
 
 import tensorflow as tf
 
@@ -7,10 +7,10 @@ from glr.model.head.replicas import global_mean
 
 
 class CurricularFace(ArcFace):
-    """ArcFace, and wrong classes with cos > cos(theta_own + m) count as cos (t + cos) (Huang et al., arXiv:2004.00288).
+    """ArcFace; wrong classes with cos > cos(theta_own + m) count as cos (t + cos) (Huang et al., arXiv:2004.00288).
 
     The weight t starts at 0 and follows the global batch's mean own cosine: t = momentum t + (1 - momentum) mean,
-    brought up to date before it is used, as in the authors' code.
+    updated before use, as in the authors' code.
 
     Args:
         num_classes: C.

@@ -1,4 +1,4 @@
-"""Values of the whole global batch that heads need; unchanged with one replica, and outside of any."""
+"""Values over the global batch, for heads; with one replica, or outside of a replica, they are the local ones."""
 
 from typing import Any
 
@@ -6,18 +6,18 @@ import tensorflow as tf
 
 
 def gathered(values: tf.Tensor) -> tf.Tensor:
-    """The values [b] of every replica behind each other, [b * replicas]."""
-    context = _several()
+    """Concatenate the values [b] of all replicas, [b * replicas]."""
+    context = _replica_context()
     return values if context is None else context.all_gather(values, axis=0)
 
 
 def global_mean(mean: tf.Tensor) -> tf.Tensor:
-    """The mean over the global batch, from this replica's mean over its share; shares are of one size."""
-    context = _several()
+    """Return the mean over the global batch, from this replica's mean over its share; all shares have the same size."""
+    context = _replica_context()
     return mean if context is None else context.all_reduce(tf.distribute.ReduceOp.MEAN, mean)
 
 
-def _several() -> Any:
-    """The replica context where there are several replicas, else None."""
+def _replica_context() -> Any:
+    """Return the replica context if there are several replicas, else None."""
     context: Any = tf.distribute.get_replica_context()
     return context if context is not None and context.num_replicas_in_sync > 1 else None
