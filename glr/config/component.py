@@ -207,7 +207,7 @@ def check(key: str, node: DictConfig, runtime: set[str]) -> None:
 
 
 def _check_target(key: str, target: Any) -> None:
-    """Refuse a class of glr that conf/ does not name at this place, or of a Keras module that conf/ does not use there."""
+    """Refuse a class of glr that conf/ does not name at this place, or of a Keras module that conf/ does not use."""
     package = target.split(".")[0] if isinstance(target, str) else ""
     ours = named(key).values()
     modules = {each.rpartition(".")[0] for each in ours if not each.startswith("glr.")}

@@ -54,7 +54,7 @@ def jobs_of_line(config_name: str, overrides: list[str], multirun: bool) -> tupl
 
 
 def jobs_of(config: DictConfig) -> list[list[str]]:
-    """The overrides of each job of the sweep that Hydra is about to launch; of a search, a few that cover all values."""
+    """The overrides of each job of the sweep that Hydra is about to launch; of a search, a few to cover all values."""
     hydra = config.hydra
     return _jobs(parse(given(hydra)), hydra.sweeper, hydra.runtime.choices["hydra/sweeper"] == "optuna")
 

@@ -93,7 +93,7 @@ def matching(runs: list[PastRun], wanted: Mapping[str, Any]) -> list[PastRun]:
     """The runs that have these values of parameters or tags.
 
     Raises:
-        GlrError: no run has a parameter or tag of one of the names.
+        GlrError: a name is no parameter and no tag of any run.
     """
     for name in wanted:
         known = {key for run in runs for key in (*run.params, *run.tags)}
