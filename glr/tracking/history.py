@@ -117,7 +117,7 @@ def find(client: MlflowClient, name: str) -> PastRun:
         raise GlrError(f"there is no run with the id or the name {name} in {client.tracking_uri}")
     if len(named) > 1:
         ids = "; ".join(f"{run.id} ({run.status.lower()}, study {run.study})" for run in named[-5:])
-        raise GlrError(f"{len(named)} runs are named {name}; give an id, as of the newest: {ids}")
+        raise GlrError(f"{len(named)} runs are named {name}; give an id; the newest are {ids}")
     return named[0]
 
 

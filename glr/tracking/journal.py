@@ -111,7 +111,7 @@ class Journal:
             os.ftruncate(self._file, self._end)  # leave no part of a record
             if self.failure is None:
                 self.failure = f"{self.path}: {error.strerror}"
-                print(f"{self.failure}; what is recorded is kept in memory until there is room", file=sys.stderr)
+                print(f"{self.failure}; records are kept in memory until there is room", file=sys.stderr)
             return
         self._end += len(self._unwritten)
         self._unwritten, self.failure = b"", None
@@ -215,6 +215,6 @@ def left_behind(folder: Path) -> Iterator[Journal]:
         except BusyError:
             continue
         except GlrError as error:
-            say(f"left alone: {error}", file=sys.stderr)
+            say(f"a journal was skipped: {error}", file=sys.stderr)
             continue
         yield journal
