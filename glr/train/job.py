@@ -60,9 +60,7 @@ def opened(config: DictConfig, data: PreparedData, initial: InitialWeights | Non
     """
     alone = PARENT_VARIABLE not in os.environ
     if worker.count > 1 and not alone:
-        raise GlrError(
-            "strategy=multi_worker cannot run a sweep: start each run with a command of its own, without -m"
-        )
+        raise GlrError("strategy=multi_worker cannot run a sweep: start each run with a command of its own, without -m")
     identity = Identity(settings_of(config, initial.identity if initial else None), data.digest)
     with ExitStack() as stack:
         weights = stack.enter_context(storage.on_disk(initial.file)) if initial else None
