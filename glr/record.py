@@ -1,4 +1,4 @@
-"""`python -m glr.record`: write leaderboard scores, or records that could not be sent, to MLflow; repair a moved store."""
+"""`python -m glr.record`: write leaderboard scores, or records that were not sent, to MLflow; repair a moved store."""
 
 from pathlib import Path
 
