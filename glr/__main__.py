@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def commands() -> dict[str, str]:
-    """Each command with the first line of its docstring. It is read from the source: imports would take seconds."""
+    """Each command with the first line of its docstring, read from the source: imports would take seconds."""
     commands = {}
     for file in sorted(Path(__file__).parent.glob("*.py")) + sorted(Path(__file__).parent.glob("*/__main__.py")):
         name = file.parent.name if file.name == "__main__.py" else file.stem
@@ -19,13 +19,13 @@ def commands() -> dict[str, str]:
 
 
 def main() -> None:
-    """Do what the command line asks for."""
+    """Print the help, or run the command that the command line names."""
     known, name = commands(), sys.argv[1] if len(sys.argv) > 1 else "--help"
     if name in ("-h", "--help"):
         width = max(map(len, known))
         print("glr COMMAND key=value ...    or    python -m glr.COMMAND key=value ...\n")
         print("\n".join(f"  {command:{width}}  {text}" for command, text in known.items()))
-        print("\nglr COMMAND --help lists the settings of one.")
+        print("\nglr COMMAND --help lists the settings of a command.")
     elif name not in known:
         close = get_close_matches(name, known, n=1)
         print(
@@ -35,8 +35,8 @@ def main() -> None:
         sys.exit(2)
     else:
         del sys.argv[1]
-        # A console script lacks the folder, where users' own classes may lie. Last, so that no file of a downloaded
-        # folder passes for a library.
+        # A console script does not search the current folder, which may hold users' own classes. It comes last, so that
+        # no file of a downloaded folder replaces a library.
         if (folder := str(Path.cwd())) not in sys.path:
             sys.path.append(folder)
         # The command becomes the main module, as with `python -m`: launchers start their jobs by its name.

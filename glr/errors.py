@@ -6,7 +6,7 @@ import os
 # Exit codes of commands that may be started again: after SIGTERM or SIGHUP; when a full disk has room.
 PREEMPTED, NO_ROOM = os.EX_TEMPFAIL, os.EX_IOERR
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-# In messages of TensorFlow, SQLite and tempfile, which carry no such number.
+# Parts of the messages of TensorFlow, SQLite and tempfile, whose errors carry no errno.
 _NO_ROOM_SAID = (os.strerror(errno.ENOSPC), "database or disk is full", "No usable temporary directory")
 
 
@@ -27,7 +27,7 @@ def first_line(error: BaseException) -> str:
 
 
 def in_words(error: BaseException) -> str:
-    """The message of a GlrError, which says it all; of another error its kind, too."""
+    """The message of an error, after its type unless it is a GlrError."""
     return str(error) if isinstance(error, GlrError) else f"{type(error).__name__}: {error}"
 
 
@@ -43,7 +43,7 @@ def is_no_room(error: BaseException | None) -> bool:
 
 
 def no_room_in_words(error: BaseException) -> str:
-    """Where there is no room, in a line."""
+    """One line that says where a disk is full."""
     if isinstance(error, OSError) and error.errno in _NO_ROOM:
         return f"{error.filename or 'writing failed'}: {os.strerror(error.errno)}"
     return first_line(error)

@@ -1,4 +1,4 @@
-"""The private parts of Keras that glr uses, for want of public ones.
+"""The private parts of Keras that glr uses where no public ones exist.
 
 They are those of Keras 3.10 to 3.15; other versions may lack them, or no longer call them.
 """
@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-# By the method of Keras that uses them.
+# (class, method) of Keras -> the private parts that the method uses.
 _USED = {
     (keras.layers.BatchNormalization, "call"): {"_moments"},
     (keras.optimizers.Adam, "update_step"): {"_get_variable_index", "_momentums", "_velocities"},
@@ -40,17 +40,17 @@ for (_owner, _method), _parts in _USED.items():
 
 
 def replace_moments(norm: keras.layers.BatchNormalization, moments: Callable[[tf.Tensor, Any], Any]) -> None:
-    """Let a layer take the mean and variance of a training batch from `moments(inputs, mask)`."""
+    """Make a layer take the mean and variance of a training batch from `moments(inputs, mask)`."""
     norm._moments = moments
 
 
 def keep_gradients(optimizer: keras.optimizers.Optimizer) -> None:
-    """Let an optimizer apply the gradients as they are, not their sum over the replicas."""
+    """Make an optimizer apply the gradients as they are, not their sum over the replicas."""
     optimizer._all_reduce_sum_gradients = lambda pairs: pairs
 
 
 def batches_seen(optimizer: keras.optimizers.Optimizer) -> int:
-    """The number of batches applied; several make one of `optimizer.iterations` where gradients are accumulated."""
+    """The number of batches applied; `optimizer.iterations` counts several as one if gradients are accumulated."""
     return int(optimizer._iterations.value.read_value())
 
 
@@ -61,7 +61,7 @@ def adam_moments(optimizer: keras.optimizers.Adam, variable: Any) -> tuple[keras
 
 
 class SkipNonFinite(keras.optimizers.LossScaleOptimizer):
-    """Any optimizer, but a step with a gradient that is not finite changes no weight, no moment and no count.
+    """Wraps an optimizer: a step with a gradient that is not finite changes no weight, no moment and no count.
 
     Keras's loss scaling already skips such steps; here the scale stays 1.
     """

@@ -1,4 +1,4 @@
-"""`python -m glr.record`: write scores from outside, or records that could not be sent, into MLflow; mend a store."""
+"""`python -m glr.record`: write leaderboard scores, or records that were not sent, to MLflow; repair a moved store."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from glr.errors import GlrError
 
 @command("record")
 def main(config: DictConfig) -> None:
-    """Record a published study's leaderboard, what one said of a run, or what runs could not send; or mend a store."""
+    """Record a published study's leaderboard, a run's leaderboard scores or unsent records; or repair a moved store."""
     study, run, scores = config.study, config.run, [config.public, config.private]
     given = [key for key in ("study", "run", "journal", "store") if config[key] is not None]
     if len(given) != 1 or (None in scores if run is not None else scores != [None, None]):

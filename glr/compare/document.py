@@ -1,4 +1,4 @@
-"""The part of a document between two markers: read, and replaced without touching anything else."""
+"""Replace the part of a document between two markers, and nothing else."""
 
 from pathlib import Path
 

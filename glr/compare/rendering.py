@@ -1,4 +1,4 @@
-"""Tables as Markdown and HTML, rows as CSV and JSON: whatever a run's parameters hold, it stays text in its cell."""
+"""Tables as Markdown and HTML, rows as CSV and JSON; a run's parameters are escaped and stay text in their cells."""
 
 import csv
 import io
@@ -13,8 +13,8 @@ from glr.config.printing import STEERS, printable
 from glr.report.template import template
 from glr.tracking.rows import Row
 
-_FORMULA = frozenset("=+-@\uff1d\uff0b\uff0d\uff20")  # begin a formula; some spreadsheets take the wide ones for plain
-_LONGEST = 200  # characters of one text; what is longer is cut
+_FORMULA = frozenset("=+-@\uff1d\uff0b\uff0d\uff20")  # begin a formula; some spreadsheets accept the wide forms, too
+_LONGEST = 200  # characters of one text; longer texts are cut
 
 
 def markdown(tables: Iterable[Table]) -> str:
@@ -60,7 +60,7 @@ def as_json(singles: Sequence[Row], ensembles: Sequence[Row]) -> str:
 
 
 def as_csv(singles: Sequence[Row], ensembles: Sequence[Row]) -> str:
-    """The records as CSV, a column for every key that any of them has; no text of a run is a spreadsheet's formula."""
+    """The records as CSV, with a column for every key of any record; no text can be a spreadsheet's formula."""
     made = [{key: _neutral(value) for key, value in record.items()} for record in records(singles, ensembles)]
     columns = list(dict.fromkeys(chain.from_iterable(made)))
     text = io.StringIO()
@@ -91,7 +91,7 @@ def _marked(cell: Cell) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Text that Markdown shows as it is; what is harmless (the _ in a word, a lone ~, ->) stays readable."""
+    """Text that Markdown shows as it is; harmless characters (the _ in a word, a lone ~, ->) are not escaped."""
     text = _shortened(text).replace("&", "&amp;").replace("<", "&lt;").replace("$", "&#36;")
     text = re.sub(r"[\\|`*\[\]]", r"\\\g<0>", text)
     text = re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\_", text)

@@ -1,4 +1,4 @@
-"""Tables of rows: titles, columns, and cells of plain text with what is bold or struck through."""
+"""Tables of rows: titles, columns, and cells of plain text that may be bold or struck through."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ _FAILED = "X"
 
 @dataclass(frozen=True)
 class Span:
-    """A piece of text. It may come from a run's parameters and hold anything: whoever prints it escapes it."""
+    """A piece of text. It may come from a run's parameters and hold anything: a renderer must escape it."""
 
     text: str
     bold: bool = False
@@ -41,8 +41,8 @@ def tables(singles: Sequence[Row], ensembles: Sequence[Row], *, decimals: int, b
 
     Args:
         singles: rows, in the order to print.
-        ensembles: rows, in the order to print; without any there is no such table.
-        decimals: of scores. A backbone's own table cuts them, without rounding, to three.
+        ensembles: rows, in the order to print; if there are none, their table is left out.
+        decimals: of scores. A backbone's own table truncates them to at most three.
         backbones: whose tables come first; then the others in order of appearance.
     """
     scores = ("Public Score", "Private Score")
@@ -54,7 +54,7 @@ def tables(singles: Sequence[Row], ensembles: Sequence[Row], *, decimals: int, b
     present = list(dict.fromkeys(row.model.get("backbone", "") for row in singles))
     for backbone in sorted(present, key=lambda name: backbones.index(name) if name in backbones else len(backbones)):
         own = [row for row in singles if row.model.get("backbone", "") == backbone]
-        # Bold says what changed: from its second row on, a backbone's own table does not say that of the backbone.
+        # Bold marks changes. In a backbone's own table the backbone does not change after the first row.
         own[1:] = [replace(row, highlights=row.highlights - {"backbone"}) for row in own[1:]]
         rows = tuple((*_described(row), _accuracy(row, min(decimals, 3))) for row in own)
         made.append(Table(backbone, 4, ("Index", "Model", "Setting", "Accuracy"), frozenset({"Accuracy"}), rows))
@@ -85,7 +85,7 @@ def _scores(row: Row, decimals: int) -> tuple[Cell, Cell]:
 
 
 def _accuracy(row: Row, decimals: int) -> Cell:
-    """The Public score, cut."""
+    """The Public score, truncated."""
     lines = [_cut(row.public, decimals, row)]
     if row.continuation is not None:
         lines.append(f"after fine-tune:{_cut(row.continuation.public, decimals, row.continuation)}")

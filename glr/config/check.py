@@ -13,7 +13,7 @@ from glr.config.schema import RUNTIME_ARGUMENTS, bounds, slots
 from glr.config.secrets import redacted
 from glr.errors import GlrError, first_line
 
-# Options of sbatch that make several processes of a job, as submitit's additional_parameters spell them.
+# Options of sbatch that start several processes per job, spelled as in submitit's additional_parameters.
 _SBATCH = ("nodes", "ntasks", "ntasks_per_node")
 
 
@@ -35,8 +35,8 @@ def check_command_line(
     Args:
         config_name: of the command.
         overrides: the command line without its flags.
-        multirun: it has the flag -m.
-        required: a missing value is a mistake.
+        multirun: the command line has the flag -m.
+        required: report missing values as mistakes.
 
     Returns:
         As `glr.config.jobs.jobs_of_line`.
@@ -78,13 +78,13 @@ def _check_launcher(job: Composition) -> None:
 
 
 def check_slots(settings: DictConfig) -> None:
-    """Refuse settings that hold something else where a component belongs; a value that is missing may follow.
+    """Refuse a setting that is no component where one is required; missing values are allowed.
 
     Args:
         settings: with their schema's types.
 
     Raises:
-        GlrError: names the first such place.
+        GlrError: names the first such setting.
     """
     for key in slots(OmegaConf.get_type(settings)):
         place, _, name = key.rpartition(".")
@@ -101,7 +101,7 @@ def check(settings: DictConfig, required: bool = True) -> None:
 
     Args:
         settings: with their schema's types.
-        required: a missing value is a mistake.
+        required: report missing values as mistakes.
 
     Raises:
         GlrError: the first mistake, in one sentence.

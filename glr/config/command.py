@@ -1,4 +1,4 @@
-"""The command line of every `python -m glr.<command>`: Hydra, with mistakes answered at once and in one sentence."""
+"""The command line of every `python -m glr.<command>`: Hydra, with each mistake reported at once in one sentence."""
 
 import errno
 import importlib
@@ -45,13 +45,13 @@ def setup() -> None:
     """Register schemas and resolvers; call it once before any config is composed."""
     register()
     OmegaConf.register_new_resolver("decimal", decimal, replace=True)
-    # For names of folders that two commands of the same second are not to share.
+    # Keeps the folders of two commands apart that start in the same second.
     OmegaConf.register_new_resolver("token", lambda: _token(os.getpid()), replace=True)
-    # For folders that are named by a setting: a study's name leads nowhere else.
+    # For folders named after a setting: a study's name cannot point to another folder.
     OmegaConf.register_new_resolver("file_name", as_file_name, replace=True)
-    # For --help: the choices of the groups that a command has. Hydra would list those of all commands.
+    # For --help: the choices of this command's groups. Hydra would list those of all commands.
     OmegaConf.register_new_resolver("choices", lambda *groups: "\n".join(map(_listed, groups)), replace=True)
-    # A label's word for a null: ${or:${.scale},C-1}.
+    # The text that a label shows for null: ${or:${.scale},C-1}.
     OmegaConf.register_new_resolver("or", lambda value, instead: instead if value is None else value, replace=True)
 
 
@@ -66,14 +66,14 @@ def _listed(group: str) -> str:
 
 
 class JobFunction:
-    """A command's function as Hydra calls it, once for each job; launchers send its workers the command's name only.
+    """A command's function as Hydra calls it, once for each job; its pickle holds only the command's name.
 
     Args:
         name: the command's.
         task: its function of a config.
 
     Attributes:
-        failure: what the function raised outside a sweep.
+        failure: the exception that the function raised outside a sweep; None: it raised none.
     """
 
     def __init__(self, name: str, task: Callable[[Any], Any]):
@@ -82,7 +82,7 @@ class JobFunction:
         self._name, self._task = name, task
 
     def __call__(self, config: DictConfig) -> Any:
-        """Run the function; outside a sweep keep what it raises."""
+        """Run the function; outside a sweep, keep its exception in `failure`."""
         output.protect()  # in a launcher's worker
         try:
             return self._task(config)
@@ -101,13 +101,13 @@ def _imported(name: str) -> JobFunction:
 
 
 def main_of(name: str) -> Any:
-    """The function `main` of a command, which is a module of glr or a package with a module __main__."""
+    """A command's function `main`, from the module glr.<name> or glr.<name>.__main__."""
     module = importlib.import_module(f"glr.{name}")
     return (importlib.import_module(f"glr.{name}.__main__") if hasattr(module, "__path__") else module).main
 
 
 class Command:
-    """A function of a config as a command; a call reads the command line of this process.
+    """Wraps a function of a config as a command; calling it reads the command line of this process.
 
     Args:
         task: the function.
@@ -121,11 +121,11 @@ class Command:
         self._task, self._config_name, self._together, self._printed = task, config_name, together, printed
 
     def __call__(self) -> None:
-        """Run the command; an error that its user can mend ends the process with one sentence."""
+        """Run the command; an error that the user can fix ends the process with one sentence."""
         setup()
-        os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra lets exceptions through; they are answered here
+        os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra lets exceptions through; they are reported below
         for number in ending():
-            signal.signal(number, lambda *_: sys.exit(PREEMPTED))  # an exit that tidies up
+            signal.signal(number, lambda *_: sys.exit(PREEMPTED))  # exit through the clean-up code
         output.protect()
         try:
             printed = self._dispatch()
@@ -162,7 +162,7 @@ class Command:
         overrides, jobs = check_command_line(self._config_name, given, arguments.multirun, not shown)
         if shown and jobs:
             overrides, jobs = jobs[0], None  # one job stands for the sweep
-        if arguments.help:  # Hydra's own takes three times as long
+        if arguments.help:  # Hydra's own help takes three times as long
             print(help_text(self._config_name, overrides))
         elif self._together and not shown:
             self._task([composed(self._config_name, job) for job in jobs or [overrides]])
@@ -173,7 +173,7 @@ class Command:
         return bool(shown) or self._printed
 
     def _launch(self, flags: list[str], overrides: list[str]) -> None:
-        """Leave the command line to Hydra."""
+        """Let Hydra run the command line."""
         sys.argv[1:] = flags + overrides  # Hydra takes overrides on one side of its flags only
         job = JobFunction(self._config_name, self._task)
         hydra.main(config_path=str(CONF), config_name=self._config_name, version_base="1.3")(job)()
@@ -186,14 +186,14 @@ def command(
 ) -> Callable[[Callable[[Any], Any]], Command]:
     """Make a function of a config into a command with conf/<config_name>.yaml as its settings.
 
-    The command checks all settings before the function runs, those of every job of a sweep included. A GlrError or a
-    file-system error ends it with one sentence on stderr and status 1.
+    The command checks all settings of every job before the function runs. A GlrError or a file-system error ends it
+    with one sentence on stderr and status 1.
 
     Args:
-        config_name: of conf/.
-        together: call the function once, without Hydra's launcher, with a list of all jobs of a sweep: each one's
-            config and the choices of its groups. A single job is a list of one.
-        printed: the command's result is its output: it fails if that cannot be written.
+        config_name: the file in conf/, without .yaml.
+        together: call the function once, without Hydra's launcher, with the list of all jobs: for each job its config
+            and the choices of its groups.
+        printed: the printed text is the command's result; the command fails if the text cannot be written.
     """
     return partial(Command, config_name=config_name, together=together, printed=printed)
 
@@ -205,7 +205,7 @@ def help_text(config_name: str, overrides: list[str]) -> str:
 
 
 def _sentence(error: Exception) -> str | None:
-    """The sentence that the user needs of an error; None for a fault of the program, which shows its traceback."""
+    """One sentence that explains an error to the user; None for a bug, which shows its traceback instead."""
     if isinstance(error, GlrError):
         return str(error)
     if isinstance(error, ModuleNotFoundError) and error.name in {"tensorflow", "keras"}:

@@ -1,11 +1,11 @@
-"""Components: config nodes that name a class by `_target_`, whose arguments are checked from its source, then built.
+"""Components: config nodes that name a class by `_target_`; check their arguments, then build the object.
 
-A component is known by its place in the config and its class's name (`head: ArcFace`), not by its module's path: the
-class is the one that conf/<group>/ names today, so that modules may move and stored configs still resolve. A class of
-the user's own (`_target_: mypackage.MyHead`) is known by its full path.
+A component is identified by its place in the config and its class's name (`head: ArcFace`), not by its module:
+conf/<group>/ names the current module, so that stored configs still resolve after a module has moved. A user's own
+class (`_target_: mypackage.MyHead`) is identified by its full path.
 
-What may be built depends on who names it. A command line may name any class of the kind that belongs there. A stored
-config is data from elsewhere: it may name the classes that conf/<group>/ names, and what the user trusts.
+A command line may name any class of the kind that its place requires. A stored config is untrusted data: it may name
+only the classes in conf/<group>/ and those that the user trusts.
 
 The check reads signatures from the source (`glr.config.signature`): it needs no TensorFlow and takes milliseconds.
 """
@@ -33,7 +33,7 @@ _OURS = {"glr", "keras"}
 
 
 class UnknownSettingError(GlrError):
-    """A setting that nothing takes; `key` is its full name."""
+    """The setting does not exist; `key` is its full name."""
 
     def __init__(self, key: str):
         super().__init__(f"{key} is not a setting")
@@ -73,7 +73,7 @@ def _imported(target: str) -> Any:
 
 @cache
 def _kind(place: str) -> type | None:
-    """The nearest base that the classes which conf/ names at a place share; None: there is none, or a function."""
+    """The nearest common base of the classes that conf/ names at a place; None: no such base, or one is a function."""
     classes = [_imported(target) for target in named(place).values()]
     if not classes or not all(isinstance(each, type) for each in classes):
         return None
@@ -117,7 +117,7 @@ def named(place: str) -> dict[str, str]:
 
 @cache
 def _listed(place: str, target: str) -> dict[str, Any]:
-    """The arguments and values that YAML lists for a target; for one that conf/ does not name, those of all choices."""
+    """The arguments and values that conf/ lists for a target; those of all choices if conf/ does not name it."""
     files = _files(place)
     values: dict[str, Any] = {}
     for file in files.get(target) or chain.from_iterable(files.values()):
@@ -139,14 +139,14 @@ def class_of(place: str, target: str) -> str:
 
 
 def resolve(config: DictConfig, trust: Sequence[str] = ()) -> None:
-    """Let every component of a stored config name its class where conf/ names it today.
+    """Update every component of a stored config to the class path that conf/ names today.
 
     Args:
-        config: is changed.
+        config: changed in place.
         trust: packages, or full paths of classes, that may be built although conf/ does not name them.
 
     Raises:
-        GlrError: it names something else.
+        GlrError: a component names any other class.
     """
     for key, node in components(config):
         target = node["_target_"]
@@ -157,7 +157,7 @@ def resolve(config: DictConfig, trust: Sequence[str] = ()) -> None:
         if package == "glr":
             has = ", ".join(known) or "none"
             raise GlrError(f"{key}: this version of glr has no class {name} there (it has {has})")
-        # First refuse what would be refused even if it were trusted; only Keras settings are checked without an import.
+        # First refuse what trust cannot allow. Only Keras's settings can be checked without importing the target.
         if package == "keras":
             check(key, node, set())
         else:
@@ -171,12 +171,12 @@ def resolve(config: DictConfig, trust: Sequence[str] = ()) -> None:
 
 
 def check(key: str, node: DictConfig, runtime: set[str]) -> None:
-    """Hold a component's settings against its target's signature.
+    """Check a component's settings against its target's signature.
 
     Args:
         key: where the component stands.
         node: its config.
-        runtime: arguments that only the run knows; not to be set.
+        runtime: arguments that only the run knows; a config must not set them.
 
     Raises:
         UnknownSettingError: an argument that the target does not have.
@@ -189,7 +189,7 @@ def check(key: str, node: DictConfig, runtime: set[str]) -> None:
         arguments = signature(target)
     except GlrError as error:
         raise GlrError(f"{key}._target_={target}: {error}") from error
-    if arguments is None:  # of Keras: the YAML's arguments are all, and its values show their types
+    if arguments is None:  # of Keras: the YAML lists all arguments, and its values show their types
         defaults = _listed(key, target)
         for name in settings:
             if name not in defaults:
@@ -207,7 +207,7 @@ def check(key: str, node: DictConfig, runtime: set[str]) -> None:
 
 
 def _check_target(key: str, target: Any) -> None:
-    """Refuse a class of glr that conf/ does not name at a place, and one of a module of Keras that it does not."""
+    """Refuse a class of glr that conf/ does not name at this place, or of a Keras module that conf/ does not use."""
     package = target.split(".")[0] if isinstance(target, str) else ""
     ours = named(key).values()
     modules = {each.rpartition(".")[0] for each in ours if not each.startswith("glr.")}

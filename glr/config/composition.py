@@ -1,4 +1,4 @@
-"""Compose a job's settings from its overrides, and explain in one sentence why that fails."""
+"""Compose a job's settings from its overrides, and explain a failure in one sentence."""
 
 import copy
 import re
@@ -20,7 +20,7 @@ from glr.config.installation import CONF, pip_install
 from glr.config.shorthand import choices, parse, unknown_choice
 from glr.errors import GlrError, first_line
 
-# Launchers of others, and the extras of glr that they come with.
+# Third-party launchers, and the extras of glr that install them.
 _LAUNCHERS = {"joblib": "joblib", "submitit_local": "submitit", "submitit_slurm": "submitit", "ray": "ray"}
 
 
@@ -42,14 +42,14 @@ class Composition:
         return dict(self.hydra.runtime.choices)
 
     def with_values(self, values: list[Override]) -> "Composition":
-        """The same with other values, set as Hydra sets them."""
+        """A copy with other values, set as Hydra sets them."""
         settings = copy.deepcopy(self.settings)
         for value in values:
             OmegaConf.update(settings, value.key_or_group, value.value(), force_add=value.is_force_add())
         return Composition(settings, self.hydra)
 
 
-# By command, groups' choices and names of plain settings: the first job that was composed.
+# The first job composed for each combination of command, groups' choices and names of plain settings.
 _first: dict[Hashable, Composition] = {}
 
 
@@ -71,7 +71,7 @@ def composition(config_name: str, overrides: tuple[str, ...]) -> Composition:
             try:
                 return _first[shape].with_values(plain)
             except (OmegaConfBaseException, ValueError):
-                pass  # Hydra says below what is wrong
+                pass  # Hydra's error below explains the mistake
         try:
             config = compose(config_name, list(overrides), return_hydra_config=True)
         except (HydraException, OmegaConfBaseException) as error:
@@ -91,7 +91,7 @@ def composition(config_name: str, overrides: tuple[str, ...]) -> Composition:
 
 
 def _is_plain(override: Override) -> bool:
-    """Return True if an override only gives a setting of the command a new value, and no choice or structure."""
+    """Return True if an override only changes the value of one of the command's settings: no choice, no structure."""
     key = override.key_or_group
     return (
         override.type in (OverrideType.CHANGE, OverrideType.FORCE_ADD)

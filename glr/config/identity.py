@@ -1,8 +1,8 @@
-"""The name of a run, and what makes two commands the same job: a key of all settings that its result depends on.
+"""The name of a run, and the key that identifies a job: a hash of all settings that its result depends on.
 
 The key covers each component's class and arguments, every other setting that the result depends on, and the version of
 the mathematics. It does not cover labels, module paths, the names of choices, where data lie, or where and how a job
-computes and is recorded. The digest of the data set stands beside the key: two commands are the same job if both agree.
+computes and is recorded. Two commands are the same job if their keys and the digests of their data sets are equal.
 A *configuration* is a job without its seed.
 """
 
@@ -17,14 +17,14 @@ from omegaconf import DictConfig, OmegaConf
 from glr.config.component import class_of
 from glr.config.secrets import redacted
 
-# Goes up when the mathematics changes, so that results of before are not taken for results of now.
+# Increased when the mathematics changes, so that old results are not taken for new ones.
 RESULT_VERSION = 1
 
-# Settings that were added since, each with the value that computes what was computed before it existed. A setting with
-# that value is no part of the key, so that a new setting makes no finished job run again.
+# Settings added since, each with the value that gives the same result as before it existed. The key omits a setting
+# with this value, so that adding a setting makes no finished job run again.
 ADDED: dict[str, Any] = {}
 
-# Where and how a job computes and is recorded, and what reports show: free to change when it is continued.
+# Settings of where and how a job computes and is recorded, and of reports; they may change when a job is continued.
 _CIRCUMSTANCES = {
     *["tracking", "checkpoint", "resume", "strategy", "sweep", "index", "highlights", "trust"],
     *["data.path", "data.parallelism", "data.cache_dir", "data.prepare_when_missing"],
@@ -33,16 +33,16 @@ _CIRCUMSTANCES = {
 
 
 def run_name(config: DictConfig, choices: Mapping[str, Any]) -> str:
-    """The name of a run: `name` where it is given, without secrets, else its choices of backbone and head."""
+    """The name of a run: the setting `name` without secrets, else its choices of backbone and head."""
     return redacted(config.name) if config.name else f"{choices['backbone']}-{choices['head']}"
 
 
 def settings_of(config: DictConfig, init_from: str | None = None) -> dict[str, Any]:
-    """The settings of a train config that its result depends on, flattened with dots; a component's key has its class.
+    """The settings that a train job's result depends on, flattened with dots; a component's key holds its class.
 
     Args:
         config: composed from conf/train.yaml.
-        init_from: what identifies the weights that `config.init_from` names; None: its text.
+        init_from: the identity of the weights that `config.init_from` names; None: use its text.
     """
     resolved: Any = OmegaConf.to_container(config, resolve=True, enum_to_str=True)
     if init_from is not None:

@@ -1,4 +1,4 @@
-"""The private parts of Hydra and OmegaConf that glr uses, for want of public ones.
+"""The private parts of Hydra and OmegaConf that glr uses where no public ones exist.
 
 They are those of hydra-core 1.3 and omegaconf 2.3; other versions may lack them.
 """

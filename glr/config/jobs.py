@@ -19,19 +19,19 @@ from glr.errors import GlrError
 
 
 def jobs_of_line(config_name: str, overrides: list[str], multirun: bool) -> tuple[list[str], list[list[str]] | None]:
-    """Read a command line.
+    """Read the jobs of a command line.
 
     Args:
         config_name: of the command.
         overrides: the command line without its flags.
-        multirun: it has the flag -m.
+        multirun: the command line has the flag -m.
 
     Returns:
         The overrides with shorthands written out; the overrides of each job of a sweep, or None if it is a single job.
-        A search has no fixed jobs: the list holds a few that show all of its values.
+        A search has no fixed jobs: the list holds a few that cover all of its values.
 
     Raises:
-        GlrError: a mistake in the grammar, or in what to sweep or search.
+        GlrError: a mistake in the grammar, the sweep or the search.
     """
     shorthand = parse(overrides)
     overrides = conceal(written_out(shorthand))  # a sweep's file may hold secrets
@@ -39,7 +39,7 @@ def jobs_of_line(config_name: str, overrides: list[str], multirun: bool) -> tupl
     multirun = multirun or len(overrides) > len(shorthand)
     sweeper, searched = None, "hydra/sweeper=optuna" in overrides
     try:
-        # The first job: a setting may belong to a swept choice, so that only a whole job composes.
+        # The first job: a setting may belong to a swept choice, so only a whole job can be composed.
         first = composition(config_name, tuple(value for o in parsed for value in list(_values(o))[:1]))
         sweeper, searched = first.hydra.sweeper, first.choices["hydra/sweeper"] == "optuna"
         multirun = multirun or first.hydra.mode == RunMode.MULTIRUN
@@ -54,13 +54,13 @@ def jobs_of_line(config_name: str, overrides: list[str], multirun: bool) -> tupl
 
 
 def jobs_of(config: DictConfig) -> list[list[str]]:
-    """The overrides of each job of the sweep that Hydra is about to launch; of a search, a few that show all values."""
+    """The overrides of each job of the sweep that Hydra is about to launch; of a search, a few to cover all values."""
     hydra = config.hydra
     return _jobs(parse(given(hydra)), hydra.sweeper, hydra.runtime.choices["hydra/sweeper"] == "optuna")
 
 
 def given(hydra: Any) -> list[str]:
-    """The overrides of Hydra's config as they were written: reading them there would fill in interpolated secrets."""
+    """The overrides in Hydra's config, unresolved: resolving them would fill in interpolated secrets."""
     written: Any = OmegaConf.to_container(hydra.overrides.task, resolve=False)
     return written
 
@@ -105,7 +105,7 @@ def _jobs(parsed: list[Override], sweeper: DictConfig | None, searched: bool) ->
     if not searched:
         for override in parsed:
             if override.is_interval_sweep() and sweeper is not None:
-                raise GlrError(f"{override.input_line}: a range is searched, not run through; add hydra/sweeper=optuna")
+                raise GlrError(f"{override.input_line}: only a search takes a range; add hydra/sweeper=optuna")
         return [list(job) for job in product(*filter(None, map(_values, parsed)))]
     if sweeper is not None:
         searching.check(sweeper)
@@ -117,7 +117,7 @@ def _jobs(parsed: list[Override], sweeper: DictConfig | None, searched: bool) ->
 
 
 def _values(override: Override) -> list[str]:
-    """The override as it stands in each job; [] for a continuous range, whose sweeper draws from it later."""
+    """The override for each job; [] for a continuous range, which the sweeper samples later."""
     if override.is_sweep_override() and override.is_discrete_sweep():
         return [f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]
     return [] if override.is_sweep_override() else [override.input_line or ""]

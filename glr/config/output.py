@@ -1,15 +1,15 @@
-"""Standard output and error that never fail: a full disk, a vanished pipe or a closed terminal ends no work."""
+"""Standard output and error that never fail: a full disk, a closed pipe or a closed terminal does not end the work."""
 
 import io
 import os
 import sys
 from typing import Any
 
-_KEPT = 2**20  # bytes that wait in memory for room
+_KEPT = 2**20  # bytes kept in memory while they cannot be written
 
 
 class Output(io.RawIOBase):
-    """Writes to a descriptor of this process; what cannot be written waits, and goes first when something can be.
+    """Writes to a descriptor; bytes that cannot be written wait in memory for the next write.
 
     Args:
         descriptor: of a file, a pipe or a terminal; it is left open.
@@ -24,7 +24,7 @@ class Output(io.RawIOBase):
         self.failure: OSError | None = None
 
     def write(self, data) -> int:
-        """Write the bytes, or keep the last of them; return how many they were."""
+        """Write the bytes, or keep the last MiB that cannot be written; return the length of `data`."""
         self._waiting += bytes(data)
         self.failure = None
         try:
@@ -49,14 +49,14 @@ class Output(io.RawIOBase):
 
 
 def protect() -> None:
-    """Let this process's printing, and whatever writes to sys.stdout and sys.stderr, raise no more errors."""
+    """Make writes to this process's sys.stdout and sys.stderr raise no more errors."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None or stream is not getattr(sys, f"__{name}__"):
-            continue  # closed from the start, protected already, or somebody's own
+            continue  # closed from the start, protected already, or replaced by other code
         stream.flush()
         raw = Output(stream.fileno())
-        buffer: Any = raw if stream.write_through else io.BufferedWriter(raw)  # PYTHONUNBUFFERED: a sweep reads along
+        buffer: Any = raw if stream.write_through else io.BufferedWriter(raw)  # PYTHONUNBUFFERED: a sweep reads live
         options = {"encoding": stream.encoding, "errors": stream.errors}
         new = io.TextIOWrapper(
             buffer, **options, line_buffering=stream.line_buffering, write_through=stream.write_through
@@ -65,7 +65,7 @@ def protect() -> None:
 
 
 def failure() -> OSError | None:
-    """Why something that was printed is not written; None: all of it is, or there is nobody to read it."""
+    """The error that keeps printed text unwritten; None: all of it is written, or sys.stdout is not protected."""
     sys.stdout.flush()
     buffer = getattr(sys.stdout, "buffer", None)
     raw = getattr(buffer, "raw", buffer)

@@ -16,7 +16,7 @@ class Range:
     low: float
     high: float
     step: float | None = None  # None: any number in between
-    log: bool = False  # drawn so that each factor is as likely as any other
+    log: bool = False  # sampled uniformly in the logarithm
 
     @property
     def whole(self) -> bool:
@@ -38,7 +38,7 @@ Parameter = list[str] | Range
 
 
 def parameter(override: Override) -> Parameter:
-    """The values that an override leaves open; a single one where it is no sweep.
+    """The values that an override allows; a single one if it is no sweep.
 
     `interval(a,b)` is a range of decimal numbers, `int(interval(a,b))` of whole ones, `range(a,b,step)` one in steps
     and without b, `tag(log,...)` a logarithmic one, and anything else a choice.
@@ -58,7 +58,7 @@ def parameter(override: Override) -> Parameter:
         if not values:
             raise GlrError(f"{override.input_line}: this range holds no number")
         step = abs(swept.step)
-        # Whole numbers have the step 1 anyway, so that they may be drawn logarithmically.
+        # Whole numbers have step 1 anyway; without a step they may be sampled logarithmically.
         whole = isinstance(values[0], int) and step == 1
         domain = Range(values[0], values[-1], None if whole else step, "log" in swept.tags)
     else:
@@ -71,19 +71,19 @@ def parameter(override: Override) -> Parameter:
 
 
 def is_open(domain: Parameter) -> bool:
-    """Return True if there is something to choose."""
+    """Return True for a range and for several values."""
     return isinstance(domain, Range) or len(domain) > 1
 
 
 def covering(parameters: dict[str, Parameter], groups: Iterable[str]) -> list[list[str]]:
-    """Overrides of as few jobs as show all that can be wrong with a search.
+    """Overrides of a few jobs that together show every mistake in a search.
 
-    Each combination of choices of `groups` (config groups, whose choices decide which settings exist) comes with
-    each value, and both ends of each range, of every other setting.
+    Each combination of the choices of `groups` (config groups, whose choices decide which settings exist) is paired
+    with each value, or both ends of the range, of every other setting.
     """
     combinations: list[list[str]] = [[]]
     for group in groups:
-        combinations = [[*one, f"{group}={value}"] for one in combinations for value in _values(parameters[group])]
+        combinations = [[*job, f"{group}={value}"] for job in combinations for value in _values(parameters[group])]
     others = {key: _values(domain) for key, domain in parameters.items() if key not in groups}
     count = max(map(len, others.values()), default=1)
     rows = [[f"{key}={values[row % len(values)]}" for key, values in others.items()] for row in range(count)]

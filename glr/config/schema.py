@@ -131,7 +131,7 @@ class Evaluation:
 
 @dataclass
 class Jobs:
-    """Settings of the jobs of -m."""
+    """Settings of the jobs of a sweep (-m)."""
 
     jobs: int = at_least(1)
     minutes: float | None = at_least(0.01, default=None)
@@ -192,7 +192,7 @@ class Preflighting:
     log: bool = False
 
 
-# conf/preflight.yaml. Hydra merges it after train.yaml and its experiment, and a default would undo what those say:
+# conf/preflight.yaml. Hydra merges it after train.yaml and its experiment. A default would override their values, so
 # every setting of TrainConfig is MISSING here.
 PreflightConfig = make_dataclass(
     "PreflightConfig",

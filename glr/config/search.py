@@ -9,13 +9,13 @@ from glr.config.installation import pip_install
 from glr.config.schema import at_least, bounds
 from glr.errors import GlrError
 
-# Which scores are better.
+# The better scores: high or low ones.
 Direction = StrEnum("Direction", "maximize minimize")
 
 # How the next values are chosen: by the tree-structured Parzen estimator (Bergstra et al., 2011), or at random.
 Sampler = StrEnum("Sampler", "tpe random")
 
-# Which trials are hopeless: below the median of the others at the same step; Hyperband (Li et al., 2018); none.
+# The trials to stop early: those below the median at the same step; those that Hyperband stops (Li et al., 2018); none.
 Pruner = StrEnum("Pruner", "median hyperband none")
 
 
@@ -23,7 +23,7 @@ Pruner = StrEnum("Pruner", "median hyperband none")
 class Settings:
     """The settings hydra.sweeper.*, and their defaults."""
 
-    n_trials: int = at_least(1, default=20)  # of the search in all, those of earlier commands included
+    n_trials: int = at_least(1, default=20)  # in total, those of earlier commands included
     n_jobs: int = at_least(1, default=1)  # trials that are launched together
     direction: Direction = Direction.maximize
     sampler: Sampler = Sampler.tpe
@@ -32,7 +32,7 @@ class Settings:
     warmup_trials: int = at_least(0, default=5)  # finished trials before any is pruned by the median
     warmup_steps: int = at_least(0, default=2)  # the first epoch after which a trial may be pruned
     storage: str = "mlruns/searches.journal"
-    study_name: str | None = None  # of the search; null: one of its own for each set of ranges and settings
+    study_name: str | None = None  # of the search; null: a separate search for each set of ranges and settings
 
 
 def check(node: Any) -> None:

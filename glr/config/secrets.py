@@ -1,8 +1,8 @@
-"""Secrets (tokens, keys, passwords in addresses) kept out of command lines, and out of what is recorded and printed.
+"""Keep secrets (tokens, keys, passwords in addresses) out of command lines, records and printed text.
 
 `conceal` moves the secrets of a command line into environment variables before Hydra sees them: Hydra's files, what
-launchers pickle and the command lines of jobs hold `${oc.env:GLR_SECRET_1}` only. `redacted` hides these values
-wherever they turn up, those of environment variables with a telling name, and what looks like a secret.
+launchers pickle and the command lines of jobs hold `${oc.env:GLR_SECRET_1}` only. `redacted` hides these values, the
+values of environment variables with a telling name, and text that looks like a secret.
 """
 
 import os
@@ -26,10 +26,10 @@ _NAME = (
 
 
 def _address(one: str, more: str) -> re.Pattern[str]:
-    """The user's part of an address; `one` is a character of it, `more` one behind the colon before a password.
+    """The user's part of an address; `one` matches a character of a name, `more` a character of a password.
 
-    Up to the last @: a password may hold @ and, against the rules, a slash. Without an @ or a password before its first
-    slash, an address has an @ in its path only. The next address ends it.
+    The match extends to the last @: a password may hold @ and, against the rules, a slash. An @ belongs to the path if
+    neither an @ nor a password precedes the first slash. The next address ends the match.
     """
     return re.compile(
         rf"\b[a-z][a-z0-9+.\-]*://(?P<secret>(?:(?![/:@]){one})*:(?!\d+/)(?:(?!://){more})*"
@@ -39,25 +39,25 @@ def _address(one: str, more: str) -> re.Pattern[str]:
 
 
 def _assigned(value: str) -> re.Pattern[str]:
-    """NAME=VALUE and NAME: VALUE, also quoted, also in an address's query, also where a name ends so (hf_token)."""
+    """NAME=VALUE and NAME: VALUE, also quoted, in an address's query, or as the end of a longer name (hf_token)."""
     return re.compile(
         rf"(?:{_NAME}|\bsig|(?<=[?&])(?:key|sas))['\"]?\s*[=:]\s*(?P<secret>(?!null\b|None\b)(?:{value}))",
         re.IGNORECASE,
     )
 
 
-# What the issuers' own tokens look like: GitHub, GitLab, Hugging Face, Amazon, Google, Slack, Databricks, OpenAI.
+# Tokens in the formats of their issuers: GitHub, GitLab, Hugging Face, Amazon, Google, Slack, Databricks, OpenAI.
 _ISSUED = re.compile(
     r"(?P<secret>\\*\b(?:gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w\-]{20,}|sk-[\w\-]{20,}|hf_\w{20,}|A[KS]IA[0-9A-Z]{16}"
     r"|ya29\.[\w.\-]{10,}|AIza[\w\-]{35}|xox[abprs]-[\w\-]{10,}|dapi[0-9a-f]{32}))"
 )
-# In the value of a setting, where a secret may hold blanks and quotes. Interpolations are left alone.
+# Secrets in the value of a setting, where they may hold blanks and quotes. Interpolations are left alone.
 _IN_VALUE = (_address(r"(?!\\*\$\{)[^\s'\"]", r"(?!\\*\$\{)."), _assigned(r"(?:(?!\\*\$\{)[^&])+"), _ISSUED)
 _IN_TEXT = (
     _address(r"[^\s'\"]", r"[^\s'\"]"),
     _assigned(r""""[^"]*"|'[^']*'|[^\s,&'"\]}]+"""),
     _ISSUED,
-    # NAME=VALUE as one word of a command line, which a shell's quotes hold together, and as an option.
+    # NAME=VALUE as a quoted word of a command line, and --NAME VALUE.
     re.compile(rf"""(['"])[\w.+~\-]*{_NAME}=(?P<secret>[^'"]+)\1""", re.IGNORECASE),
     re.compile(rf"--[\w\-]*{_NAME}\s+(?P<secret>\S+)", re.IGNORECASE),
     re.compile(
@@ -68,9 +68,9 @@ _KEY = re.compile(rf"(?:(?:^|[._\-]){_NAME}|password|passwd|secret)$", re.IGNORE
 
 _VARIABLE = "GLR_SECRET_"
 _REFERENCE = re.compile(rf"\$\{{oc\.env:{_VARIABLE}\d+\}}")
-_SHORTEST = 6  # characters of a secret that is hidden wherever it stands; a shorter one may be any word (false)
+_SHORTEST = 6  # characters; a shorter secret may equal a common word (false), so it is not hidden everywhere
 _READ = re.compile(r"\$\\?\{oc\.env\\?:\s*['\"]?(\w+)")
-# Environment variables that are no secrets though an override names them: of the machine and of clusters' schedulers.
+# Environment variables that hold no secret even if an override reads them: those of the machine and of schedulers.
 _HARMLESS = re.compile(
     rf"{_VARIABLE}\d+|HOME|USER|LOGNAME|HOST|PWD|SHELL|LANG|(?:SLURM|PBS|LSB|SGE)_\w+"
     r"|\w*(?:NAME|PATH|DIR|FILE|_USER|_HOST|_ID)"
@@ -79,10 +79,10 @@ _PLAIN = re.compile(r"[\d.eE+\-]+|[/.~].*|[\w+.\-]+://.*", re.DOTALL)  # numbers
 
 
 def conceal(overrides: Sequence[str]) -> list[str]:
-    """Overrides with each secret in an environment variable of this process and its children, and named instead.
+    """Move each secret of the overrides to an environment variable of this process, and name the variable instead.
 
-    The value of an environment variable that an override reads counts as a secret too, but for the name of a study or
-    of a choice.
+    The value of an environment variable that an override reads counts as a secret too, unless it names a study or a
+    choice.
     """
     return [_concealed(override) for override in overrides]
 
@@ -108,7 +108,7 @@ def _concealed(line: str) -> str:
 
 
 def _written(value: Any, telling: bool) -> str:
-    """A parsed value in Hydra's grammar, without its secrets; `telling`: it is one by its name."""
+    """A parsed value in Hydra's grammar, without its secrets; `telling`: its key's name marks a secret."""
     if isinstance(value, dict):
         pairs = ((Transformer.str(k), _written(v, telling or _is_telling(str(k)))) for k, v in value.items())
         return f"{{{','.join(f'{name}:{text}' for name, text in pairs)}}}"
@@ -147,7 +147,7 @@ def _is_telling(name: str) -> bool:
 
 
 def _replaced(text: str, patterns: Iterable[re.Pattern[str]], word: Callable[[str], str]) -> str:
-    """A text with another word for each secret; secrets that overlap are one."""
+    """The text with each secret replaced by `word(secret)`; overlapping secrets count as one."""
     spans: list[tuple[int, int]] = []
     for begin, end in sorted(match.span("secret") for each in patterns for match in each.finditer(text)):
         if spans and begin < spans[-1][1]:
@@ -185,7 +185,7 @@ def shows_secret(address: str) -> bool:
 
 
 def without_secrets(values: Any, key: str = "") -> Any:
-    """Nested settings with `***` for each secret: by its key's name, or by what a text looks like."""
+    """Nested settings with `***` for each secret, recognised by its key's name or by its text."""
     if values is not None and _is_telling(key) and not isinstance(values, bool):
         return HIDDEN
     if isinstance(values, dict):

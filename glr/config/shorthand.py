@@ -17,7 +17,7 @@ def parse(overrides: Sequence[str]) -> list[Override]:
     """The overrides of a command line in Hydra's grammar.
 
     Raises:
-        GlrError: one of them does not follow it.
+        GlrError: an override does not follow it.
     """
     try:
         return OverridesParser.create().parse_overrides(list(overrides))
@@ -36,7 +36,7 @@ def in_grammar(text: str) -> str:
 
 
 def choices(group: str) -> list[str]:
-    """The names of a group's choices, those in its folders included; names with a leading underscore are parts."""
+    """The names of a group's choices, those in its folders included; files with a leading underscore are no choices."""
     files = (CONF / group).rglob("*.yaml")
     return sorted(str(f.relative_to(CONF / group).with_suffix("")) for f in files if not f.name.startswith("_"))
 
@@ -49,10 +49,10 @@ def unknown_choice(group: str, name: str, known: Iterable[str]) -> GlrError:
 
 
 def written_out(overrides: list[Override]) -> list[str]:
-    """The overrides with `sweep=NAME` as `sweep.name=NAME` and what sweeps/NAME.yaml lists; experiments by full name.
+    """The overrides with `sweep=NAME` expanded to `sweep.name=NAME` and the settings of sweeps/NAME.yaml.
 
-    The command line's own settings replace the sweep's. A job of a sweep has its values on its command line, so this
-    does not expand it again.
+    An experiment's number becomes its full name. The command line's own settings replace the sweep's. The command line
+    of a sweep's job holds all of them, so nothing is expanded again.
 
     Raises:
         GlrError: there is no such sweep, or its file is wrong.

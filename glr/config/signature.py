@@ -1,4 +1,4 @@
-"""Signatures read from the source with `ast`, and values held against their annotations: nothing is imported."""
+"""Read signatures from the source with `ast`, and check values against them, without importing glr's own modules."""
 
 import ast
 import sys
@@ -52,7 +52,7 @@ def _inherited(base: str) -> dict[str, str] | None:
 
 
 def _source(module: str) -> Path:
-    """The file of a module; those of glr's own are found without importing their packages."""
+    """The file of a module; a module of glr is found without importing its package."""
     path = _ROOT.joinpath(*module.split("."))
     for file in (path.with_suffix(".py"), path / "__init__.py"):
         if module.split(".")[0] == "glr" and file.is_file():
@@ -90,14 +90,14 @@ def _arguments(function: ast.FunctionDef) -> dict[str, str]:
 
 
 def type_of_value(value: Any) -> str:
-    """The type that a default shows; a null in a Keras component's YAML is a number that is off."""
+    """The type of a default; null in a Keras component's YAML stands for a number that is switched off."""
     return "float | None" if value is None else type(value).__name__
 
 
 def check_type(key: str, node: DictConfig, name: str, annotation: str) -> None:
     """Raise GlrError unless the value fits the annotation, written as in the source (`float | None`, ...)."""
     if OmegaConf.is_missing(node, name):
-        return  # a required setting that is not given yet is reported with all others
+        return  # missing settings are reported together
     value = node[name]
     if isinstance(value, list | tuple) or OmegaConf.is_list(value):
         value = list(value)
@@ -128,7 +128,7 @@ def _options(annotation: str) -> list[Any]:
 
 
 def is_checkable(annotation: str) -> bool:
-    """Return whether `check_type` knows the annotation; that of a user's class may be any."""
+    """Return whether `check_type` knows the annotation; a user's class may have any annotation."""
     kinds, options = {"None", "bool", "int", "float", "str", "list"}, _options(annotation)
     return all(isinstance(o, tuple) or o.removeprefix("list[").removesuffix("]") in kinds for o in options)
 

@@ -1,4 +1,4 @@
-"""The words that a setting can take, where there are only a few."""
+"""The values of settings that take one of a few words."""
 
 from enum import Enum, StrEnum
 
@@ -14,10 +14,10 @@ BatchNorm = StrEnum("BatchNorm", "per_replica synchronised")
 # The metrics that can be a run's score; higher is better.
 Score = StrEnum("Score", "gap map_at_100 mp_at_10 recall_at_1 recall_at_5 recall_at_10 top1_accuracy")
 
-# Which of a sweep's ended jobs to run again.
+# The ended jobs of a sweep to run again.
 Rerun = StrEnum("Rerun", "failed all none")
 
-# A change of a local MLflow store's place.
+# A change of a local MLflow store: its folder was copied or moved.
 StoreState = StrEnum("StoreState", "moved")
 
 # Number type of stored descriptors.
@@ -29,19 +29,19 @@ StoredWeights = StrEnum("StoredWeights", "last best")
 # How to search for the best ensemble.
 EnsembleMethod = StrEnum("EnsembleMethod", "greedy exhaustive")
 
-# What training does when a loss or a gradient is not finite.
+# The reaction of training to a loss or gradient that is not finite.
 OnNan = StrEnum("OnNan", "stop skip_batch")
 
 # Continue an interrupted run of the same command, or start anew.
 Resume = StrEnum("Resume", "auto never")
 
-# What `prepare` does with an image that it cannot decode.
+# The reaction of `prepare` to an image that it cannot decode.
 OnBadImage = StrEnum("OnBadImage", "error skip")
 
 # How `prepare` checks that a JPEG can be decoded.
 CheckImages = StrEnum("CheckImages", "decode header")
 
-# What answers a query: a ranking of index images, or a landmark.
+# The answer to a query: a ranking of index images, or a landmark.
 TaskName = StrEnum("TaskName", "retrieval recognition")
 
 # The parts of a run that tables print and that a row can highlight.

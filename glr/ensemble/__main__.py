@@ -44,7 +44,7 @@ def main(config: DictConfig) -> None:
     opened = _record(config, ensemble, scores, candidates.names, tried)
     print(table({"": scores}))
     if tried and abs(tried[0].score - scores[f"public/{score}"]) > _ROUNDING:
-        print(f"the search saw {tried[0].score:.5f}: raise ensemble.depth to have it see more of the index")
+        print(f"the search saw {tried[0].score:.5f}: raise ensemble.depth to let it see more of the index")
     joint = f"{weighted(ensemble.names, ensemble.weights)} of {ensemble.dimension:,} dimensions"
     say(f"\nensemble {joint} in study {config.study} ({opened.id})")
     say(f"compare runs: {opened.pages}")
@@ -55,7 +55,7 @@ def _check(config: DictConfig) -> None:
     if config.ensemble.search is None and not config.members:
         raise GlrError("members: give at least one run, as [9,15]; or ensemble.search=greedy to choose from the study")
     if config.weights is not None and config.ensemble.search is not None:
-        raise GlrError("weights are of given members; a search tries ensemble.weights")
+        raise GlrError("weights belong to given members; a search tries ensemble.weights")
     check_given(config.members, config.weights)
     if not config.ensemble.weights:
         raise GlrError("ensemble.weights: give at least one weight, as [1.0]")

@@ -1,4 +1,4 @@
-"""Ensembles of descriptors: concatenated, and the best of many found without searching the index again."""
+"""Concatenate the descriptors of an ensemble, and find the best of many ensembles with one search of the index."""
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
@@ -20,14 +20,14 @@ _ROWS = 65_536  # of an index, normalised and joined at once
 
 @dataclass(frozen=True)
 class Member:
-    """A model's descriptors of the same index and queries as those of the other members."""
+    """A model's descriptors of an index and queries that all members describe."""
 
     index: Descriptors
     query: Descriptors
 
     @property
     def dimension(self) -> int:
-        """D."""
+        """The dimension D of a descriptor."""
         return self.index.values.shape[1]
 
 
@@ -40,7 +40,7 @@ class Choice(NamedTuple):
 
 
 def check_members(members: Sequence[Member], names: Sequence[str]) -> None:
-    """Raise GlrError unless all members describe the same images, in the same order, and with numbers."""
+    """Raise GlrError unless all members describe the same images in the same order."""
     for member, name in zip(members, names, strict=True):
         for split in ("index", "query"):
             ids, first = getattr(member, split).ids, getattr(members[0], split).ids
@@ -61,7 +61,7 @@ def joined(members: Sequence[Descriptors], weights: Sequence[float], file: Path)
         file: where to write float32 [N, sum of D], memory-mapped.
 
     Raises:
-        GlrError: a descriptor is no number, or zero.
+        GlrError: a descriptor is not finite, or zero.
     """
     shares = np.sqrt(np.array(weights, np.float64) / np.sum(weights))
     ends = np.cumsum([member.values.shape[1] for member in members])
@@ -77,9 +77,9 @@ def joined(members: Sequence[Descriptors], weights: Sequence[float], file: Path)
 class Candidates:
     """The similarities that a search for ensembles needs: of each query with all index images that may rank.
 
-    Each member's similarities are computed once. Of each query those index images are kept that are among the `depth`
-    nearest of any member, with their similarities in all members. A sum of similarities ranks the same among them as
-    among all but where an image beyond every member's depth would come in: with `depth` the size of the index, never.
+    Each member's similarities are computed once. A query keeps the index images among the `depth` nearest of any
+    member, with their similarities in all members. A sum of similarities ranks them as among all images, unless an
+    image beyond every member's depth would rank; with `depth` the size of the index there is none.
 
     Args:
         members: of the same images.
@@ -109,7 +109,7 @@ class Candidates:
             self.similarities[:, row, : len(positions)] = similarities
 
     def ranking(self, sums: np.ndarray, ranks: int) -> Ranking:
-        """The ranking by some sum of the members' similarities [Q, C]; equal ones by position."""
+        """The ranking by a sum of the members' similarities [Q, C]; ties by position."""
         scores, columns = tf.math.top_k(sums, min(ranks, sums.shape[1]))
         positions = np.take_along_axis(self.positions, columns.numpy(), 1)
         return Ranking(self._index_ids, self._query_ids, scores.numpy(), positions)
@@ -126,11 +126,11 @@ def greedy(
     Args:
         similarities: float32 [M, Q, C] of M members.
         score: of a weighted sum of similarities [Q, C]; the higher, the better.
-        allowed: whether so many or such members may be combined.
-        weights: that a further member may have; the first one's is 1.
+        allowed: tells whether members may be combined.
+        weights: to try for each further member; the first has 1.
 
     Yields:
-        What was tried, each step's best one last.
+        All choices tried, the best of each step last.
     """
     best: Choice | None = None
     total = np.zeros_like(similarities[0])
@@ -160,9 +160,9 @@ def exhaustive(
     allowed: Callable[[tuple[int, ...]], bool],
     weights: Sequence[float],
 ) -> Iterator[Choice]:
-    """Try every combination that is allowed; each sum is made from that of one member less.
+    """Try every allowed combination; each sum extends that of one member less.
 
-    Args and yields: as of `greedy`, in no particular order. With what is not allowed, nothing larger is either.
+    Args and yields: as of `greedy`, in no particular order. No superset of a refused combination may be allowed.
     """
 
     def beyond(members: tuple[int, ...], given: tuple[float, ...], total: np.ndarray) -> Iterator[Choice]:
@@ -210,7 +210,7 @@ def _candidates(similarities: list[np.ndarray], depth: int) -> Iterator[tuple[np
 
 
 def _scales(values: np.ndarray, first: int = 0) -> np.ndarray:
-    """The factors float32 [n] that make each row's length 1; stored rows have that length but for rounding."""
+    """The factors float32 [n] that make each row's length 1; stored rows have that length except for rounding."""
     scales = np.empty(len(values), np.float32)
     for start in range(0, len(values), _ROWS):
         part = values[start : start + _ROWS].astype(np.float32)

@@ -38,11 +38,11 @@ class Ensemble:
         """Return the metrics of `task` for the joint descriptors.
 
         Args:
-            task: knows what is right.
+            task: holds the solutions.
             memory: for similarities, GB.
 
         Raises:
-            GlrError: a descriptor is no number or zero, or the task is of other images.
+            GlrError: a descriptor is not finite or zero, or the task is of other images.
         """
         with temporary_folder() as folder:
             index = joined([member.index for member in self.members], self.weights, Path(folder, "index.npy"))

@@ -16,8 +16,8 @@ def named(uri: str, study: str, members: Sequence[str | int]) -> list[PastRun]:
 
     Args:
         uri: of the MLflow store.
-        study: in whose table an index is looked up.
-        members: indices, names or ids; none: all rows of the table that have stored descriptors.
+        study: its table gives the indices of runs.
+        members: indices, names or ids; empty: all rows of the table that have stored descriptors.
 
     Raises:
         GlrError: the store cannot be opened, a run does not exist, or one is given twice.

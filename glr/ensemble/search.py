@@ -1,4 +1,4 @@
-"""The best ensemble of some members: sought on the Public queries, without a look at the Private ones."""
+"""Search for the best ensemble of some members, on the Public queries only."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -40,20 +40,20 @@ def search(
     depth: int | None,
     memory: float,
 ) -> list[Choice]:
-    """Try ensembles; which are tried depends on the method.
+    """Try the ensembles that the method selects.
 
     Args:
         members: of the same images, 20 at most.
-        task: what is right.
+        task: holds the solutions.
         score: a metric of the task.
         method: greedy or exhaustive.
-        limits: what an ensemble may be.
-        weights: that each member after the first may have.
+        limits: of an ensemble.
+        weights: to try for each member after the first.
         depth: nearest images of each member that can rank, see `Candidates`; None: 50 for recognition, else 1,000.
         memory: for the similarities of a block of queries, GB.
 
     Returns:
-        What was tried, the best first; of equal ones that with the fewest members.
+        All choices tried, the best first; among equal scores, the fewest members first.
 
     Raises:
         GlrError: too many members or combinations, no member within the limits, or the task has no such metric.
@@ -87,9 +87,9 @@ def _check(
     allowed: Callable[[tuple[int, ...]], bool],
     weights: int | None,
 ) -> None:
-    """Refuse a search of too much or nothing; `weights` is None where not every combination is tried."""
+    """Refuse a search that is too large or has no member; `weights` is None if not every combination is tried."""
     if len(members) > MOST_MEMBERS:
-        raise GlrError(f"a search takes at most {MOST_MEMBERS} members, these are {len(members)}; leave the worst out")
+        raise GlrError(f"a search takes at most {MOST_MEMBERS} members, not {len(members)}; leave the worst out")
     smallest = min(members, key=lambda member: member.dimension)
     if not limits.allow([smallest]):
         raise GlrError(

@@ -14,10 +14,10 @@ def check_weights(key: str, weights: Sequence[float]) -> None:
         weights: of members' similarities.
 
     Raises:
-        GlrError: one of them is not.
+        GlrError: a weight is not positive.
     """
     if any(not 0 < weight < inf for weight in weights):
-        raise GlrError(f"{key}={list(weights)}: weights are above 0")
+        raise GlrError(f"{key}={list(weights)}: weights must be above 0")
 
 
 def check_given(members: Sequence[str | int], weights: Sequence[float] | None) -> None:

@@ -60,18 +60,16 @@ def _check(config: DictConfig) -> None:
             f"{', '.join(given)}: give prepared=FOLDER, or index=FOLDER queries=FOLDER, or revisited=FILE images=FOLDER"
         )
     if not given and config.model is not None:
-        raise GlrError(
-            "model has no data of its own: give prepared=, or index= and queries=, or revisited= and images="
-        )
+        raise GlrError("model has no data set: give prepared=, or index= and queries=, or revisited= and images=")
     solutions = [key for key in ("retrieval_solution", "recognition_solution", "index_classes") if config[key]]
     if solutions and given != ["index", "queries"]:
         raise GlrError(f"{', '.join(solutions)}: these belong to index=FOLDER queries=FOLDER")
     if given == ["index", "queries"] and not {"retrieval_solution", "recognition_solution"} & set(solutions):
         raise GlrError("index and queries need retrieval_solution=FILE, recognition_solution=FILE or both")
     if config.model is not None and (config.tta.flip or list(config.tta.scales) != [1.0]):
-        raise GlrError("tta: a SavedModel decides itself how it looks at an image; this works on runs")
+        raise GlrError("tta: a SavedModel makes its own views of an image; this setting needs a run")
     if config.model is not None and config.checkpoint.value != "last":
-        raise GlrError("checkpoint=best: a SavedModel has one set of weights; this works on runs")
+        raise GlrError("checkpoint=best: a SavedModel has one set of weights; this setting needs a run")
     if trains_together(config):
         raise GlrError("strategy=multi_worker: several workers train a run; one machine evaluates it")
 

@@ -41,11 +41,11 @@ class Subject:
     """A model to evaluate.
 
     Attributes:
-        name: for people.
+        name: for messages.
         study: of its scores.
-        run_id: of the run above the evaluation; None: it is a SavedModel.
+        run_id: of the evaluation's parent run; None: it is a SavedModel.
         describer: the model.
-        fingerprint: tells its descriptors from those of all other models.
+        fingerprint: identifies the model in the cache of descriptors.
         neighbors: index images that classified a query in its own evaluations.
         data: opens the data set that it was trained on; None: it is a SavedModel.
     """
@@ -177,7 +177,7 @@ def evaluate(config: DictConfig, subject: Subject, scored: EvaluationSet, run: R
 
 
 def _stored(folder: Path, task: LandmarkTask, index: Descriptors, query: Descriptors) -> Path:
-    """The folder, with the descriptors and what is right."""
+    """Fill the folder with the descriptors and the solutions, and return it."""
     folder.mkdir()
     save(folder, "index", index)
     save(folder, "query", query)

@@ -1,4 +1,4 @@
-"""The model card of an export: what it is, what it was trained on, what it scores, and who may use it.
+"""The model card of an export: the model, its training data, its scores and its licence.
 
 Source: Mitchell et al., Model Cards for Model Reporting, FAT* 2019, arXiv:1810.03993.
 """

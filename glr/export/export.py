@@ -11,9 +11,9 @@ class Export:
         output: the folder.
         dimension: of the descriptor.
         megabytes: of submission.zip, 10^6 bytes.
-        images: count of images that it was tried on.
-        reference: where the descriptors come from that its own were compared with.
-        difference: largest absolute difference of any of their numbers; None: it was not tried.
+        images: number of images on which its descriptors were compared with the reference.
+        reference: the source of the descriptors to compare with.
+        difference: largest absolute difference of any number of a descriptor; None: not compared.
     """
 
     output: str

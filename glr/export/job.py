@@ -1,4 +1,4 @@
-"""An export job: members built from their runs, written as one model, tried, and described in a model card."""
+"""An export job: members built from their runs, written as one model, verified, and described in a model card."""
 
 import subprocess
 import sys
@@ -46,7 +46,7 @@ def export(config: DictConfig, runs: Sequence[PastRun]) -> Export:
     dimension = sum(own.model.embedding_size for own in settings)
     if config.limits.dimension is not None and dimension > config.limits.dimension:
         raise GlrError(f"the descriptor would have {dimension} dimensions; limits.dimension={config.limits.dimension}")
-    # Beside a local output, so that a rename creates it in one step.
+    # The temporary folder lies beside a local output, so that a rename creates the output in one step.
     beside = None if storage.is_bucket(output) else Path(output).resolve().parent
     if beside is not None:
         beside.mkdir(parents=True, exist_ok=True)
@@ -107,7 +107,7 @@ def _expected(
     names: Sequence[str],
     config: DictConfig,
 ) -> tuple[np.ndarray, str]:
-    """The descriptors [n, D] that the runs stored, or that their models give now, and which of both."""
+    """The descriptors [n, D] that the runs stored or that their models give now, and a text that names the source."""
     shares = np.sqrt(np.array(weights) / sum(weights))
     parts, sources = [], set()
     for run, own, member, share in zip(runs, settings, members, shares, strict=True):
@@ -123,7 +123,7 @@ def _expected(
 
 
 def _stored(run: PastRun, names: Sequence[str]) -> np.ndarray | None:
-    """The descriptors that a run stored for some queries; None: none, or in half precision."""
+    """The descriptors that a run stored for some queries; None: some are missing, or they are in half precision."""
     try:
         ids, values = descriptors.load(run.stored("descriptors"), "query")
     except GlrError:
@@ -134,7 +134,7 @@ def _stored(run: PastRun, names: Sequence[str]) -> np.ndarray | None:
 
 
 def _reloaded(archive: Path, images: Sequence[np.ndarray], folder: Path) -> np.ndarray:
-    """The descriptors of the zip's model, loaded in a process that has nothing of this one."""
+    """The descriptors of the zip's model, loaded in a fresh process without glr."""
     with zipfile.ZipFile(archive) as opened:
         opened.extractall(folder / "reloaded")
     np.savez(folder / "images.npz", *images)

@@ -20,12 +20,12 @@ class ExportedModel(tf.Module):
 
     Args:
         members: each has its own image size and normalisation.
-        weights: of each member's cosine in that of two descriptors.
+        weights: of the members' cosines in the cosine of two joint descriptors.
     """
 
     def __init__(self, members: Sequence[RetrievalModel], weights: Sequence[float]):
         super().__init__(name="exported")
-        # Plain variables, so that whoever loads the model needs no Keras; without the head, which only trains.
+        # Plain variables, so that loading the model needs no Keras; without the head, which only training needs.
         self.weights = [weight.value for member in members for weight in member.network.weights]
         shares = [math.sqrt(weight / sum(weights)) for weight in weights]
 
@@ -65,9 +65,9 @@ def letterboxed(images: Any, size: int) -> Any:
 
 
 def _resized(images: Any, axis: int, target: Any) -> Any:
-    """Bilinear along one axis of [B, H, W, 3], with places in double precision, as OpenCV has them.
+    """Resize bilinearly along one axis of [B, H, W, 3], with positions in double precision, as in OpenCV.
 
-    `tf.image.resize` has them in single precision, so that a thousandth of the pixels would be another by one.
+    `tf.image.resize` uses single precision, which would change a thousandth of the pixels by one.
     """
     size = tf.shape(images)[axis]
     scale = tf.cast(size, tf.float64) / tf.cast(target, tf.float64)
@@ -77,5 +77,5 @@ def _resized(images: Any, axis: int, target: Any) -> Any:
     shares = tf.cast(tf.where(inside, places - firsts, 0.0), tf.float32)
     firsts = tf.clip_by_value(tf.cast(firsts, tf.int32), 0, size - 1)
     shares = tf.reshape(shares, [-1, 1] if axis == 2 else [-1, 1, 1])
-    one, other = (tf.gather(images, tf.minimum(firsts + more, size - 1), axis=axis) for more in (0, 1))
-    return one * (1 - shares) + other * shares
+    before, after = (tf.gather(images, tf.minimum(firsts + more, size - 1), axis=axis) for more in (0, 1))
+    return before * (1 - shares) + after * shares

@@ -1,8 +1,8 @@
-"""Objects in Google Cloud Storage, by path (`gs://BUCKET/NAME`): the parts that `glr.storage` is made of.
+"""Objects in Google Cloud Storage, by path (`gs://BUCKET/NAME`): the operations that `glr.storage` builds on.
 
-The one module that talks to Google Cloud Storage; its library is imported when it is first used, for runs that need no
-bucket. What is written carries the generation that it replaces as its precondition, so any request can be sent again;
-each is, for two minutes, while the service is busy or out of reach.
+The one module that talks to Google Cloud Storage; it imports the library at first use, since most runs need no bucket.
+Each write carries the generation that it replaces as its precondition, so any request can be repeated; requests are
+repeated for two minutes while the service is busy or out of reach.
 """
 
 import base64
@@ -19,9 +19,9 @@ import google_crc32c
 
 from glr.errors import GlrError, first_line
 
-# Bytes that one request carries: what a thread holds in memory, and what the patience is counted for.
+# Bytes of one request: a thread holds this many in memory, and the patience is that of one request.
 CHUNK = 2**24
-# Connections that are kept open: more threads than this would not pay.
+# Connections kept open; more threads would not be faster.
 CONNECTIONS = 64
 _PATIENCE = 120.0  # seconds
 _READER, _WRITER = "roles/storage.objectViewer", "roles/storage.objectUser"
@@ -48,7 +48,7 @@ class FileInfo:
 
 @dataclass(frozen=True)
 class Object:
-    """An object as it was when it was looked at; each time it is written it gets another generation."""
+    """An object as `look` saw it; each write gives it another generation."""
 
     path: str
     info: FileInfo
@@ -56,7 +56,7 @@ class Object:
 
 
 def look(path: str | Path) -> Object | None:
-    """The object at a path as it is now; None where there is none.
+    """The object at a path as it is now; None: there is none.
 
     Raises:
         GlrError: the bucket is missing, or may not be read.
@@ -87,16 +87,16 @@ def existing(path: str | Path) -> Object:
 
 
 def fetch(stored: Object, file: BinaryIO, start: int, end: int, step: Callable[[int], None] = lambda _: None) -> None:
-    """Append the bytes [start, end) of an object to a file; its CRC32C is left to the caller.
+    """Append the bytes [start, end) of an object to a file; the caller checks the CRC32C.
 
     Args:
         stored: the object.
-        file: is written to.
+        file: to append to.
         start, end: within the object.
-        step: is given the number of bytes that have just arrived.
+        step: called with the number of bytes that have just arrived.
 
     Raises:
-        ReplacedError: the object is no longer the one that was found.
+        ReplacedError: the object was replaced or deleted.
         GlrError: it may not be read, or the service is out of reach.
     """
     for position in range(start, end, CHUNK):
@@ -123,8 +123,8 @@ def store(
         path: of the object.
         content: its bytes.
         info: their size and CRC32C.
-        seen: the object that is replaced; None where there is none.
-        same_will_do: do not mind if someone else has just written the same content.
+        seen: the object to replace; None: there is none.
+        same_will_do: accept that someone else has just written the same content.
 
     Raises:
         ReplacedError: someone else has written the object since it was seen.
@@ -145,11 +145,11 @@ def store(
                 retry=_retry(failures.append),
             )
         except PreconditionFailed as error:
-            # After a failure, the same content is that of this upload's first try, whose answer was lost.
+            # After a failure, the same content is from this upload's earlier try, whose answer was lost.
             stored = look(path) if failures or same_will_do else None
             if stored is None or stored.info != info:
-                what = "exists already" if seen is None else "was changed by someone else just now"
-                raise ReplacedError(f"{path} {what}; look at it, then delete it or take another name") from error
+                change = "exists already" if seen is None else "was changed by someone else just now"
+                raise ReplacedError(f"{path} {change}; look at it, then delete it or take another name") from error
 
 
 def remove(stored: Object) -> None:
@@ -165,11 +165,11 @@ def remove(stored: Object) -> None:
         try:
             _blob(stored.path).delete(if_generation_match=stored.generation, retry=_retry())
         except NotFound:
-            return  # by someone else, or by a request whose answer was lost
+            return  # deleted by someone else, or by a request whose answer was lost
 
 
 def objects(folder: str | Path) -> dict[str, FileInfo]:
-    """Every object below a folder by its name relative to it, without the empty ones that stand for folders.
+    """Every object below a folder by its relative name, without the empty objects that stand for folders.
 
     Raises:
         GlrError: the bucket is missing or may not be read, or a name would lead out of the folder on a disk.
@@ -225,7 +225,7 @@ def _client_of(process: int) -> Any:  # noqa: ARG001
 
 
 def _retry(on_error: Callable[[Exception], Any] | None = None) -> Any:
-    """The policy by which requests are repeated; `on_error` is given each failure."""
+    """The retry policy of requests; `on_error` is called with each failure."""
     from google.cloud.storage.retry import DEFAULT_RETRY
 
     return partial(DEFAULT_RETRY.with_timeout(_PATIENCE), on_error=on_error)
@@ -237,7 +237,7 @@ def _without_bucket(error: Exception) -> bool:
 
 @contextmanager
 def _explained(path: str | Path, role: str = _READER) -> Iterator[None]:
-    """Say in a sentence what Google's library raises about a path; `role` is what the operation needs."""
+    """Turn an error of Google's library about a path into a sentence; the operation needs `role`."""
     bucket = f"gs://{_split(path)[0]}"
     from google.api_core import exceptions as api
     from google.auth.exceptions import GoogleAuthError

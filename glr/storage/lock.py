@@ -1,4 +1,4 @@
-"""Locks between processes: a file that one process holds; the lock goes with the process, however it ends."""
+"""Locks between processes: a file that one process holds; the lock ends with the process, even by a kill."""
 
 import errno
 import fcntl
@@ -14,13 +14,13 @@ from pathlib import Path
 
 from glr.errors import GlrError
 
-_LONG = 5.0  # seconds of waiting after which to say so
+_LONG = 5.0  # seconds of waiting before a message
 _WITHOUT_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}
 
 
 @contextmanager
 def held(path: Path, wait: float = inf) -> Iterator[int]:
-    """Hold the lock of a file for a while: `acquire` and its release. Yields the descriptor."""
+    """Acquire the lock of a file, yield its descriptor, and release the lock."""
     file = acquire(path, wait)
     try:
         yield file
@@ -51,7 +51,7 @@ def acquire(path: Path, wait: float = inf) -> int:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             locked = os.path.samestat(os.fstat(file), path.stat())
         except FileNotFoundError:
-            pass  # its holder has deleted it
+            pass  # the holder has deleted the file
         except BlockingIOError:
             waited = time.monotonic() - began
             if waited >= wait:
@@ -88,7 +88,7 @@ def _opened(path: Path) -> int:
 
 
 def _file_system(path: Path) -> str:
-    """The type of a file's file system and where it is mounted, as Linux tells them."""
+    """The type and the mount point of a file's file system, from Linux's /proc."""
     place = path.resolve()
     try:
         mounts = [line.split(" ") for line in Path("/proc/self/mounts").read_text().splitlines()]

@@ -37,7 +37,7 @@ def exists(path: str | Path) -> bool:
 
 
 def read(path: str | Path, start: int = 0, end: int | None = None) -> bytes:
-    """The bytes [start, end) of a file, fewer where it ends before; a whole object is checked against its CRC32C.
+    """The bytes [start, end) of a file, fewer if it ends earlier; a whole object is checked against its CRC32C.
 
     Raises:
         GlrError: the file is missing, may not be read, or arrives damaged.
@@ -50,7 +50,7 @@ def read(path: str | Path, start: int = 0, end: int | None = None) -> bytes:
         stored, content = bucket.existing(path), io.BytesIO()
         size = stored.info.size
         stop = size if end is None else min(end, size)
-        with suppress(ReplacedError):  # then read what replaced it
+        with suppress(ReplacedError):  # then read the new object
             bucket.fetch(stored, content, start, stop)
             data = content.getvalue()
             damaged = (start, stop) == (0, size) and FileInfo.of(data) != stored.info
@@ -60,9 +60,9 @@ def read(path: str | Path, start: int = 0, end: int | None = None) -> bytes:
 
 
 def write(path: str | Path, data: bytes | memoryview, *, overwrite: bool = False) -> None:
-    """Write a file, with the folders above it, at once: nobody sees a part of it, and no failure leaves one.
+    """Write a file atomically, and create its folders: nobody sees a part of it, and no failure leaves a part.
 
-    To overwrite a link writes the file that it points to; permissions stay; a device or a pipe is written to.
+    Overwriting keeps the permissions, follows a link to its file, and writes into a device or a pipe.
 
     Raises:
         GlrError: it exists already (unless `overwrite`), someone else changes it meanwhile, or it cannot be written.
@@ -75,7 +75,7 @@ def write(path: str | Path, data: bytes | memoryview, *, overwrite: bool = False
         with explained(path):
             Path(path).write_bytes(data)
         return
-    target = Path(os.path.realpath(path)) if overwrite else Path(path)  # a link keeps pointing to what is written
+    target = Path(os.path.realpath(path)) if overwrite else Path(path)  # a link stays, and points to the new content
     part = target.with_name(f"{target.name}.{secrets.token_hex(8)}{PART}")
     with explained(path):
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -89,13 +89,13 @@ def write(path: str | Path, data: bytes | memoryview, *, overwrite: bool = False
             if overwrite:
                 part.replace(target)
             else:
-                target.hardlink_to(part)  # unlike a rename, it fails where there is a file
+                target.hardlink_to(part)  # unlike a rename, it fails if the file exists
         finally:
             part.unlink(missing_ok=True)
 
 
 def files(folder: str | Path) -> dict[str, FileInfo]:
-    """Every file below a folder by its name relative to it, but for those on their way (`*.part`); {} without any.
+    """Every file below a folder by its relative name, except local ones being written (`*.part`); {} without any.
 
     Raises:
         GlrError: the folder or the bucket may not be read, or there is no such bucket.
@@ -121,12 +121,12 @@ def delete(path: str | Path) -> None:
 
 
 def normalized(path: str) -> str:
-    """The one spelling of a place: absolute and without links if it is local, without a slash at the end."""
+    """A path in one spelling: absolute and without links if it is local, without a slash at the end."""
     return path.rstrip("/") if is_bucket(path) else str(Path(path).resolve())
 
 
 def checksum(path: str | Path) -> str:
-    """The CRC32C of a file, hexadecimal; a bucket knows it.
+    """The CRC32C of a file, hexadecimal; a bucket stores it.
 
     Raises:
         GlrError: it is missing or cannot be read.
@@ -142,7 +142,7 @@ def checksum(path: str | Path) -> str:
 
 @contextmanager
 def explained(path: str | Path) -> Iterator[None]:
-    """Say in a sentence what the operating system raises about a local file."""
+    """Turn an error of the operating system about a local file into a sentence."""
     try:
         yield
     except FileNotFoundError as error:

@@ -1,4 +1,4 @@
-"""Temporary folders that outlive no command for long: the next one clears those of killed processes."""
+"""Temporary folders; making one deletes those that killed processes left."""
 
 import os
 import re
@@ -27,7 +27,7 @@ def temporary_folder(beside: Path | None = None) -> Iterator[Path]:
             _clear(file, file.with_name(of[1]))
     folder = place / f"{'glr-' if beside is None else '.glr-'}{secrets.token_hex(8)}"
     file = folder.with_name(f"{folder.name}.lock")
-    with held(file):  # which another command that clears may hold for a moment
+    with held(file):  # another command that clears may hold it for a moment
         try:
             folder.mkdir(mode=0o700)
             yield folder
@@ -37,8 +37,8 @@ def temporary_folder(beside: Path | None = None) -> Iterator[Path]:
 
 
 def _clear(file: Path, folder: Path) -> None:
-    """Delete a folder and its lock unless its process lives."""
-    with suppress(OSError):  # it lives, is another user's, or another command deletes it
+    """Delete a folder and its lock unless its process is running."""
+    with suppress(OSError):  # its process is running, it is another user's, or another command deletes it
         if file.stat().st_uid == os.getuid():
             with held(file, wait=0):
                 shutil.rmtree(folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Copies of files to and from Google Cloud Storage, several at a time; a second call continues a stopped one."""
+"""Copy files to and from Google Cloud Storage, several at a time; a second call continues a stopped one."""
 
 import os
 import re
@@ -27,16 +27,16 @@ def upload(
     threads: int = 8,
     progress: Callable[[int], object] | None = None,
 ) -> None:
-    """Copy local files to Google Cloud Storage, several at a time; a second call goes on where a first was stopped.
+    """Copy local files to Google Cloud Storage, several at a time; a second call continues a stopped one.
 
     Args:
         files: (local file, gs:// path); objects that have the same size and CRC32C already are not sent again.
         overwrite: replace a file that has other content, instead of refusing it.
         threads: files at a time.
-        progress: is given the number of bytes just sent or skipped, by one thread at a time.
+        progress: called with the number of bytes just sent or skipped, by one thread at a time.
 
     Raises:
-        GlrError: the first file that fails; those under way are given up, none is left half-visible.
+        GlrError: the first file that fails; uploads under way are cancelled, and none leaves a part of a file.
     """
     _in_parallel(partial(_upload, overwrite), files, threads, progress)
 
@@ -44,18 +44,18 @@ def upload(
 def download(
     files: Sequence[tuple[str, Path]], *, threads: int = 8, progress: Callable[[int], object] | None = None
 ) -> None:
-    """Copy files of Google Cloud Storage here, several at a time; a second call goes on where a first was stopped.
+    """Copy files from Google Cloud Storage, several at a time; a second call continues a stopped one.
 
-    Each grows as `NAME.GENERATION.part` beside its target, which it replaces when its CRC32C is right.
+    Each file grows as `NAME.GENERATION.part` beside its target, which it replaces when its CRC32C is right.
 
     Args:
         files: (gs:// path, local file); a local file with the right size and CRC32C is left as it is.
         threads: files at a time.
-        progress: is given the number of bytes just arrived or found, by one thread at a time; a negative one where a
-            damaged file is fetched again.
+        progress: called with the number of bytes just received or already here, by one thread at a time; with a
+            negative number before a damaged file is fetched again.
 
     Raises:
-        GlrError: the first file that fails; what has arrived of the others is kept for the next call.
+        GlrError: the first file that fails; the received parts of the others are kept for the next call.
     """
     _in_parallel(_download, files, threads, progress)
     targets = {target for _, target in files}
@@ -67,7 +67,7 @@ def download(
 
 @contextmanager
 def on_disk(path: str | Path) -> Iterator[Path]:
-    """A file as one on this machine's disk: itself, or a copy for the time being of one in a bucket.
+    """Yield a local path of a file: its own, or that of a temporary copy of an object.
 
     Raises:
         GlrError: it could not be downloaded.
@@ -133,7 +133,7 @@ def _download(source: str, target: Path, step: Callable[[int], None]) -> None:
         while not _holds(target, info):
             with held(part) as lock, os.fdopen(lock, "ab", closefd=False) as file:
                 if _holds(target, info):  # another process has finished it while this one waited
-                    part.unlink(missing_ok=True)  # that process, too, deletes what is left
+                    part.unlink(missing_ok=True)  # missing_ok: that process may delete it first
                     break
                 if file.tell() > info.size:
                     file.truncate(0)

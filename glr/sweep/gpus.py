@@ -1,13 +1,13 @@
-"""NVIDIA's GPUs, dealt out to the jobs that run at the same time."""
+"""Assign NVIDIA GPUs to the jobs that run at the same time."""
 
 import os
 import subprocess
 
 
 def dealt(jobs: int) -> list[dict[str, str]]:
-    """The environment of each of so many jobs at a time: its share of the GPUs; where there are fewer, they share.
+    """The environment of each of `jobs` simultaneous jobs: its GPUs; with fewer GPUs than jobs, jobs share them.
 
-    Nothing for a single job, where there are no GPUs, and where the user has chosen: CUDA_VISIBLE_DEVICES.
+    Empty for a single job, without GPUs, and if the user has set CUDA_VISIBLE_DEVICES.
     """
     try:
         line = ["nvidia-smi", "--query-gpu=uuid", "--format=csv,noheader"]

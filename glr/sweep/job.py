@@ -1,4 +1,4 @@
-"""One job of a sweep: its settings, and where it stands."""
+"""One job of a sweep: its settings and its state."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from glr.config.secrets import redacted
 
 
 class JobState(Enum):
-    """Where a job stands; the value is what the tables say."""
+    """A job's state; tables print the value."""
 
     WAITING = "waiting"
     RUNNING = "running"
@@ -19,7 +19,7 @@ class JobState(Enum):
     SKIPPED = "skipped"  # it has finished before
     FAILED = "failed"
     OVERDUE = "time limit"
-    LEFT = "failed before"  # and is not to run again
+    LEFT = "failed before"  # and does not run again
     STOPPED = "stopped"  # with the sweep, by Ctrl-C or SIGTERM
 
 
@@ -29,29 +29,29 @@ UNFINISHED = (JobState.WAITING, JobState.RUNNING, JobState.RETRYING, JobState.ST
 
 @dataclass
 class Job:
-    """A job; its numbers are those of the latest start."""
+    """A job; epoch, score and time left are those of the latest start."""
 
     number: int  # from 1
     overrides: list[str]  # its command line
-    shown: str  # what tells it from the others
+    shown: str  # the overrides that distinguish it from the others
     folder: Path  # for its log
     identity: Identity | None = None  # of a train job
     study: str | None = None
     state: JobState = JobState.WAITING
     starts: int = 0
-    kills: int = 0  # starts that somebody ended from outside
-    seconds: float = 0.0  # that it has run, in all its starts
-    wait: float = 0.0  # s before it is started again, and
-    due: float = 0.0  # when that is, on the clock of time.monotonic()
+    kills: int = 0  # starts that were killed from outside
+    seconds: float = 0.0  # running time of all its starts
+    wait: float = 0.0  # seconds before it is started again
+    due: float = 0.0  # the time of that start, by time.monotonic()
     epoch: int | None = None
     epochs: int | None = None
     score: float | None = None
     seconds_left: float | None = None
-    reason: str | None = None  # why it failed, or what became of it
+    reason: str | None = None  # why it failed, was killed or is skipped
 
     @property
     def log(self) -> Path:
-        """Where its output goes."""
+        """The file of its output."""
         return self.folder / "log.txt"
 
 

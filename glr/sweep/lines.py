@@ -1,4 +1,4 @@
-"""A sweep as lines of text: one when a job changes its state, and a single job's own lines between them."""
+"""A sweep as lines of text: one for each change of a job's state; jobs that run one by one add their output."""
 
 from collections.abc import Sequence
 
@@ -8,12 +8,12 @@ from glr.sweep.words import duration, score
 
 
 class Lines:
-    """Prints what happens.
+    """Prints the changes of a sweep's jobs.
 
     Args:
         jobs: of the sweep.
         total: their number; None if it is unknown, as in a search.
-        follow: also print what the jobs print, which must run one at a time.
+        follow: also print the output of the jobs, which must run one at a time.
     """
 
     def __init__(self, jobs: Sequence[Job], total: int | None, follow: bool):
@@ -41,17 +41,17 @@ class Lines:
             say(f"{name} {_ended(job)}")
 
     def tick(self) -> None:
-        """Print what the running job has printed meanwhile."""
+        """Print the new output of the running job."""
         for job in self._jobs:
             if job.state == JobState.RUNNING:
                 self._follow(job, ended=False)
 
     def stopping(self, running: int) -> None:
-        """Say what is waited for."""
+        """Print that the sweep waits for the running jobs."""
         say(stopping(running))
 
     def pausing(self, seconds: float) -> None:
-        """Say why no job starts."""
+        """Print that no job starts while a disk is full."""
         say(pausing(seconds))
 
     def _follow(self, job: Job, ended: bool) -> None:
@@ -60,7 +60,7 @@ class Lines:
 
 
 class Follower:
-    """Reads what is appended to a job's log."""
+    """Reads the lines that are appended to a job's log."""
 
     def __init__(self, job: Job):
         self._log = job.log
@@ -82,7 +82,7 @@ class Follower:
 
 
 def stopping(running: int) -> str:
-    """The line that the user reads after Ctrl-C."""
+    """The line after the first Ctrl-C or SIGTERM."""
     jobs = "the running job saves its state" if running == 1 else f"{running} running jobs save their state"
     return f"stopping: {jobs}; a second Ctrl-C kills" if running else "stopping"
 
@@ -105,7 +105,7 @@ def _ended(job: Job) -> str:
 
 def _left_out(job: Job) -> str:
     if job.state == JobState.LEFT:
-        return "failed before, and is left"
+        return "failed before, and is not run again"
     if job.reason:
-        return f"is skipped, being {job.reason}"
+        return f"is skipped: it is {job.reason}"
     return f"has finished before{f', score {score(job)}' if job.score is not None else ''}"

@@ -12,29 +12,29 @@ from glr.sweep import words
 from glr.sweep.job import UNFINISHED, UNSUCCESSFUL, Job, JobState
 from glr.sweep.lines import Follower, pausing, stopping
 
-_TICKS = 4  # between two pictures
+_TICKS = 4  # between two drawings of the table
 _HEADER = ["job", "settings", "state", "epoch", "score", "ETA"]
 _STYLES = {JobState.RUNNING: "bold", JobState.FINISHED: "green", JobState.FAILED: "red", JobState.OVERDUE: "red"}
 _STYLES |= {JobState.SKIPPED: "dim", JobState.LEFT: "dim red", JobState.RETRYING: "yellow", JobState.WAITING: "dim"}
-# Where the terminal is too low for all jobs, the first of these stand in the table.
+# If the terminal is too low for all jobs, the table shows those whose states come first here.
 _URGENCY = [JobState.RUNNING, JobState.RETRYING, JobState.STOPPED, JobState.FAILED, JobState.OVERDUE, JobState.WAITING]
 
 
 class LiveTable:
-    """Shows every job in a table that changes; to be used in a `with`.
+    """Shows the jobs in a table that is redrawn; use it in a `with`.
 
     Args:
         jobs: of the sweep.
         places: how many run at a time.
-        follow: also print what the jobs print, above the table.
-        console: where; None: the terminal.
+        follow: also print the jobs' output, above the table.
+        console: to draw on; None: the terminal.
     """
 
     def __init__(self, jobs: Sequence[Job], places: int, follow: bool, console: Console | None = None):
         self._jobs, self._places = jobs, places
         self._console = console or Console()
         self._followers = {job.number: Follower(job) for job in jobs} if follow else {}
-        # Without its thread: the jobs' processes are forked from this one.
+        # No refresh thread: the jobs' processes are forked from this process.
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
         self._ticks = 0
 
@@ -60,20 +60,20 @@ class LiveTable:
             self._draw()
 
     def stopping(self, running: int) -> None:
-        """Say what is waited for."""
+        """Print that the sweep waits for the running jobs."""
         self._say(stopping(running))
 
     def pausing(self, seconds: float) -> None:
-        """Say why no job starts."""
+        """Print that no job starts while a disk is full."""
         self._say(pausing(seconds))
 
     def table(self, rows: int) -> Table:
-        """The table, of so many jobs at most."""
+        """The table, with at most `rows` jobs."""
         by_urgency = sorted(self._jobs, key=lambda job: _URGENCY.index(job.state) if job.state in _URGENCY else 9)
         shown = sorted(by_urgency[:rows], key=lambda job: job.number)
         texts = [_HEADER, *map(_row, shown)]
         widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
-        # What is left of the line for the settings, which rich would take from all columns alike.
+        # The width that is left for the settings; rich would narrow all columns alike.
         room = max(10, self._console.width - sum(widths) + widths[1] - 2 * len(widths))
         table = Table(box=None, pad_edge=False)
         for name in _HEADER:
@@ -84,7 +84,7 @@ class LiveTable:
         return table
 
     def totals(self) -> Text:
-        """A line with the number of jobs in each state, and the time that the sweep still takes."""
+        """A line with the number of jobs in each state, and the sweep's remaining time."""
         counts = {"running": 0, "to come": 0, "finished": 0, "failed": 0}
         for job in self._jobs:
             unfinished = "running" if job.state == JobState.RUNNING else "to come"

@@ -19,7 +19,7 @@ from glr.errors import GlrError
 
 
 class SweepRun(Callback):
-    """Opens one MLflow run for the sweep, the same one each time; the jobs find its id and become its children.
+    """Opens one MLflow run for a sweep, the same at each start; the jobs read its id and become its children.
 
     Hydra does not call `on_multirun_end` after a failed job, so the run is also closed at exit: as KILLED after SIGINT,
     SIGTERM or SIGHUP, else as FAILED.
@@ -36,7 +36,7 @@ class SweepRun(Callback):
         try:
             self.run = begin(
                 config.tracking,
-                first_of(config).study,  # an experiment that is swept may name another than the settings without it
+                first_of(config).study,  # a swept experiment may name its own study
                 name[:250],
                 kind="sweep",
                 journal=f"sweep-{key}",
@@ -56,11 +56,11 @@ class SweepRun(Callback):
         self._close()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Send nothing to the workers, to which launchers send all callbacks: the parent run is not theirs."""
+        """Pickle nothing: launchers send callbacks to their workers, which must not end the parent run."""
         return {}
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        """Remember the signal and leave it to whoever was to handle it."""
+        """Note the signal, then call the earlier handler."""
         self._status = "KILLED"
         handler = self._handlers[signal.Signals(number)]
         if callable(handler):
@@ -75,13 +75,13 @@ class SweepRun(Callback):
 
 
 def _key(overrides: list[str]) -> str:
-    """The same for every command line that sweeps the same, wherever and however many at a time."""
+    """A hash of a sweep's overrides, without those that say where and how it runs."""
     from glr.config.identity import is_circumstance
 
     lasting = []
     for text in overrides:
         key, _, value = text.lstrip("+~").partition("=")
-        if key in ("data.path", "data.source.path"):  # no part of a job's key, whose data count by their digest
+        if key in ("data.path", "data.source.path"):  # kept, since a sweep's key has no digest of the data
             lasting.append(f"{key}={','.join(map(storage.normalized, value.split(',')))}")
         elif not is_circumstance(key):
             lasting.append(text)

@@ -1,4 +1,4 @@
-"""The jobs of a sweep, and which of them earlier runs make unnecessary: finished ones, and failed ones on request."""
+"""The jobs of a sweep; finished jobs are skipped, and failed jobs are skipped on request."""
 
 import json
 from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 def planned(config: DictConfig, overrides: Sequence[Sequence[str]], first: int = 0) -> list[Job]:
-    """The jobs of a sweep, or of a batch of it; those are settled that need not run.
+    """The jobs of a sweep or of one of its batches; jobs that need not run are not WAITING (see `skip`).
 
     Args:
-        config: that Hydra gives a sweep's launcher.
+        config: the config that Hydra gives a sweep's launcher.
         overrides: of each job.
         first: the number of jobs in earlier batches.
     """
@@ -38,7 +38,7 @@ def planned(config: DictConfig, overrides: Sequence[Sequence[str]], first: int =
 def identify(jobs: Sequence[Job], configs: Sequence[DictConfig]) -> None:
     """Give train jobs their identities and studies; data sets that are not prepared yet are prepared first.
 
-    A job whose data set or initial weights are missing keeps none: it says so when it runs.
+    A job whose data set or initial weights are missing gets no identity: it reports the mistake when it runs.
 
     Args:
         jobs: of a sweep.
@@ -75,7 +75,7 @@ def identify(jobs: Sequence[Job], configs: Sequence[DictConfig]) -> None:
 
 
 def skip(jobs: Sequence[Job], uri: str, rerun: str) -> None:
-    """Settle the jobs that need not run; the others stay WAITING.
+    """Mark the jobs that need not run as SKIPPED or LEFT; the others stay WAITING.
 
     Args:
         jobs: with their identities and studies.
@@ -113,7 +113,7 @@ def _is_finished(run: "PastRun") -> bool:
 
 
 def _newest(uri: str, studies: Iterable[str], query: str = "tags.key != ''") -> "dict[tuple[str, str | None], PastRun]":
-    """The newest train run of each (key, digest of the data) among those that a query of MLflow's finds."""
+    """The newest train run of each (key, digest of the data) among those that an MLflow query finds."""
     from glr.tracking.history import runs_of
     from glr.tracking.store import connect
 

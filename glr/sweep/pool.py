@@ -1,4 +1,4 @@
-"""The pool: runs a sweep's jobs, so many at a time, with time limits and retries, until all ended or it is stopped."""
+"""The pool: runs a sweep's jobs, several at a time, with time limits and retries, until they end or are stopped."""
 
 import signal
 import time
@@ -21,9 +21,9 @@ class JobLimits:
     """conf: sweep.*"""
 
     jobs: int = 1  # at a time
-    minutes: float | None = None  # that one job may run
+    minutes: float | None = None  # running time of one job
     retries: int = 3  # of a job that was killed
-    backoff: float = 30.0  # s before the first retry, doubled for each that follows
+    backoff: float = 30.0  # s before the first retry, doubled for each later retry
     grace: float = 60.0  # s between SIGTERM and SIGKILL for a job over its time limit
 
 
@@ -37,16 +37,16 @@ class View(Protocol):
         """Some time has passed."""
 
     def stopping(self, running: int) -> None:
-        """The sweep was told to stop while so many jobs run."""
+        """The sweep was told to stop while `running` jobs run."""
 
     def pausing(self, seconds: float) -> None:
         """A disk is full: no job starts for a while."""
 
 
 class Stopping:
-    """Within it, SIGINT, SIGTERM and SIGHUP are noted and do nothing else; the handlers of before come back afterwards.
+    """A context that only notes SIGINT, SIGTERM and SIGHUP; at its end the earlier handlers are restored.
 
-    A sweep that was started to outlive its terminal (`nohup`) goes on ignoring SIGHUP.
+    A sweep that was started to outlive its terminal (`nohup`) keeps ignoring SIGHUP.
     """
 
     signal: int | None = None  # the first that came
@@ -71,9 +71,9 @@ class Pool:
     Args:
         jobs: those that are WAITING are run, in their order.
         command: a job's program and arguments.
-        limits: how many at a time, how long, how often.
-        view: is told what happens.
-        environment: of a job that takes one of the places 0 to jobs - 1.
+        limits: of simultaneous jobs, running time and retries.
+        view: shows the changes.
+        environment: variables for the job in a place from 0 to limits.jobs - 1.
     """
 
     def __init__(
@@ -88,12 +88,12 @@ class Pool:
         self._environment = environment
         self._running: dict[int, tuple[Job, Process]] = {}  # by place
         self._before: dict[int, float] = {}  # job number -> seconds of its earlier starts
-        self._asked: dict[int, float] = {}  # job number -> when it was told that its time is over
-        self._pauses = 0  # one after the other, without a job that found room
-        self._paused = -inf  # until then no job starts
+        self._asked: dict[int, float] = {}  # job number -> time of SIGTERM after its time limit
+        self._pauses = 0  # since a job last finished
+        self._paused = -inf  # no job starts before this time
 
     def run(self) -> int | None:
-        """Run until no job is left; the signal that stopped it earlier, or None.
+        """Run until no job is left; return the signal that stopped the sweep, or None.
 
         The first SIGINT, SIGTERM or SIGHUP passes SIGTERM on to the running jobs and waits for them; a second one kills
         them.
@@ -136,7 +136,7 @@ class Pool:
 
     def _look_at(self, place: int, stopping: bool) -> None:
         job, process = self._running[place]
-        code = process.poll()  # first: what is read afterwards is the job's last word
+        code = process.poll()  # first, so that the progress read afterwards is final if the job has ended
         said = process.progress()
         job.seconds = self._before[job.number] + process.seconds
         job.epoch, job.epochs = said.get("epoch", job.epoch), said.get("epochs", job.epochs)
@@ -148,7 +148,7 @@ class Pool:
             self._watch(job, process)
 
     def _watch(self, job: Job, process: Process) -> None:
-        """End a job whose time is over: first it is asked to, then made to."""
+        """End a job over its time limit: send SIGTERM, then SIGKILL after the grace time."""
         if self._limits.minutes is None or job.seconds < self._limits.minutes * 60:
             return
         if job.number not in self._asked:
@@ -158,7 +158,7 @@ class Pool:
             process.kill()
 
     def _settle(self, job: Job, code: int, failure: str | None, stopping: bool) -> None:
-        """Decide what becomes of a job whose process has ended."""
+        """Set the state of a job whose process has ended."""
         ended = fate(code)
         if ended == Fate.FINISHED:
             job.reason, self._pauses = None, 0
@@ -186,9 +186,9 @@ class Pool:
         self._change(job, JobState.RETRYING)
 
     def _pause(self, job: Job, reason: str) -> None:
-        """Start no job for a while, as no other would find room; this one is tried again as often as need be."""
+        """Start no job for a while, since none would find room; retry this job without a limit."""
         now = time.monotonic()
-        if now >= self._paused:  # else another job of the same time has said so
+        if now >= self._paused:  # else another job has begun this pause
             wait = min(self._limits.backoff * 2**self._pauses, _LONGEST_PAUSE)
             self._pauses, self._paused = self._pauses + 1, now + wait
             self._view.pausing(wait)

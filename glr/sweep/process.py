@@ -1,4 +1,4 @@
-"""One job's process: started apart from its launcher, watched through files, and what its exit code means."""
+"""One job's process: started in its own session, watched through files; and the meaning of its exit code."""
 
 import ctypes
 import json
@@ -16,7 +16,7 @@ from typing import Any
 from glr.errors import NO_ROOM, PREEMPTED
 from glr.sweep.progress import VARIABLE
 
-# Signals that a program brings upon itself; any other was sent by somebody, the kernel's out-of-memory killer included.
+# Signals of a crash; all others come from outside, as from the kernel's out-of-memory killer.
 _CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP, signal.SIGSYS}
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
@@ -33,13 +33,13 @@ class Fate(Enum):
 class Process:
     """A job's process, leader of a session of its own, so that a terminal's Ctrl-C does not reach it.
 
-    Its output goes straight into a file: a launcher that dies breaks no pipe. On Linux the job gets SIGTERM then.
+    Its output goes straight into a file, so a launcher that dies breaks no pipe. On Linux the job then gets SIGTERM.
 
     Args:
         command: the program and its arguments.
         log: the file that output and errors are appended to.
         progress: the file that the job writes its progress to.
-        environment: variables that it gets beside those of this process.
+        environment: variables that it gets besides those of this process.
     """
 
     def __init__(self, command: Sequence[str], log: Path, progress: Path, environment: Mapping[str, str]):
@@ -67,11 +67,11 @@ class Process:
 
     @property
     def seconds(self) -> float:
-        """Since it was started."""
+        """Seconds since the start."""
         return time.monotonic() - self.started
 
     def poll(self) -> int | None:
-        """The exit code; None while it runs. What it leaves running in its session is ended with it."""
+        """The exit code; None while it runs. After its end, kill the processes left in its session."""
         code = self._process.poll()
         if code is not None:
             self._signal_session(signal.SIGKILL)
@@ -149,14 +149,14 @@ def _signal(code: int) -> signal.Signals | None:
 
 
 def _end_with_parent():
-    """Run in a child on Linux before its program: ask for SIGTERM when the launcher dies, however that happens."""
+    """A function for a child on Linux to run before its program: it requests SIGTERM for when the launcher dies."""
     if sys.platform != "linux":
         return None
     parent, libc = os.getpid(), ctypes.CDLL(None)
 
     def ask() -> None:
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:  # it died meanwhile
+        if os.getppid() != parent:  # the launcher died meanwhile
             os.kill(os.getpid(), signal.SIGTERM)
 
     return ask

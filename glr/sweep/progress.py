@@ -1,4 +1,4 @@
-"""A job's progress, for the launcher that started it: a small file that is replaced as training goes on."""
+"""A job's progress, for the launcher that started it: a small file that the job rewrites while it trains."""
 
 import json
 import os
@@ -11,11 +11,11 @@ from glr import storage
 from glr.config.secrets import redacted
 from glr.errors import GlrError, in_words
 
-VARIABLE = "GLR_PROGRESS"  # names the file; a run that nobody watches has none
+VARIABLE = "GLR_PROGRESS"  # names the file; unset if no launcher reads it
 
 
 def report(**values: Any) -> None:
-    """Add values to the progress file: epoch, epochs, score, seconds_left; in the end run, score or failure."""
+    """Add values to the progress file: epoch, epochs, score, seconds_left; at the end score or failure."""
     path = os.environ.get(VARIABLE)
     if path is None:
         return
@@ -26,12 +26,12 @@ def report(**values: Any) -> None:
     try:
         storage.write(path, json.dumps(before | values).encode(), overwrite=True)
     except GlrError:
-        return  # a full disk stops no training for a table's sake
+        return  # a full disk must not stop training
 
 
 @contextmanager
 def failures() -> Iterator[None]:
-    """Say in the progress file why the job failed by itself, if it does."""
+    """Write the reason of a failure to the progress file."""
     try:
         yield
     except Exception as error:

@@ -1,4 +1,4 @@
-"""A sweep's end as text: every job by score, the failures with their reasons, and what is left to do."""
+"""A sweep's end as text: every job by score, the failures with their reasons, and the number of jobs left."""
 
 from collections.abc import Sequence
 from math import inf
@@ -33,10 +33,10 @@ def failure(jobs: Sequence[Job]) -> GlrError | None:
 
 
 def left(jobs: Sequence[Job], total: int | None, *, anew: bool) -> str:
-    """The jobs that a stopped sweep has still to do.
+    """A line with the number of jobs that a stopped sweep has left.
 
     Args:
-        jobs: so far.
+        jobs: those planned so far.
         total: their number; None if it is unknown.
         anew: the same command would start all of them anew.
     """

@@ -1,4 +1,4 @@
-"""A sweep's jobs, run in the way that suits where its output goes: a live table on a terminal, else lines."""
+"""Run a sweep's jobs, shown in a live table on a terminal, else as lines."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -13,12 +13,12 @@ from glr.sweep.pool import JobLimits, Pool
 def run(
     jobs: Sequence[Job], command: Callable[[Job], Sequence[str]], limits: JobLimits, total: int | None
 ) -> int | None:
-    """Run the jobs that wait, and show how they do.
+    """Run the WAITING jobs, and show their states.
 
     Args:
         jobs: those that are not WAITING are shown only.
         command: a job's program and arguments.
-        limits: how many at a time, how long, how often.
+        limits: of simultaneous jobs, running time and retries.
         total: the number of all jobs; None if it is unknown.
 
     Returns:

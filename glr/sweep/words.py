@@ -1,4 +1,4 @@
-"""The words of a job's row, whichever table shows it; and the time that a sweep still takes."""
+"""The texts of a job's row in any table, and a sweep's remaining time."""
 
 import time
 from collections.abc import Sequence
@@ -20,14 +20,14 @@ def duration(seconds: float) -> str:
 
 
 def state(job: Job) -> str:
-    """Where the job stands."""
+    """The job's state."""
     if job.state == JobState.RETRYING:
         return f"retry in {duration(max(0.0, job.due - time.monotonic()))}"
     return job.state.value
 
 
 def epoch(job: Job) -> str:
-    """Its epoch of all: 3/20; empty before it says so."""
+    """Its epoch and the number of epochs, as 3/20; empty before its first report."""
     return "" if job.epoch is None else f"{job.epoch}/{job.epochs or '?'}"
 
 
@@ -37,7 +37,7 @@ def score(job: Job) -> str:
 
 
 def seconds_left(jobs: Sequence[Job], places: int) -> float | None:
-    """The seconds that the sweep still takes with so many jobs at a time; None while no job knows its own."""
+    """The sweep's remaining seconds with `places` jobs at a time; None before a job finishes or reports its own."""
     lasting = [job.seconds for job in jobs if job.state == JobState.FINISHED]
     running = [job for job in jobs if job.state == JobState.RUNNING]
     lasting += [job.seconds + job.seconds_left for job in running if job.seconds_left is not None]

@@ -19,7 +19,7 @@ def now() -> int:
 
 @dataclass(frozen=True)
 class Open:
-    """A run is to be created in the store `uri`: the first record of every journal."""
+    """Create a run in the store `uri`: the first record of every journal."""
 
     uri: str
     study: str
@@ -31,10 +31,10 @@ class Open:
 
 @dataclass(frozen=True)
 class Continue:
-    """A process starts to work at the run, and sets these tags."""
+    """A process starts to work on the run, and sets these tags."""
 
     values: dict[str, str]
-    attempt: int | None  # number of the process, from 1; None: nobody counts
+    attempt: int | None  # number of the process, from 1; None: not counted
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Unreadable:
 
 @dataclass(frozen=True)
 class Damaged:
-    """Stands for a line of the journal that is damaged, so that the records behind it keep their numbers."""
+    """Stands for a damaged line of the journal, so that later records keep their numbers."""
 
     line: int
 
@@ -123,7 +123,7 @@ def as_json(entry: Entry) -> Any:
 
 
 def from_json(content: Any) -> Entry:
-    """The entry of plain values; it raises nothing, whatever they are."""
+    """The entry of plain values; `Unreadable` if they are no record. Raises nothing."""
     try:
         kind = _KINDS[content["kind"]]
         values = {each.name: content[each.name] for each in fields(kind)}
@@ -138,7 +138,7 @@ def _fits(value: Any, hint: Any) -> bool:
     if hint is Any:
         return True
     if get_origin(hint) is UnionType:
-        return any(_fits(value, one) for one in get_args(hint))
+        return any(_fits(value, option) for option in get_args(hint))
     if get_origin(hint) is dict:
         return isinstance(value, dict) and all(_fits(each, get_args(hint)[1]) for each in value.values())
     return isinstance(value, int | float if hint is float else hint) and not isinstance(value, bool)

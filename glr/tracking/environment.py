@@ -34,7 +34,7 @@ def environment() -> dict[str, str]:
 
 
 def user() -> str:
-    """The name of who runs this process."""
+    """The name of the user who runs this process."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user without an entry in passwd
@@ -42,7 +42,7 @@ def user() -> str:
 
 
 def module() -> str:
-    """The command's module; in a launcher's worker, the main module would be the launcher's own."""
+    """The command's module; `__main__` does not name it in a launcher's worker."""
     if HydraConfig.initialized():
         return f"glr.{HydraConfig.get().job.config_name}"
     spec = sys.modules["__main__"].__spec__

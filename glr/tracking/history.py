@@ -93,7 +93,7 @@ def matching(runs: list[PastRun], wanted: Mapping[str, Any]) -> list[PastRun]:
     """The runs that have these values of parameters or tags.
 
     Raises:
-        GlrError: no run has a parameter or tag of one of the names.
+        GlrError: a name is no parameter and no tag of any run.
     """
     for name in wanted:
         known = {key for run in runs for key in (*run.params, *run.tags)}
@@ -117,7 +117,7 @@ def find(client: MlflowClient, name: str) -> PastRun:
         raise GlrError(f"there is no run with the id or the name {name} in {client.tracking_uri}")
     if len(named) > 1:
         ids = "; ".join(f"{run.id} ({run.status.lower()}, study {run.study})" for run in named[-5:])
-        raise GlrError(f"{len(named)} runs are named {name}; give an id, as of the newest: {ids}")
+        raise GlrError(f"{len(named)} runs are named {name}; give an id; the newest are {ids}")
     return named[0]
 
 

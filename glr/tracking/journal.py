@@ -26,12 +26,12 @@ class BusyError(GlrError):
 
 @dataclass
 class Progress:
-    """The progress of a journal's sending.
+    """How far a journal has been sent to MLflow.
 
     Attributes:
         run: the id of the run in MLflow to which it was sent; None: nothing was sent.
-        next: number of the first record that has not had its turn.
-        later: numbers of the records before it that wait, since the store took others but not them.
+        next: number of the first record that was not tried yet.
+        later: numbers of earlier records to send later: the store failed to take them, but took others.
         refused: a line for each record that no store will take.
     """
 
@@ -42,7 +42,7 @@ class Progress:
 
 
 class Journal:
-    """The records of one run, in order; one process at a time holds them.
+    """The records of one run, in order; one process at a time holds the journal.
 
     If there is room, a record is on disk when `append` returns: a line with its checksum. Opening the journal again
     ignores a last line that a kill cut off; other lines that are damaged become `Damaged` entries. Copies of files lie
@@ -94,7 +94,7 @@ class Journal:
 
     @property
     def ended(self) -> bool:
-        """True if the last record tells the end of the run."""
+        """True if the last record ends the run."""
         return bool(self.entries) and isinstance(self.entries[-1], End)
 
     def append(self, entry: Entry) -> None:
@@ -111,7 +111,7 @@ class Journal:
             os.ftruncate(self._file, self._end)  # leave no part of a record
             if self.failure is None:
                 self.failure = f"{self.path}: {error.strerror}"
-                print(f"{self.failure}; what is recorded is kept in memory until there is room", file=sys.stderr)
+                print(f"{self.failure}; records are kept in memory until there is room", file=sys.stderr)
             return
         self._end += len(self._unwritten)
         self._unwritten, self.failure = b"", None
@@ -151,7 +151,7 @@ class Journal:
         return path
 
     def sent(self) -> Progress:
-        """The latest note of `note_sent`; an empty one at first, and for one that is damaged."""
+        """The progress that `note_sent` saved last; an empty one if the note is missing or damaged."""
         try:
             note = Progress(**json.loads(self._progress.read_bytes()))
             following = min(max(int(note.next), 0), len(self.entries))
@@ -161,12 +161,12 @@ class Journal:
             return Progress()
 
     def note_sent(self, progress: Progress) -> None:
-        """Note how far the sending is. A kill may lose the note: the writer skips records that MLflow has already."""
+        """Save the progress. A kill may lose it: the writer skips records that MLflow already has."""
         with suppress(GlrError):
             storage.write(self._progress, json.dumps(asdict(progress)).encode(), overwrite=True)
 
     def set_aside(self) -> None:
-        """Rename and close a journal with records that MLflow will never take: nobody sends it again."""
+        """Rename and close a journal with records that MLflow will never take, so that it is not sent again."""
         aside, number = self.path.with_suffix(".refused"), 1
         while aside.exists():  # of the same run, before it was continued
             number += 1
@@ -186,7 +186,7 @@ class Journal:
 
     def _read(self) -> list[Entry]:
         content = self.path.read_bytes()
-        # A kill or a crash of the machine cuts off what follows. It stays until `append`: it may be anybody's file.
+        # A kill or a crash cut off the record after the last line end. Keep it until `append`: this may be no journal.
         self._end = content.rfind(b"\n") + 1
         return [_entry(line, number) for number, line in enumerate(content[: self._end].split(b"\n")[:-1], start=1)]
 
@@ -208,13 +208,13 @@ def is_there(folder: Path, name: str) -> bool:
 
 
 def left_behind(folder: Path) -> Iterator[Journal]:
-    """Open, one after the other, the journals that no process holds; print why one cannot be opened."""
+    """Open and yield the journals that no process holds, one by one; print why a journal cannot be opened."""
     for path in sorted(folder.glob(f"*{_ENDING}")):
         try:
             journal = Journal(folder, path.stem, wait=0)
         except BusyError:
             continue
         except GlrError as error:
-            say(f"left alone: {error}", file=sys.stderr)
+            say(f"a journal was skipped: {error}", file=sys.stderr)
             continue
         yield journal

@@ -38,12 +38,12 @@ class _PublishedRow:
 def record_study(client: MlflowClient, study: str, artifacts: str | None) -> tuple[int, int]:
     """Write every row of sweeps/<study>/leaderboard.yaml into MLflow, as a run with its experiment's full parameters.
 
-    A row that MLflow has with the same parameters and scores stays as it is; one that differs is replaced.
+    A row that MLflow has with the same parameters and scores stays as it is; a row that differs is replaced.
 
     Args:
         client: of the store.
         study: also the name of the MLflow experiment.
-        artifacts: where a new MLflow experiment puts its files; None: where the server says.
+        artifacts: where a new MLflow experiment puts its files; None: where the server decides.
 
     Returns:
         The number of rows, and the number of those written now.
@@ -72,7 +72,7 @@ def record_study(client: MlflowClient, study: str, artifacts: str | None) -> tup
         run.params(row.params)
         if row.scores:
             run.metrics({f"leaderboard/{usage}": score for usage, score in row.scores.items()}, 0)
-        # Last: the next call writes a row again that was interrupted before this.
+        # The digest comes last: if the row is interrupted before, the next call writes it again.
         run.tags({_DIGEST: digest})
         client.set_terminated(run_id, "FINISHED" if row.scores else "FAILED")
         written += 1

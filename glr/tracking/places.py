@@ -1,4 +1,4 @@
-"""The places of a local store's files. MLflow notes them in full: a store that was moved or copied must be told."""
+"""The places of a local store's files. MLflow stores full paths, which must be rewritten after a move or a copy."""
 
 import sqlite3
 from contextlib import closing
@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlsplit
 
 from glr.errors import GlrError
 
-# Where MLflow notes the places of files: columns of its tables.
+# The columns of MLflow's tables that hold places of files.
 _COLUMNS = (
     ("experiments", "artifact_location"),
     ("runs", "artifact_uri"),
@@ -20,7 +20,7 @@ _STUDIES = "SELECT experiment_id, name, creation_time, artifact_location FROM ex
 
 
 def origin(database: Path) -> Path | None:
-    """The folder from which a store was copied or moved without being told; None: its files lie where it says.
+    """The folder from which a store was copied or moved without `rewrite`; None: its paths are right.
 
     Args:
         database: the SQLite file, by its full path.
@@ -32,7 +32,7 @@ def origin(database: Path) -> Path | None:
         if files is None or files.is_relative_to(database.parent):
             continue
         other, own = files.parent / database.name, database.parent / files.name
-        # The original exists, or it has gone, and the files with it.
+        # Copied: the original exists. Moved: the files are gone from there, and are here.
         if study in _studies(other) or (not files.exists() and own.exists()):
             return files.parent
     return None
@@ -42,7 +42,7 @@ def rewrite(database: Path) -> list[Path]:
     """Rewrite the places of a store that was copied or moved, and return the folders that it came from.
 
     Raises:
-        GlrError: the files have not come along.
+        GlrError: the files were not copied or moved with the store.
     """
     origins: list[Path] = []
     while (old := origin(database)) is not None and old not in origins:
@@ -72,7 +72,7 @@ def _studies(database: Path) -> list[tuple]:
         with closing(_opened(database)) as store:
             return store.execute(_STUDIES).fetchall()
     except sqlite3.Error:
-        return []  # it does not exist, or is no store
+        return []  # the database does not exist, or is no store
 
 
 def _local(location: str | None) -> Path | None:

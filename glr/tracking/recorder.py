@@ -19,7 +19,7 @@ class Recorder(ABC):
     """Records of one run; secrets are taken out of them.
 
     Attributes:
-        complete: the run has ended, and MLflow knows all of it.
+        complete: the run has ended, and MLflow has all of its records.
     """
 
     complete = False
@@ -31,7 +31,7 @@ class Recorder(ABC):
 
     @property
     def pages(self) -> str:
-        """Where a browser shows the run's study; empty: this process does not know it."""
+        """The address of the run's study for a browser; empty: this process does not know it."""
         return ""
 
     @abstractmethod
@@ -68,7 +68,7 @@ class Recorder(ABC):
         self.record(Metrics({key: float(value) for key, value in values.items()}, step))
 
     def metrics_so_far(self) -> list[Any]:
-        """All recorded metrics as JSON values, for a checkpoint: with it they outlive this machine."""
+        """All recorded metrics as JSON values, for a checkpoint, which outlives this machine."""
         return []
 
     def restore(self, metrics: Iterable[Any]) -> None:
@@ -96,7 +96,7 @@ class Recorder(ABC):
         """Record a composed config: its choices and settings as parameters, and all of it as config.yaml.
 
         Args:
-            config: resolved; how a run is tracked and launched is no parameter.
+            config: resolved; `tracking` and `sweep` are not recorded as parameters.
             choices: group -> choice, of this config's groups and of Hydra's own.
         """
         settings: Any = without_secrets(OmegaConf.to_container(config, resolve=True, enum_to_str=True))
@@ -111,13 +111,13 @@ class Recorder(ABC):
 
 
 class DirectRun(Recorder):
-    """A run that is written to MLflow at once: an import, which is repeated if it is interrupted."""
+    """Writes a run to MLflow at once, without a journal: for an import, which can be repeated."""
 
     def __init__(self, writer: RunWriter):
         self._writer = writer
 
     def record(self, entry: Entry) -> None:
-        """Write it."""
+        """Write an entry."""
         self._writer.write(entry)
 
     def file(self, path: Path, folder: str | None = None) -> None:
@@ -133,13 +133,13 @@ class Unrecorded(Recorder):
     """Stands in for the run on every worker but the chief, which records it."""
 
     def record(self, entry: Entry) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def file(self, path: Path, folder: str | None = None) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def text(self, content: str, name: str) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
 def recorded(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Runs as rows: what a table says of a run, read from what the run logged."""
+"""Runs as rows of a table, read from the parameters and metrics that they logged."""
 
 import json
 import re
@@ -43,7 +43,7 @@ class Row:
 
     @property
     def failed(self) -> bool:
-        """It raised, or training diverged."""
+        """True if the run raised an error or diverged."""
         return self.run.status == "FAILED"
 
     @property
@@ -53,7 +53,7 @@ class Row:
 
     @property
     def best(self) -> float:
-        """The best Public score, its continuation's included; below all scores where there is none."""
+        """The best Public score of the run and its continuation; -inf if they have none."""
         scores = [row.public for row in (self, self.continuation) if row is not None and row.public is not None]
         return max(scores, default=float("-inf"))
 
@@ -62,8 +62,8 @@ def single_models(runs: Iterable[PastRun], score: str | None, settings: Iterable
     """A row for each finished or failed run, by index; a continuation within the row it continues.
 
     Args:
-        runs: in order of start; those without an index of their own are numbered behind the others.
-        score: a metric; None: the leaderboard's score where there is one, else the run's own.
+        runs: in order of start; those without an index of their own are numbered after the others.
+        score: a metric; None: the leaderboard's score if recorded, else the run's own.
         settings: further parameters for the column Setting.
 
     Raises:
@@ -109,7 +109,7 @@ def ensembles(runs: Iterable[PastRun], singles: Iterable[Row], score: str | None
 
 
 def _numbered(runs: list[PastRun]) -> Iterator[tuple[int, PastRun]]:
-    """(index, run) by index; within an index in order of start, a run before what continues it."""
+    """(index, run) by index; within an index in order of start, a run before its continuation."""
     own = {run.id: index for run in runs if (index := _own_index(run)) is not None}
     following = max(own.values(), default=0)
     numbered = []
@@ -167,11 +167,11 @@ def highlighted(rows: list[Row], rule: str) -> list[Row]:
 
     Args:
         rows: single models, by index.
-        rule: explicit: what each run's own `highlights` name. previous: what differs from the row before of the same
-            backbone. Otherwise a run, by the index of its row, its name or its id: what differs from that.
+        rule: explicit: the parts in each run's own `highlights`. previous: the parts that differ from the previous row
+            of the same backbone. Anything else is a run's index, name or id: the parts that differ from this run.
 
     Raises:
-        GlrError: no row, or more than one, is the run that the rule names.
+        GlrError: no row, or more than one, matches the run that the rule names.
     """
     if rule == "explicit":
         return rows
@@ -185,8 +185,8 @@ def highlighted(rows: list[Row], rule: str) -> list[Row]:
         return changed
     named = [row for row in rows if rule in (str(row.index), row.run.name, row.run.id)]
     if len(named) != 1:
-        what = "no run" if not named else f"{len(named)} runs"
-        raise GlrError(f"compare.highlight={rule}: {what} with this index, name or id in the table")
+        count = "no run" if not named else f"{len(named)} runs"
+        raise GlrError(f"compare.highlight={rule}: {count} with this index, name or id in the table")
     return [replace(row, highlights=_differing(row, named[0])) for row in rows]
 
 

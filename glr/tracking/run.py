@@ -47,7 +47,7 @@ class Run(Recorder):
 
     @property
     def pages(self) -> str:
-        """Where a browser shows the run's study."""
+        """The address of the run's study for a browser; the store's own while it has not answered."""
         uri, writer = self._opening.uri, self._sender.sending.writer
         return uri if writer is None else pages(uri, writer.experiment_id)
 
@@ -69,7 +69,7 @@ class Run(Recorder):
         return [as_json(entry) for entry in self._journal.entries if isinstance(entry, Metrics)]
 
     def record(self, entry: Entry) -> None:
-        """Write it to the journal."""
+        """Write an entry to the journal."""
         self._journal.append(entry)
         self._sender.notify()
 
@@ -82,7 +82,7 @@ class Run(Recorder):
         self.record(Artifact(self._journal.keep(content.encode(), name), None))
 
     def end(self, status: str, tags: Mapping[str, str] | None = None) -> None:
-        """Record the end, and send what waits; print what was refused, or how many records stay in the journal.
+        """Record the end, and send the remaining records; print refusals and how many records stay in the journal.
 
         Raises:
             LostError: MLflow does not have the run.
@@ -116,25 +116,25 @@ def begin(
     continued: bool = False,
     tags: Mapping[str, str] | None = None,
 ) -> Run:
-    """Open a run, below the sweep's parent if there is one; the caller has to end it.
+    """Open a run; the caller must end it.
 
     Args:
         tracking: where it is recorded.
         study: the MLflow experiment.
         name: the run's name.
         kind: train, ensemble, evaluation, preflight or sweep.
-        parent: the id of the run above it; None: the sweep's, if there is one.
+        parent: the id of the parent run; None: the sweep's, if there is one.
         journal: the name of the journal, for a run that may be continued; None: a new one.
-        attempt: the number of this process among those that work at the run, one after the other and on any machine,
-            from 1; records of earlier ones change neither status nor tags. None: nobody counts.
-        continued: there is work to lose, so start even if the store is out of reach.
+        attempt: the number of this process, from 1, among those that work on the run in turn, on any machine; records
+            of earlier attempts change neither status nor tags. None: not counted.
+        continued: earlier work exists, so start even if the store is out of reach.
         tags: further tags.
 
     Raises:
         GlrError: the store cannot be opened or written to, the run or its study was deleted, the journal cannot be
             read or written, or the place for files holds a password.
     """
-    check_place(tracking.artifacts)  # the journal holds it as it is: any process may send the run
+    check_place(tracking.artifacts)  # the journal holds it unredacted: any process may send the run
     parent = parent or os.environ.get(PARENT_VARIABLE)
     # Another process may hold the journal while it sends a large file of an earlier attempt.
     again = attempt is not None and attempt > 1
@@ -148,7 +148,7 @@ def begin(
     if not written.entries:
         written.append(Open(redacted(tracking.uri), study, redacted(name), tracking.artifacts, mine))
     sender = Sender(tracking.uri, written, tracking.patience)
-    if parent is None and new:  # its user can correct it; a job of a sweep trains without a store
+    if parent is None and new:  # the user can correct the address; a job of a sweep trains without a store
         _create(tracking.uri, sender, written)
     written.append(Continue(mine, attempt))
     if written.failure:

@@ -24,7 +24,7 @@ class Sender(threading.Thread):
     Args:
         uri: of the store.
         journal: of the run.
-        patience: seconds for which `finish` tries again while everything fails.
+        patience: seconds for which `finish` keeps trying while everything fails.
     """
 
     def __init__(self, uri: str, journal: Journal, patience: float):
@@ -35,7 +35,7 @@ class Sender(threading.Thread):
         self._news = threading.Event()
         self._closing = threading.Event()
         self._given_up = threading.Event()
-        self.tried = threading.Event()  # the store was asked for the run once
+        self.tried = threading.Event()  # set after the store was first asked for the run
         self._failing: float | None = None  # since when
         self._client: MlflowClient | None = None
 
@@ -46,7 +46,7 @@ class Sender(threading.Thread):
     def finish(self) -> bool:
         """Wait until everything is sent or has failed for `patience` seconds, and return whether all is sent.
 
-        A large file that takes longer is waited for: patience counts failures only. A deleted run is not waited for.
+        It waits longer for a large file: patience counts failures only. It does not wait for a deleted run.
         """
         self._failing = None
         self._closing.set()
@@ -54,14 +54,14 @@ class Sender(threading.Thread):
         while self.is_alive() and not (self._failing is not None and self._is_hopeless(self._failing)):
             self.join(0.05)
         self._given_up.set()
-        self.join(0.5)  # it may wait longer for an answer
+        self.join(0.5)  # the thread may still wait for an answer
         return not self.is_alive() and self.sending.unsent == 0
 
     def _is_hopeless(self, since: float) -> bool:
         return self.sending.deleted or time.monotonic() - since >= self.patience
 
     def run(self) -> None:
-        """Send until `finish` is called, then close the journal: it outlives whatever happens here."""
+        """Send until `finish` is called, then close the journal, which stays open even after an error."""
         try:
             self._send()
         finally:
@@ -80,7 +80,7 @@ class Sender(threading.Thread):
                 return
             elif self.sending.trouble is not None:
                 self._failing = self._failing or time.monotonic()
-            # Take turns with the run's own records: more of those may always come.
+            # Alternate with the run's own records, which may never end.
             if self.sending.trouble is None and not self._closing.is_set():
                 progress = next(rest, False) or progress
             if progress:
@@ -96,7 +96,7 @@ class Sender(threading.Thread):
     def _advance(self, sending: Sending) -> bool:
         try:
             self._client = self._client or connect(self._uri)
-        except Exception as error:  # whatever it is, the records wait
+        except Exception as error:  # after any error the records wait
             sending.trouble = reason(error)
             return False
         return sending.advance(self._client)

@@ -1,4 +1,4 @@
-"""One journal on its way to MLflow: which records are sent, wait or are refused."""
+"""Send one journal to MLflow, and keep track of the records that are sent, wait or are refused."""
 
 from itertools import islice, takewhile
 
@@ -11,16 +11,16 @@ from glr.tracking.writer import RunWriter, is_refusal
 
 
 class Sending:
-    """One journal on its way to MLflow.
+    """Sends one journal to MLflow.
 
-    The records are sent in their order. One that the store does not take waits, without blocking those behind it; one
+    The records are sent in order. A record that the store fails to take waits, without blocking later ones; a record
     that no store will take is refused.
 
     Attributes:
         writer: of its run; None: MLflow does not know the run yet.
         trouble: why the last try failed, in a line; None: it succeeded.
         deleted: the trouble is that the run or its study was deleted.
-        progress: how far it is.
+        progress: how far the journal has been sent.
     """
 
     def __init__(self, journal: Journal):
@@ -36,7 +36,7 @@ class Sending:
         return len(self.journal.entries) - self.progress.next + len(self.progress.later)
 
     def open(self, client: MlflowClient) -> None:
-        """Find or create the run. One that lacks what was sent gets everything: its database was lost or replaced.
+        """Find or create the run. If it lacks sent records, its database was lost or replaced: send all records again.
 
         Raises:
             DeletedError: the run or its study was deleted.
@@ -89,7 +89,7 @@ class Sending:
         return sum(1 for _ in row) or 1
 
     def _send(self, position: int, count: int) -> None:
-        """Write records, but for those that are refused and those that wait; raises where the store takes none."""
+        """Write records, and note those that are refused or must wait; raises if the store takes none."""
         try:
             self._write(position, count)
         except Exception as error:
@@ -135,7 +135,7 @@ class Sending:
             self.writer.write(entry)
 
     def _is_refused(self, error: Exception) -> bool:
-        """Return whether no store will take the record; raises if it is the run that MLflow does not have."""
+        """Return whether no store will take the record; raises if MLflow does not have the run."""
         if is_refusal(error):
             assert self.writer
             self.writer.verify()
@@ -146,7 +146,7 @@ class Sending:
         self.progress.refused.append(reason(error))
 
     def _is_passed(self, position: int, count: int) -> bool:
-        """Return whether records that failed may wait: the store takes another one, so it is not away."""
+        """Return whether records that failed may wait: the store takes a later record, so it is within reach."""
         assert self.writer
         entries = self.journal.entries
         if isinstance(entries[position], Artifact | Unreadable):

@@ -18,7 +18,7 @@ from glr.storage.lock import held
 from glr.tracking.places import origin, rewrite
 
 _SQLITE = "sqlite:///"
-_OLDEST = (2, 4)  # of the servers that take all records: before, none took data sets
+_OLDEST = (2, 4)  # MLflow server that takes all records; earlier ones take no data sets
 _PATIENCE = 10  # seconds for a server's first answer
 
 
@@ -66,7 +66,7 @@ def moved(uri: str) -> list[Path]:
     """Rewrite the places of a local store that was copied or moved, and return the folders that it came from.
 
     Raises:
-        GlrError: there is no such store, or its files have not come along.
+        GlrError: there is no such store, or its files were not copied or moved with it.
     """
     database = _database(uri)
     if database is None or not database.is_file():
@@ -76,7 +76,7 @@ def moved(uri: str) -> list[Path]:
 
 
 def _check_server(uri: str) -> None:
-    """Ask a server for its version, which it tells without a search.
+    """Check a server's version.
 
     Raises:
         GlrError: it is too old.
@@ -107,12 +107,12 @@ def reason(error: Exception) -> str:
     if refused := re.search(r"\[Errno -?\d+\] ([\w ]+)", text):
         return refused[1]  # the core of urllib3's long message
     if refused := re.search(r"\(\w+\.\w+\) (.+)", text):
-        text = refused[1]  # of SQLAlchemy's: what the driver says
+        text = refused[1]  # the driver's own message in SQLAlchemy's
     return redacted(text.splitlines()[0][:500])
 
 
 def check_place(artifacts: str | None) -> None:
-    """Check that a place for files holds no password: MLflow stores and shows it, and takes no other form of it.
+    """Check that a place for files holds no password: MLflow would store it and show it to everyone.
 
     Raises:
         GlrError: it holds one.
@@ -125,7 +125,7 @@ def check_place(artifacts: str | None) -> None:
 
 
 def experiment(client: MlflowClient, name: str, artifacts: str | None) -> str:
-    """The id of the experiment `name`; a new one puts its files below `artifacts` (None: where the server says)."""
+    """The id of the experiment `name`; a new one puts its files below `artifacts` (None: where the server decides)."""
     known = client.get_experiment_by_name(name)
     if known is not None:
         if known.lifecycle_stage == "deleted":
@@ -149,7 +149,7 @@ def experiment(client: MlflowClient, name: str, artifacts: str | None) -> str:
 
 
 def pages(uri: str, experiment_id: str) -> str:
-    """Where a browser shows an experiment's runs: an address; for a local store also the command that serves it.
+    """The address of an experiment's runs for a browser; for a local store, first the command that serves it.
 
     MLflow's pages open at chats and prompts; `workflowType` selects training runs.
     """
@@ -166,7 +166,7 @@ def _database(uri: str) -> Path | None:
 
 @contextmanager
 def _alone(uri: str):
-    """Hold a lock beside a SQLite store, and create the store: two processes at once would break a new one for good."""
+    """Hold a lock beside a SQLite store, and create a missing one: two processes at once would corrupt a new store."""
     file = _database(uri)
     if file is None:
         yield

@@ -17,9 +17,9 @@ class InitialWeights:
 
     Attributes:
         file: local or gs://.
-        identity: the id of the run, or the content of the file, wherever it lies.
-        run_id: of the run that stored them; None: of no run.
-        name: for people.
+        identity: the run's id, or the file's checksum, which does not depend on its path.
+        run_id: of the run that stored them; None: they come from a file.
+        name: for messages.
     """
 
     file: str | Path

@@ -27,8 +27,8 @@ from glr.tracking.entries import (
 from glr.tracking.store import DeletedError, experiment, is_missing, restoring
 
 JOURNAL = "journal"  # the tag that names a run's journal
-ORDER = "order"  # the tag that takes the place of a run's start in their order, where clocks disagree
-ATTEMPT = "attempt"  # the tag with the number of the latest process that worked at the run
+ORDER = "order"  # the tag that replaces a run's start time in the order of runs, where clocks disagree
+ATTEMPT = "attempt"  # the tag with the number of the latest process that worked on the run
 ARTIFACTS = "<artifacts>"  # in a tag's value: stands for the place of the run's files
 _BATCH = 900  # metrics per request; MLflow takes 1,000
 # MLflow's answers to a record that it will never take; other errors may pass.
@@ -49,7 +49,7 @@ def order(tags: Mapping[str, str], started: int) -> int:
 
 
 def _order(client: MlflowClient, study: str, key: str | None) -> dict[str, str]:
-    """The tag that puts a new run behind the runs of the same job that a clock stamped with a time to come."""
+    """The tag that orders a new run after earlier runs of the same job whose clocks were ahead."""
     if key is None:
         return {}
     runs = client.search_runs([study], "tags.key = '{}'".format(key.replace("'", "\\'")))
@@ -60,9 +60,9 @@ def _order(client: MlflowClient, study: str, key: str | None) -> dict[str, str]:
 class RunWriter:
     """Writes the records of one run.
 
-    A parameter that MLflow has keeps its value, and so does a metric of a step: a killed run repeats the steps after
-    its last checkpoint, and its history shall hold each step once. Status and tags are those of the latest attempt:
-    records that an earlier one left on a lost machine add parameters, metrics and files only.
+    A parameter or a step's metric that MLflow already has keeps its value: a killed run repeats the steps after its
+    last checkpoint, and its history must hold each step once. Status and tags are those of the latest attempt: records
+    that an earlier attempt left on a lost machine only add parameters, metrics and files.
 
     Args:
         client: of the store.
@@ -71,7 +71,7 @@ class RunWriter:
 
     Attributes:
         fresh: MLflow had no records of the run at first.
-        attempt: whose records these are (see `glr.tracking.run.begin`); None: nobody counts.
+        attempt: the attempt that wrote these records (see `glr.tracking.run.begin`); None: not counted.
     """
 
     def __init__(self, client: MlflowClient, run_id: str, *, fresh: bool):
@@ -142,7 +142,7 @@ class RunWriter:
         """
         match entry:
             case Open():
-                pass  # `opened` has done it
+                pass  # `opened` has created the run
             case Continue():
                 self._continue(entry)
             case Params(values):

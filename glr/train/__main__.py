@@ -1,4 +1,4 @@
-"""`python -m glr.train`: compose a run, train it, score it and log it: the main job."""
+"""`python -m glr.train`: compose, train, score and log a run."""
 
 import io
 from contextlib import nullcontext, redirect_stdout
@@ -16,7 +16,7 @@ from glr.sweep import progress
 
 @command("train")
 def main(config: DictConfig) -> float:
-    """Train the model that the config describes, and print its scores: the public score."""
+    """Train the model that the config describes, and print its scores; return the public score."""
     with progress.failures():
         worker = this_worker(config)
         with nullcontext() if worker.is_chief else redirect_stdout(io.StringIO()):
@@ -27,7 +27,7 @@ def _train(config: DictConfig, worker: Worker) -> float:
     from glr.data.opening import open_data
     from glr.tracking.weights import initial_weights
 
-    # Before TensorFlow, whose import takes seconds, so that mistakes in these are reported at once.
+    # Opened before TensorFlow, whose import takes seconds, so that mistakes in data and weights are reported at once.
     data = open_data(config.data, prepare=config.data.prepare_when_missing)
     weights = initial_weights(config)
     import_tensorflow()

@@ -14,7 +14,7 @@ from glr.train.plots import plot_augmentation, plot_schedule
 
 
 def describe(config: DictConfig, data: PreparedData, scored: EvaluationSet, parts: Assembly, run: Recorder) -> None:
-    """Record and print sizes and device of a run with these parts; `scored` is the set that scores it."""
+    """Record and print the sizes and the device of a run with these parts; `scored` is its evaluation set."""
     images, total, steps = parts.pipeline.images, parts.model.count_params(), parts.pipeline.steps_per_epoch
     run.tags({"device": _device(parts.strategy), "replicas": parts.strategy.num_replicas_in_sync})
     run.params({"parameters": total, "trainable_parameters": parts.trainable, "classes": data.classes})

@@ -23,11 +23,11 @@ _OF_ONE_REPLICA = ("gradient_accumulation_steps", "ema_overwrite_frequency")  # 
 
 @dataclass(frozen=True)
 class Assembly:
-    """The parts.
+    """The parts of a training.
 
     Attributes:
-        strategy: where it computes.
-        augment: how train images are varied.
+        strategy: the devices that compute.
+        augment: the augmentation of train images.
         pipeline: train batches.
         schedule: learning rates by step.
         model: with its head.
@@ -48,7 +48,7 @@ class Assembly:
 
 
 def assembled(config: DictConfig, data: PreparedData, weights: Path | None) -> Assembly:
-    """Build them.
+    """Build the parts.
 
     Args:
         config: composed from conf/train.yaml.
@@ -86,16 +86,16 @@ def assembled(config: DictConfig, data: PreparedData, weights: Path | None) -> A
 def train_step(
     config: DictConfig, strategy: tf.distribute.Strategy, schedule: Any, classes: int, weights: Path | None = None
 ) -> TrainStep:
-    """The model with so many classes, its optimizer, and the step that trains it.
+    """The step that trains a model with this number of classes, with the model and its optimizer.
 
     Raises:
-        GlrError: the weights are not those of this model, or the optimizer has settings for one replica alone.
+        GlrError: the weights do not fit the model, or the optimizer has settings that allow one replica only.
     """
     replicas = strategy.num_replicas_in_sync
     refused = [setting for setting in _OF_ONE_REPLICA if config.optimizer.get(setting) is not None]
     if refused and replicas > 1:
         raise GlrError(
-            f"optimizer.{refused[0]}: Keras has this for one replica alone, and here are {replicas}; set it to null"
+            f"optimizer.{refused[0]}: Keras supports this on one replica only, not on {replicas}; set it to null"
         )
     with strategy.scope():
         model = build_model(config, classes, config.data.image_size)

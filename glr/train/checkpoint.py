@@ -1,4 +1,4 @@
-"""Checkpoints: all that a training needs to go on exactly, in one file each, written at once or not at all."""
+"""Checkpoints: one file each, written atomically, from which a training continues exactly."""
 
 import io
 import json
@@ -21,7 +21,7 @@ from glr.train.state import State
 
 _NAME = re.compile(r"step-(\d{10})\.npz")
 _STATE = "state"
-_said: set[str] = set()  # folders that refuse deletes
+_said: set[str] = set()  # folders whose refused deletes were reported
 
 
 class CheckpointError(GlrError):
@@ -31,14 +31,14 @@ class CheckpointError(GlrError):
 class Checkpoints:
     """The checkpoints of one training, in a folder of its own, local or gs://.
 
-    A file holds every variable and the `State`. It appears under its name when all of it is written (a rename, or an
-    object's upload), and carries checksums, so that one that was cut off or damaged is never taken. Writing goes on in
-    a thread while training does; a failed write is reported, and the previous checkpoint stays.
+    A file holds every variable and the `State`. It gets its name only when it is complete (by a rename or an object's
+    upload), and holds checksums, so that a truncated or damaged file is never loaded. A thread writes it while training
+    continues; a failed write is reported, and the previous checkpoint stays.
 
     Args:
         folder: of this training alone.
-        keep: so many of the latest; the best one is kept besides.
-        minutes, steps, epochs: save after so many since the last time; None: not by this measure.
+        keep: number of the latest checkpoints to keep, besides the best.
+        minutes, steps, epochs: save after this interval; None: not by this measure.
         steps_per_epoch: steps.
     """
 
@@ -65,10 +65,10 @@ class Checkpoints:
         self.seconds = 0.0  # that training has waited for checkpoints
 
     def latest(self, variables: Sequence[keras.Variable]) -> State | None:
-        """Bring the newest whole checkpoint into the variables; None: there is none.
+        """Load the newest undamaged checkpoint into the variables; None: there is none.
 
         Raises:
-            GlrError: it is one of another model, or cannot be read now.
+            GlrError: the checkpoint is of another model, or cannot be read now.
         """
         for step in reversed(self._stored_steps()):
             if (stored := self._read(step)) is not None:
@@ -79,10 +79,10 @@ class Checkpoints:
         return None
 
     def at(self, step: int, variables: Sequence[keras.Variable]) -> State:
-        """Bring the checkpoint of a step into the variables.
+        """Load the checkpoint of a step into the variables.
 
         Raises:
-            GlrError: it is missing or damaged, or one of another model.
+            GlrError: the checkpoint is missing, damaged or of another model.
         """
         if (stored := self._read(step)) is None:
             raise CheckpointError(
@@ -111,7 +111,7 @@ class Checkpoints:
         return self._seconds is not None and time.monotonic() - self._saved_at >= self._seconds
 
     def save(self, state: State, variables: Sequence[keras.Variable]) -> None:
-        """Write a checkpoint, unless this very state has one; training goes on as soon as the values are copied."""
+        """Write a checkpoint, unless this state has one; return as soon as the values are copied."""
         started = time.monotonic()
         self.wait()
         if self._saved == (state.step, state.evaluated) and not self._failed:
@@ -151,7 +151,7 @@ class Checkpoints:
         arrays[_STATE] = np.frombuffer(state, np.uint8)
         np.savez(buffer, allow_pickle=False, **arrays)
         storage.write(self._path(step), buffer.getbuffer(), overwrite=True)
-        # Later ones are damaged: training has gone on from one before them.
+        # Later checkpoints are damaged: training continued from an earlier one.
         with _costs_space(self._folder):
             steps = [old for old in self._stored_steps() if old <= step]
             for old in steps[: -self._keep]:
@@ -159,10 +159,10 @@ class Checkpoints:
                     storage.delete(self._path(old))
 
     def _read(self, step: int) -> tuple[list[np.ndarray], State] | None:
-        """A checkpoint's values; None where there is none or, with a word on stderr, where it is damaged.
+        """A checkpoint's values and state; None if it is missing or (reported on stderr) damaged.
 
         Raises:
-            GlrError: it cannot be read, by a bucket's or a disk's fault: it may be whole.
+            GlrError: the disk or the bucket failed; the checkpoint may be undamaged.
         """
         path = self._path(step)
         if not storage.exists(path):
@@ -174,8 +174,8 @@ class Checkpoints:
                 return [content[f"{n}"] for n in range(len(content.files) - 1)], state
         except MemoryError:
             raise
-        except Exception as error:  # of whatever was made of the bytes
-            say(f"{path} is left out, it is damaged ({error})", file=sys.stderr)
+        except Exception as error:  # damaged bytes can raise anything
+            say(f"{path} is skipped: it is damaged ({error})", file=sys.stderr)
             return None
 
     def _stored_steps(self) -> list[int]:
@@ -186,7 +186,7 @@ class Checkpoints:
 
 
 def clear(folder: str) -> None:
-    """Delete a training's checkpoints, and what kills have left half-written of them."""
+    """Delete a training's checkpoints, and files that a kill left half-written."""
     for name in storage.files(folder):
         storage.delete(storage.join(folder, name))
     clear_parts(folder)
@@ -195,7 +195,7 @@ def clear(folder: str) -> None:
 
 
 def discard(folder: str) -> bool:
-    """Delete a complete training's checkpoints, and return whether the folder let it."""
+    """Delete a complete training's checkpoints, and return whether the folder permitted it."""
     with _costs_space(folder):
         clear(folder)
         return True
@@ -204,24 +204,24 @@ def discard(folder: str) -> bool:
 
 @contextmanager
 def _costs_space(folder: str) -> Iterator[None]:
-    """Go on where deletes are refused, as by a bucket's retention policy; say so once."""
+    """Continue if deletes are refused, as by a bucket's retention policy; report it once per folder."""
     try:
         yield
     except GlrError as error:
         if folder not in _said:
             _said.add(folder)
-            say(f"\ncheckpoints that are not needed stay and cost space: {error}", file=sys.stderr)
+            say(f"\ncheckpoints that are no longer needed cannot be deleted: {error}", file=sys.stderr)
 
 
 def clear_parts(folder: str) -> None:
-    """Delete what kills have left half-written."""
+    """Delete files that a kill left half-written."""
     if not storage.is_bucket(folder):
         for part in Path(folder).glob("*.part"):
             part.unlink(missing_ok=True)
 
 
 def values_of(variables: Sequence[keras.Variable]) -> list[np.ndarray]:
-    """Copies of their values, brought from the device."""
+    """Copies of the variables' values, fetched from the device."""
     return [np.array(variable.value.read_value()) for variable in variables]
 
 

@@ -31,7 +31,7 @@ _FIELDS = {"study": str, "name": str, "journal": str, "attempt": int, "holder": 
 _FIELDS |= {"settings": dict, "time": int | float, "abandoned": bool}
 _JOURNAL = re.compile(r"[\w-]+")  # a name, no path
 _SAVING = 120.0  # seconds
-_LOOKING = 1.0  # seconds, more than another command needs to find out whether a job is held
+_LOOKING = 1.0  # seconds, more than another command needs to test whether a job's lock is held
 
 
 class TakenError(GlrError):
@@ -39,7 +39,7 @@ class TakenError(GlrError):
 
 
 class DoneError(Exception):
-    """Another process has completed the job since this one was told to train it.
+    """Another process has completed the job meanwhile.
 
     Args:
         run: of the job, in MLflow.
@@ -57,9 +57,9 @@ class Claim:
     Attributes:
         folder: of its checkpoints.
         journal: the name of its run's journal, whichever process writes it.
-        attempt: how many processes have worked at it, this one included.
-        continues: a checkpoint to go on from exists.
-        holder: a word that stands for this process.
+        attempt: the number of processes that have worked on the job, this one included.
+        continues: a checkpoint to continue from exists.
+        holder: a random word that identifies this process.
         journals: the folder of the journals.
     """
 
@@ -71,28 +71,28 @@ class Claim:
     journals: Path
 
     def verify(self) -> None:
-        """Make sure that the checkpoints are still this process's to write: no other machine has taken the run over.
+        """Make sure that this process may still write the checkpoints.
 
         Raises:
-            GlrError: one has.
+            GlrError: another machine has taken the run over.
         """
         if self._is_lost():
             raise GlrError(
-                f"the same command was started on another machine, which goes on with this run; this one ends "
+                f"the same command was started on another machine, which continues this run; this process ends "
                 f"({storage.join(self.folder, _NOTE)})"
             )
 
     def release(self) -> None:
-        """Delete the checkpoints, if the folder lets it: the run is complete."""
+        """Delete the checkpoints of the complete run, if the folder permits it."""
         if not self._is_lost():
             discard(self.folder)
 
     def complete(self) -> None:
-        """Keep the checkpoints until MLflow knows all of the run: the next command of its name deletes them then."""
+        """Keep the checkpoints until MLflow has all records of the run; a later command of its name deletes them."""
         self._note(complete=_word_of(self.journals))
 
     def abandon(self) -> None:
-        """Mark the run as given up, so that other settings may use its name."""
+        """Mark the run as abandoned, so that other settings may use its name."""
         self._note(abandoned=True)
 
     def _note(self, **values: Any) -> None:
@@ -103,7 +103,7 @@ class Claim:
         try:
             note = _read(self.folder)
         except GlrError:
-            return False  # a bucket out of reach: saving has more to say about it
+            return False  # a bucket out of reach, which saving reports
         return note is not None and note["holder"] != self.holder
 
 
@@ -125,14 +125,14 @@ def claimed(
         name: of the run.
         alone: not part of a sweep: an interrupted run of this name with other settings is refused.
         journal: the name of the journal, if the run is new.
-        finished: looks for a finished run of this job, for a sweep's job and for one that waited for another process.
+        finished: looks for a finished run of this job; called in a sweep and after waiting for another process.
 
     Raises:
-        DoneError: it has.
+        DoneError: another process has completed the job meanwhile.
         GlrError: another process trains it; the data have changed; or an interrupted run of this name differs.
     """
     folder = storage.join(config.checkpoint.path, identity.folder)
-    # A sweep that is started again may find jobs of the one before still saving.
+    # When a sweep is started again, jobs of its first start may still be saving.
     with _held(_locks(config), identity.folder, wait=_LOOKING if alone else _SAVING) as waited:
         clear_parts(folder)
         note = _read(folder)
@@ -153,7 +153,7 @@ def claimed(
             claim.abandon()  # the next run of this name may have other settings, such as a lower learning rate
             raise
         except LostError:
-            claim.complete()  # it is trained; its records wait
+            claim.complete()  # the run is trained; its records are not sent yet
             raise
 
 
@@ -168,14 +168,14 @@ def _leave(config: DictConfig, identity: Identity, name: str, *, alone: bool) ->
 def _new_note(config: DictConfig, identity: Identity, name: str, journal: str) -> dict[str, Any]:
     folder = storage.join(config.checkpoint.path, identity.folder)
     if not storage.exists(storage.join(folder, _ASIDE)):
-        clear(folder)  # of a run whose note was deleted first when it was complete
+        clear(folder)  # left by a complete run, whose note was deleted first
     note = {"study": config.study, "name": name, "journal": journal, "attempt": 0, "key": identity.key}
     note |= {"data": _place(config), "digest": identity.digest}
     return note | {"settings": without_secrets(identity.settings), "time": time.time()}
 
 
 def _taken(config: DictConfig, identity: Identity, note: dict[str, Any]) -> Claim:
-    """Write a run's note in this process's name: a machine that was lost and comes back sees that it lost the run."""
+    """Write a run's note with a new holder, so that a lost machine that comes back sees that it lost the run."""
     folder = storage.join(config.checkpoint.path, identity.folder)
     note |= {"attempt": note["attempt"] + 1, "holder": secrets.token_hex(8), "abandoned": False, "complete": None}
     _write(folder, note)
@@ -184,13 +184,13 @@ def _taken(config: DictConfig, identity: Identity, note: dict[str, Any]) -> Clai
 
 
 def followed(config: DictConfig, identity: Identity) -> Claim:
-    """The job of a config, for a worker that trains it with the chief, who has claimed it."""
+    """The claim of a worker that is not the chief; the chief has claimed the job."""
     folder, journals = storage.join(config.checkpoint.path, identity.folder), Path(config.tracking.journal)
     return Claim(folder, "", 0, continues=False, holder="", journals=journals)
 
 
 def _refuse_changes(config: DictConfig, identity: Identity, name: str, *, alone: bool) -> None:
-    """Refuse to start beside an interrupted run of the same name that differs: in its data, or (alone) in a setting."""
+    """Refuse to start if an interrupted run of the same name has other data or, outside a sweep, other settings."""
     others = []
     for folder, note in _others(config, identity, name):
         if _is_recorded(config, note):
@@ -199,7 +199,7 @@ def _refuse_changes(config: DictConfig, identity: Identity, name: str, *, alone:
             others.append(note)
     if any(_is_with_other_data(note, config, identity) for note in others):
         raise GlrError(
-            f"{config.data.path} has changed since this run was interrupted; bring the former data back, or start "
+            f"{config.data.path} has changed since this run was interrupted; restore the former data, or start "
             "anew with resume=never"
         )
     others = [note for note in others if note.get("key") != identity.key]
@@ -208,8 +208,8 @@ def _refuse_changes(config: DictConfig, identity: Identity, name: str, *, alone:
     note = max(others, key=lambda other: other["time"])
     changed = "; ".join(differences(note["settings"], without_secrets(identity.settings)))
     raise GlrError(
-        f"run {name} of study {config.study} is unfinished, and had other settings ({changed}); give those it had to "
-        "continue it, another name= for a run of its own, or resume=never to leave it and start anew"
+        f"run {name} of study {config.study} is unfinished, and had other settings ({changed}); give its settings to "
+        "continue it, another name= to start another run, or resume=never to abandon it and start anew"
     )
 
 
@@ -219,14 +219,14 @@ def _is_with_other_data(note: dict[str, Any], config: DictConfig, identity: Iden
 
 
 def _place(config: DictConfig) -> str:
-    """Where the data set lies, in one spelling and without a password."""
+    """The path of the data set, normalized and without a password."""
     return storage.normalized(redacted(config.data.path))
 
 
 def _others(config: DictConfig, identity: Identity, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the folder and the note of each interrupted run of this name in the study, but for the job itself."""
+    """Yield the folder and the note of each interrupted run of this name in the study, except the job's own."""
     root, names = config.checkpoint.path, storage.files(config.checkpoint.path)
-    begun = {name.rpartition("/")[0] for name in names if "/step-" in name}  # in others is nothing to continue
+    begun = {name.rpartition("/")[0] for name in names if "/step-" in name}  # other folders hold nothing to continue
     for file in names:
         folder, _, last = file.rpartition("/")
         if last == _NOTE and folder != identity.folder and folder in begun:
@@ -238,13 +238,13 @@ def _others(config: DictConfig, identity: Identity, name: str) -> Iterator[tuple
 
 
 def _is_recorded(config: DictConfig, note: dict[str, Any]) -> bool:
-    """Return whether a run is complete, and all its records that lay in this folder of journals are sent."""
+    """Return whether a run is complete, and all its records in this folder of journals have been sent."""
     journals, word = Path(config.tracking.journal), note.get("complete")
     return word is not None and word == _word_of(journals) and not is_there(journals, note["journal"])
 
 
 def _word_of(journals: Path) -> str:
-    """A word that stands for a folder of journals: another machine has the folder, or one of the same path."""
+    """A word that identifies a folder of journals: other machines may have another folder of the same path."""
     file = journals / ".folder"
     with suppress(GlrError):  # it exists, or cannot be written
         storage.write(file, secrets.token_hex(8).encode())
@@ -254,12 +254,12 @@ def _word_of(journals: Path) -> str:
 
 
 def _read(folder: str) -> dict[str, Any] | None:
-    """The note of a run; None: it has none, or a damaged one, which is set aside."""
+    """The note of a run; None: the note is missing, or damaged and then set aside."""
     path = storage.join(folder, _NOTE)
     if not storage.exists(path):
         return None
     content = storage.read(path)
-    with suppress(ValueError, KeyError, TypeError, RecursionError):  # of whatever was made of the bytes
+    with suppress(ValueError, KeyError, TypeError, RecursionError):  # of damaged bytes
         note = json.loads(content)
         if all(isinstance(note[name], kind) for name, kind in _FIELDS.items()) and _JOURNAL.fullmatch(note["journal"]):
             return note
@@ -274,13 +274,13 @@ def _write(folder: str, note: dict[str, Any]) -> None:
 
 
 def _locks(config: DictConfig) -> Path:
-    """Where locks lie: beside the checkpoints, so that they keep whoever shares those apart, unless in a bucket."""
+    """The folder of locks: the checkpoints', to cover all who share those; the journals' if those are in a bucket."""
     return Path(config.tracking.journal if storage.is_bucket(config.checkpoint.path) else config.checkpoint.path)
 
 
 @contextmanager
 def _held(folder: Path, key: str, wait: float = 0) -> Iterator[bool]:
-    """Hold a job's lock; it goes with the process, however that ends. Yields whether another process held it first."""
+    """Hold a job's lock, which ends with the process; yield whether this process had to wait for another one."""
     path, waited = folder / f"{key}.lock", False
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -294,12 +294,12 @@ def _held(folder: Path, key: str, wait: float = 0) -> Iterator[bool]:
         with suppress(FileNotFoundError):
             holder = path.read_text()
         raise TakenError(
-            f"another process ({holder or '?'}) trains this very run; wait for it, or give another seed or name"
+            f"another process ({holder or '?'}) is training this run; wait for it, or give another seed or name"
         ) from error
     except OSError as error:
         raise GlrError(
-            f"{path}: {error.strerror}; correct checkpoint.path (tracking.journal, where that is a bucket), or make it "
-            "writable"
+            f"{path}: {error.strerror}; correct checkpoint.path (or tracking.journal, if checkpoint.path is a bucket), "
+            "or make it writable"
         ) from error
     try:
         os.ftruncate(file, 0)  # of a process that was killed

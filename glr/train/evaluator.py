@@ -1,4 +1,4 @@
-"""Score a model on a prepared data set while it trains: describe index and queries, and its validation images."""
+"""Score a model on a prepared data set while it trains: on index and query images, and on validation images."""
 
 import shutil
 import time
@@ -16,21 +16,21 @@ from glr.retrieval.task import Ranking, evaluate
 
 
 class Evaluator:
-    """Computes every retrieval and recognition metric of a data set, Public and Private apart.
+    """Computes every retrieval and recognition metric of a data set, for Public and Private separately.
 
     Args:
-        data: with index and query images and their solutions, which are read at once.
+        data: with index and query images and their solutions; the constructor reads the solutions.
         extractor: describes images.
         parallelism: images decoded at once.
         neighbors: nearest images that classify a query.
         memory: of the search, GB.
         dtype: float32 or float16, of the descriptors.
-        head: knows the train classes; scores the split `validation`, which is not trained on. None: no such split.
+        head: classifies images of the split `validation`, which is not trained on; None: no such split.
 
     Attributes:
         set: index and query images, and the task.
         ranking: of the last evaluation.
-        seconds: that it took.
+        seconds: duration of the last evaluation.
     """
 
     def __init__(
@@ -58,8 +58,8 @@ class Evaluator:
         """Evaluate the model as it is now: `public/map_at_100`, `private/gap`, ..., `validation/accuracy`.
 
         Args:
-            folder: is emptied, and then holds the descriptors, `<split>_descriptors.npy` [N, D] and `<split>_ids.txt`,
-                and what is right.
+            folder: emptied, then filled with the descriptors, `<split>_descriptors.npy` [N, D] and `<split>_ids.txt`,
+                and the solutions.
         """
         started = time.monotonic()
         shutil.rmtree(folder, ignore_errors=True)
@@ -76,7 +76,7 @@ class Evaluator:
         return scores
 
     def _accuracy(self) -> float:
-        """The share of the validation images whose nearest class is their own."""
+        """The share of validation images whose nearest class is their own."""
         loaded = batches(
             StoredPictures(self._data, "validation"),
             image_size=self._extractor.image_size,

@@ -1,4 +1,4 @@
-"""From the input pipeline to the replicas: global batches cut into replica batches, and sent ahead to the devices."""
+"""Split the input pipeline's global batches into replica batches, and prefetch them to the devices."""
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -14,8 +14,8 @@ from glr.errors import GlrError
 class Feed:
     """An iterator over (distributed batch, steps in it) of the steps `first` to `last` (from 0, exclusive).
 
-    Each host decodes its own part of a batch only. With several steps per call their batches come stacked; those of an
-    epoch's end may be fewer, and what is missing of the stack has no meaning.
+    Each host decodes its own part of a batch only. With several steps per call, their batches are stacked; at the end
+    of an epoch fewer steps may remain, and the rest of the stack is padding.
 
     Args:
         pipeline: makes the batches; its batch size is a multiple of the number of replicas.
@@ -66,7 +66,7 @@ class Feed:
 
     @cached_property
     def _iterator(self) -> Iterator[Any]:
-        """Decoding begins with the first batch that is asked for."""
+        """Created at the first batch, so that decoding does not begin earlier."""
         return iter(self._strategy.distribute_datasets_from_function(self._dataset))
 
     def __iter__(self) -> "Feed":

@@ -1,4 +1,4 @@
-"""SIGTERM (a preemption), SIGHUP (a closed terminal), Ctrl-C, SIGUSR2 (a time limit): a training saves and ends."""
+"""Save and end a training on SIGTERM (preemption), SIGHUP (closed terminal), Ctrl-C or SIGUSR2 (time limit)."""
 
 import signal
 import sys
@@ -13,12 +13,12 @@ from glr.errors import PREEMPTED
 
 
 class Interruption:
-    """Handles these signals while it is entered: at once; within `deferred`, and after `defer`, when it is asked.
+    """A context that handles these signals at once or, within `deferred` and after `defer`, when `obey` is called.
 
-    A training that was started to outlive its terminal (`nohup`) goes on ignoring SIGHUP.
+    A training that was started to outlive its terminal (`nohup`) keeps ignoring SIGHUP.
 
-    SIGUSR2 is what submitit has SLURM send before a job's time limit; submitit's handler, which queues the job again,
-    has its turn in the end. A second Ctrl-C is obeyed at once wherever it comes.
+    On submitit's request, SLURM sends SIGUSR2 before a job's time limit; submitit's handler, which queues the job
+    again, is called at the end. A second Ctrl-C is always obeyed at once.
 
     Attributes:
         impatient: a second Ctrl-C came: do not save.
@@ -49,11 +49,11 @@ class Interruption:
         return self._pending is not None
 
     def obey(self) -> None:
-        """End the process as the signal that waits asks for, if there is one.
+        """End the process if a signal waits.
 
         Raises:
-            KeyboardInterrupt: it was Ctrl-C.
-            SystemExit: it was another; its code is `PREEMPTED`.
+            KeyboardInterrupt: the signal was Ctrl-C.
+            SystemExit: it was another signal; the code is `PREEMPTED`.
         """
         if self._pending == signal.SIGINT:
             raise KeyboardInterrupt
@@ -61,12 +61,12 @@ class Interruption:
             sys.exit(PREEMPTED)
 
     def defer(self) -> None:
-        """From now on let signals wait, but within `at_once`."""
+        """From now on let signals wait, except within `at_once`."""
         self._deferred = True
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
-        """Obey signals meanwhile as they come, and the one that waits."""
+        """In this context, obey signals as they come; first obey a waiting one."""
         before, self._deferred = self._deferred, False
         try:
             self.obey()
@@ -76,7 +76,7 @@ class Interruption:
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
-        """Let signals wait meanwhile."""
+        """In this context, let signals wait."""
         before, self._deferred = self._deferred, True
         try:
             yield

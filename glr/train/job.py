@@ -1,4 +1,4 @@
-"""A job as it is opened: claimed for this process, with a run that records it."""
+"""Open a job: claim it for this process, and open the run that records it."""
 
 import os
 from collections.abc import Iterator
@@ -60,9 +60,7 @@ def opened(config: DictConfig, data: PreparedData, initial: InitialWeights | Non
     """
     alone = PARENT_VARIABLE not in os.environ
     if worker.count > 1 and not alone:
-        raise GlrError(
-            "strategy=multi_worker takes no sweep: start each of its runs by a command of its own, without -m"
-        )
+        raise GlrError("strategy=multi_worker cannot run a sweep: start each run with a command of its own, without -m")
     identity = Identity(settings_of(config, initial.identity if initial else None), data.digest)
     with ExitStack() as stack:
         weights = stack.enter_context(storage.on_disk(initial.file)) if initial else None
@@ -90,5 +88,5 @@ def opened(config: DictConfig, data: PreparedData, initial: InitialWeights | Non
             images = {"images": data.images("train")}
             recorded.dataset(config.data.label, data.digest, config.data.path, "training", images)
             yield Job(config, data, recorded, claim, weights, worker)
-        # Unsent records are on this machine only; the checkpoints may be elsewhere.
+        # Unsent records are on this machine only, so keep the checkpoints, which other machines may share.
         claim.release() if recorded.complete else claim.complete()

@@ -1,4 +1,4 @@
-"""The training loop: the steps of an epoch with a progress bar, what they measured, and what stops them."""
+"""The training loop: the steps of an epoch, their progress bar and metrics, and the checks that stop a diverged run."""
 
 import math
 import time
@@ -13,18 +13,18 @@ from glr.train.state import EpochSums, State
 from glr.train.step import TrainStep, outcomes
 
 _SECONDS_BETWEEN_READINGS = 2.0
-_LARGEST_WEIGHT = 1e4  # weights begin below 1; cosines stay finite however large these grow, so that no loss tells
+_LARGEST_WEIGHT = 1e4  # weights begin below 1; cosines, and so the loss, stay finite however large the weights grow
 
 
 class Loop:
-    """Trains from wherever a state stands.
+    """Trains from the position of a state.
 
     Args:
         step: takes a batch and updates the weights.
         batches: an iterator over (batch, steps in it), from the state's step on.
-        state: is brought up to date.
-        steps_per_epoch: batches in each.
-        max_skipped: batches that may be left out because their gradients are not finite; more stop the run.
+        state: updated in place.
+        steps_per_epoch: batches in each epoch.
+        max_skipped: how many batches may be skipped because their gradients are not finite; more stop the run.
     """
 
     def __init__(self, step: TrainStep, batches: Any, state: State, *, steps_per_epoch: int, max_skipped: int = 0):
@@ -37,14 +37,14 @@ class Loop:
         self._first = True
 
     def epoch(self, label: str = "") -> Iterator[bool]:
-        """Train what is left of the epoch: nothing, if the process ended before its metrics were recorded.
+        """Train the remaining steps of the epoch; none remain if only its metrics were not recorded.
 
         Args:
             label: of the progress bar.
 
         Yields:
-            After each call of the step, whether the state's sums are up to date; the time until the next one does not
-            count as training.
+            After each call of the step, whether the state's sums are up to date. The time that the caller takes does
+            not count as training.
 
         Raises:
             DivergedError: a loss is not finite, too many batches were skipped, or the head's weights have exploded.
@@ -70,7 +70,7 @@ class Loop:
                 self._pending.append((self.step(batch, steps), steps))
                 state.step += steps
                 bar.update(steps * self.step.batch_size)
-                # Reading a value waits for the device, so that the bar's figures are few and its rate is true.
+                # Reading a value waits for the device: reading rarely costs little and keeps the bar's rate true.
                 if due := time.monotonic() - read > _SECONDS_BETWEEN_READINGS or state.step == end:
                     read = time.monotonic()
                     self.read()
@@ -81,7 +81,7 @@ class Loop:
                 yield due
 
     def read(self) -> None:
-        """Bring the sums up to date with all steps done.
+        """Update the state's sums with all steps done.
 
         Raises:
             DivergedError: a loss is not finite, or too many batches were skipped.
@@ -124,7 +124,7 @@ class Loop:
         )
 
     def metrics(self) -> dict[str, float]:
-        """The measurements of the epoch.
+        """The metrics of the epoch.
 
         Returns:
             loss, penalty, accuracy (means over the epoch), learning_rate and head_scale (at its last step),

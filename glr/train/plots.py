@@ -1,4 +1,4 @@
-"""Pictures that a run leaves: the learning rate over time, and train images as the network sees them."""
+"""Pictures that a run stores: the learning rate over time, and train images as the network sees them."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -31,7 +31,7 @@ def plot_schedule(schedule: Callable[[Any], Any], steps_per_epoch: int, epochs: 
 def plot_augmentation(
     data: PreparedData, augment: Any, *, image_size: int, normalization: str, seed: int, file: Path
 ) -> None:
-    """Draw some train images as a PNG: on the left as they are, beside them as augmentation changes them."""
+    """Draw some train images as a PNG: the original on the left, then augmented variants."""
     images, variants = 8, 7
     records = data.read_block(data.shards["train"][0], 0)[:images]
     offset, scale = (np.array(values, np.float32) for values in SCALES[normalization])

@@ -14,20 +14,20 @@ from glr.train.interruption import Interruption
 from glr.train.job import Job
 from glr.train.state import State
 
-_CALLS_BETWEEN_QUESTIONS = 10  # calls of the step between workers' questions whether one of them has to stop
+_CALLS_BETWEEN_QUESTIONS = 10  # calls of the step after which workers ask each other whether one must stop
 
 
 class Saving:
-    """Restores a training from its newest checkpoint, and saves it from then on; of several workers the chief does.
+    """Restores a training from its newest checkpoint, and saves it from then on; of several workers, the chief saves.
 
     Args:
         job: what is trained; its run's metrics are saved, too.
         parts: whose variables are saved.
-        interruption: what signals ask for.
+        interruption: tells whether a signal asks to stop.
 
     Attributes:
-        state: where training stands.
-        continues: from a checkpoint.
+        state: the position of the training.
+        continues: the training continues from a checkpoint.
     """
 
     def __init__(self, job: Job, parts: Assembly, interruption: Interruption):
@@ -38,7 +38,7 @@ class Saving:
         self._worker = worker = job.worker
         self._agreement = Agreement(worker, parts.strategy)
         self._calls = 0
-        self._lent = False  # the model, to weights of another step
+        self._lent = False  # True while the model holds weights of another step
         config = job.config.checkpoint
         self._checkpoints = Checkpoints(
             job.claim.folder,
@@ -56,10 +56,10 @@ class Saving:
         self.state = checkpoint or State()
 
     def boundary(self, read: Callable[[], None]) -> None:
-        """Between two steps: save if it is time; save and stop if a signal arrived.
+        """Call between two steps: save if it is time; save and stop if a signal arrived.
 
         Args:
-            read: brings the state up to date.
+            read: updates the state's sums.
         """
         self._interruption.defer()  # not before the first step: compiling may take minutes, and nothing would be lost
         with self._interruption.deferred():
@@ -95,7 +95,7 @@ class Saving:
             self.save()
             self._stop()
         except Exception:
-            with suppress(GlrError):  # the first error counts
+            with suppress(GlrError):  # the first error is raised
                 self.save()
                 self._checkpoints.wait()
             raise

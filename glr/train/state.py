@@ -23,7 +23,7 @@ class EpochSums:
     steps: int = 0  # in the sums
     skipped: int = 0
     seconds: float = 0.0
-    waited: float = 0.0  # of the seconds, for images
+    waited: float = 0.0  # seconds of waiting for images, part of `seconds`
 
 
 @dataclass
@@ -36,8 +36,8 @@ class State:
         skipped: batches skipped because of their gradients, in the whole run.
         evaluated: epochs whose evaluation is done or not wanted.
         best: the best evaluated epoch.
-        scores: the latest of "untrained" and "trained".
-        metrics: all that were recorded, as `Recorder.metrics_so_far` gives them.
+        scores: the latest scores of the "untrained" and the "trained" model.
+        metrics: all recorded metrics, from `Recorder.metrics_so_far`.
     """
 
     step: int = 0
@@ -49,20 +49,20 @@ class State:
     metrics: list[dict[str, Any]] = field(default_factory=list)
 
     def begin_epoch(self, steps_per_epoch: int) -> None:
-        """Start the sums of the next epoch, unless it is under way or only its record is missing."""
+        """Reset the sums for the next epoch, unless it is under way or only its record is missing."""
         if self.step == self.evaluated * steps_per_epoch:
             self.sums = EpochSums()
 
     def finish_epoch(self) -> None:
-        """The epoch is evaluated, or was not to be; its sums stay until the next one begins."""
+        """Count the epoch as done, evaluated or not; its sums stay until the next epoch begins."""
         self.evaluated += 1
 
     def as_json(self) -> dict[str, Any]:
-        """As plain values; JSON keeps every bit of a number."""
+        """The state as plain values; JSON keeps every bit of a number."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "State":
-        """From the values of `as_json`."""
+        """The state with the values of `as_json`."""
         best = values["best"]
         return cls(**values | {"sums": EpochSums(**values["sums"]), "best": None if best is None else Best(**best)})

@@ -1,4 +1,4 @@
-"""The train step: one global batch through the model, over however many replicas, to new weights."""
+"""The train step: update the weights with one global batch, on any number of replicas."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ from glr.model.network import RetrievalModel
 
 
 class Outcome(NamedTuple):
-    """A step measured over the global batch: loss (with the penalty), penalty, accuracy; 1 if it was left out."""
+    """Metrics of a step over the global batch: loss (with the penalty), penalty, accuracy; 1 if it was skipped."""
 
     loss: float
     penalty: float
@@ -29,13 +29,12 @@ class TrainStep:
     Args:
         model: its trainable weights are updated.
         optimizer: follows the schedule.
-        schedule: from the step to the learning rate, for the record.
+        schedule: maps a step to its learning rate, for the record.
         regularization: has `penalty(network, head)`, added to the loss.
-        strategy: whose scope the model and the optimizer were made in.
+        strategy: the model and the optimizer were made in its scope.
         batch_size: images per step over all replicas.
-        skip_non_finite: leave the weights as they are where a gradient is not finite.
-        steps_per_call: steps per host call; batches come stacked where there are
-            several.
+        skip_non_finite: leave the weights as they are if a gradient is not finite.
+        steps_per_call: steps per host call; if there are several, their batches are stacked.
     """
 
     def __init__(
@@ -61,30 +60,29 @@ class TrainStep:
             scaling = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
             self.optimizer = SkipNonFinite(optimizer) if skip_non_finite and not scaling else optimizer
             self.optimizer.build(model.trainable_variables)
-        # Gradients are summed over the replicas in the step, once and before anything looks at them: Keras's optimizers
-        # would clip, and test for infinities, what each replica has for itself.
+        # The step sums gradients over the replicas before the optimizer sees them: Keras's optimizers would clip each
+        # replica's own gradients, and test those for infinities.
         keep_gradients(self._inner)
-        # Keras lets each replica's running means follow its own share and stores the first's: here all keep their mean.
+        # In Keras each replica's running means follow its own share, and the first's are stored. Here all are averaged.
         several = strategy.num_replicas_in_sync > 1
         own = [norm for norm in model.batch_norms() if several and norm.trainable and not norm.synchronized]
         self._running: list[Any] = [running for norm in own for running in (norm.moving_mean, norm.moving_variance)]
-        # What a skipped step must not touch beside the weights: running means and scales that follow the training.
+        # Running means and head scales, which a skipped step must not change either.
         self._followers = [v for v in model.non_trainable_variables if "float" in v.dtype] if skip_non_finite else []
-        # AutoGraph would rewrite Python's control flow over tensors, of which there is none, and delay the first step.
+        # AutoGraph would delay the first step for nothing: there is no Python control flow over tensors to rewrite.
         self._compiled = tf.function(self._one if steps_per_call == 1 else self._several, autograph=False)
 
     def __call__(self, batch: Any, steps: int = 1) -> tf.Tensor:
         """Make a step, or `steps` of them with as many stacked batches.
 
         Returns:
-            float32 [4], or [steps_per_call, 4] of which the first `steps` count: the numbers of `Outcome`, still on the
-            device.
+            The numbers of `Outcome`, still on the device: float32 [4], or [steps_per_call, 4] with `steps` valid rows.
         """
         return self._compiled(batch) if self.steps_per_call == 1 else self._compiled(batch, tf.constant(steps))
 
     @property
     def variables(self) -> list[keras.Variable]:
-        """All that a step changes: weights, running means, scales, random seeds, and the optimizer's."""
+        """All variables that a step changes: weights, running means, scales, random seeds, and the optimizer's."""
         return [*self.model.variables, *self.optimizer.variables]
 
     def learning_rate(self) -> float:
@@ -92,7 +90,7 @@ class TrainStep:
         return float(self.schedule(max(batches_seen(self._inner) - 1, 0)))
 
     def largest_head_weight(self) -> float:
-        """The largest absolute value among the head's weights; not a number where one of them is none."""
+        """The largest absolute value among the head's weights; NaN if one of them is NaN."""
         weights = [weight.value.read_value() for weight in self.model.head.trainable_variables]
         return max((float(tf.reduce_max(tf.abs(weight))) for weight in weights), default=0.0)
 
@@ -105,15 +103,15 @@ class TrainStep:
         return self.strategy.reduce(tf.distribute.ReduceOp.SUM, measured, axis=None)
 
     def _several(self, batches: Any, steps: tf.Tensor) -> tf.Tensor:
-        # No tf.range and no TensorArray, whose shapes are known only as they run.
+        # No tf.range and no TensorArray: their shapes are known at run time only.
 
-        def next_one(number: tf.Tensor, measured: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            one = self.strategy.run(self._replica_step_of, (number, *batches))
-            one = self.strategy.reduce(tf.distribute.ReduceOp.SUM, one, axis=None)
-            return number + 1, tf.tensor_scatter_nd_update(measured, [[number]], [one])
+        def next_step(number: tf.Tensor, measured: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            outcome = self.strategy.run(self._replica_step_of, (number, *batches))
+            outcome = self.strategy.reduce(tf.distribute.ReduceOp.SUM, outcome, axis=None)
+            return number + 1, tf.tensor_scatter_nd_update(measured, [[number]], [outcome])
 
         first = tf.constant(0), tf.zeros((self.steps_per_call, 4))
-        return tf.while_loop(lambda number, _: number < steps, next_one, first)[1]
+        return tf.while_loop(lambda number, _: number < steps, next_step, first)[1]
 
     def _replica_step_of(
         self, number: tf.Tensor, images: tf.Tensor, labels: tf.Tensor, colours: tf.Tensor
@@ -139,7 +137,7 @@ class TrainStep:
         skipped = tf.zeros(())
         if self._followers:
             finite: Any = self.optimizer.check_finite(gradients)
-            # Loss scaling leaves steps out in the ordinary course of things.
+            # Loss scaling skips steps regularly, so those are not counted.
             if isinstance(self.optimizer, SkipNonFinite):
                 skipped = tf.where(finite, 0.0, 1.0) / self.strategy.num_replicas_in_sync
             for follower, old in zip(self._followers, before, strict=True):
@@ -159,6 +157,6 @@ class TrainStep:
 
 
 def outcomes(measured: Sequence[tuple[tf.Tensor, int]]) -> list[Outcome]:
-    """The measurements of some calls, brought from the device: the result and the number of steps of each."""
+    """The outcome of each step, fetched from the device; `measured` has each call's result and number of steps."""
     rows = [np.reshape(result.numpy(), (-1, 4))[:steps] for result, steps in measured]
     return [Outcome(*row.tolist()) for part in rows for row in part]

@@ -1,4 +1,4 @@
-"""Trains a job from its newest checkpoint to the end, evaluates it, and records the scores."""
+"""Train a job from its newest checkpoint to the end, evaluate it, and record the scores."""
 
 import math
 import os
@@ -35,7 +35,7 @@ from glr.train.watch import Watch
 from glr.tuning.trial import Trial
 
 _OF_HDF5 = 2**17  # bytes that the structure of a file of weights takes
-_LOOK_FOR_ROOM = 5.0  # seconds between two looks for room on a full disk
+_LOOK_FOR_ROOM = 5.0  # seconds between two attempts to write to a full disk
 Result = TypeVar("Result")
 
 
@@ -48,7 +48,7 @@ def train(job: Job) -> dict[str, dict[str, float]]:
     Raises:
         GlrError: the data cannot be read, training diverged, another worker is gone, or another machine has taken the
             run over.
-        KeyboardInterrupt, SystemExit: a signal or a full disk (`NO_ROOM`) ended it; a checkpoint holds what was done.
+        KeyboardInterrupt, SystemExit: a signal or a full disk (`NO_ROOM`) ended it; a checkpoint holds its progress.
     """
     with (
         Trial(job.config.sweep.trial) as trial,
@@ -69,7 +69,7 @@ def train(job: Job) -> dict[str, dict[str, float]]:
 
 @contextmanager
 def _loss_explained(worker: Worker) -> Iterator[None]:
-    """Say which worker has lost the others, and what to do."""
+    """Explain the error of a worker that has lost the others."""
     try:
         yield
     except tf.errors.OpError as error:
@@ -84,7 +84,7 @@ def _loss_explained(worker: Worker) -> Iterator[None]:
 
 @contextmanager
 def _full_disk_explained() -> Iterator[None]:
-    """End the process as a kill would: the run is to continue when there is room."""
+    """End the process with `NO_ROOM` if a disk is full: the same command continues when there is room."""
     try:
         yield
     except Exception as error:
@@ -95,7 +95,7 @@ def _full_disk_explained() -> Iterator[None]:
 
 
 def _save_weights(model: keras.Model, file: Path) -> None:
-    """Write weights; make sure of the room first, since h5py stumbles over its own open objects on a full disk."""
+    """Write weights; reserve the space first, since h5py fails to close its open objects on a full disk."""
     size = sum(math.prod(variable.shape) * 4 for variable in model.variables)
     if hasattr(os, "posix_fallocate"):  # not on macOS
         with file.open("wb") as room:
@@ -110,7 +110,7 @@ class _Training:
         job: what is trained.
         parts: of the training.
         trial: of a search; it ends a hopeless training.
-        interruption: what signals ask for.
+        interruption: tells whether a signal asks to stop.
         folder: for files, until they are stored.
     """
 
@@ -127,7 +127,7 @@ class _Training:
         self._saving = Saving(job, parts, interruption)
         self.state = state = self._saving.state
         if state.step == self._total:
-            state.evaluated = min(state.evaluated, config.train.epochs - 1)  # its ranking went with the process
+            state.evaluated = min(state.evaluated, config.train.epochs - 1)  # its ranking is lost
         validation = "validation" in job.data.shards and not config.data.train_on_validation
         self._evaluator = Evaluator(
             job.data,
@@ -148,7 +148,7 @@ class _Training:
         self._watch = Watch(config, state, self._steps_per_epoch)
 
     def begin(self) -> None:
-        """Say what is trained and where it stands; score the untrained model, if that is asked for."""
+        """Describe the run and its position; score the untrained model, if configured."""
         config, data, run, state = self._job.config, self._job.data, self._job.run, self.state
         describe(config, data, self._evaluator.set, self._parts, run)
         run.restore(state.metrics)
@@ -163,7 +163,7 @@ class _Training:
             print(f"untrained: {self._shown(state.scores['untrained'])}")
 
     def epochs(self) -> Iterator[int]:
-        """The epochs, from 1, that are not evaluated yet; a search may end them."""
+        """Yield the epochs, from 1, that are not evaluated yet; a search may prune the rest."""
         while self.state.evaluated < self._job.config.train.epochs:
             if self._trial.hopeless():
                 print(f"pruned after epoch {self.state.evaluated}")
@@ -172,7 +172,7 @@ class _Training:
             yield self.state.evaluated + 1
 
     def train(self, epoch: int) -> None:
-        """Train the rest of the epoch, which may be nothing, and record it."""
+        """Train the remaining steps of the epoch, if any, and record its metrics."""
         label = f"epoch {epoch}/{self._job.config.train.epochs}"
         for up_to_date in self._loop.epoch(label):
             if up_to_date:
@@ -189,7 +189,7 @@ class _Training:
         self._watch.warn()
 
     def evaluate(self, epoch: int) -> None:
-        """Evaluate, if it is time, and record the scores; save the best epoch so far."""
+        """Evaluate if it is time, and record the scores; save if the epoch is the best so far."""
         config, last = self._job.config, epoch == self._job.config.train.epochs
         every = config.evaluate.every
         if last or (every is not None and epoch % every == 0):
@@ -224,7 +224,7 @@ class _Training:
         self._saving.wait()
 
     def _with_room(self, write: Callable[[], Result]) -> Result:
-        """Write files, again and again while a disk is full, with all that was trained in memory meanwhile.
+        """Write files; while a disk is full, keep the training in memory and try again.
 
         Raises:
             Exception: there was no room for `checkpoint.room_minutes`, or something else went wrong.
@@ -240,7 +240,7 @@ class _Training:
                 if not began:
                     began = now
                     print(f"\n{no_room_in_words(error)}; waiting {minutes:g} minutes for room", file=sys.stderr)
-                    self._saving.save()  # where the checkpoints lie there may be room
+                    self._saving.save()  # the disk of the checkpoints may have room
                 time.sleep(_LOOK_FOR_ROOM)
 
     def _store_last(self) -> None:

@@ -1,4 +1,4 @@
-"""Watches the pace of a training: tells a launcher the time that is left, and warns of a slow input pipeline."""
+"""Watch the pace of a training: report the remaining time to a launcher, and warn of a slow input pipeline."""
 
 import os
 import sys
@@ -26,13 +26,13 @@ class Watch:
         self._config = config
         self._state = state
         self._steps_per_epoch = steps_per_epoch
-        self._warned = 0  # the last epoch that was warned of
+        self._warned = 0  # the last epoch with a warning
 
     def report(self, evaluation_seconds: float) -> None:
         """Tell the launcher how far the training is.
 
         Args:
-            evaluation_seconds: that an evaluation takes.
+            evaluation_seconds: duration of an evaluation.
         """
         state, epochs = self._state, self._config.train.epochs
         every = self._config.evaluate.every or epochs
@@ -53,7 +53,7 @@ class Watch:
         images = self._done * self._config.train.batch_size
         print(
             f"\nthe device waited for images {sums.waited / sums.seconds:.0%} of the time: it computes "
-            f"{images / max(sums.seconds - sums.waited, 1e-9):.0f} images/s, the input pipeline brought "
+            f"{images / max(sums.seconds - sums.waited, 1e-9):.0f} images/s, the input pipeline delivered "
             f"{images / sums.seconds:.0f}; data.parallelism={self._config.data.parallelism} on {os.cpu_count()} cores",
             end="" if self._done == self._steps_per_epoch else "\n",
             file=sys.stderr,

@@ -1,4 +1,4 @@
-"""The search: Optuna chooses values, a launcher runs the jobs, and all that was found is kept for the next time."""
+"""The search: Optuna chooses values, a launcher runs the jobs, and a file keeps the results for later commands."""
 
 import hashlib
 import json
@@ -30,25 +30,25 @@ from glr.tuning.trial import named
 
 Launch = Callable[[list[list[str]], int], Sequence[JobReturn]]
 
-# So many failures in a row are no accident.
+# The search ends after this many failures in a row.
 _GIVE_UP = 10
 _PROBLEM, _COMMAND, _INTERRUPTED = "problem", "command", "interrupted"
 _RUNNING = ".running"
 
 
 class Search:
-    """One search: a study of Optuna's in a file, continued by whoever opens it with the same ranges and settings."""
+    """One search: a study of Optuna's in a file; opening it with the same ranges and settings continues it."""
 
     def __init__(self, space: Mapping[str, Parameter], problem: Mapping[str, Any], settings: Settings):
-        """Open the search, and take up what an earlier command left unfinished.
+        """Open the search, and queue the trials that an earlier command left unfinished.
 
         Args:
             space: by key, the range of a setting or its values.
-            problem: what the scores depend on besides, by key; a search is continued only where it is the same.
+            problem: the other settings that the scores depend on, by key; only a search with the same is continued.
             settings: of the search.
 
         Raises:
-            GlrError: the search of this name is one over other ranges or settings.
+            GlrError: the search of this name has other ranges or settings.
         """
         self.settings = settings
         self.distributions = {key: _distribution(domain) for key, domain in space.items() if is_open(domain)}
@@ -57,7 +57,7 @@ class Search:
         ]
         problem = {**problem, **{key: str(domain) for key, domain in space.items()}}
         self.file = Path(settings.storage).absolute()
-        self._command = secrets.token_hex(8)  # stands for this process in the trials that it runs
+        self._command = secrets.token_hex(8)  # identifies this process in the trials that it runs
         self.name = settings.study_name or _name(problem, settings)
         self.storage = opened(self.file)
         self.study = optuna.create_study(
@@ -68,8 +68,8 @@ class Search:
             self.study.set_user_attr(_PROBLEM, problem)
         elif changed := differences(before, problem):
             raise GlrError(
-                f"the search {self.name} in {self.file} was another ({'; '.join(changed[:3])}); "
-                "give this one another name: hydra.sweeper.study_name=NAME"
+                f"the search {self.name} in {self.file} differs ({'; '.join(changed[:3])}); "
+                "give this search another name: hydra.sweeper.study_name=NAME"
             )
         record_pruner(self.study, settings)
         self.study.pruner = pruner_of(self.study)
@@ -79,7 +79,7 @@ class Search:
         """Run trials until the search has as many as `n_trials`.
 
         Args:
-            launch: runs jobs, each given by its overrides, numbered from the second argument on.
+            launch: runs jobs, each given by its overrides; the second argument is the first job's number.
 
         Raises:
             GlrError: no trial gave a score, or ten in a row failed.
@@ -99,12 +99,12 @@ class Search:
             for trial in trials:
                 failures = 0 if self._report(trial.number) else failures + 1
             if failures >= _GIVE_UP:
-                raise GlrError(f"the last {failures} trials failed; mend the reason, and the same command goes on")
+                raise GlrError(f"the last {failures} trials failed; fix the cause, and the same command continues")
         self._summarize(done)
 
     def _ask(self) -> optuna.Trial:
-        # Drawn by the trial's place, not by a generator's state: a search that is continued chooses what one that was
-        # never interrupted would have chosen.
+        # Seeded by the trial's position, not by a generator's state: a continued search chooses the same values as an
+        # uninterrupted one.
         place = len([t for t in self.study.get_trials(deepcopy=False) if not t.user_attrs.get(_INTERRUPTED)])
         self.study.sampler = _sampler(self.settings, place)
         trial = self.study.ask(self.distributions)
@@ -112,7 +112,7 @@ class Search:
         return trial
 
     def _launch(self, launch: Launch, trials: list[optuna.Trial], first: int) -> None:
-        """Launch the jobs of the trials, and tell Optuna what they did not tell it themselves."""
+        """Launch the jobs of the trials, and tell Optuna the outcomes that the jobs did not report."""
         jobs = [self._overrides(trial) for trial in trials]
         for trial in trials:
             say(f"trial {trial.number}: {_shown(trial.params)}")
@@ -136,7 +136,7 @@ class Search:
         return [t for t in trials if t.state.is_finished() and not t.user_attrs.get(_INTERRUPTED)]
 
     def _report(self, number: int) -> bool:
-        """Print how a trial ended; whether it did not fail."""
+        """Print how a trial ended; return False if it failed."""
         trial = self.study.get_trials(deepcopy=False)[number]
         if trial.state == TrialState.COMPLETE:
             print(f"trial {number}: {trial.value:.5f}; the best is {self.study.best_value:.5f}", flush=True)
@@ -164,7 +164,7 @@ class Search:
         say(f"the best is trial {best.number} with {best.value:.5f}: {_shown(best.params)}")
 
     def _take_up(self) -> None:
-        """Queue the trials again whose command has ended before they did."""
+        """Queue the unfinished trials again whose commands are no longer running."""
         living = self._living()
         for trial in self.study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
             if trial.user_attrs.get(_COMMAND) not in living:
@@ -174,7 +174,7 @@ class Search:
 
     @contextmanager
     def _sign_of_life(self) -> Iterator[None]:
-        """Hold a lock beside the search's file, which goes with the process, on whichever machine that runs."""
+        """Hold a lock beside the search's file, which shows all machines that this process is running."""
         sign = self.file.with_name(f"{self.file.name}.{self._command}{_RUNNING}")
         with held(sign):
             try:
@@ -183,13 +183,13 @@ class Search:
                 sign.unlink(missing_ok=True)
 
     def _living(self) -> set[str]:
-        """Find the commands that are running; delete what the others left."""
+        """The commands that are running; delete the locks that others left."""
         living: set[str] = set()
         for sign in self.file.parent.glob(f"{escape(self.file.name)}.*{_RUNNING}"):
             try:
                 with held(sign, wait=0):
                     sign.unlink()
-            except OSError:  # it is held, or of somebody who lets nobody look
+            except OSError:  # the lock is held, or may not be opened
                 living.add(sign.name.removesuffix(_RUNNING).rpartition(".")[2])
         return living
 
@@ -203,7 +203,7 @@ def _distribution(domain: Parameter) -> BaseDistribution:
 
 
 def _name(problem: Mapping[str, Any], settings: Settings) -> str:
-    """A name that the same problem, searched in the same way, has again."""
+    """A name that is the same for the same problem and settings of the search."""
     way = [settings.direction.value, settings.sampler.value, settings.seed, settings.pruner.value]
     text = json.dumps([problem, way, settings.warmup_trials, settings.warmup_steps], sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()

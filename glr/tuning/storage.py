@@ -1,4 +1,4 @@
-"""Where a search is kept: a journal file of Optuna's that several processes may write to."""
+"""The file of a search: a journal of Optuna's that several processes may write to."""
 
 import errno
 import json
@@ -20,14 +20,14 @@ _PRUNER = "pruner"
 
 
 class _WholeLineJournal(JournalFileBackend):
-    """Appends whole lines or nothing: one that is cut short (by a full disk) would spoil the file for everybody."""
+    """Appends whole lines or nothing: a line cut off by a full disk would make the file unreadable."""
 
     def __init__(self, file: Path):
         self._lines, self._turn = file, JournalFileSymlinkLock(str(file))
         super().__init__(str(file), self._turn)
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        """Append a line for each, when it is this process's turn."""
+        """Append a line for each log, under the file's lock."""
         content = "".join(f"{json.dumps(log, separators=(',', ':'))}\n" for log in logs).encode()
         self._turn.acquire()
         try:
@@ -48,7 +48,7 @@ def opened(file: Path) -> JournalStorage:
     """The storage in this file, which need not exist yet.
 
     Raises:
-        GlrError: it is something else, or damaged.
+        GlrError: the file is something else, or damaged.
     """
     optuna.logging.set_verbosity(logging.WARNING)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
@@ -71,14 +71,14 @@ def trial_id(storage: JournalStorage, search: str, number: int) -> int:
 
 
 def record_pruner(study: optuna.Study, settings: Settings) -> None:
-    """Keep with the search how it is pruned: its jobs decide it, in processes of their own."""
+    """Store the pruner's settings with the search, for its jobs, which prune in processes of their own."""
     kept = {"kind": settings.pruner.value, "trials": settings.warmup_trials, "steps": settings.warmup_steps}
     if study.user_attrs.get(_PRUNER) != kept:
         study.set_user_attr(_PRUNER, kept)
 
 
 def pruner_of(study: optuna.Study) -> BasePruner:
-    """The pruner that the search is kept with."""
+    """The pruner that `record_pruner` stored with the search."""
     kept: dict[str, Any] = study.user_attrs[_PRUNER]
     match Pruner(kept["kind"]):
         case Pruner.median:

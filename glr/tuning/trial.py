@@ -1,4 +1,4 @@
-"""A trial of a search as its job sees it: it reports its scores, and learns when it is hopeless."""
+"""A trial of a search in its job's process: report scores, and learn whether the trial is hopeless."""
 
 import sys
 from collections.abc import Iterator
@@ -14,18 +14,17 @@ if TYPE_CHECKING:
 
 
 class Trial:
-    """The trial that the setting `sweep.trial` names; with None, in a run that belongs to no search, it does nothing.
+    """The trial that the setting `sweep.trial` names; None, for a run outside a search: every method does nothing.
 
-    As a context it tells the search how the job ended: with its last score; as pruned if it was found hopeless or
-    training diverged, so that the search avoids its values. Of any other exception it tells nothing: the search
-    sees for itself that the job failed.
+    As a context it tells the search how the job ended: with its last score, or as pruned if it was hopeless or
+    diverged, so that the search avoids its values. Other exceptions are not reported: the search notices the failure.
     """
 
     def __init__(self, name: str | None):
         """Find the trial.
 
         Args:
-            name: `<file>:<search>:<number>`, of the file in which the search is kept; `named` writes it.
+            name: `<file>:<search>:<number>`, as `named` writes it; the file holds the search.
 
         Raises:
             GlrError: there is no such file, search or trial.
@@ -45,7 +44,7 @@ class Trial:
             raise GlrError(f"sweep.trial: there is no {file} here; a search needs a folder that all its machines share")
         storage = opened(Path(file))
         try:
-            # Nothing is drawn here: the search has chosen this trial's values.
+            # The sampler is not used: the search has chosen this trial's values.
             study = optuna.load_study(study_name=search, storage=storage, sampler=optuna.samplers.RandomSampler())
             self._trial = optuna.Trial(study, trial_id(storage, search, int(number)))
         except KeyError as error:
@@ -79,14 +78,14 @@ class Trial:
         if not pruned and (error is not None or self._score is None):
             return
         outcome: dict[str, Any] = {"state": TrialState.PRUNED} if pruned else {"values": self._score}
-        # It is finished already if the search was continued meanwhile and has given this job up.
+        # The trial is finished already if the search was continued meanwhile and has given this job up.
         with _tolerated():
             self._study.tell(self._trial.number, **outcome, skip_if_finished=True)
 
 
 @contextmanager
 def _tolerated() -> Iterator[None]:
-    """A search that cannot be told (a full disk, a folder that is gone, a trial given up) stops no training."""
+    """Continue training if the search cannot be updated (a full disk, a missing folder, a trial given up)."""
     from optuna.exceptions import UpdateFinishedTrialError
 
     try:
@@ -94,7 +93,7 @@ def _tolerated() -> Iterator[None]:
     except UpdateFinishedTrialError:
         print("the search was continued meanwhile, and counts this job as failed", file=sys.stderr)
     except OSError as error:
-        print(f"the search was not told: {error.filename or 'its file'}: {error.strerror}", file=sys.stderr)
+        print(f"the search was not updated: {error.filename or 'its file'}: {error.strerror}", file=sys.stderr)
 
 
 def named(file: Path, search: str, number: int) -> str:

@@ -1,10 +1,10 @@
 """Hydra sweeper `grid`: runs every combination of a sweep's values.
 
-Hydra's own sweeper `basic` composes every job before it launches the first. The command line has done that already, and
-500 jobs would take half a minute. The combinations are those that the command line has checked.
+Hydra's own sweeper `basic` composes every job before it launches the first, which takes half a minute for 500 jobs.
+This sweeper launches the combinations that the command line has composed and checked already.
 
-Finished jobs are skipped and the end is summed up whichever launcher is chosen: `subprocess` does both as it goes, for
-the others this sweeper does.
+With every launcher, finished jobs are skipped and a summary is printed: the launcher `subprocess` does both itself, and
+for other launchers this sweeper does.
 """
 
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ class GridSweeper(Sweeper):
 
     Args:
         max_batch_size: jobs in a batch; None: all of them.
-        params: of `glr.config.jobs.jobs_of`, which finds them in the config.
+        params: unused here; `glr.config.jobs.jobs_of` reads them from the config.
     """
 
     def __init__(self, max_batch_size: int | None, params: dict[str, str] | None):  # noqa: ARG002
@@ -65,14 +65,14 @@ class GridSweeper(Sweeper):
         size = len(jobs) if self._batch is None else self._batch
         if size < 1:
             raise GlrError(f"hydra.sweeper.max_batch_size={size}: expected at least 1")
-        if getattr(self._launcher, "sums_up", False):  # Hydra executes plugins twice, so that no isinstance would do
+        if getattr(self._launcher, "sums_up", False):  # Hydra imports plugins twice, so isinstance would fail
             for first in range(0, len(jobs), size):
                 self._launcher.launch(jobs[first : first + size], initial_job_idx=first)
         else:
             self._launch(planned(self._config, jobs), size)
 
     def _launch(self, jobs: list[Job], size: int) -> None:
-        """Run the jobs that wait in batches with a launcher of others, and print how all of them ended."""
+        """Run the WAITING jobs in batches with a third-party launcher, and print a summary of all jobs."""
         waiting = [job for job in jobs if job.state == JobState.WAITING]
         for first in range(0, len(waiting), size):
             batch = waiting[first : first + size]

@@ -30,7 +30,7 @@ ConfigStore.instance().store(group="hydra/sweeper", name="optuna", node=OptunaSw
 
 
 class OptunaSweeper(Sweeper):
-    """Runs `glr.tuning.search` with whichever launcher is chosen."""
+    """Runs `glr.tuning.search` with any launcher."""
 
     def __init__(self, **settings: Any):
         self.settings = Settings(**settings)
@@ -43,7 +43,7 @@ class OptunaSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> None:
-        """Search over what the sweep's overrides leave open."""
+        """Search over the values and ranges in the sweep's overrides."""
         from glr import storage
         from glr.config.identity import settings_of
         from glr.config.jobs import keep_config
@@ -58,13 +58,13 @@ class OptunaSweeper(Sweeper):
         settings = settings_of(
             OmegaConf.masked_copy(self._config, [str(key) for key in self._config if key != "hydra"])
         )
-        # What is searched has no value here, nor have the settings of a choice that is searched.
+        # Leave out the settings that are searched, and those of a choice that is searched.
         settings = without_secrets(settings)
         problem = {k: v for k, v in settings.items() if k not in space and k.split(".")[0] not in space}
 
         def launch(jobs: list[list[str]], first: int) -> Sequence[JobReturn]:
             return self._launcher.launch([[*fixed, *job] for job in jobs], initial_job_idx=first)
 
-        problem["data.path"] = storage.normalized(self._config.data.path)  # scores on other data are another search's
+        problem["data.path"] = storage.normalized(self._config.data.path)  # other data, another search
 
         Search(space, problem, self.settings).run(launch)

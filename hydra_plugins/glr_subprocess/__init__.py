@@ -1,8 +1,7 @@
 """Hydra launcher `subprocess`: each job of a sweep in a process of its own, `sweep.jobs` at a time.
 
-TensorFlow keeps memory, seeds and (on a TPU) the device for the life of a process, and a job that crashes takes its
-process with it: one process per job is the only clean sweep. Hydra finds launchers only here; the work is done in
-glr.sweep.
+TensorFlow keeps memory, seeds and (on a TPU) the device for the life of a process, and a job that crashes ends its
+process, so only one process per job keeps jobs apart. Hydra finds launchers only here; the work is done in glr.sweep.
 """
 
 import os
@@ -39,10 +38,10 @@ ConfigStore.instance().store(group="hydra/launcher", name="subprocess", node=Sub
 
 
 class SubprocessLauncher(Launcher):
-    """Runs `python -m <this command> <the job's overrides>` for each job; the others go on when one fails."""
+    """Runs `python -m <this command> <the job's overrides>` for each job; a failure does not stop the others."""
 
     config: DictConfig
-    sums_up = True  # it skips finished jobs and prints how the sweep ended: the sweeper `grid` need not
+    sums_up = True  # it skips finished jobs and prints the summary, so the sweeper `grid` does neither
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:  # noqa: ARG002
         """Keep the sweep's config."""
@@ -52,11 +51,11 @@ class SubprocessLauncher(Launcher):
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run a batch of jobs, which without a search is the whole sweep.
 
-        A search (Optuna's, say) is given the failures and decides what they mean to it.
+        A search (Optuna's, say) gets failures as results, and decides about them.
 
         Raises:
-            GlrError: behind the last job, if any of them failed; or another sweep runs in this folder.
-            KeyboardInterrupt: it was stopped; SystemExit: by SIGTERM.
+            GlrError: a job failed (raised after the last job), or another sweep runs in this folder.
+            KeyboardInterrupt: the sweep was stopped; SystemExit: by SIGTERM.
         """
         from glr.sweep.sweep import run  # rich's import waits until there is a sweep
 
@@ -89,7 +88,7 @@ class SubprocessLauncher(Launcher):
     def _command(self, job: Job) -> list[str]:
         spec = sys.modules["__main__"].__spec__
         module = spec.name.removesuffix(".__main__") if spec else f"glr.{self.config.hydra.job.config_name}"
-        # A job that is begun anew, and then killed, continues.
+        # Only the first start begins anew: after a kill, the job continues.
         anew = job.identity is not None and self.config.sweep.rerun.name == "all" and job.starts == 1
         return [
             *[sys.executable, "-m", module, *job.overrides, *(["resume=never"] if anew else [])],
@@ -97,13 +96,13 @@ class SubprocessLauncher(Launcher):
         ]
 
     def _conclude(self, stopped: int | None, total: int | None) -> None:
-        """Print how the sweep ended, and pass on that it was stopped or that jobs failed."""
+        """Print a summary; raise if the sweep was stopped or jobs failed."""
         if total != 1:
             print(f"\n{summary(self.jobs)}", flush=True)
         if stopped:
             anew = self.config.sweep.rerun.name == "all"
             print(f"\n{left(self.jobs, total, anew=anew)}", flush=True)
-            signal.raise_signal(stopped)  # to whoever waits for it outside
+            signal.raise_signal(stopped)  # to the handlers outside the pool
             raise KeyboardInterrupt
         if failed := failure(self.jobs):
             raise failed

@@ -251,6 +251,6 @@ def test_a_complete_run_succeeds_where_deletes_are_refused(gcs: Gcs, gcs_folder:
     own = claim(config)
     gcs.fault(Fault("DELETE", "/o/", 403, times=1000))
     own.release()
-    assert capsys.readouterr().err.count("stay and cost space") == 1
+    assert capsys.readouterr().err.count("that are no longer needed cannot be deleted") == 1
     with pytest.raises(GlrError, match="permission denied"):
         clear(own.folder)  # a run that is to start anew must not go on from them

@@ -218,7 +218,7 @@ def test_a_bucket_that_refuses_deletes_costs_space_and_is_said_once(gcs: Gcs, gc
     kept = Checkpoints(f"{gcs_folder}/run", keep=1, minutes=None, steps=None, epochs=None, steps_per_epoch=10)
     saved(kept, 1, 2, 3)
     said = capsys.readouterr().err
-    assert said.count("checkpoints that are not needed stay and cost space: ") == 1
+    assert said.count("checkpoints that are no longer needed cannot be deleted: ") == 1
     assert "could not be written" not in said
     kept.save(State(step=4), [])
     assert kept.wait()

@@ -15,7 +15,7 @@ from glr.errors import GlrError
         ([["a"]], None, "members: .* is no table index, name or id"),
         (["a", 2], [1], "weights: 1 for 2 members; give one for each"),
         ([], [1], "weights: 1 for 0 members"),
-        *((["a"], [weight], r"weights=\[.*\]: weights are above 0") for weight in (0, -1, inf, nan)),
+        *((["a"], [weight], r"weights=\[.*\]: weights must be above 0") for weight in (0, -1, inf, nan)),
     ],
 )
 def test_a_mistake_is_one_sentence(members: list, weights: list | None, sentence: str):

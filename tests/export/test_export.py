@@ -20,7 +20,7 @@ def export(folder: Path, *arguments: str) -> str:
         ("run=one members=[2]", "give run=NAME (or its id), or members=[...]: one of them"),
         ("run=three", "there is no run with the id or the name three"),
         ("members=[1,2] weights=[1]", "weights: 1 for 2 members; give one for each"),
-        ("members=[1,2] weights=[1,-1]", "weights=[1.0, -1.0]: weights are above 0"),
+        ("members=[1,2] weights=[1,-1]", "weights=[1.0, -1.0]: weights must be above 0"),
         ("members=[1,2] limits.dimension=32", "the descriptor would have 40 dimensions; limits.dimension=32"),
         ("run=one limits.megabytes=0.001", "submission.zip has 0.1 MB; limits.megabytes=0.001"),
     ],

@@ -52,8 +52,8 @@ def test_lines(tmp_path: Path, capsys: pytest.CaptureFixture):
     view.stopping(1)
     assert capsys.readouterr().out.splitlines() == [
         "job 1 of 4 has finished before, score 0.50000: seed=1",
-        "job 3 of 4 failed before, and is left: seed=3",
-        "job 4 of 4 is skipped, being the same as job 2: seed=4",
+        "job 3 of 4 failed before, and is not run again: seed=3",
+        "job 4 of 4 is skipped: it is the same as job 2: seed=4",
         "job 2 of 4: seed=2",
         "job 2 of 4 was killed by SIGKILL after 70 s; it starts again in 30 s",
         "",

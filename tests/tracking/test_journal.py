@@ -73,7 +73,7 @@ def test_a_full_disk_costs_no_record(tmp_path: Path, capsys: pytest.CaptureFixtu
         journal.append(entry(1))
         journal.append(entry(2))
         assert journal.path.read_bytes() == before  # no part of a record
-    assert capsys.readouterr().err.count("; what is recorded is kept in memory until there is room") == 1
+    assert capsys.readouterr().err.count("; records are kept in memory until there is room") == 1
     assert journal.failure
     journal.append(entry(3))
     assert journal.failure is None

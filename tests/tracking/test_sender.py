@@ -216,7 +216,7 @@ def test_what_is_no_journal_keeps_nobodys_records_back(work: Path, capsys: pytes
     sent, left = send_left_behind(work / "journal", uri)
     assert (sent, len(left)) == (1, 1)
     assert "bb.jsonl is no journal" in left[0]
-    assert "left alone: " in capsys.readouterr().err
+    assert "a journal was skipped: " in capsys.readouterr().err
 
 
 def test_an_address_without_work_behind_it_is_refused_each_time(work: Path):

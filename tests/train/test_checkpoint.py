@@ -93,7 +93,7 @@ def test_one_that_is_damaged_is_never_taken(tmp_path: Path, damage: str, capsys:
     assert found is not None
     assert (found.step, same(there, variables(1))) == (1, True)
     if damage != "half written":
-        assert "step-0000000002.npz is left out, it is damaged" in capsys.readouterr().err
+        assert "step-0000000002.npz is skipped: it is damaged" in capsys.readouterr().err
 
 
 def test_the_latest_and_the_best_are_kept(tmp_path: Path):

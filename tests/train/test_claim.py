@@ -112,7 +112,7 @@ def test_one_of_two_processes_wins_and_the_other_says_so(processes: Forks, tmp_p
     while not (tmp_path / "ready").exists():
         assert time.monotonic() < deadline, (tmp_path / "log.txt").read_text()
         time.sleep(0.02)
-    with pytest.raises(GlrError, match=rf"another process \({process}\) trains this very run; wait for it"):
+    with pytest.raises(GlrError, match=rf"another process \({process}\) is training this run; wait for it"):
         claim(tmp_path)
     assert claim(tmp_path, "seed=5").attempt == 1  # one that is alive refuses nothing but itself
     os.kill(process, signal.SIGKILL)
@@ -130,7 +130,7 @@ def test_a_machine_that_has_lost_its_run_to_another_is_told(tmp_path: Path):
     second = claim(tmp_path / "two")
     second.verify()
     assert (second.journal, second.attempt) == (first.journal, 2)
-    with pytest.raises(GlrError, match="the same command was started on another machine, which goes on with this run"):
+    with pytest.raises(GlrError, match="the same command was started on another machine, which continues this run"):
         first.verify()
     first.release()
     second.verify()

@@ -78,5 +78,5 @@ def test_workers_other_than_the_chief_claim_and_record_nothing(config, small_dat
 
 def test_several_workers_take_no_sweep(config, small_data: PreparedData, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv(PARENT_VARIABLE, "0" * 32)
-    with pytest.raises(GlrError, match="takes no sweep"), opened(config, small_data, None, Worker(0, 2)):
+    with pytest.raises(GlrError, match="cannot run a sweep"), opened(config, small_data, None, Worker(0, 2)):
         pass

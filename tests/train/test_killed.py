@@ -218,7 +218,7 @@ def test_a_changed_setting_two_at_once_and_starting_anew(processes: Forks, line:
     process = started(processes, *line, cwd=work, sign="epoch 1/4: ")
     os.kill(process, signal.SIGSTOP)
     assert processes.run(*line, cwd=work) == 1
-    assert f"another process ({process}) trains this very run" in (work / "log.txt").read_text()
+    assert f"another process ({process}) is training this run" in (work / "log.txt").read_text()
     os.kill(process, signal.SIGKILL)
     assert processes.wait(process) == -signal.SIGKILL
     assert processes.run(*line, "train.epochs=9", cwd=work) == 1

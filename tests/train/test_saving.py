@@ -146,6 +146,6 @@ def test_a_run_that_another_machine_has_taken_over_is_not_saved(tmp_path: Path):
         begun.steps(1)
         (note,) = (tmp_path / "checkpoints").rglob("run.json")
         note.write_text(note.read_text().replace('"holder": "', '"holder": "another'))
-        with pytest.raises(GlrError, match="started on another machine, which goes on with this run"):
+        with pytest.raises(GlrError, match="started on another machine, which continues this run"):
             begun.saving.save()
         assert kept(tmp_path) == []

@@ -181,5 +181,5 @@ def test_normalise(normalization: str, black: list[float], white: list[float]):
 @pytest.mark.parametrize("setting", ["gradient_accumulation_steps", "ema_overwrite_frequency"])
 def test_what_keras_has_for_one_replica_alone_is_refused_on_several(setting: str):
     config, _ = composed("train", ["backbone=small_cnn", "data.image_size=16", f"optimizer.{setting}=2"])
-    with pytest.raises(GlrError, match=rf"optimizer\.{setting}: Keras has this for one replica alone, and here are 2"):
+    with pytest.raises(GlrError, match=rf"optimizer\.{setting}: Keras supports this on one replica only, not on 2"):
         train_step(config, OneOfMany(2), Constant(peak=0.1), 5)

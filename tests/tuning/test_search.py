@@ -159,7 +159,7 @@ def test_trials_are_launched_together(tmp_path: Path):
 
 def test_another_search_is_not_continued(tmp_path: Path):
     search(tmp_path)
-    with pytest.raises(GlrError, match=r"the search it in .* was another .*rate: .*0.1, logarithmic.* -> .*0.2, log"):
+    with pytest.raises(GlrError, match=r"the search it in .* differs .*rate: .*0.1, logarithmic.* -> .*0.2, log"):
         search(tmp_path, space=SPACE | {"rate": Range(1e-5, 0.2, log=True)})
     with pytest.raises(GlrError, match="epochs: 3 -> 4"):
         Search(SPACE, {"epochs": 4}, settings(tmp_path))

@@ -70,7 +70,7 @@ def test_a_full_disk_stops_no_training(search: Search, capsys: pytest.CaptureFix
         for room in (0, 10):  # none, or for part of the line
             with no_file_beyond(search.file.stat().st_size + room):
                 trial.report(1, 0.5)
-            assert "the search was not told" in capsys.readouterr().err
+            assert "the search was not updated" in capsys.readouterr().err
         trial.report(2, 0.6)
     (told,) = search.study.trials
     assert told.intermediate_values == {2: 0.6}
