@@ -42,7 +42,7 @@ def _move(uri: str) -> None:
     from glr.tracking.store import moved
 
     origins = " and ".join(map(str, moved(uri)))
-    say(f"the places of {uri} are rewritten; they were in {origins}" if origins else f"the places of {uri} are right")
+    say(f"the paths in {uri} are rewritten; they were in {origins}" if origins else f"the paths in {uri} are right")
 
 
 def _send(folder: Path, uri: str) -> None:
@@ -51,7 +51,7 @@ def _send(folder: Path, uri: str) -> None:
     from glr.tracking.sender import send_left_behind
 
     sent, left = send_left_behind(folder, uri)
-    say(f"{sent} journals of {folder} sent to {redacted(uri)}")
+    say(f"{sent} journal{'s' * (sent != 1)} of {folder} sent to {redacted(uri)}")
     if left:
         raise GlrError(f"{len(left)} journals could not be sent: {'; '.join(left)}")
 

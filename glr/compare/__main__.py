@@ -39,7 +39,7 @@ def main(config: DictConfig) -> None:
         raise GlrError(f"{file} is stale; the same command without check=true writes it anew")
     if before != after:
         storage.write(file, after.encode(), overwrite=True)
-    say(f"{file} {'written' if before != after else 'is fresh'}")
+    say(f"{file} {'written' if before != after else 'is up to date'}")
 
 
 def _rendered(config: DictConfig, studies: list[str]) -> str:

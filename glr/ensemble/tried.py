@@ -28,7 +28,7 @@ def listing(tried: "Sequence[Choice]", names: Sequence[str], score: str, most: i
         score: the metric of the search.
         most: choices to list.
     """
-    heading = f"{len(tried):,} ensembles of {len(names)} runs tried; the best by public {score}:"
+    heading = f"{len(tried):,} combinations of {len(names)} runs tried; the best by public {score}:"
     lines = (f"{c.score:.5f}  {weighted([names[n] for n in c.members], c.weights)}" for c in tried[:most])
     return "\n  ".join([heading, *lines])
 

@@ -27,7 +27,7 @@ def main(config: DictConfig) -> None:
     print(f"submission.zip {done.megabytes:,.1f} MB{_limit(config.limits.megabytes)}")
     if done.difference is not None:
         print(
-            f"reloaded in a fresh process, {done.images} query images: "
+            f"checked in a fresh process on {done.images} queries: "
             f"largest difference from {done.reference} {done.difference:.1e}"
         )
 

@@ -36,8 +36,8 @@ def model_card(
     lines = ["---", yaml.safe_dump(front, sort_keys=False).strip(), "---", ""]
     lines += [f"# {' + '.join(run.name for run in runs)}", ""]
     lines += [
-        f"Describes an image by {done.dimension:,} numbers of length 1; the inner product of two descriptors says how "
-        "likely they show the same thing.",
+        f"Maps an image to a descriptor, a vector of {done.dimension:,} numbers and length 1. The inner product of two "
+        "descriptors measures how similar their images are.",
         "",
         "| | |",
         "|---|---|",
@@ -58,11 +58,11 @@ def model_card(
     ]
     for number, (run, own, weight) in enumerate(zip(runs, settings, weights, strict=True), start=1):
         title = f"Member {number}: {run.name}" if len(runs) > 1 else "Model"
-        lines += _section(title, run, own, weight)
+        lines += _section(title, run, own, weight if len(runs) > 1 else None)
     return "\n".join(lines)
 
 
-def _section(title: str, run: PastRun, own: DictConfig, weight: float) -> list[str]:
+def _section(title: str, run: PastRun, own: DictConfig, weight: float | None) -> list[str]:
     """A member's facts, scores and config."""
     lines = [f"## {title}", "", "| | |", "|---|---|"]
     lines += [*(f"| {name} | {value} |" for name, value in _facts(run, own, weight)), ""]
@@ -81,13 +81,13 @@ def _section(title: str, run: PastRun, own: DictConfig, weight: float) -> list[s
     return lines
 
 
-def _facts(run: PastRun, own: DictConfig, weight: float) -> list[tuple[str, str]]:
+def _facts(run: PastRun, own: DictConfig, weight: float | None) -> list[tuple[str, str]]:
     labels = [run.params.get(f"{part}.label") for part in ("backbone", "pooling", "head")]
     return [
         ("run", f"{run.id} of study {run.study}"),
         ("code", run.tags.get("mlflow.source.git.commit", _NOT_GIVEN)),
         ("model", " + ".join(label for label in labels if label)),
-        ("weight in the ensemble", f"{weight:g}"),
+        *([] if weight is None else [("weight in the ensemble", f"{weight:g}")]),
         ("input", f"{own.data.image_size} x {own.data.image_size} pixels, normalised as {own.data.normalization.name}"),
         ("data", f"{own.data.label}: {run.params.get('train_images')} images of {run.params.get('classes')} classes"),
         ("parameters", run.params.get("parameters", _NOT_GIVEN)),

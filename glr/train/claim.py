@@ -208,8 +208,8 @@ def _refuse_changes(config: DictConfig, identity: Identity, name: str, *, alone:
     note = max(others, key=lambda other: other["time"])
     changed = "; ".join(differences(note["settings"], without_secrets(identity.settings)))
     raise GlrError(
-        f"run {name} of study {config.study} is unfinished, and had other settings ({changed}); give its settings to "
-        "continue it, another name= to start another run, or resume=never to abandon it and start anew"
+        f"run {name} of study {config.study} is unfinished, and had other settings ({changed}); repeat its settings to "
+        "continue it, give another name= to train another run, or resume=never to abandon it and start anew"
     )
 
 

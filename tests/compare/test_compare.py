@@ -34,7 +34,7 @@ def test_the_studys_tables_cell_for_cell_without_tensorflow(recorded: Path):
 
 def test_the_readme_holds_them(recorded: Path):
     shutil.copy(ROOT / "README.md", recorded)
-    assert here("compare", "check=true", cwd=recorded) == "README.md is fresh\n"
+    assert here("compare", "check=true", cwd=recorded) == "README.md is up to date\n"
 
 
 def test_a_stale_readme_is_shown_and_mended(processes: Forks, recorded: Path):
@@ -53,7 +53,7 @@ def test_a_stale_readme_is_shown_and_mended(processes: Forks, recorded: Path):
     assert any(line.startswith("+|15|") and "0.27472" in line for line in lines)
     assert here("compare", cwd=recorded) == "README.md written\n"
     assert readme.read_text() == fresh
-    assert here("compare", cwd=recorded) == "README.md is fresh\n"
+    assert here("compare", cwd=recorded) == "README.md is up to date\n"
 
 
 @pytest.mark.parametrize(

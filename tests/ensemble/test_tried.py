@@ -11,7 +11,7 @@ TRIED = [Choice((2, 0), (1.0, 2.0), 0.5), Choice((1,), (1.0,), 1 / 3), Choice((0
 
 def test_the_listing_names_members_and_unequal_weights():
     assert listing(TRIED, ["a", "b; x", "c"], "gap", most=3).splitlines() == [
-        "3 ensembles of 3 runs tried; the best by public gap:",
+        "3 combinations of 3 runs tried; the best by public gap:",
         "  0.50000  1 x c + 2 x a",
         "  0.33333  b; x",
         "  0.25000  a + b; x",

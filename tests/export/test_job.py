@@ -52,7 +52,7 @@ def test_what_is_submitted_gives_the_descriptors_of_training(trained: Path, tmp_
     assert printed.splitlines()[0] == f"{output}: saved_model/, submission.zip, model_card.md"
     assert "dimension 40 (limit 2,048)" in printed
     assert "MB (limit 50)" in printed
-    assert "reloaded in a fresh process, 5 query images: largest difference from the descriptors of training" in printed
+    assert "checked in a fresh process on 5 queries: largest difference from the descriptors of training" in printed
     assert float(printed.split()[-1]) < 1e-5
     with zipfile.ZipFile(output / "submission.zip") as archive:
         names = archive.namelist()

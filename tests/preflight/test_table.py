@@ -16,7 +16,7 @@ def test_one_run_has_a_line_for_each_figure():
         "memory of a core available, GiB             15.48",
         "fits                                        yes",
         "largest global batch, a guess               4,096",
-        "time of a step at best, ms                  124.9",
+        "step time at best, ms                       124.9",
         "share of the chip's peak                    23%",
     ]
 
