@@ -1,10 +1,7 @@
 """Claims a job for one process, and finds the checkpoints and the MLflow run to continue."""
 
-import json
 import os
-import re
 import secrets
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -16,7 +13,6 @@ from omegaconf import DictConfig
 
 from glr import storage
 from glr.config.identity import Identity, differences
-from glr.config.printing import say
 from glr.config.secrets import redacted, without_secrets
 from glr.errors import DivergedError, GlrError
 from glr.storage.lock import acquire
@@ -24,12 +20,8 @@ from glr.tracking.history import PastRun
 from glr.tracking.journal import is_there
 from glr.tracking.run import LostError
 from glr.train.checkpoint import clear, clear_parts, discard
+from glr.train.note import ASIDE, NOTE, read, write
 
-_NOTE = "run.json"
-_ASIDE = f"{_NOTE}.damaged"
-_FIELDS = {"study": str, "name": str, "journal": str, "attempt": int, "holder": str, "key": str, "data": str}
-_FIELDS |= {"settings": dict, "time": int | float, "abandoned": bool}
-_JOURNAL = re.compile(r"[\w-]+")  # a name, no path
 _SAVING = 120.0  # seconds
 _LOOKING = 1.0  # seconds, more than another command needs to test whether a job's lock is held
 
@@ -79,7 +71,7 @@ class Claim:
         if self._is_lost():
             raise GlrError(
                 f"the same command was started on another machine, which continues this run; this process ends "
-                f"({storage.join(self.folder, _NOTE)})"
+                f"({storage.join(self.folder, NOTE)})"
             )
 
     def release(self) -> None:
@@ -96,12 +88,12 @@ class Claim:
         self._note(abandoned=True)
 
     def _note(self, **values: Any) -> None:
-        if not self._is_lost() and (note := _read(self.folder)) is not None:
-            _write(self.folder, note | values)
+        if not self._is_lost() and (note := read(self.folder)) is not None:
+            write(self.folder, note | values)
 
     def _is_lost(self) -> bool:
         try:
-            note = _read(self.folder)
+            note = read(self.folder)
         except GlrError:
             return False  # a bucket out of reach, which saving reports
         return note is not None and note["holder"] != self.holder
@@ -135,7 +127,7 @@ def claimed(
     # When a sweep is started again, jobs of its first start may still be saving.
     with _held(_locks(config), identity.folder, wait=_LOOKING if alone else _SAVING) as waited:
         clear_parts(folder)
-        note = _read(folder)
+        note = read(folder)
         if note is not None and _is_recorded(config, note) and discard(folder):
             note = None
         if config.resume.value == "never":
@@ -162,12 +154,12 @@ def _leave(config: DictConfig, identity: Identity, name: str, *, alone: bool) ->
     clear(storage.join(config.checkpoint.path, identity.folder))
     for other, unfinished in _others(config, identity, name):
         if alone or _is_with_other_data(unfinished, config, identity):
-            _write(other, unfinished | {"abandoned": True})
+            write(other, unfinished | {"abandoned": True})
 
 
 def _new_note(config: DictConfig, identity: Identity, name: str, journal: str) -> dict[str, Any]:
     folder = storage.join(config.checkpoint.path, identity.folder)
-    if not storage.exists(storage.join(folder, _ASIDE)):
+    if not storage.exists(storage.join(folder, ASIDE)):
         clear(folder)  # left by a complete run, whose note was deleted first
     note = {"study": config.study, "name": name, "journal": journal, "attempt": 0, "key": identity.key}
     note |= {"data": _place(config), "digest": identity.digest}
@@ -178,7 +170,7 @@ def _taken(config: DictConfig, identity: Identity, note: dict[str, Any]) -> Clai
     """Write a run's note with a new holder, so that a lost machine that comes back sees that it lost the run."""
     folder = storage.join(config.checkpoint.path, identity.folder)
     note |= {"attempt": note["attempt"] + 1, "holder": secrets.token_hex(8), "abandoned": False, "complete": None}
-    _write(folder, note)
+    write(folder, note)
     continues = any(file.startswith("step-") for file in storage.files(folder))
     return Claim(folder, note["journal"], note["attempt"], continues, note["holder"], Path(config.tracking.journal))
 
@@ -229,10 +221,10 @@ def _others(config: DictConfig, identity: Identity, name: str) -> Iterator[tuple
     begun = {name.rpartition("/")[0] for name in names if "/step-" in name}  # other folders hold nothing to continue
     for file in names:
         folder, _, last = file.rpartition("/")
-        if last == _NOTE and folder != identity.folder and folder in begun:
+        if last == NOTE and folder != identity.folder and folder in begun:
             note = None
             with suppress(TakenError), _held(_locks(config), folder):
-                note = _read(storage.join(root, folder))
+                note = read(storage.join(root, folder))
             if note is not None and (note["study"], note["name"]) == (config.study, name):
                 yield storage.join(root, folder), note
 
@@ -251,26 +243,6 @@ def _word_of(journals: Path) -> str:
     with suppress(GlrError):
         return storage.read(file).decode()
     return secrets.token_hex(8)
-
-
-def _read(folder: str) -> dict[str, Any] | None:
-    """The note of a run; None: the note is missing, or damaged and then set aside."""
-    path = storage.join(folder, _NOTE)
-    if not storage.exists(path):
-        return None
-    content = storage.read(path)
-    with suppress(ValueError, KeyError, TypeError, RecursionError):  # of damaged bytes
-        note = json.loads(content)
-        if all(isinstance(note[name], kind) for name, kind in _FIELDS.items()) and _JOURNAL.fullmatch(note["journal"]):
-            return note
-    storage.write(storage.join(folder, _ASIDE), content, overwrite=True)
-    storage.delete(path)
-    say(f"{path} is damaged, or of an earlier version: set aside as {_ASIDE}", file=sys.stderr)
-    return None
-
-
-def _write(folder: str, note: dict[str, Any]) -> None:
-    storage.write(storage.join(folder, _NOTE), json.dumps(note, indent=1).encode(), overwrite=True)
 
 
 def _locks(config: DictConfig) -> Path:

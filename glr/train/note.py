@@ -1,0 +1,37 @@
+"""The note of a run beside its checkpoints: which run they are of, and which process works at it."""
+
+import json
+import re
+import sys
+from contextlib import suppress
+from typing import Any
+
+from glr import storage
+from glr.config.printing import say
+
+NOTE = "run.json"
+ASIDE = f"{NOTE}.damaged"
+_FIELDS = {"study": str, "name": str, "journal": str, "attempt": int, "holder": str, "key": str, "data": str}
+_FIELDS |= {"settings": dict, "time": int | float, "abandoned": bool}
+_JOURNAL = re.compile(r"[\w-]+")  # a name, no path
+
+
+def read(folder: str) -> dict[str, Any] | None:
+    """Read the note in a folder of checkpoints; None: it is missing, or damaged and then set aside."""
+    path = storage.join(folder, NOTE)
+    if not storage.exists(path):
+        return None
+    content = storage.read(path)
+    with suppress(ValueError, KeyError, TypeError, RecursionError):  # of damaged bytes
+        note = json.loads(content)
+        if all(isinstance(note[name], kind) for name, kind in _FIELDS.items()) and _JOURNAL.fullmatch(note["journal"]):
+            return note
+    storage.write(storage.join(folder, ASIDE), content, overwrite=True)
+    storage.delete(path)
+    say(f"{path} is damaged, or of an earlier version: set aside as {ASIDE}", file=sys.stderr)
+    return None
+
+
+def write(folder: str, note: dict[str, Any]) -> None:
+    """Replace the note in a folder of checkpoints."""
+    storage.write(storage.join(folder, NOTE), json.dumps(note, indent=1).encode(), overwrite=True)
