@@ -10,7 +10,7 @@ from omegaconf import Container, Node
 try:
     from hydra._internal.utils import get_args_parser
 
-    _ = Node._get_full_key
+    _ = Node._get_full_key  # pyright: ignore[reportPrivateUsage]
 except (ImportError, AttributeError) as error:
     raise ImportError(f"glr needs hydra-core 1.3 and omegaconf 2.3: {error}") from error
 
@@ -22,4 +22,4 @@ def command_line() -> Namespace:
 
 def full_key(node: Container) -> str:
     """The place of a node in its config: `data.source`."""
-    return str(node._get_full_key(None))
+    return str(node._get_full_key(None))  # pyright: ignore[reportPrivateUsage]

@@ -65,7 +65,7 @@ class PreparedData:
             content = json.loads(storage.read(manifest))
             self.classes: int = _typed(content, "classes", int)
             self.block: int = _typed(content, "block", int)
-            self.settings: dict[str, Any] = _typed(content, "settings", dict)
+            self.settings: dict[str, object] = _typed(content, "settings", dict)
             self.report: dict[str, int] = _typed(content, "report", dict)
             self.shards = {
                 split: [_shard(shard) for shard in shards] for split, shards in _typed(content, "shards", dict).items()
@@ -125,7 +125,7 @@ class PreparedData:
         text = json.dumps({split: [asdict(shard) for shard in shards] for split, shards in self.shards.items()})
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
-    def check_settings(self, settings: dict[str, Any]) -> None:
+    def check_settings(self, settings: dict[str, object]) -> None:
         """Refuse a run that asks for another data set than this: settings as in `settings`; null is not compared.
 
         Raises:
@@ -140,7 +140,7 @@ class PreparedData:
                 )
 
 
-def _typed(content: Any, key: str, kind: Any) -> Any:
+def _typed(content: object, key: str, kind: type) -> Any:
     """A value of the manifest.
 
     Raises:
@@ -161,7 +161,7 @@ def _shard(content: Any) -> Shard:
     return shard
 
 
-def _same(key: str, before: Any, value: Any) -> bool:
+def _same(key: str, before: object, value: object) -> bool:
     """Return True for two spellings of the same source: its class may have moved, its paths may be absolute."""
     if not isinstance(before, str) or not isinstance(value, str):
         return False

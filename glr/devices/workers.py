@@ -79,7 +79,7 @@ class Agreement:
         @tf.function(autograph=False)
         def summed(value: tf.Tensor) -> tf.Tensor:
             def share() -> tf.Tensor:
-                context: Any = tf.distribute.get_replica_context()
+                context = tf.distribute.get_replica_context()
                 first = context.replica_id_in_sync_group % (strategy.num_replicas_in_sync // worker.count) == 0
                 return tf.where(first, value, tf.zeros_like(value))
 

@@ -14,13 +14,13 @@ class _FusedUpdate:
     On two cores this makes DenseNet201's first step start in half the time and each step a fifth shorter.
     """
 
-    def update_step(self: Any, gradient: Any, variable: Any, learning_rate: Any) -> None:
+    def update_step(self: Any, gradient: tf.Tensor, variable: keras.Variable, learning_rate: tf.Tensor) -> None:
         """Update a variable: Kingma and Ba, arXiv:1412.6980, section 2, with the order of operations at its end."""
         if self.amsgrad or isinstance(gradient, tf.IndexedSlices):
             super().update_step(gradient, variable, learning_rate)  # pyright: ignore[reportAttributeAccessIssue]
             return
         mean, square = adam_moments(self, variable)
-        step: Any = keras.ops.cast(self.iterations + 1, "float32")
+        step = keras.ops.cast(self.iterations + 1, "float32")
         number = variable.dtype
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,

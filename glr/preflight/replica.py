@@ -34,7 +34,7 @@ class _Replica(tf.distribute.ReplicaContext):
         mean = tf.distribute.ReduceOp(reduce_op) == tf.distribute.ReduceOp.MEAN
         return tf.nest.map_structure(lambda v: self._sum(v) / (self.num_replicas_in_sync if mean else 1), value)
 
-    def all_gather(self, value: tf.Tensor, axis: int, options: Any = None) -> tf.Tensor:  # noqa: ARG002
+    def all_gather(self, value: tf.Tensor, axis: int, options: object = None) -> tf.Tensor:  # noqa: ARG002
         # As TPUStrategy does: each replica adds its values, in their place, to the others' zeros.
         place = tf.one_hot(gen_xla_ops.xla_replica_id(), self.num_replicas_in_sync, dtype=value.dtype)
         shape = [1] * axis + [self.num_replicas_in_sync] + [1] * (len(value.shape) - axis)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -73,7 +72,9 @@ def top_k(queries: np.ndarray, index: np.ndarray, k: int, *, memory: float = 1.5
 
 
 @tf.function(autograph=False)
-def _merge(queries: Any, index: Any, span: Any, scores: Any, positions: Any) -> tuple[Any, Any, Any]:
+def _merge(
+    queries: tf.Tensor, index: tf.Tensor, span: tf.Tensor, scores: tf.Tensor, positions: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Take a block of the index into the best found so far.
 
     The k best products lie in the k chunks with the largest maxima (of equal ones the first): were one in another
@@ -124,7 +125,7 @@ def _check(values: np.ndarray, start: int, name: str) -> None:
         raise GlrError(f"row {row} of the {name} descriptors holds NaN or infinity; the model that gave it diverged")
 
 
-def tensor(values: np.ndarray) -> Any:
+def tensor(values: np.ndarray) -> tf.Tensor:
     """A tensor on the array's own memory where that is possible: copying takes a tenth of the matrix product's time."""
     if values.flags.c_contiguous and values.flags.writeable and values.ctypes.data % 64 == 0:
         return tf.experimental.dlpack.from_dlpack(values.__dlpack__())

@@ -208,7 +208,7 @@ def _names(content: dict, key: str, path: str | Path) -> list[str]:
     return names
 
 
-def _query(name: str, entry: Any, index: int, where: str) -> Query:
+def _query(name: str, entry: object, index: int, where: str) -> Query:
     if not isinstance(entry, dict):
         raise GlrError(f"{where}: its entry in gnd is no dictionary")
     box = numbers(_of(entry, "bbx", where), f"{where}, bbx")
@@ -220,7 +220,7 @@ def _query(name: str, entry: Any, index: int, where: str) -> Query:
     return Query(name, (box[0], box[1], box[2], box[3]), easy, hard, junk)
 
 
-def _positions(value: Any, index: int, where: str) -> tuple[int, ...]:
+def _positions(value: object, index: int, where: str) -> tuple[int, ...]:
     values = numbers(value, where)
     for position in values:
         if position not in range(index):

@@ -14,8 +14,10 @@ from glr.sweep.lines import Follower, pausing, stopping
 
 _TICKS = 4  # between two pictures
 _HEADER = ["job", "settings", "state", "epoch", "score", "ETA"]
-_STYLES = {JobState.RUNNING: "bold", JobState.FINISHED: "green", JobState.FAILED: "red", JobState.OVERDUE: "red"}
-_STYLES |= {JobState.SKIPPED: "dim", JobState.LEFT: "dim red", JobState.RETRYING: "yellow", JobState.WAITING: "dim"}
+_STYLES = {
+    **{JobState.RUNNING: "bold", JobState.FINISHED: "green", JobState.FAILED: "red", JobState.OVERDUE: "red"},
+    **{JobState.SKIPPED: "dim", JobState.LEFT: "dim red", JobState.RETRYING: "yellow", JobState.WAITING: "dim"},
+}
 # Where the terminal is too low for all jobs, the first of these stand in the table.
 _URGENCY = [JobState.RUNNING, JobState.RETRYING, JobState.STOPPED, JobState.FAILED, JobState.OVERDUE, JobState.WAITING]
 

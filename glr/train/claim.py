@@ -95,7 +95,7 @@ class Claim:
         """Mark the run as given up, so that other settings may use its name."""
         self._note(abandoned=True)
 
-    def _note(self, **values: Any) -> None:
+    def _note(self, **values: object) -> None:
         if not self._is_lost() and (note := _read(self.folder)) is not None:
             _write(self.folder, note | values)
 
@@ -202,7 +202,7 @@ def _refuse_changes(config: DictConfig, identity: Identity, name: str, *, alone:
     )
 
 
-def _is_with_other_data(note: dict[str, Any], config: DictConfig, identity: Identity) -> bool:
+def _is_with_other_data(note: dict[str, object], config: DictConfig, identity: Identity) -> bool:
     """Return whether a run is this job on an earlier state of its data set."""
     return note.get("key") == identity.key and note["data"] == _place(config)
 
@@ -258,7 +258,7 @@ def _read(folder: str) -> dict[str, Any] | None:
     return None
 
 
-def _write(folder: str, note: dict[str, Any]) -> None:
+def _write(folder: str, note: dict[str, object]) -> None:
     storage.write(storage.join(folder, _NOTE), json.dumps(note, indent=1).encode(), overwrite=True)
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -37,7 +36,7 @@ class Feed:
             part = pipeline.batch_size // context.num_replicas_in_sync
             rows = range(context.input_pipeline_id * share, (context.input_pipeline_id + 1) * share)
 
-            def replica_batches() -> Iterator[Any]:
+            def replica_batches() -> Iterator[tuple[np.ndarray, ...]]:
                 try:
                     batches = pipeline.batches(first, last, rows)
                     for steps in self._calls(first):
@@ -65,14 +64,14 @@ class Feed:
         self._dataset, self._strategy = dataset, strategy
 
     @cached_property
-    def _iterator(self) -> Iterator[Any]:
+    def _iterator(self) -> Iterator[object]:
         """Decoding begins with the first batch that is asked for."""
         return iter(self._strategy.distribute_datasets_from_function(self._dataset))
 
     def __iter__(self) -> "Feed":
         return self
 
-    def __next__(self) -> tuple[Any, int]:
+    def __next__(self) -> tuple[object, int]:
         if self._step >= self._last:
             raise StopIteration
         steps = next(self._calls(self._step))

@@ -1,7 +1,7 @@
 """The train step: one global batch through the model, over however many replicas, to new weights."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, SupportsFloat
 
 import keras
 import numpy as np
@@ -42,7 +42,7 @@ class TrainStep:
         self,
         model: RetrievalModel,
         optimizer: keras.optimizers.Optimizer,
-        schedule: Callable[[int], Any],
+        schedule: Callable[[int], SupportsFloat],
         regularization: Any,
         strategy: tf.distribute.Strategy,
         batch_size: int,
@@ -67,13 +67,13 @@ class TrainStep:
         # Keras lets each replica's running means follow its own share and stores the first's: here all keep their mean.
         several = strategy.num_replicas_in_sync > 1
         own = [norm for norm in model.batch_norms() if several and norm.trainable and not norm.synchronized]
-        self._running: list[Any] = [running for norm in own for running in (norm.moving_mean, norm.moving_variance)]
+        self._running = [running for norm in own for running in (norm.moving_mean, norm.moving_variance)]
         # What a skipped step must not touch beside the weights: running means and scales that follow the training.
         self._followers = [v for v in model.non_trainable_variables if "float" in v.dtype] if skip_non_finite else []
         # AutoGraph would rewrite Python's control flow over tensors, of which there is none, and delay the first step.
         self._compiled = tf.function(self._one if steps_per_call == 1 else self._several, autograph=False)
 
-    def __call__(self, batch: Any, steps: int = 1) -> tf.Tensor:
+    def __call__(self, batch: object, steps: int = 1) -> tf.Tensor:
         """Make a step, or `steps` of them with as many stacked batches.
 
         Returns:
@@ -97,14 +97,14 @@ class TrainStep:
         return max((float(tf.reduce_max(tf.abs(weight))) for weight in weights), default=0.0)
 
     @property
-    def _inner(self) -> Any:
+    def _inner(self) -> keras.optimizers.Optimizer:
         return getattr(self.optimizer, "inner_optimizer", self.optimizer)
 
-    def _one(self, batch: Any) -> tf.Tensor:
+    def _one(self, batch: object) -> tf.Tensor:
         measured = self.strategy.run(self._replica_step, batch)
         return self.strategy.reduce(tf.distribute.ReduceOp.SUM, measured, axis=None)
 
-    def _several(self, batches: Any, steps: tf.Tensor) -> tf.Tensor:
+    def _several(self, batches: tuple[tf.Tensor, ...], steps: tf.Tensor) -> tf.Tensor:
         # No tf.range and no TensorArray, whose shapes are known only as they run.
 
         def next_one(number: tf.Tensor, measured: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -128,17 +128,17 @@ class TrainStep:
             penalty = self.regularization.penalty(self.model.network, self.model.head)
             penalty /= self.strategy.num_replicas_in_sync
             loss = tf.reduce_sum(losses) / self.batch_size + penalty
-            scaled: Any = self.optimizer.scale_loss(loss)
-        variables: Any = [weight.value for weight in weights]
+            scaled = self.optimizer.scale_loss(loss)
+        variables = [weight.value for weight in weights]
         gradients = self._summed(tape.gradient(scaled, variables))
         if self._running:
-            context: Any = tf.distribute.get_replica_context()
+            context = tf.distribute.get_replica_context()
             means = context.all_reduce(tf.distribute.ReduceOp.MEAN, [tf.identity(v.value) for v in self._running])
             for running, mean in zip(self._running, means, strict=True):
                 running.assign(mean)
         skipped = tf.zeros(())
         if self._followers:
-            finite: Any = self.optimizer.check_finite(gradients)
+            finite = self.optimizer.check_finite(gradients)
             # Loss scaling leaves steps out in the ordinary course of things.
             if isinstance(self.optimizer, SkipNonFinite):
                 skipped = tf.where(finite, 0.0, 1.0) / self.strategy.num_replicas_in_sync
@@ -148,10 +148,10 @@ class TrainStep:
         accuracy = tf.reduce_sum(tf.cast(correct, tf.float32)) / self.batch_size
         return tf.stack([loss, penalty, accuracy, skipped])
 
-    def _summed(self, gradients: Any) -> list[Any]:
+    def _summed(self, gradients: list[tf.Tensor | None]) -> list[tf.Tensor | None]:
         """The gradients of the global batch; a weight that the loss does not depend on has none."""
         known = [gradient for gradient in gradients if gradient is not None]
-        context: Any = tf.distribute.get_replica_context()
+        context = tf.distribute.get_replica_context()
         if self.strategy.num_replicas_in_sync > 1:
             known = context.all_reduce(tf.distribute.ReduceOp.SUM, known)
         rest = iter(known)

@@ -1,7 +1,5 @@
 """Values of the whole global batch that heads need; unchanged with one replica, and outside of any."""
 
-from typing import Any
-
 import tensorflow as tf
 
 
@@ -17,7 +15,7 @@ def global_mean(mean: tf.Tensor) -> tf.Tensor:
     return mean if context is None else context.all_reduce(tf.distribute.ReduceOp.MEAN, mean)
 
 
-def _several() -> Any:
+def _several() -> tf.distribute.ReplicaContext | None:
     """The replica context where there are several replicas, else None."""
-    context: Any = tf.distribute.get_replica_context()
+    context = tf.distribute.get_replica_context()
     return context if context is not None and context.num_replicas_in_sync > 1 else None
