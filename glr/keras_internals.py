@@ -2,6 +2,7 @@
 
 They are those of Keras 3.10 to 3.15; other versions may lack them, or no longer call them.
 """
+# pyright: reportPrivateUsage=false
 
 from collections.abc import Callable, Iterator
 from types import CodeType

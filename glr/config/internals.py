@@ -2,6 +2,7 @@
 
 They are those of hydra-core 1.3 and omegaconf 2.3; other versions may lack them.
 """
+# pyright: reportPrivateUsage=false
 
 from argparse import Namespace
 
@@ -10,7 +11,7 @@ from omegaconf import Container, Node
 try:
     from hydra._internal.utils import get_args_parser
 
-    _ = Node._get_full_key  # pyright: ignore[reportPrivateUsage]
+    _ = Node._get_full_key
 except (ImportError, AttributeError) as error:
     raise ImportError(f"glr needs hydra-core 1.3 and omegaconf 2.3: {error}") from error
 
@@ -22,4 +23,4 @@ def command_line() -> Namespace:
 
 def full_key(node: Container) -> str:
     """The place of a node in its config: `data.source`."""
-    return str(node._get_full_key(None))  # pyright: ignore[reportPrivateUsage]
+    return str(node._get_full_key(None))

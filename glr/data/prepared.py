@@ -156,7 +156,7 @@ def _shard(content: Any) -> Shard:
     shard = Shard(**content)
     for key, kind in (("file", str), ("records", int), ("size", int), ("crc32c", str), ("blocks", list)):
         _typed(content, key, kind)
-    if not all(isinstance(begin, int) for begin in shard.blocks):
+    if not all(isinstance(begin, int) for begin in content["blocks"]):
         raise TypeError("blocks is of another type")
     return shard
 

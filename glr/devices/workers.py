@@ -76,7 +76,7 @@ class Agreement:
         self._worker = worker
         self._strategy = strategy
 
-        @tf.function(autograph=False)
+        @tf.function(autograph=False)  # pyright: ignore[reportUntypedFunctionDecorator]
         def summed(value: tf.Tensor) -> tf.Tensor:
             def share() -> tf.Tensor:
                 context = tf.distribute.get_replica_context()

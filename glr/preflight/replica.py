@@ -6,7 +6,7 @@ import tensorflow as tf
 from tensorflow.compiler.tf2xla.ops import gen_xla_ops
 
 
-class OneOfMany(tf.distribute.OneDeviceStrategy):
+class OneOfMany(tf.distribute.OneDeviceStrategy):  # pyright: ignore[reportUntypedBaseClass]
     """A replica of `TPUStrategy`, for the compiler alone: traced once, it stands for each of them.
 
     Attributes:
@@ -29,7 +29,7 @@ class OneOfMany(tf.distribute.OneDeviceStrategy):
             return fn(*args, **(kwargs or {}))
 
 
-class _Replica(tf.distribute.ReplicaContext):
+class _Replica(tf.distribute.ReplicaContext):  # pyright: ignore[reportUntypedBaseClass]
     def all_reduce(self, reduce_op: Any, value: Any, options: Any = None) -> Any:  # noqa: ARG002
         mean = tf.distribute.ReduceOp(reduce_op) == tf.distribute.ReduceOp.MEAN
         return tf.nest.map_structure(lambda v: self._sum(v) / (self.num_replicas_in_sync if mean else 1), value)

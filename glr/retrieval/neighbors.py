@@ -71,7 +71,7 @@ def top_k(queries: np.ndarray, index: np.ndarray, k: int, *, memory: float = 1.5
     return scores, positions
 
 
-@tf.function(autograph=False)
+@tf.function(autograph=False)  # pyright: ignore[reportUntypedFunctionDecorator]
 def _merge(
     queries: tf.Tensor, index: tf.Tensor, span: tf.Tensor, scores: tf.Tensor, positions: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
@@ -113,7 +113,7 @@ def _merge(
 def _rows(descriptors: np.ndarray, start: int, size: int) -> np.ndarray:
     """`size` rows from `start` on, zeros past the end: with one shape, `_merge` is traced once."""
     values = descriptors[start : start + size]
-    if values.dtype not in (np.float16, np.float32):
+    if values.dtype not in (np.dtype("float16"), np.dtype("float32")):
         values = values.astype(np.float32)
     return np.pad(values, ((0, size - len(values)), (0, 0))) if len(values) < size else values
 

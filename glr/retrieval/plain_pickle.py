@@ -74,9 +74,9 @@ _ALLOWED: dict[tuple[str, str], object] = {
     ("_codecs", "encode"): str.encode,  # unlike codecs.encode, it knows encodings of text only
     ("__builtin__", "bytes"): _NoBytes,
     ("builtins", "bytes"): _NoBytes,
+    **{(f"numpy.{core}.multiarray", "_reconstruct"): _Array for core in ("core", "_core")},
+    **{(f"numpy.{core}.multiarray", "scalar"): _Scalar for core in ("core", "_core")},
 }
-for _module in ("numpy.core.multiarray", "numpy._core.multiarray"):
-    _ALLOWED |= {(_module, "_reconstruct"): _Array, (_module, "scalar"): _Scalar}
 
 
 class _Unpickler(pickle.Unpickler):

@@ -192,13 +192,13 @@ def _check(ground_truth: GroundTruth, positions: np.ndarray) -> None:
             raise GlrError(f"the ranking of query {query.name} names an index position twice")
 
 
-def _of(content: dict, key: str, where: str | Path) -> Any:
+def _of(content: dict[str, object], key: str, where: str | Path) -> Any:
     if key not in content:
         raise GlrError(f"{where}: {key} is missing; expected a ground truth such as gnd_roxford5k.pkl")
     return content[key]
 
 
-def _names(content: dict, key: str, path: str | Path) -> list[str]:
+def _names(content: dict[str, object], key: str, path: str | Path) -> list[str]:
     names = _of(content, key, path)
     if not isinstance(names, list) or not names or not all(isinstance(name, str) and name for name in names):
         raise GlrError(f"{path}: {key} is not a list of image names")

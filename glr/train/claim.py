@@ -27,8 +27,10 @@ from glr.train.checkpoint import clear, clear_parts, discard
 
 _NOTE = "run.json"
 _ASIDE = f"{_NOTE}.damaged"
-_FIELDS = {"study": str, "name": str, "journal": str, "attempt": int, "holder": str, "key": str, "data": str}
-_FIELDS |= {"settings": dict, "time": int | float, "abandoned": bool}
+_FIELDS = {
+    **{"study": str, "name": str, "journal": str, "attempt": int, "holder": str, "key": str, "data": str},
+    **{"settings": dict, "time": int | float, "abandoned": bool},
+}
 _JOURNAL = re.compile(r"[\w-]+")  # a name, no path
 _SAVING = 120.0  # seconds
 _LOOKING = 1.0  # seconds, more than another command needs to find out whether a job is held

@@ -31,7 +31,7 @@ class Feed:
         self._steps_per_epoch = pipeline.steps_per_epoch
         self._steps_per_call = steps_per_call
 
-        def dataset(context: tf.distribute.InputContext) -> tf.data.Dataset:
+        def dataset(context: tf.distribute.InputContext) -> "tf.data.Dataset[object]":
             share = pipeline.batch_size // context.num_input_pipelines
             part = pipeline.batch_size // context.num_replicas_in_sync
             rows = range(context.input_pipeline_id * share, (context.input_pipeline_id + 1) * share)

@@ -101,26 +101,26 @@ class TrainStep:
         return getattr(self.optimizer, "inner_optimizer", self.optimizer)
 
     def _one(self, batch: object) -> tf.Tensor:
-        measured = self.strategy.run(self._replica_step, batch)
+        measured = self.strategy.run(self.replica_step, batch)
         return self.strategy.reduce(tf.distribute.ReduceOp.SUM, measured, axis=None)
 
     def _several(self, batches: tuple[tf.Tensor, ...], steps: tf.Tensor) -> tf.Tensor:
         # No tf.range and no TensorArray, whose shapes are known only as they run.
 
         def next_one(number: tf.Tensor, measured: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            one = self.strategy.run(self._replica_step_of, (number, *batches))
+            one = self.strategy.run(self.replica_step_of, (number, *batches))
             one = self.strategy.reduce(tf.distribute.ReduceOp.SUM, one, axis=None)
             return number + 1, tf.tensor_scatter_nd_update(measured, [[number]], [one])
 
         first = tf.constant(0), tf.zeros((self.steps_per_call, 4))
         return tf.while_loop(lambda number, _: number < steps, next_one, first)[1]
 
-    def _replica_step_of(
-        self, number: tf.Tensor, images: tf.Tensor, labels: tf.Tensor, colours: tf.Tensor
-    ) -> tf.Tensor:
-        return self._replica_step(images[number], labels[number], colours[number])
+    def replica_step_of(self, number: tf.Tensor, images: tf.Tensor, labels: tf.Tensor, colours: tf.Tensor) -> tf.Tensor:
+        """The step of one of several stacked batches."""
+        return self.replica_step(images[number], labels[number], colours[number])
 
-    def _replica_step(self, images: tf.Tensor, labels: tf.Tensor, colours: tf.Tensor) -> tf.Tensor:
+    def replica_step(self, images: tf.Tensor, labels: tf.Tensor, colours: tf.Tensor) -> tf.Tensor:
+        """A replica's part of a step, on its share of the batch: the numbers of `Outcome`."""
         weights = self.model.trainable_variables
         before = [tf.identity(follower.value) for follower in self._followers]
         with tf.GradientTape() as tape:
