@@ -3,6 +3,7 @@
 import io
 import os
 import sys
+from typing import Any
 
 _KEPT = 2**20  # bytes that wait in memory for room
 
@@ -22,7 +23,7 @@ class Output(io.RawIOBase):
         self._waiting = b""
         self.failure: OSError | None = None
 
-    def write(self, data: bytes | memoryview) -> int:
+    def write(self, data: Any) -> int:
         """Write the bytes, or keep the last of them; return how many they were."""
         self._waiting += bytes(data)
         self.failure = None
@@ -55,7 +56,7 @@ def protect() -> None:
             continue  # closed from the start, protected already, or somebody's own
         stream.flush()
         raw = Output(stream.fileno())
-        buffer = raw if stream.write_through else io.BufferedWriter(raw)  # PYTHONUNBUFFERED: a sweep reads along
+        buffer: Any = raw if stream.write_through else io.BufferedWriter(raw)  # PYTHONUNBUFFERED: a sweep reads along
         options = {"encoding": stream.encoding, "errors": stream.errors}
         new = io.TextIOWrapper(
             buffer, **options, line_buffering=stream.line_buffering, write_through=stream.write_through

@@ -107,7 +107,7 @@ def _concealed(line: str) -> str:
     return f"{key}={text}" if text.count(_VARIABLE) > line.count(_VARIABLE) else line
 
 
-def _written(value: object, telling: bool) -> str:
+def _written(value: Any, telling: bool) -> str:
     """A parsed value in Hydra's grammar, without its secrets; `telling`: it is one by its name."""
     if isinstance(value, dict):
         pairs = ((Transformer.str(k), _written(v, telling or _is_telling(str(k)))) for k, v in value.items())

@@ -9,6 +9,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from glr import storage
 from glr.data.catalog import SPLITS, Catalog
@@ -55,9 +56,7 @@ class Options:
 DEFAULTS = Options()
 
 
-def prepare(
-    source: Source, path: str | Path, options: Options = DEFAULTS, *, settings: dict[str, object]
-) -> PreparedData:
+def prepare(source: Source, path: str | Path, options: Options = DEFAULTS, *, settings: dict[str, Any]) -> PreparedData:
     """Write a source's images as shards below `path`.
 
     Upright RGB JPEGs pass through byte for byte; anything else becomes one, and is listed in `image_report.csv`. Train

@@ -75,7 +75,7 @@ PLACES = {
     **{f"row{n}": [(x, 0) for x in np.linspace(-1, 1, n)] for n in (2, 3, 4, 5)},
     **{f"columns{n}": list(product(np.linspace(-1, 1, n), (-1, 1))) for n in (4, 5, 6, 8)},
 }
-TOWER: dict[str, object] = {"sides": 0, "top": "crown", "rise": (0.12, 0.5)}
+TOWER: dict[str, Any] = {"sides": 0, "top": "crown", "rise": (0.12, 0.5)}
 HOUSES = ["walls gable annex gable", "front gable", "walls tiles accent gable"]
 
 KINDS: dict[str, tuple[object, ...]] = {

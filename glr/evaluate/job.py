@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +53,7 @@ class Subject:
     study: str
     run_id: str | None
     describer: Describer
-    fingerprint: list[object]
+    fingerprint: Sequence[object]
     neighbors: int
     data: Callable[[], PreparedData] | None
 
@@ -185,7 +185,7 @@ def _stored(folder: Path, task: LandmarkTask, index: Descriptors, query: Descrip
 
 
 @contextmanager
-def _held(root: Path, key: list[object]) -> Iterator[Path]:
+def _held(root: Path, key: Sequence[object]) -> Iterator[Path]:
     """The folder for a key, locked against other processes."""
     folder = root / hashlib.blake2b(json.dumps(key).encode(), digest_size=10).hexdigest()
     folder.mkdir(parents=True, exist_ok=True)

@@ -20,7 +20,7 @@ class _FusedUpdate:
             super().update_step(gradient, variable, learning_rate)  # pyright: ignore[reportAttributeAccessIssue]
             return
         mean, square = adam_moments(self, variable)
-        step = keras.ops.cast(self.iterations + 1, "float32")
+        step: Any = keras.ops.cast(self.iterations + 1, "float32")
         number = variable.dtype
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -72,9 +73,7 @@ def top_k(queries: np.ndarray, index: np.ndarray, k: int, *, memory: float = 1.5
 
 
 @tf.function(autograph=False)  # pyright: ignore[reportUntypedFunctionDecorator]
-def _merge(
-    queries: tf.Tensor, index: tf.Tensor, span: tf.Tensor, scores: tf.Tensor, positions: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+def _merge(queries: Any, index: Any, span: Any, scores: Any, positions: Any) -> tuple[Any, Any, Any]:
     """Take a block of the index into the best found so far.
 
     The k best products lie in the k chunks with the largest maxima (of equal ones the first): were one in another

@@ -260,7 +260,7 @@ def _read(folder: str) -> dict[str, Any] | None:
     return None
 
 
-def _write(folder: str, note: dict[str, object]) -> None:
+def _write(folder: str, note: dict[str, Any]) -> None:
     storage.write(storage.join(folder, _NOTE), json.dumps(note, indent=1).encode(), overwrite=True)
 
 

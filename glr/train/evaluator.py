@@ -3,13 +3,13 @@
 import shutil
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from glr.data.pictures import StoredPictures, batches
 from glr.data.prepared import PreparedData
-from glr.model.head.cosine import CosineHead
 from glr.retrieval import sets
 from glr.retrieval.extraction import Extractor, extract
 from glr.retrieval.task import Ranking, evaluate
@@ -42,7 +42,7 @@ class Evaluator:
         neighbors: int,
         memory: float,
         dtype: str,
-        head: CosineHead | None = None,
+        head: Any = None,
     ):
         self.set = sets.prepared(data, neighbors=neighbors)
         self._data = data

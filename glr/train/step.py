@@ -67,7 +67,7 @@ class TrainStep:
         # Keras lets each replica's running means follow its own share and stores the first's: here all keep their mean.
         several = strategy.num_replicas_in_sync > 1
         own = [norm for norm in model.batch_norms() if several and norm.trainable and not norm.synchronized]
-        self._running = [running for norm in own for running in (norm.moving_mean, norm.moving_variance)]
+        self._running: list[Any] = [running for norm in own for running in (norm.moving_mean, norm.moving_variance)]
         # What a skipped step must not touch beside the weights: running means and scales that follow the training.
         self._followers = [v for v in model.non_trainable_variables if "float" in v.dtype] if skip_non_finite else []
         # AutoGraph would rewrite Python's control flow over tensors, of which there is none, and delay the first step.
@@ -97,7 +97,7 @@ class TrainStep:
         return max((float(tf.reduce_max(tf.abs(weight))) for weight in weights), default=0.0)
 
     @property
-    def _inner(self) -> keras.optimizers.Optimizer:
+    def _inner(self) -> Any:
         return getattr(self.optimizer, "inner_optimizer", self.optimizer)
 
     def _one(self, batch: object) -> tf.Tensor:
@@ -128,8 +128,8 @@ class TrainStep:
             penalty = self.regularization.penalty(self.model.network, self.model.head)
             penalty /= self.strategy.num_replicas_in_sync
             loss = tf.reduce_sum(losses) / self.batch_size + penalty
-            scaled = self.optimizer.scale_loss(loss)
-        variables = [weight.value for weight in weights]
+            scaled: Any = self.optimizer.scale_loss(loss)
+        variables: Any = [weight.value for weight in weights]
         gradients = self._summed(tape.gradient(scaled, variables))
         if self._running:
             context = tf.distribute.get_replica_context()
@@ -138,7 +138,7 @@ class TrainStep:
                 running.assign(mean)
         skipped = tf.zeros(())
         if self._followers:
-            finite = self.optimizer.check_finite(gradients)
+            finite: Any = self.optimizer.check_finite(gradients)
             # Loss scaling leaves steps out in the ordinary course of things.
             if isinstance(self.optimizer, SkipNonFinite):
                 skipped = tf.where(finite, 0.0, 1.0) / self.strategy.num_replicas_in_sync
