@@ -59,7 +59,7 @@ def jobs_of(config: DictConfig) -> list[list[str]]:
     return _jobs(parse(given(hydra)), hydra.sweeper, hydra.runtime.choices["hydra/sweeper"] == "optuna")
 
 
-def given(hydra: DictConfig) -> list[str]:
+def given(hydra: Any) -> list[str]:
     """The overrides of Hydra's config as they were written: reading them there would fill in interpolated secrets."""
     written: Any = OmegaConf.to_container(hydra.overrides.task, resolve=False)
     return written

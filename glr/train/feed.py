@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -71,7 +72,7 @@ class Feed:
     def __iter__(self) -> "Feed":
         return self
 
-    def __next__(self) -> tuple[object, int]:
+    def __next__(self) -> tuple[Any, int]:
         if self._step >= self._last:
             raise StopIteration
         steps = next(self._calls(self._step))
