@@ -2,10 +2,10 @@
 
 They are those of Keras 3.10 to 3.15; other versions may lack them, or no longer call them.
 """
+# pyright: reportPrivateUsage=false
 
 from collections.abc import Callable, Iterator
 from types import CodeType
-from typing import Any
 
 import keras
 import tensorflow as tf
@@ -39,7 +39,7 @@ for (_owner, _method), _parts in _USED.items():
         )
 
 
-def replace_moments(norm: keras.layers.BatchNormalization, moments: Callable[[tf.Tensor, Any], Any]) -> None:
+def replace_moments(norm: keras.layers.BatchNormalization, moments: Callable[[tf.Tensor, None], object]) -> None:
     """Make a layer take the mean and variance of a training batch from `moments(inputs, mask)`."""
     norm._moments = moments
 
@@ -54,7 +54,7 @@ def batches_seen(optimizer: keras.optimizers.Optimizer) -> int:
     return int(optimizer._iterations.value.read_value())
 
 
-def adam_moments(optimizer: keras.optimizers.Adam, variable: Any) -> tuple[keras.Variable, keras.Variable]:
+def adam_moments(optimizer: keras.optimizers.Adam, variable: keras.Variable) -> tuple[keras.Variable, keras.Variable]:
     """A variable's running mean of the gradient and of its square."""
     position = optimizer._get_variable_index(variable)
     return optimizer._momentums[position], optimizer._velocities[position]
@@ -69,7 +69,7 @@ class SkipNonFinite(keras.optimizers.LossScaleOptimizer):
     def __init__(self, inner_optimizer: keras.optimizers.Optimizer):
         super().__init__(inner_optimizer, initial_scale=1.0)
 
-    def _stateful_handle_finite_grads(self, grads: Any, trainable_variables: Any) -> None:
+    def _stateful_handle_finite_grads(self, grads: list[tf.Tensor], trainable_variables: list[keras.Variable]) -> None:
         self.inner_optimizer.apply(grads, trainable_variables=trainable_variables)
 
     def _stateful_handle_non_finite_grads(self) -> None:

@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from itertools import chain
-from typing import Any
 
 from glr.compare.table import Cell, Table
 from glr.config.printing import STEERS, printable
@@ -33,7 +32,7 @@ def page(tables: Iterable[Table]) -> str:
     return template(__file__).render(tables=tables, shortened=_shortened)
 
 
-def records(singles: Sequence[Row], ensembles: Sequence[Row]) -> list[dict[str, Any]]:
+def records(singles: Sequence[Row], ensembles: Sequence[Row]) -> list[dict[str, object]]:
     """One flat record per run, scores in full: continuations are records of their own, with the index they share."""
     rows = chain.from_iterable((row, row.continuation) if row.continuation else (row,) for row in singles)
     return [
@@ -74,7 +73,7 @@ def _as_escape(match: re.Match[str]) -> str:
     return f"\\u{ord(match[0]):04x}"
 
 
-def _neutral(value: Any) -> Any:
+def _neutral(value: object) -> object:
     """A cell that spreadsheets take for text, not for a formula to compute."""
     if not isinstance(value, str):
         return value

@@ -10,7 +10,6 @@ import traceback
 from collections.abc import Callable
 from functools import lru_cache, partial, update_wrapper
 from string import Template
-from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -76,12 +75,12 @@ class JobFunction:
         failure: the exception that the function raised outside a sweep; None: it raised none.
     """
 
-    def __init__(self, name: str, task: Callable[[Any], Any]):
+    def __init__(self, name: str, task: Callable[..., object]):
         self.__module__ = f"glr.{name}"  # Hydra's name of the job is its last part
         self.failure: Exception | None = None
         self._name, self._task = name, task
 
-    def __call__(self, config: DictConfig) -> Any:
+    def __call__(self, config: DictConfig) -> object:
         """Run the function; outside a sweep, keep its exception in `failure`."""
         output.protect()  # in a launcher's worker
         try:
@@ -100,7 +99,7 @@ def _imported(name: str) -> JobFunction:
     return JobFunction(name, main_of(name).__wrapped__)
 
 
-def main_of(name: str) -> Any:
+def main_of(name: str) -> "Command":
     """A command's function `main`, from the module glr.<name> or glr.<name>.__main__."""
     module = importlib.import_module(f"glr.{name}")
     return (importlib.import_module(f"glr.{name}.__main__") if hasattr(module, "__path__") else module).main
@@ -116,7 +115,7 @@ class Command:
         printed: as in `command`.
     """
 
-    def __init__(self, task: Callable[[Any], Any], config_name: str, together: bool, printed: bool):
+    def __init__(self, task: Callable[..., object], config_name: str, together: bool, printed: bool):
         update_wrapper(self, task)
         self._task, self._config_name, self._together, self._printed = task, config_name, together, printed
 
@@ -183,7 +182,7 @@ class Command:
 
 def command(
     config_name: str, *, together: bool = False, printed: bool = False
-) -> Callable[[Callable[[Any], Any]], Command]:
+) -> Callable[[Callable[..., object]], Command]:
     """Make a function of a config into a command with conf/<config_name>.yaml as its settings.
 
     The command checks all settings of every job before the function runs. A GlrError or a file-system error ends it

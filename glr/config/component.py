@@ -57,7 +57,7 @@ def build(config: DictConfig, **runtime: Any) -> Any:
     kind = None if target in named(place).values() else _kind(place)
     if kind and not (isinstance(factory, type) and issubclass(factory, kind)):
         raise GlrError(f"{place}._target_={target}: expected a class derived from {kind.__module__}.{kind.__name__}")
-    arguments: dict[Any, Any] = OmegaConf.to_container(config, resolve=True)  # pyright: ignore[reportAssignmentType]
+    arguments: Any = OmegaConf.to_container(config, resolve=True)
     arguments = {key: value for key, value in arguments.items() if key not in NOT_ARGUMENTS}
     arguments |= {key: value for key, value in runtime.items() if key in inspect.signature(factory).parameters}
     try:
@@ -101,7 +101,7 @@ def _files(place: str) -> dict[str, list[Path]]:
     group, *path = place.split(".")
     files: dict[str, list[Path]] = {}
     for file in sorted((CONF / group).rglob("*.yaml")):
-        node: Any = yaml.load(file.read_text(), loader)
+        node = yaml.load(file.read_text(), loader)
         for name in path:
             node = node.get(name) if isinstance(node, dict) else None
         if isinstance(node, dict) and "_target_" in node:
@@ -116,10 +116,10 @@ def named(place: str) -> dict[str, str]:
 
 
 @cache
-def _listed(place: str, target: str) -> dict[str, Any]:
+def _listed(place: str, target: str) -> dict[str, object]:
     """The arguments and values that conf/ lists for a target; those of all choices if conf/ does not name it."""
     files = _files(place)
-    values: dict[str, Any] = {}
+    values: dict[str, object] = {}
     for file in files.get(target) or chain.from_iterable(files.values()):
         node: Any = OmegaConf.to_container(OmegaConf.load(file))
         for name in place.split(".")[1:]:

@@ -22,7 +22,7 @@ RESULT_VERSION = 1
 
 # Settings added since, each with the value that gives the same result as before it existed. The key omits a setting
 # with this value, so that adding a setting makes no finished job run again.
-ADDED: dict[str, Any] = {}
+ADDED: dict[str, object] = {}
 
 # Settings of where and how a job computes and is recorded, and of reports; they may change when a job is continued.
 _CIRCUMSTANCES = {
@@ -32,12 +32,12 @@ _CIRCUMSTANCES = {
 }
 
 
-def run_name(config: DictConfig, choices: Mapping[str, Any]) -> str:
+def run_name(config: DictConfig, choices: Mapping[str, object]) -> str:
     """The name of a run: the setting `name` without secrets, else its choices of backbone and head."""
     return redacted(config.name) if config.name else f"{choices['backbone']}-{choices['head']}"
 
 
-def settings_of(config: DictConfig, init_from: str | None = None) -> dict[str, Any]:
+def settings_of(config: DictConfig, init_from: str | None = None) -> dict[str, object]:
     """The settings that a train job's result depends on, flattened with dots; a component's key holds its class.
 
     Args:
@@ -59,7 +59,7 @@ class Identity:
         digest: of its data set.
     """
 
-    settings: Mapping[str, Any]
+    settings: Mapping[str, object]
     digest: str
 
     @property
@@ -78,13 +78,13 @@ class Identity:
         return f"{self.key}-{self.digest}"
 
 
-def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+def differences(before: Mapping[str, object], now: Mapping[str, object]) -> list[str]:
     """The changed settings, as `KEY: BEFORE -> NOW`, in order of the keys."""
     keys = sorted(key for key in {*before, *now} if before.get(key) != now.get(key))
     return [f"{key}: {_shown(before, key)} -> {_shown(now, key)}" for key in keys]
 
 
-def flattened(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flattened(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Yield (dotted key, value) of a nested mapping."""
     for key, value in values.items():
         if isinstance(value, Mapping):
@@ -98,20 +98,20 @@ def is_circumstance(key: str) -> bool:
     return key in _CIRCUMSTANCES or key.split(".")[0] in _CIRCUMSTANCES or key.split(".")[-1] == "label"
 
 
-def _hash(settings: Mapping[str, Any]) -> str:
+def _hash(settings: Mapping[str, object]) -> str:
     lasting = {key: _plain(value) for key, value in settings.items() if key not in ADDED or value != ADDED[key]}
     text = json.dumps([RESULT_VERSION, lasting], sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     """A value in one spelling: 20 and 20.0 are the same number."""
     if isinstance(value, list):
         return [_plain(each) for each in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _identifying(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def _identifying(config: Mapping[str, object]) -> Iterator[tuple[str, object]]:
     for key, value in flattened(config):
         place, _, name = key.rpartition(".")
         if name == "_target_" and not is_circumstance(place):
@@ -121,5 +121,5 @@ def _identifying(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield key, value
 
 
-def _shown(settings: Mapping[str, Any], key: str) -> str:
+def _shown(settings: Mapping[str, object], key: str) -> str:
     return json.dumps(settings[key]) if key in settings else "(none)"

@@ -2,6 +2,7 @@
 
 They are those of hydra-core 1.3 and omegaconf 2.3; other versions may lack them.
 """
+# pyright: reportPrivateUsage=false
 
 from argparse import Namespace
 

@@ -23,7 +23,7 @@ class Output(io.RawIOBase):
         self._waiting = b""
         self.failure: OSError | None = None
 
-    def write(self, data) -> int:
+    def write(self, data: Any) -> int:
         """Write the bytes, or keep the last MiB that cannot be written; return the length of `data`."""
         self._waiting += bytes(data)
         self.failure = None

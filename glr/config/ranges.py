@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 
@@ -46,7 +45,7 @@ def parameter(override: Override) -> Parameter:
     Raises:
         GlrError: a range has no value, or a logarithmic one reaches zero or has steps.
     """
-    swept: Any = override.value()
+    swept = override.value()
     if not override.is_sweep_override():
         return [override.get_value_element_as_str()]
     if isinstance(swept, IntervalSweep):

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.util import find_spec
-from typing import Any
+
+from omegaconf import DictConfig
 
 from glr.config.installation import pip_install
 from glr.config.schema import at_least, bounds
@@ -35,7 +36,7 @@ class Settings:
     study_name: str | None = None  # of the search; null: a separate search for each set of ranges and settings
 
 
-def check(node: Any) -> None:
+def check(node: DictConfig) -> None:
     """Check `hydra.sweeper` of a composed config.
 
     Raises:

@@ -83,7 +83,7 @@ def _numbered(name: str) -> str:
     return matches[0] if name not in known and len(matches) == 1 else name
 
 
-def _sweep(name: str) -> dict[str, list]:
+def _sweep(name: str) -> dict[str, list[object]]:
     file = SWEEPS / f"{name}.yaml"
     if not file.is_file():
         raise unknown_choice("sweep", name, sorted(f.stem for f in SWEEPS.glob("*.yaml")))
@@ -93,5 +93,5 @@ def _sweep(name: str) -> dict[str, list]:
     return {str(key): value for key, value in content.items()}
 
 
-def _values(values: list) -> str:
+def _values(values: list[object]) -> str:
     return ",".join(in_grammar(value) if isinstance(value, str) else json.dumps(value) for value in values)

@@ -5,7 +5,6 @@ import sys
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -89,7 +88,7 @@ def _arguments(function: ast.FunctionDef) -> dict[str, str]:
     return {a.arg: ast.unparse(a.annotation) if a.annotation else "Any" for a in arguments if a.arg != "self"}
 
 
-def type_of_value(value: Any) -> str:
+def type_of_value(value: object) -> str:
     """The type of a default; null in a Keras component's YAML stands for a number that is switched off."""
     return "float | None" if value is None else type(value).__name__
 
@@ -109,9 +108,9 @@ def check_type(key: str, node: DictConfig, name: str, annotation: str) -> None:
 
 
 @cache
-def _options(annotation: str) -> list[Any]:
+def _options(annotation: str) -> list[str | tuple[str, object]]:
     """The alternatives of a union: type names, list[...] as written, and the values of a Literal."""
-    options: list[Any] = []
+    options: list[str | tuple[str, object]] = []
 
     def visit(node: ast.expr) -> None:
         if isinstance(node, ast.BinOp):
@@ -133,7 +132,7 @@ def is_checkable(annotation: str) -> bool:
     return all(isinstance(o, tuple) or o.removeprefix("list[").removesuffix("]") in kinds for o in options)
 
 
-def _fits(value: Any, option: Any) -> bool:
+def _fits(value: object, option: str | tuple[str, object]) -> bool:
     if isinstance(option, tuple):
         return value == option[1]
     if option.startswith("list["):
@@ -152,7 +151,7 @@ def _fits(value: Any, option: Any) -> bool:
     return checks[option]
 
 
-def _words(option: Any) -> str:
+def _words(option: str | tuple[str, object]) -> str:
     if isinstance(option, tuple):
         return str(option[1])
     words = {"None": "null", "bool": "true or false", "int": "a whole number", "float": "a number", "str": "a text"}

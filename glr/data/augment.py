@@ -1,7 +1,8 @@
 """Augmentation of train images: geometry changes while they are decoded, colour changes on the device."""
 
 import math
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -96,7 +97,7 @@ def _normal(uniforms: np.ndarray) -> np.ndarray:
     return np.concatenate([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
 
 
-def _affine(*rows: list[Any]) -> np.ndarray:
+def _affine(*rows: Sequence[float | np.ndarray]) -> np.ndarray:
     """Matrices [N, 3, 3] from rows of numbers and arrays [N]; the last row is 0, 0, 1 if it is not given."""
     given = [*rows, [0, 0, 1]][:3]
     entries = np.broadcast_arrays(*(entry for row in given for entry in row))

@@ -1,7 +1,6 @@
 """Geometry: decode a JPEG and resample it into the network's square frame in one pass."""
 
 import math
-from typing import Any
 
 import cv2
 import numpy as np
@@ -36,7 +35,7 @@ class Warp:
         self._decoded = aligned(0, 16, 32)
         self._frame = np.empty((size, size, _CHANNELS), np.uint8)
 
-    def __call__(self, encoded: Any, geometry: np.ndarray, out: np.ndarray) -> None:
+    def __call__(self, encoded: bytes | memoryview, geometry: np.ndarray, out: np.ndarray) -> None:
         """Fill a frame.
 
         Args:

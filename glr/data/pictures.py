@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -12,7 +12,7 @@ from glr.data.geometry import FAST_DCT, letterbox
 from glr.data.order import Order
 from glr.data.photo import jpeg, read_image, too_large
 from glr.data.prepared import PreparedData
-from glr.data.reading import Reader
+from glr.data.reading import Reader, Record
 from glr.data.threads import READERS, ahead, frames, spread, threads
 from glr.errors import GlrError
 
@@ -25,12 +25,16 @@ class Picture(NamedTuple):
     pixels: np.ndarray
 
 
+# (first, count) -> a context manager for each picture.
+Reading = Callable[[int, int], Sequence[AbstractContextManager[Picture]]]
+
+
 class Pictures(Protocol):
     """Images in a fixed order."""
 
     def __len__(self) -> int: ...
 
-    def reader(self, readers: ThreadPoolExecutor, window: int) -> Callable[[int, int], Sequence[Any]]:
+    def reader(self, readers: ThreadPoolExecutor, window: int) -> Reading:
         """Return a function of (first, count) that starts reading and returns `count` context managers of a `Picture`.
 
         Args:
@@ -50,13 +54,13 @@ class StoredPictures:
     def __len__(self) -> int:
         return sum(shard.records for shard in self._shards)
 
-    def reader(self, readers: ThreadPoolExecutor, window: int) -> Callable[[int, int], Sequence[Any]]:
+    def reader(self, readers: ThreadPoolExecutor, window: int) -> Reading:
         """See `Pictures`; an error names a damaged record's shard, offset and image."""
         order = Order([shard.records for shard in self._shards], block=self._data.block, window=window, seed=None)
         reader = Reader(self._data, self._shards, order, readers, repeat=False)
 
         @contextmanager
-        def picture(record: Any) -> Iterator[Picture]:
+        def picture(record: Record) -> Iterator[Picture]:
             with record.image() as image:
                 height, width = map(int, simplejpeg.decode_jpeg_header(image.encoded)[:2])
                 if problem := too_large(height, width):
@@ -94,10 +98,10 @@ class FilePictures:
     def __len__(self) -> int:
         return len(self._files)
 
-    def reader(self, readers: ThreadPoolExecutor, window: int) -> Callable[[int, int], Sequence[Any]]:  # noqa: ARG002
+    def reader(self, readers: ThreadPoolExecutor, window: int) -> Reading:  # noqa: ARG002
         """See `Pictures`; an error names the file."""
 
-        def begin(first: int, count: int) -> Sequence[Any]:
+        def begin(first: int, count: int) -> Sequence[AbstractContextManager[Picture]]:
             files = self._files[first : first + count]
             return [self._picture(file, readers.submit(read_image, file.path)) for file in files]
 

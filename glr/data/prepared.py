@@ -65,7 +65,7 @@ class PreparedData:
             content = json.loads(storage.read(manifest))
             self.classes: int = _typed(content, "classes", int)
             self.block: int = _typed(content, "block", int)
-            self.settings: dict[str, Any] = _typed(content, "settings", dict)
+            self.settings: dict[str, object] = _typed(content, "settings", dict)
             self.report: dict[str, int] = _typed(content, "report", dict)
             self.shards = {
                 split: [_shard(shard) for shard in shards] for split, shards in _typed(content, "shards", dict).items()
@@ -125,7 +125,7 @@ class PreparedData:
         text = json.dumps({split: [asdict(shard) for shard in shards] for split, shards in self.shards.items()})
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
-    def check_settings(self, settings: dict[str, Any]) -> None:
+    def check_settings(self, settings: dict[str, object]) -> None:
         """Refuse a run whose settings (named as in `settings`) differ from this set's; null is not compared.
 
         Raises:
@@ -140,7 +140,7 @@ class PreparedData:
                 )
 
 
-def _typed(content: Any, key: str, kind: Any) -> Any:
+def _typed(content: object, key: str, kind: type) -> Any:
     """Return a value of the manifest.
 
     Raises:
@@ -156,12 +156,12 @@ def _shard(content: Any) -> Shard:
     shard = Shard(**content)
     for key, kind in (("file", str), ("records", int), ("size", int), ("crc32c", str), ("blocks", list)):
         _typed(content, key, kind)
-    if not all(isinstance(begin, int) for begin in shard.blocks):
+    if not all(isinstance(begin, int) for begin in content["blocks"]):
         raise TypeError("blocks is of another type")
     return shard
 
 
-def _same(key: str, before: Any, value: Any) -> bool:
+def _same(key: str, before: object, value: object) -> bool:
     """Return True for two spellings of the same source: its class may have moved, its paths may be absolute."""
     if not isinstance(before, str) or not isinstance(value, str):
         return False

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from glr import storage
 from glr.storage.temporary import temporary_folder
@@ -35,7 +35,7 @@ def published(folder: str) -> Iterator[tuple[BinaryIO, Callable[[str], None]]]:
             yield file, publish
 
 
-def write_csv(folder: str, name: str, header: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> str:
+def write_csv(folder: str, name: str, header: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> str:
     """Write a CSV with a header; return its path."""
     with published(folder) as (file, publish):
         text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)

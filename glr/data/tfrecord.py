@@ -145,7 +145,7 @@ def _number(message: memoryview, at: int) -> tuple[int, int]:
         shift += 7
 
 
-def _signed(number: Any) -> int:
+def _signed(number: int | memoryview) -> int:
     # Some writers pack a list of integers (into bytes), others write them one by one.
     value = number if isinstance(number, int) else _number(number, 0)[0]
     return value - 2**64 if value >= 2**63 else value

@@ -78,7 +78,7 @@ PLACES = {
 TOWER: dict[str, Any] = {"sides": 0, "top": "crown", "rise": (0.12, 0.5)}
 HOUSES = ["walls gable annex gable", "front gable", "walls tiles accent gable"]
 
-KINDS: dict[str, tuple[Any, ...]] = {
+KINDS: dict[str, tuple[object, ...]] = {
     "church": (
         Part("block", (0.35, 0.6), (0.25, 0.5), (0.5, 0.9), "front"),
         Part("block", (0.4, 0.6), (0.5, 1.0), at=["pair", "front", "left", "right", "back"], beside=True, **TOWER),

@@ -18,7 +18,7 @@ Vector = Sequence[float] | np.ndarray
 class Site:
     """Builds a plan of `buildings.KINDS`; `rng` draws the style, and each range and choice of the plan."""
 
-    def __init__(self, plan: Sequence[Any], rng: np.random.Generator):
+    def __init__(self, plan: Sequence[object], rng: np.random.Generator):
         self.bodies: list[list[Mark]] = []  # faces and marks of each
         self._rng = rng
         self._style = Style(rng)
@@ -58,7 +58,7 @@ class Site:
                 self._revolve(crown, (x, y, z + part.height), top * 1.05, cycle(self._shape(part.top)[0].split()))
         return (z + part.height, top) if part.at == "middle" else (foot, under)
 
-    def _shape(self, name: str) -> tuple[str, Any]:
+    def _shape(self, name: str) -> tuple[str, tuple[tuple[float, ...], ...]]:
         """Return a shape's covers and its silhouette; both are empty for beams and arcades."""
         return SHAPES.get(self._crown if name == "crown" else name, ("", ()))
 

@@ -35,8 +35,8 @@ def import_tensorflow() -> None:
     with tempfile.TemporaryFile() as chatter, hidden(*_OPTIONAL):
         os.dup2(chatter.fileno(), 2)
         try:
-            import keras  # noqa: F401 (its import logs, too)
-            import tensorflow  # noqa: F401
+            import keras  # noqa: F401 (its import logs, too)  # pyright: ignore[reportUnusedImport]
+            import tensorflow  # noqa: F401  # pyright: ignore[reportUnusedImport]
         except BaseException:
             chatter.seek(0)
             os.write(stderr, chatter.read())

@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from typing import Any
+from collections.abc import Sequence
 
 import tensorflow as tf
 
@@ -83,7 +83,7 @@ def _without_graph_optimizer() -> None:
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 
 
-def _growing(gpus: list[Any]) -> None:
+def _growing(gpus: Sequence[object]) -> None:
     """Let TensorFlow allocate the GPUs' memory as needed, not all at once."""
     for device in gpus:
         tf.config.experimental.set_memory_growth(device, True)

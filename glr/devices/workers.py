@@ -76,10 +76,10 @@ class Agreement:
         self._worker = worker
         self._strategy = strategy
 
-        @tf.function(autograph=False)
+        @tf.function(autograph=False)  # pyright: ignore[reportUntypedFunctionDecorator]
         def summed(value: tf.Tensor) -> tf.Tensor:
             def share() -> tf.Tensor:
-                context: Any = tf.distribute.get_replica_context()
+                context = tf.distribute.get_replica_context()
                 first = context.replica_id_in_sync_group % (strategy.num_replicas_in_sync // worker.count) == 0
                 return tf.where(first, value, tf.zeros_like(value))
 

@@ -20,7 +20,7 @@ def check_weights(key: str, weights: Sequence[float]) -> None:
         raise GlrError(f"{key}={list(weights)}: weights must be above 0")
 
 
-def check_given(members: Sequence[str | int], weights: Sequence[float] | None) -> None:
+def check_given(members: Sequence[object], weights: Sequence[float] | None) -> None:
     """Refuse members that name no run, and weights that do not fit the members.
 
     Raises:

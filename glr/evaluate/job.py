@@ -2,11 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from omegaconf import DictConfig
@@ -54,7 +53,7 @@ class Subject:
     study: str
     run_id: str | None
     describer: Describer
-    fingerprint: list[Any]
+    fingerprint: Sequence[object]
     neighbors: int
     data: Callable[[], PreparedData] | None
 
@@ -186,7 +185,7 @@ def _stored(folder: Path, task: LandmarkTask, index: Descriptors, query: Descrip
 
 
 @contextmanager
-def _held(root: Path, key: list[Any]) -> Iterator[Path]:
+def _held(root: Path, key: Sequence[object]) -> Iterator[Path]:
     """The folder for a key, locked against other processes."""
     folder = root / hashlib.blake2b(json.dumps(key).encode(), digest_size=10).hexdigest()
     folder.mkdir(parents=True, exist_ok=True)

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import tensorflow as tf
 
@@ -29,7 +28,7 @@ class ExportedModel(tf.Module):
         self.weights = [weight.value for member in members for weight in member.network.weights]
         shares = [math.sqrt(weight / sum(weights)) for weight in weights]
 
-        def describe(images: Any) -> Any:
+        def describe(images: tf.Tensor) -> tf.Tensor:
             described = [
                 share * member.describe(letterboxed(images, member.image_size))
                 for member, share in zip(members, shares, strict=True)
@@ -50,7 +49,7 @@ class ExportedModel(tf.Module):
         tf.saved_model.save(self, str(folder), signatures={SIGNATURE: self.single, "batched": self.batched})
 
 
-def letterboxed(images: Any, size: int) -> Any:
+def letterboxed(images: tf.Tensor, size: int) -> tf.Tensor:
     """Fit uint8 images [B, H, W, 3] into squares [B, size, size, 3] as `glr.data.geometry.letterbox` does."""
     height, width = (tf.cast(tf.shape(images)[axis], tf.float64) for axis in (1, 2))
     ratio = tf.maximum(height, width) / size
@@ -64,7 +63,7 @@ def letterboxed(images: Any, size: int) -> Any:
     return tf.ensure_shape(tf.pad(resized, bands), [None, size, size, 3])
 
 
-def _resized(images: Any, axis: int, target: Any) -> Any:
+def _resized(images: tf.Tensor, axis: int, target: tf.Tensor) -> tf.Tensor:
     """Resize bilinearly along one axis of [B, H, W, 3], with positions in double precision, as in OpenCV.
 
     `tf.image.resize` uses single precision, which would change a thousandth of the pixels by one.

@@ -1,7 +1,5 @@
 """BatchNorm's statistics in one pass over the activations: a third less memory traffic than in two."""
 
-from typing import Any
-
 import keras
 import tensorflow as tf
 
@@ -15,7 +13,7 @@ def use_one_pass(norm: keras.layers.BatchNormalization) -> None:
     accelerator. Keras computes synchronised layers this way, as do the fused kernels of XLA and Flax.
     """
 
-    def moments(inputs: tf.Tensor, _mask: None) -> Any:
+    def moments(inputs: tf.Tensor, _mask: None) -> object:
         axes = [axis for axis in range(inputs.shape.rank) if axis != norm.axis % inputs.shape.rank]
         if norm.synchronized:
             return keras.ops.moments(inputs, axes, synchronized=True)

@@ -43,7 +43,7 @@ def read_config(file: Path, trust: Sequence[str] = ()) -> DictConfig:
     try:
         check_slots(config)
         resolve(config, trust)
-        stored = dict(flattened(cast(dict, OmegaConf.to_container(settings))))
+        stored = dict(flattened(cast(dict[str, object], OmegaConf.to_container(settings))))
         for key, value in ADDED.items():
             if key not in stored and f"{key}._target_" not in stored and _takes(config, key):
                 target = named(key).get(value) if isinstance(value, str) else None

@@ -53,7 +53,7 @@ def refused(folder: Path) -> list[str]:
     """
     if (folder / "saved_model.cpb").exists():  # TensorFlow would prefer it
         raise GlrError(f"{folder} holds saved_model.cpb, a model in pieces, whose operations glr cannot check")
-    model: Any = saved_model_pb2.SavedModel()
+    model = saved_model_pb2.SavedModel()
     try:
         model.ParseFromString((folder / "saved_model.pb").read_bytes())
     except Exception as error:  # protobuf's own
@@ -150,7 +150,7 @@ class _Walk:
     def _is_refused(self, function: str, node: Any) -> bool:
         if node.op == "PrintV2":  # can also print to a file
             return node.attr["output_stream"].s not in (b"stderr", b"stdout")
-        known: Any = op_def_registry.get(node.op)
+        known = op_def_registry.get(node.op)
         if known is None:  # a function's name, or an operation that TensorFlow does not know and will refuse
             return False
         if "debug_urls" in node.attr and (node.attr["debug_urls"].list.s or node.attr["debug_urls"].placeholder):

@@ -51,7 +51,7 @@ class SavedModel:
                 f"{path} does more than compute ({', '.join(names)}); if you trust it, add trust=[saved_model]"
             )
         try:
-            self._model: Any = tf.saved_model.load(str(path))
+            self._model = tf.saved_model.load(str(path))
         except (OSError, ValueError, tf.errors.OpError) as error:
             reason = first_line(error)
             raise GlrError(f"{path} cannot be loaded as a SavedModel ({reason})") from error

@@ -14,7 +14,7 @@ class _FusedUpdate:
     On two cores DenseNet201's first step starts in half the time, and each step is a fifth shorter.
     """
 
-    def update_step(self: Any, gradient: Any, variable: Any, learning_rate: Any) -> None:
+    def update_step(self: Any, gradient: tf.Tensor, variable: keras.Variable, learning_rate: tf.Tensor) -> None:
         """Update a variable: Kingma and Ba, arXiv:1412.6980, section 2, with the order of operations at its end."""
         if self.amsgrad or isinstance(gradient, tf.IndexedSlices):
             super().update_step(gradient, variable, learning_rate)  # pyright: ignore[reportAttributeAccessIssue]

@@ -2,7 +2,6 @@
 
 import inspect
 import math
-from typing import Any
 
 import keras
 import tensorflow as tf
@@ -11,7 +10,7 @@ import tensorflow as tf
 class Schedule(keras.optimizers.schedules.LearningRateSchedule):
     """Base: each constructor argument is kept under its own name."""
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, object]:
         """The constructor's arguments."""
         return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
 
@@ -30,7 +29,7 @@ class Constant(Schedule):
         _check_rates(peak)
         self.peak = peak
 
-    def __call__(self, step: Any) -> tf.Tensor:  # noqa: ARG002
+    def __call__(self, step: int | tf.Tensor) -> tf.Tensor:  # noqa: ARG002
         """The rate of a step, float32."""
         return tf.constant(self.peak, tf.float32)
 
@@ -64,7 +63,7 @@ class Ramp(Schedule):
         self.decay = decay
         self.steps_per_epoch = steps_per_epoch
 
-    def __call__(self, step: Any) -> tf.Tensor:
+    def __call__(self, step: int | tf.Tensor) -> tf.Tensor:
         """The rate of a step, float32."""
         epoch = tf.cast(_whole(step) // self.steps_per_epoch, tf.float32)
         rise = epoch / max(self.ramp_epochs, 1)
@@ -91,7 +90,7 @@ class Cosine(Schedule):
         self.floor = floor
         self.total_steps = total_steps
 
-    def __call__(self, step: Any) -> tf.Tensor:
+    def __call__(self, step: int | tf.Tensor) -> tf.Tensor:
         """The rate of a step, float32."""
         return self.floor + (self.peak - self.floor) * _half_cosine(_whole(step), self.total_steps)
 
@@ -125,7 +124,7 @@ class WarmupCosine(Schedule):
             epochs = total_steps / steps_per_epoch
             raise ValueError(f"warmup_epochs={warmup_epochs}: expected less than the run's {epochs:g} epochs")
 
-    def __call__(self, step: Any) -> tf.Tensor:
+    def __call__(self, step: int | tf.Tensor) -> tf.Tensor:
         """The rate of a step, float32."""
         step = _whole(step)
         rise = tf.cast(step, tf.float32) / max(self.warmup_steps, 1)
@@ -158,13 +157,13 @@ class StepDecay(Schedule):
         self.epochs = list(epochs)
         self.steps_per_epoch = steps_per_epoch
 
-    def __call__(self, step: Any) -> tf.Tensor:
+    def __call__(self, step: int | tf.Tensor) -> tf.Tensor:
         """The rate of a step, float32."""
         passed = _whole(step) // self.steps_per_epoch >= tf.constant(self.epochs, tf.int64)
         return self.peak * tf.pow(self.factor, tf.reduce_sum(tf.cast(passed, tf.float32)))
 
 
-def _whole(step: Any) -> tf.Tensor:
+def _whole(step: int | tf.Tensor) -> tf.Tensor:
     """The step as int64: float32 tells neighbouring steps apart only up to 2^24."""
     return tf.cast(step, tf.int64)
 

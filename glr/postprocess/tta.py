@@ -50,9 +50,9 @@ class Views:
 
         def describe(self, images: tf.Tensor) -> tf.Tensor:
             """Descriptors of uint8 images [B, S, S, 3]: float32 [B, D], of length 1."""
-            total: Any = 0.0
+            total = 0.0
             for size in self._sizes:
-                view: Any = images
+                view = images
                 if size != self.image_size:
                     view = tf.image.resize(tf.cast(images, tf.float32), (size, size), antialias=True)
                 total += self._model.describe(view)

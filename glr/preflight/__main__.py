@@ -28,7 +28,7 @@ def main(jobs: list[tuple[DictConfig, dict[str, str]]]) -> None:
         from glr.tracking.store import connect
 
         connect(uri)  # fail before hours of compiling
-    rows: list[dict[str, Any]] = []
+    rows: list[dict[str, object]] = []
     for (config, choices), row in zip(jobs, _labels(jobs), strict=True):
         rows.append(row)
         try:
@@ -76,7 +76,7 @@ def _labels(jobs: list[tuple[DictConfig, dict[str, str]]]) -> list[dict[str, Any
     return labels
 
 
-def _log(config: DictConfig, choices: dict[str, str], row: dict[str, Any]) -> None:
+def _log(config: DictConfig, choices: dict[str, str], row: dict[str, object]) -> None:
     """Record an estimate as a run of kind preflight in the study."""
     from glr.tracking.run import run
 

@@ -143,7 +143,7 @@ def _without_copies(module: Any) -> None:
 
     copies = []
 
-    def collect(operation: Any) -> Any:
+    def collect(operation: ir.Operation) -> ir.WalkResult:
         if operation.name == "mhlo.copy":
             copies.append(operation)
         return ir.WalkResult.ADVANCE

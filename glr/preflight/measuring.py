@@ -19,8 +19,10 @@ from glr.preflight.tracing import Traced
 from glr.storage.temporary import temporary_folder
 
 # Settings that shape the step: the schedule and the rate are only a few scalars in it, and weights change nothing.
-_PARTS = ("backbone", "pooling", "head", "optimizer", "regularization", "model")
-_PARTS += ("data.image_size", "data.normalization", "train.batch_size", "train.precision")
+_PARTS = (
+    *("backbone", "pooling", "head", "optimizer", "regularization", "model"),
+    *("data.image_size", "data.normalization", "train.batch_size", "train.precision"),
+)
 _NOT_PARTS = {"label", "weights", "learning_rate"}
 _SHOWN = 2000  # characters of a crash
 

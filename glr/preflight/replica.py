@@ -6,7 +6,7 @@ import tensorflow as tf
 from tensorflow.compiler.tf2xla.ops import gen_xla_ops
 
 
-class OneOfMany(tf.distribute.OneDeviceStrategy):
+class OneOfMany(tf.distribute.OneDeviceStrategy):  # pyright: ignore[reportUntypedBaseClass]
     """A replica of `TPUStrategy`, for the compiler alone: one trace stands for all replicas.
 
     Attributes:
@@ -29,12 +29,12 @@ class OneOfMany(tf.distribute.OneDeviceStrategy):
             return fn(*args, **(kwargs or {}))
 
 
-class _Replica(tf.distribute.ReplicaContext):
+class _Replica(tf.distribute.ReplicaContext):  # pyright: ignore[reportUntypedBaseClass]
     def all_reduce(self, reduce_op: Any, value: Any, options: Any = None) -> Any:  # noqa: ARG002
         mean = tf.distribute.ReduceOp(reduce_op) == tf.distribute.ReduceOp.MEAN
         return tf.nest.map_structure(lambda v: self._sum(v) / (self.num_replicas_in_sync if mean else 1), value)
 
-    def all_gather(self, value: tf.Tensor, axis: int, options: Any = None) -> tf.Tensor:  # noqa: ARG002
+    def all_gather(self, value: tf.Tensor, axis: int, options: object = None) -> tf.Tensor:  # noqa: ARG002
         # As in TPUStrategy: a sum of the replicas' values, each at its own place and zero elsewhere.
         place = tf.one_hot(gen_xla_ops.xla_replica_id(), self.num_replicas_in_sync, dtype=value.dtype)
         shape = [1] * axis + [self.num_replicas_in_sync] + [1] * (len(value.shape) - axis)

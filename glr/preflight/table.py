@@ -1,7 +1,6 @@
 """Estimates as text: a line per figure for one run, a line per run for several."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 
 def _gib(value: float | None) -> str:
@@ -13,7 +12,7 @@ def _number(template: str, factor: float = 1) -> Callable[[float | None], str]:
 
 
 # Field -> (heading in a table, label in a single run's lines, format of a value).
-_FIGURES: dict[str, tuple[str, str, Callable[[Any], str]]] = {
+_FIGURES: dict[str, tuple[str, str, Callable[..., str]]] = {
     "run": ("run", "run", str),
     "precision": ("precision", "precision", str),
     "topology": ("TPU", "TPU", str),
@@ -41,7 +40,7 @@ _FIGURES: dict[str, tuple[str, str, Callable[[Any], str]]] = {
 _SHARED = ("topology", "capacity")
 
 
-def table(rows: Sequence[Mapping[str, Any]], *, searched: bool) -> str:
+def table(rows: Sequence[Mapping[str, object]], *, searched: bool) -> str:
     """Write estimates as text, each with its `run`, `precision` and `topology`.
 
     Args:
@@ -64,7 +63,7 @@ def table(rows: Sequence[Mapping[str, Any]], *, searched: bool) -> str:
     return "\n".join([*heading, *lines])
 
 
-def _cell(row: Mapping[str, Any], field: str) -> str:
+def _cell(row: Mapping[str, object], field: str) -> str:
     return "-" if field not in row else _FIGURES[field][2](row[field])
 
 
@@ -72,5 +71,5 @@ def _aligned(cell: str, width: int, column: int) -> str:
     return cell.ljust(width) if column < 2 else cell.rjust(width)
 
 
-def _note(row: Mapping[str, Any]) -> str:
+def _note(row: Mapping[str, object]) -> str:
     return f"  {row['failure']}" if "failure" in row else ""

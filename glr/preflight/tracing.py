@@ -58,7 +58,7 @@ def trace(config: DictConfig, *, replicas: int, classes: int, steps_per_epoch: i
     ]
     if stacked:  # one step of the call, with the batches of all
         batch.insert(0, tf.TensorSpec((), tf.int32))
-    function = step._replica_step_of if stacked else step._replica_step
+    function = step.replica_step_of if stacked else step.replica_step
     compiled = tf.function(lambda *batch: strategy.run(function, batch), jit_compile=True, autograph=False)
     module = compiled.experimental_get_compiler_ir(*batch)(stage="hlo_serialized")
     return module, Traced(parameters=step.model.count_params(), exchanged=strategy.exchanged)

@@ -57,7 +57,7 @@ class Extractor:
 
         A batch's result is fetched once the next batch has started, so that the device does not wait for the host.
         """
-        before: tuple[list[Name], Any] | None = None
+        before: tuple[list[Name], tf.Tensor] | None = None
         for names, pixels in loaded:
             now = names, self._begin(pixels)
             if before is not None:
@@ -66,18 +66,18 @@ class Extractor:
         if before is not None:
             yield self._fetched(*before)
 
-    def _begin(self, pixels: np.ndarray) -> Any:
+    def _begin(self, pixels: np.ndarray) -> tf.Tensor:
         if len(pixels) < self.batch_size:  # every call has the same shape: a smaller batch is filled up with black
             pixels = np.pad(pixels, ((0, self.batch_size - len(pixels)), *[(0, 0)] * (pixels.ndim - 1)))
 
-        def part(context: Any) -> tf.Tensor:
+        def part(context: tf.distribute.experimental.ValueContext) -> tf.Tensor:
             start = context.replica_id_in_sync_group * self._share
             return tf.constant(pixels[start : start + self._share])
 
         return self._compiled(self._strategy.experimental_distribute_values_from_function(part))
 
     @staticmethod
-    def _fetched(names: list[Name], described: Any) -> tuple[list[Name], np.ndarray]:
+    def _fetched(names: list[Name], described: tf.Tensor) -> tuple[list[Name], np.ndarray]:
         return names, described.numpy()[: len(names)]
 
 

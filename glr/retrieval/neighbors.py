@@ -72,7 +72,7 @@ def top_k(queries: np.ndarray, index: np.ndarray, k: int, *, memory: float = 1.5
     return scores, positions
 
 
-@tf.function(autograph=False)
+@tf.function(autograph=False)  # pyright: ignore[reportUntypedFunctionDecorator]
 def _merge(queries: Any, index: Any, span: Any, scores: Any, positions: Any) -> tuple[Any, Any, Any]:
     """Merge a block of the index into the best results so far.
 
@@ -112,7 +112,7 @@ def _merge(queries: Any, index: Any, span: Any, scores: Any, positions: Any) -> 
 def _rows(descriptors: np.ndarray, start: int, size: int) -> np.ndarray:
     """`size` rows from `start` on, zeros past the end: with one shape, `_merge` is traced once."""
     values = descriptors[start : start + size]
-    if values.dtype not in (np.float16, np.float32):
+    if values.dtype not in (np.dtype("float16"), np.dtype("float32")):
         values = values.astype(np.float32)
     return np.pad(values, ((0, size - len(values)), (0, 0))) if len(values) < size else values
 
@@ -124,7 +124,7 @@ def _check(values: np.ndarray, start: int, name: str) -> None:
         raise GlrError(f"row {row} of the {name} descriptors holds NaN or infinity; the model that gave it diverged")
 
 
-def tensor(values: np.ndarray) -> Any:
+def tensor(values: np.ndarray) -> tf.Tensor:
     """Return a tensor on the array's own memory if possible: copying takes a tenth of the matrix product's time."""
     if values.flags.c_contiguous and values.flags.writeable and values.ctypes.data % 64 == 0:
         return tf.experimental.dlpack.from_dlpack(values.__dlpack__())

@@ -22,7 +22,7 @@ class _Recorded:
         self.state: Any = None
 
     # Every stand-in has this, so that the pickle cannot set attributes of an object or, worse, of the class.
-    def __setstate__(self, state: Any) -> None:
+    def __setstate__(self, state: object) -> None:
         self.state = state
 
 
@@ -68,19 +68,19 @@ class _NoBytes(_Recorded):
 
 
 # All that a pickle may ask for. For Python 2, Python 3 writes bytes as a string to encode, and empty ones as bytes().
-_ALLOWED: dict[tuple[str, str], Any] = {
+_ALLOWED: dict[tuple[str, str], object] = {
     ("numpy", "dtype"): _Type,
     ("numpy", "ndarray"): _Recorded,
     ("_codecs", "encode"): str.encode,  # unlike codecs.encode, it knows encodings of text only
     ("__builtin__", "bytes"): _NoBytes,
     ("builtins", "bytes"): _NoBytes,
+    **{(f"numpy.{core}.multiarray", "_reconstruct"): _Array for core in ("core", "_core")},
+    **{(f"numpy.{core}.multiarray", "scalar"): _Scalar for core in ("core", "_core")},
 }
-for _module in ("numpy.core.multiarray", "numpy._core.multiarray"):
-    _ALLOWED |= {(_module, "_reconstruct"): _Array, (_module, "scalar"): _Scalar}
 
 
 class _Unpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
+    def find_class(self, module: str, name: str) -> object:
         if (module, name) not in _ALLOWED:
             raise GlrError(f"asks for {module}.{name}, which plain values do not need")
         return _ALLOWED[module, name]
@@ -106,7 +106,7 @@ def read_pickle(data: bytes, name: str) -> Any:
         raise GlrError(f"{name}: cannot be read as a pickle ({reason}); it is damaged, or no pickle at all") from error
 
 
-def numbers(value: Any, where: str) -> list[int | float]:
+def numbers(value: object, where: str) -> list[int | float]:
     """Return the numbers of a list, a tuple or an array in the result of `read_pickle`.
 
     Raises:
@@ -129,7 +129,7 @@ def _check_memo(data: bytes) -> None:
             raise ValueError(f"it remembers an object as number {number:,}")
 
 
-def _number(value: Any) -> int | float:
+def _number(value: object) -> int | float:
     if isinstance(value, _Scalar):
         return value.number()
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -137,7 +137,7 @@ def _number(value: Any) -> int | float:
     return value
 
 
-def _bytes(data: Any) -> bytes:
+def _bytes(data: object) -> bytes:
     """Return the bytes of an object; Python 2 wrote them as a string, which is read as Latin-1."""
     if isinstance(data, str):
         return data.encode("latin1")

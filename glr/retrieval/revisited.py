@@ -192,13 +192,13 @@ def _check(ground_truth: GroundTruth, positions: np.ndarray) -> None:
             raise GlrError(f"the ranking of query {query.name} names an index position twice")
 
 
-def _of(content: dict, key: str, where: str | Path) -> Any:
+def _of(content: dict[str, object], key: str, where: str | Path) -> Any:
     if key not in content:
         raise GlrError(f"{where}: {key} is missing; expected a ground truth such as gnd_roxford5k.pkl")
     return content[key]
 
 
-def _names(content: dict, key: str, path: str | Path) -> list[str]:
+def _names(content: dict[str, object], key: str, path: str | Path) -> list[str]:
     names = _of(content, key, path)
     if not isinstance(names, list) or not names or not all(isinstance(name, str) and name for name in names):
         raise GlrError(f"{path}: {key} is not a list of image names")
@@ -208,7 +208,7 @@ def _names(content: dict, key: str, path: str | Path) -> list[str]:
     return names
 
 
-def _query(name: str, entry: Any, index: int, where: str) -> Query:
+def _query(name: str, entry: object, index: int, where: str) -> Query:
     if not isinstance(entry, dict):
         raise GlrError(f"{where}: its entry in gnd is not a dictionary")
     box = numbers(_of(entry, "bbx", where), f"{where}, bbx")
@@ -220,7 +220,7 @@ def _query(name: str, entry: Any, index: int, where: str) -> Query:
     return Query(name, (box[0], box[1], box[2], box[3]), easy, hard, junk)
 
 
-def _positions(value: Any, index: int, where: str) -> tuple[int, ...]:
+def _positions(value: object, index: int, where: str) -> tuple[int, ...]:
     values = numbers(value, where)
     for position in values:
         if position not in range(index):

@@ -216,7 +216,7 @@ def _client_of(process: int) -> Any:  # noqa: ARG001
 
     client = Client(project=None)
     try:
-        session = client._http
+        session = client._http  # pyright: ignore[reportPrivateUsage]
     except AttributeError as error:
         raise GlrError(f"glr needs google-cloud-storage 3: {error}") from error
     for scheme in ("https://", "http://"):
@@ -224,7 +224,7 @@ def _client_of(process: int) -> Any:  # noqa: ARG001
     return client
 
 
-def _retry(on_error: Callable[[Exception], Any] | None = None) -> Any:
+def _retry(on_error: Callable[[Exception], object] | None = None) -> Callable[..., object]:
     """The retry policy of requests; `on_error` is called with each failure."""
     from google.cloud.storage.retry import DEFAULT_RETRY
 

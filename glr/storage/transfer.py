@@ -87,7 +87,7 @@ class _StoppedError(Exception):
 
 def _in_parallel(
     transfer: Callable[..., None],
-    files: Sequence[tuple[Any, Any]],
+    files: Sequence[tuple[object, object]],
     threads: int,
     progress: Callable[[int], object] | None,
 ) -> None:

@@ -14,8 +14,10 @@ from glr.sweep.lines import Follower, pausing, stopping
 
 _TICKS = 4  # between two drawings of the table
 _HEADER = ["job", "settings", "state", "epoch", "score", "ETA"]
-_STYLES = {JobState.RUNNING: "bold", JobState.FINISHED: "green", JobState.FAILED: "red", JobState.OVERDUE: "red"}
-_STYLES |= {JobState.SKIPPED: "dim", JobState.LEFT: "dim red", JobState.RETRYING: "yellow", JobState.WAITING: "dim"}
+_STYLES = {
+    **{JobState.RUNNING: "bold", JobState.FINISHED: "green", JobState.FAILED: "red", JobState.OVERDUE: "red"},
+    **{JobState.SKIPPED: "dim", JobState.LEFT: "dim red", JobState.RETRYING: "yellow", JobState.WAITING: "dim"},
+}
 # If the terminal is too low for all jobs, the table shows those whose states come first here.
 _URGENCY = [JobState.RUNNING, JobState.RETRYING, JobState.STOPPED, JobState.FAILED, JobState.OVERDUE, JobState.WAITING]
 

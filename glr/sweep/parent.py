@@ -7,7 +7,6 @@ import re
 import signal
 import sys
 from types import FrameType
-from typing import Any
 
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
@@ -25,7 +24,7 @@ class SweepRun(Callback):
     SIGTERM or SIGHUP, else as FAILED.
     """
 
-    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+    def on_multirun_start(self, config: DictConfig, **_: object) -> None:
         """Create the store, if it is new, and the parent run, unless the same sweep was run before."""
         # Hydra builds this callback in every command: MLflow's import must wait until there is a sweep.
         from glr.config.jobs import first_of, given
@@ -50,12 +49,12 @@ class SweepRun(Callback):
         atexit.register(self._close)
         self._handlers = {number: signal.signal(number, self._note) for number in ending(signal.SIGINT)}
 
-    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:  # noqa: ARG002
+    def on_multirun_end(self, config: DictConfig, **_: object) -> None:  # noqa: ARG002
         """Close the parent run."""
         self._status = "FINISHED"
         self._close()
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         """Pickle nothing: launchers send callbacks to their workers, which must not end the parent run."""
         return {}
 

@@ -5,7 +5,6 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from glr import storage
 from glr.config.secrets import redacted
@@ -14,7 +13,7 @@ from glr.errors import GlrError, in_words
 VARIABLE = "GLR_PROGRESS"  # names the file; unset if no launcher reads it
 
 
-def report(**values: Any) -> None:
+def report(**values: object) -> None:
     """Add values to the progress file: epoch, epochs, score, seconds_left; at the end score or failure."""
     path = os.environ.get(VARIABLE)
     if path is None:

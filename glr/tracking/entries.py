@@ -92,7 +92,7 @@ class End:
 class Unreadable:
     """JSON that is no record of this version: kept as it is, and never sent."""
 
-    content: Any
+    content: object
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ _KINDS: dict[str, type] = {
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 
 
-def as_json(entry: Entry) -> Any:
+def as_json(entry: Entry) -> object:
     """An entry as plain values."""
     return entry.content if isinstance(entry, Unreadable) else {"kind": _NAMES[type(entry)]} | vars(entry)
 
@@ -133,7 +133,7 @@ def from_json(content: Any) -> Entry:
     return kind(**values) if all(_fits(value, hints[name]) for name, value in values.items()) else Unreadable(content)
 
 
-def _fits(value: Any, hint: Any) -> bool:
+def _fits(value: object, hint: Any) -> bool:
     """Return whether a value of JSON has the type of a field."""
     if hint is Any:
         return True

@@ -7,7 +7,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
@@ -89,7 +88,7 @@ def runs_of(
     return sorted(runs, key=lambda run: order(run.tags, run.started))
 
 
-def matching(runs: list[PastRun], wanted: Mapping[str, Any]) -> list[PastRun]:
+def matching(runs: list[PastRun], wanted: Mapping[str, object]) -> list[PastRun]:
     """The runs that have these values of parameters or tags.
 
     Raises:

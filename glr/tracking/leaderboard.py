@@ -5,7 +5,6 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import yaml
 from mlflow import MlflowClient
@@ -32,7 +31,7 @@ class _PublishedRow:
     scores: dict[str, float]  # empty: it failed
     source: str
     overrides: list[str] = field(default_factory=list)
-    params: dict[str, Any] = field(default_factory=dict)
+    params: dict[str, object] = field(default_factory=dict)
 
 
 def record_study(client: MlflowClient, study: str, artifacts: str | None) -> tuple[int, int]:
@@ -107,7 +106,7 @@ def _rows(study: str) -> Iterator[_PublishedRow]:
         yield _PublishedRow(name, "ensemble", _scores(ensemble, file, name), source, params=params)
 
 
-def _scores(scores: Any, file: Path, name: str) -> dict[str, float]:
+def _scores(scores: object, file: Path, name: str) -> dict[str, float]:
     if scores == "failed":
         return {}
     if not isinstance(scores, dict) or set(scores) != {"public", "private"}:

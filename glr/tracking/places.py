@@ -67,7 +67,7 @@ def _opened(database: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)
 
 
-def _studies(database: Path) -> list[tuple]:
+def _studies(database: Path) -> list[tuple[object, ...]]:
     try:
         with closing(_opened(database)) as store:
             return store.execute(_STUDIES).fetchall()

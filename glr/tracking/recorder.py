@@ -4,7 +4,6 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -54,12 +53,12 @@ class Recorder(ABC):
             GlrError: the disk has no room for it.
         """
 
-    def params(self, values: Mapping[str, Any]) -> None:
+    def params(self, values: Mapping[str, object]) -> None:
         """Record parameters: nested ones flattened with dots, a list as JSON, None as null."""
         visible = without_secrets(dict(values))
         self.record(Params({key: recorded(value) for key, value in flattened(visible)}))
 
-    def tags(self, values: Mapping[str, Any]) -> None:
+    def tags(self, values: Mapping[str, object]) -> None:
         """Record tags."""
         self.record(Tags({key: redacted(str(value)) for key, value in values.items()}))
 
@@ -67,18 +66,18 @@ class Recorder(ABC):
         """Record the metrics of a step."""
         self.record(Metrics({key: float(value) for key, value in values.items()}, step))
 
-    def metrics_so_far(self) -> list[Any]:
+    def metrics_so_far(self) -> list[object]:
         """All recorded metrics as JSON values, for a checkpoint, which outlives this machine."""
         return []
 
-    def restore(self, metrics: Iterable[Any]) -> None:
+    def restore(self, metrics: Iterable[object]) -> None:
         """Record the metrics of a checkpoint that are not recorded here: another machine may never have sent them."""
         known = {json.dumps(entry) for entry in self.metrics_so_far()}
         for entry in metrics:
             if json.dumps(entry) not in known:
                 self.record(from_json(entry))
 
-    def dataset(self, name: str, digest: str, path: str, context: str, profile: Mapping[str, Any]) -> None:
+    def dataset(self, name: str, digest: str, path: str, context: str, profile: Mapping[str, object]) -> None:
         """Record a data set that the run used; `context` is training or evaluation."""
         self.record(DatasetUse(redacted(name), digest, redacted(path), context, dict(profile)))
 
@@ -92,19 +91,19 @@ class Recorder(ABC):
             self.file(file, "descriptors")
         self.tags({"descriptors": f"{ARTIFACTS}/descriptors"})
 
-    def config(self, config: DictConfig, choices: Mapping[str, Any]) -> None:
+    def config(self, config: DictConfig, choices: Mapping[str, object]) -> None:
         """Record a composed config: its choices and settings as parameters, and all of it as config.yaml.
 
         Args:
             config: resolved; `tracking` and `sweep` are not recorded as parameters.
             choices: group -> choice, of this config's groups and of Hydra's own.
         """
-        settings: Any = without_secrets(OmegaConf.to_container(config, resolve=True, enum_to_str=True))
+        settings = without_secrets(OmegaConf.to_container(config, resolve=True, enum_to_str=True))
         self.text(OmegaConf.to_yaml(OmegaConf.create(settings)), "config.yaml")
         self.params({group: name for group, name in choices.items() if group in {*settings, "experiment"} and name})
         self.params({key: value for key, value in settings.items() if key not in ("tracking", "sweep")})
 
-    def provenance(self, config: DictConfig, choices: Mapping[str, Any]) -> None:
+    def provenance(self, config: DictConfig, choices: Mapping[str, object]) -> None:
         """Record where the results come from: the config (see `config`), the code, the machine, the command line."""
         self.config(config, choices)
         self.tags(environment())
@@ -142,6 +141,6 @@ class Unrecorded(Recorder):
         """Do nothing."""
 
 
-def recorded(value: Any) -> str:
+def recorded(value: object) -> str:
     """The text of a parameter in MLflow: None and lists as JSON, all else as Python prints it."""
     return json.dumps(value) if value is None or isinstance(value, list) else str(value)

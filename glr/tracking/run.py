@@ -64,7 +64,7 @@ class Run(Recorder):
             raise GlrError(f"tracking.uri: no run could be created in {seconds:.0f} s ({self._sender.sending.trouble})")
         return self.id
 
-    def metrics_so_far(self) -> list[Any]:
+    def metrics_so_far(self) -> list[object]:
         """All recorded metrics as JSON values."""
         return [as_json(entry) for entry in self._journal.entries if isinstance(entry, Metrics)]
 

@@ -16,6 +16,7 @@ from glr.data.prepared import PreparedData
 from glr.errors import GlrError
 from glr.model.loading import build_model, load_weights
 from glr.model.network import RetrievalModel
+from glr.optim.schedule import Schedule
 from glr.train.step import TrainStep
 
 _OF_ONE_REPLICA = ("gradient_accumulation_steps", "ema_overwrite_frequency")  # of Keras's optimizers
@@ -37,7 +38,7 @@ class Assembly:
     strategy: tf.distribute.Strategy
     augment: Any
     pipeline: TrainPipeline
-    schedule: Any
+    schedule: Schedule
     model: RetrievalModel
     step: TrainStep
 
@@ -84,7 +85,7 @@ def assembled(config: DictConfig, data: PreparedData, weights: Path | None) -> A
 
 
 def train_step(
-    config: DictConfig, strategy: tf.distribute.Strategy, schedule: Any, classes: int, weights: Path | None = None
+    config: DictConfig, strategy: tf.distribute.Strategy, schedule: Schedule, classes: int, weights: Path | None = None
 ) -> TrainStep:
     """The step that trains a model with this number of classes, with the model and its optimizer.
 

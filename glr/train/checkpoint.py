@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -147,7 +146,7 @@ class Checkpoints:
 
     def _write(self, step: int, state: bytes, values: list[np.ndarray], best: int | None) -> None:
         buffer = io.BytesIO()
-        arrays: dict[str, Any] = {f"{number}": value for number, value in enumerate(values)}
+        arrays = {f"{number}": value for number, value in enumerate(values)}
         arrays[_STATE] = np.frombuffer(state, np.uint8)
         np.savez(buffer, allow_pickle=False, **arrays)
         storage.write(self._path(step), buffer.getbuffer(), overwrite=True)
@@ -225,7 +224,7 @@ def values_of(variables: Sequence[keras.Variable]) -> list[np.ndarray]:
     return [np.array(variable.value.read_value()) for variable in variables]
 
 
-def _assign(variables: Sequence[keras.Variable], values: Sequence[Any], path: str) -> None:
+def _assign(variables: Sequence[keras.Variable], values: Sequence[np.ndarray], path: str) -> None:
     shapes = [tuple(variable.shape) for variable in variables]
     if shapes != [value.shape for value in values]:
         raise GlrError(f"{path} was written by another version of glr or Keras; use that one, or resume=never")

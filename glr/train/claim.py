@@ -87,7 +87,7 @@ class Claim:
         """Mark the run as abandoned, so that other settings may use its name."""
         self._note(abandoned=True)
 
-    def _note(self, **values: Any) -> None:
+    def _note(self, **values: object) -> None:
         if not self._is_lost() and (note := read(self.folder)) is not None:
             write(self.folder, note | values)
 
@@ -205,7 +205,7 @@ def _refuse_changes(config: DictConfig, identity: Identity, name: str, *, alone:
     )
 
 
-def _is_with_other_data(note: dict[str, Any], config: DictConfig, identity: Identity) -> bool:
+def _is_with_other_data(note: dict[str, object], config: DictConfig, identity: Identity) -> bool:
     """Return whether a run is this job on an earlier state of its data set."""
     return note.get("key") == identity.key and note["data"] == _place(config)
 

@@ -32,12 +32,12 @@ class Feed:
         self._steps_per_epoch = pipeline.steps_per_epoch
         self._steps_per_call = steps_per_call
 
-        def dataset(context: tf.distribute.InputContext) -> tf.data.Dataset:
+        def dataset(context: tf.distribute.InputContext) -> "tf.data.Dataset[object]":
             share = pipeline.batch_size // context.num_input_pipelines
             part = pipeline.batch_size // context.num_replicas_in_sync
             rows = range(context.input_pipeline_id * share, (context.input_pipeline_id + 1) * share)
 
-            def replica_batches() -> Iterator[Any]:
+            def replica_batches() -> Iterator[tuple[np.ndarray, ...]]:
                 try:
                     batches = pipeline.batches(first, last, rows)
                     for steps in self._calls(first):
@@ -65,7 +65,7 @@ class Feed:
         self._dataset, self._strategy = dataset, strategy
 
     @cached_property
-    def _iterator(self) -> Iterator[Any]:
+    def _iterator(self) -> Iterator[object]:
         """Created at the first batch, so that decoding does not begin earlier."""
         return iter(self._strategy.distribute_datasets_from_function(self._dataset))
 

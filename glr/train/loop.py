@@ -3,12 +3,12 @@
 import math
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import tensorflow as tf
 from tqdm import tqdm
 
 from glr.errors import DivergedError
+from glr.train.feed import Feed
 from glr.train.state import EpochSums, State
 from glr.train.step import TrainStep, outcomes
 
@@ -27,7 +27,7 @@ class Loop:
         max_skipped: how many batches may be skipped because their gradients are not finite; more stop the run.
     """
 
-    def __init__(self, step: TrainStep, batches: Any, state: State, *, steps_per_epoch: int, max_skipped: int = 0):
+    def __init__(self, step: TrainStep, batches: Feed, state: State, *, steps_per_epoch: int, max_skipped: int = 0):
         self.step = step
         self._batches = batches
         self._state = state

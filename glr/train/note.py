@@ -11,8 +11,10 @@ from glr.config.printing import say
 
 NOTE = "run.json"
 ASIDE = f"{NOTE}.damaged"
-_FIELDS = {"study": str, "name": str, "journal": str, "attempt": int, "holder": str, "key": str, "data": str}
-_FIELDS |= {"settings": dict, "time": int | float, "abandoned": bool}
+_FIELDS = {
+    **{"study": str, "name": str, "journal": str, "attempt": int, "holder": str, "key": str, "data": str},
+    **{"settings": dict, "time": int | float, "abandoned": bool},
+}
 _JOURNAL = re.compile(r"[\w-]+")  # a name, no path
 
 

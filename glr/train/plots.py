@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsFloat
 
 import cv2
 import numpy as np
@@ -16,7 +16,7 @@ from glr.data.tfrecord import parse
 from glr.model.network import SCALES
 
 
-def plot_schedule(schedule: Callable[[Any], Any], steps_per_epoch: int, epochs: int, file: Path) -> None:
+def plot_schedule(schedule: Callable[[int], SupportsFloat], steps_per_epoch: int, epochs: int, file: Path) -> None:
     """Draw the learning rate against the epoch as a PNG."""
     steps = np.unique(np.linspace(0, epochs * steps_per_epoch - 1, 1000).astype(int))
     rates = [float(schedule(int(step))) for step in steps]

@@ -46,7 +46,7 @@ class State:
     evaluated: int = 0
     best: Best | None = None
     scores: dict[str, dict[str, float]] = field(default_factory=dict)
-    metrics: list[dict[str, Any]] = field(default_factory=list)
+    metrics: list[object] = field(default_factory=list)
 
     def begin_epoch(self, steps_per_epoch: int) -> None:
         """Reset the sums for the next epoch, unless it is under way or only its record is missing."""
@@ -57,7 +57,7 @@ class State:
         """Count the epoch as done, evaluated or not; its sums stay until the next epoch begins."""
         self.evaluated += 1
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """The state as plain values; JSON keeps every bit of a number."""
         return asdict(self)
 

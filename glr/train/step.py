@@ -1,7 +1,7 @@
 """The train step: update the weights with one global batch, on any number of replicas."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, SupportsFloat
 
 import keras
 import numpy as np
@@ -41,7 +41,7 @@ class TrainStep:
         self,
         model: RetrievalModel,
         optimizer: keras.optimizers.Optimizer,
-        schedule: Callable[[int], Any],
+        schedule: Callable[[int], SupportsFloat],
         regularization: Any,
         strategy: tf.distribute.Strategy,
         batch_size: int,
@@ -72,7 +72,7 @@ class TrainStep:
         # AutoGraph would delay the first step for nothing: there is no Python control flow over tensors to rewrite.
         self._compiled = tf.function(self._one if steps_per_call == 1 else self._several, autograph=False)
 
-    def __call__(self, batch: Any, steps: int = 1) -> tf.Tensor:
+    def __call__(self, batch: object, steps: int = 1) -> tf.Tensor:
         """Make a step, or `steps` of them with as many stacked batches.
 
         Returns:
@@ -98,27 +98,27 @@ class TrainStep:
     def _inner(self) -> Any:
         return getattr(self.optimizer, "inner_optimizer", self.optimizer)
 
-    def _one(self, batch: Any) -> tf.Tensor:
-        measured = self.strategy.run(self._replica_step, batch)
+    def _one(self, batch: object) -> tf.Tensor:
+        measured = self.strategy.run(self.replica_step, batch)
         return self.strategy.reduce(tf.distribute.ReduceOp.SUM, measured, axis=None)
 
-    def _several(self, batches: Any, steps: tf.Tensor) -> tf.Tensor:
+    def _several(self, batches: tuple[tf.Tensor, ...], steps: tf.Tensor) -> tf.Tensor:
         # No tf.range and no TensorArray: their shapes are known at run time only.
 
         def next_step(number: tf.Tensor, measured: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            outcome = self.strategy.run(self._replica_step_of, (number, *batches))
+            outcome = self.strategy.run(self.replica_step_of, (number, *batches))
             outcome = self.strategy.reduce(tf.distribute.ReduceOp.SUM, outcome, axis=None)
             return number + 1, tf.tensor_scatter_nd_update(measured, [[number]], [outcome])
 
         first = tf.constant(0), tf.zeros((self.steps_per_call, 4))
         return tf.while_loop(lambda number, _: number < steps, next_step, first)[1]
 
-    def _replica_step_of(
-        self, number: tf.Tensor, images: tf.Tensor, labels: tf.Tensor, colours: tf.Tensor
-    ) -> tf.Tensor:
-        return self._replica_step(images[number], labels[number], colours[number])
+    def replica_step_of(self, number: tf.Tensor, images: tf.Tensor, labels: tf.Tensor, colours: tf.Tensor) -> tf.Tensor:
+        """The step of one of several stacked batches."""
+        return self.replica_step(images[number], labels[number], colours[number])
 
-    def _replica_step(self, images: tf.Tensor, labels: tf.Tensor, colours: tf.Tensor) -> tf.Tensor:
+    def replica_step(self, images: tf.Tensor, labels: tf.Tensor, colours: tf.Tensor) -> tf.Tensor:
+        """A replica's part of a step, on its share of the batch: the numbers of `Outcome`."""
         weights = self.model.trainable_variables
         before = [tf.identity(follower.value) for follower in self._followers]
         with tf.GradientTape() as tape:
@@ -130,7 +130,7 @@ class TrainStep:
         variables: Any = [weight.value for weight in weights]
         gradients = self._summed(tape.gradient(scaled, variables))
         if self._running:
-            context: Any = tf.distribute.get_replica_context()
+            context = tf.distribute.get_replica_context()
             means = context.all_reduce(tf.distribute.ReduceOp.MEAN, [tf.identity(v.value) for v in self._running])
             for running, mean in zip(self._running, means, strict=True):
                 running.assign(mean)
@@ -146,10 +146,10 @@ class TrainStep:
         accuracy = tf.reduce_sum(tf.cast(correct, tf.float32)) / self.batch_size
         return tf.stack([loss, penalty, accuracy, skipped])
 
-    def _summed(self, gradients: Any) -> list[Any]:
+    def _summed(self, gradients: list[tf.Tensor | None]) -> list[tf.Tensor | None]:
         """The gradients of the global batch; a weight that the loss does not depend on has none."""
         known = [gradient for gradient in gradients if gradient is not None]
-        context: Any = tf.distribute.get_replica_context()
+        context = tf.distribute.get_replica_context()
         if self.strategy.num_replicas_in_sync > 1:
             known = context.all_reduce(tf.distribute.ReduceOp.SUM, known)
         rest = iter(known)

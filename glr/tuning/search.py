@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from glob import escape
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import optuna
@@ -39,7 +38,7 @@ _RUNNING = ".running"
 class Search:
     """One search: a study of Optuna's in a file; opening it with the same ranges and settings continues it."""
 
-    def __init__(self, space: Mapping[str, Parameter], problem: Mapping[str, Any], settings: Settings):
+    def __init__(self, space: Mapping[str, Parameter], problem: Mapping[str, object], settings: Settings):
         """Open the search, and queue the trials that an earlier command left unfinished.
 
         Args:
@@ -123,8 +122,7 @@ class Search:
             print(printable(f"{type(error).__name__}: {error}"), file=sys.stderr, flush=True)
         for trial, returned in zip(trials, returns, strict=True):
             score = _score(returned)
-            outcome: dict[str, Any] = {"state": TrialState.FAIL} if score is None else {"values": score}
-            self.study.tell(trial.number, **outcome, skip_if_finished=True)
+            self.study.tell(trial.number, score, TrialState.FAIL if score is None else None, skip_if_finished=True)
 
     def _overrides(self, trial: optuna.Trial) -> list[str]:
         name = QuotedString(named(self.file, self.name, trial.number), Quote.single).with_quotes()
@@ -202,7 +200,7 @@ def _distribution(domain: Parameter) -> BaseDistribution:
     return FloatDistribution(domain.low, domain.high, log=domain.log, step=domain.step)
 
 
-def _name(problem: Mapping[str, Any], settings: Settings) -> str:
+def _name(problem: Mapping[str, object], settings: Settings) -> str:
     """A name that is the same for the same problem and settings of the search."""
     way = [settings.direction.value, settings.sampler.value, settings.seed, settings.pruner.value]
     text = json.dumps([problem, way, settings.warmup_trials, settings.warmup_steps], sort_keys=True)
@@ -224,7 +222,7 @@ def _score(returned: JobReturn | None) -> float | None:
     return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
 
 
-def _shown(params: Mapping[str, Any]) -> str:
+def _shown(params: Mapping[str, object]) -> str:
     return " ".join(
         f"{key}={value:.5g}" if isinstance(value, float) else f"{key}={value}" for key, value in params.items()
     )

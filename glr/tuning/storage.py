@@ -6,7 +6,6 @@ import logging
 import os
 import warnings
 from pathlib import Path
-from typing import Any
 
 import optuna
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
@@ -26,7 +25,7 @@ class _WholeLineJournal(JournalFileBackend):
         self._lines, self._turn = file, JournalFileSymlinkLock(str(file))
         super().__init__(str(file), self._turn)
 
-    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+    def append_logs(self, logs: list[dict[str, object]]) -> None:
         """Append a line for each log, under the file's lock."""
         content = "".join(f"{json.dumps(log, separators=(',', ':'))}\n" for log in logs).encode()
         self._turn.acquire()
@@ -79,7 +78,7 @@ def record_pruner(study: optuna.Study, settings: Settings) -> None:
 
 def pruner_of(study: optuna.Study) -> BasePruner:
     """The pruner that `record_pruner` stored with the search."""
-    kept: dict[str, Any] = study.user_attrs[_PRUNER]
+    kept = study.user_attrs[_PRUNER]
     match Pruner(kept["kind"]):
         case Pruner.median:
             return MedianPruner(n_startup_trials=kept["trials"], n_warmup_steps=kept["steps"])

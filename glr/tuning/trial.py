@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from glr.errors import DivergedError, GlrError
 
@@ -69,7 +69,7 @@ class Trial:
     def __enter__(self) -> "Trial":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: Any, trace: TracebackType | None) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
         if self._study is None:
             return
         from optuna.trial import TrialState
@@ -77,10 +77,10 @@ class Trial:
         pruned = self._hopeless or isinstance(error, DivergedError)
         if not pruned and (error is not None or self._score is None):
             return
-        outcome: dict[str, Any] = {"state": TrialState.PRUNED} if pruned else {"values": self._score}
+        score, state = (None, TrialState.PRUNED) if pruned else (self._score, None)
         # The trial is finished already if the search was continued meanwhile and has given this job up.
         with _tolerated():
-            self._study.tell(self._trial.number, **outcome, skip_if_finished=True)
+            self._study.tell(self._trial.number, score, state, skip_if_finished=True)
 
 
 @contextmanager

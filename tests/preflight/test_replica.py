@@ -28,7 +28,7 @@ def test_one_replica_of_one_makes_the_same_step_as_train():
             optimizer = build(config.optimizer, learning_rate=0.01)
         step = TrainStep(model, optimizer, lambda _: 0.01, build(config.regularization), strategy, 16)
         compiled = isinstance(strategy, OneOfMany)  # its collectives exist for XLA only
-        tf.function(lambda s=strategy, step=step: s.run(step._replica_step, batch), jit_compile=compiled)()
+        tf.function(lambda s=strategy, step=step: s.run(step.replica_step, batch), jit_compile=compiled)()
         weights.append([weight.value.numpy() for weight in model.trainable_variables])
     for one, other in zip(*weights, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)

@@ -28,7 +28,7 @@ def wait():
 with (folder / "starts").open("a") as starts:
     starts.write(f"{time.monotonic()}\n")
 print(f"{behaviour} begins", flush=True)
-match behaviour:
+match behaviour:  # pyright: ignore[reportMatchNotExhaustive]
     case "finish":
         report(epoch=2, epochs=2, score=0.5)
     case "raise":

@@ -1,7 +1,5 @@
 """Values over the global batch, for heads; with one replica, or outside of a replica, they are the local ones."""
 
-from typing import Any
-
 import tensorflow as tf
 
 
@@ -17,7 +15,7 @@ def global_mean(mean: tf.Tensor) -> tf.Tensor:
     return mean if context is None else context.all_reduce(tf.distribute.ReduceOp.MEAN, mean)
 
 
-def _replica_context() -> Any:
+def _replica_context() -> tf.distribute.ReplicaContext | None:
     """Return the replica context if there are several replicas, else None."""
-    context: Any = tf.distribute.get_replica_context()
+    context = tf.distribute.get_replica_context()
     return context if context is not None and context.num_replicas_in_sync > 1 else None
