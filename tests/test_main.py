@@ -25,7 +25,7 @@ def test_every_command_is_listed_with_what_it_does(arguments: list[str]):
     listed = dict(line.split(maxsplit=1) for line in done.stdout.splitlines() if line.startswith("  "))
     assert done.returncode == 0
     assert listed.keys() == {file.stem for file in CONF.glob("*.yaml")}
-    assert listed["train"].startswith("compose a run")
+    assert listed["train"].startswith("compose, train, score and log a run")
     assert not {"hydra", "numpy"} & {line.split("|")[-1].strip() for line in done.stderr.splitlines()}
 
 

@@ -148,6 +148,7 @@ def begin(
     if not written.entries:
         written.append(Open(redacted(tracking.uri), study, redacted(name), tracking.artifacts, mine))
     sender = Sender(tracking.uri, written, tracking.patience)
+    opened = Run(written, sender)
     if parent is None and new:  # the user can correct the address; a job of a sweep trains without a store
         _create(tracking.uri, sender, written)
     written.append(Continue(mine, attempt))
@@ -158,7 +159,7 @@ def begin(
     sender.tried.wait(_FIRST_TRY)
     if sender.sending.deleted:
         raise GlrError(_end_deleted(sender, written, new=new))
-    return Run(written, sender)
+    return opened
 
 
 def _create(uri: str, sender: Sender, journal: Journal) -> None:

@@ -68,7 +68,7 @@ def test_killed_half_way_it_continues_and_gives_the_same_bytes(
 ):
     partial = tmp_path / "out.partial"
     process = started(many, tmp_path / "out", workers)
-    until(lambda: len(list(partial.glob("*.done.json"))) >= 8)
+    until(lambda: len(list(partial.glob("*.tfrec"))) >= 8)
     process.send_signal(signal.SIGKILL)  # the parent alone: its workers must find out
     process.wait()
     until(lambda: not any(alive(pid) for pid in members(process.pid)))

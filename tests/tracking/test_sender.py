@@ -142,7 +142,7 @@ def test_a_killed_run_is_marked_and_goes_on_as_one(processes: Forks, server: Mlf
     first = go(3, "die")
     assert client.get_run(first).info.status == "RUNNING"
     answer = here("record", f"journal={tmp_path}/journal", f"tracking.uri={server.uri}", cwd=tmp_path)
-    assert answer == f"1 journals of {tmp_path}/journal sent to {server.uri}\n"
+    assert answer == f"1 journal of {tmp_path}/journal sent to {server.uri}\n"
     record = client.get_run(first)
     assert (record.info.status, record.data.tags["failure"]) == ("KILLED", "the process was killed")
     assert list((tmp_path / "journal").iterdir()) == []

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 
 from glr.errors import GlrError
 from glr.tracking.store import connect, experiment, pages
+from tests.conftest import ROOT
 from tests.processes.forks import Forks
 
 
@@ -76,3 +79,15 @@ def test_where_a_browser_shows_runs():
     assert pages("http://host:5000/", "7") == f"http://host:5000{path}"
     served = f"mlflow ui --backend-store-uri sqlite:///a.db, then http://localhost:5000{path}"
     assert pages("sqlite:///a.db", "7") == served
+
+
+@pytest.mark.parametrize(("variables", "expected"), [({}, "None"), ({"MLFLOW_DISABLE_TELEMETRY": "false"}, "client")])
+def test_mlflows_telemetry_is_off_unless_the_user_wants_it(variables: dict[str, str], expected: str, tmp_path: Path):
+    """In an environment of its own: MLflow has none on CI machines and under pytest."""
+    code = "import glr.tracking.store; from mlflow.telemetry.client import get_telemetry_client; "
+    code += "print(get_telemetry_client() and 'client')"
+    own = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": str(ROOT), **variables}
+    run = subprocess.run(
+        [sys.executable, "-c", code], env=own, cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert run.stdout == f"{expected}\n"
