@@ -2,6 +2,6 @@
 
 import os
 
-# MLflow's telemetry changes os.environ in a thread, and `requests` fails when it reads os.environ in that moment: a record
-# is not sent, for no other reason. A user who wants it sets the variable to false.
+# MLflow's telemetry changes os.environ in a thread. A request that iterates over it in that moment fails, and a record
+# waits for no reason. A user who wants telemetry sets the variable to false.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")

@@ -1,6 +1,7 @@
 """`compare` as users run it, on a real store: the study's tables, and the README's freshness."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -35,6 +36,19 @@ def test_the_studys_tables_cell_for_cell_without_tensorflow(recorded: Path):
 def test_the_readme_holds_them(recorded: Path):
     shutil.copy(ROOT / "README.md", recorded)
     assert here("compare", "check=true", cwd=recorded) == "README.md is up to date\n"
+
+
+def test_the_documentations_script_draws_every_model_that_has_a_score(recorded: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(recorded)
+    here("compare", "format=json", "output=study.json", cwd=recorded)
+    names: dict = {}
+    exec(re.search(r"```python\n(.*?)```", (ROOT / "docs/commands/compare.md").read_text(), re.S)[1], names)
+    drawn = [x for marks in names["axes"].collections[1:] for x, _ in marks.get_offsets()]
+    scores = {run["index"]: run["private_score"] for run in names["runs"] if run["kind"] == "train"}
+    assert len(drawn) == 16 + 1 + 5  # a model diverged, another was trained on, and the ensembles
+    assert scores[15] == 0.24278
+    assert 0.24278 in drawn
+    assert (recorded / "study.png").stat().st_size > 10_000
 
 
 def test_a_stale_readme_is_shown_and_mended(processes: Forks, recorded: Path):

@@ -50,7 +50,7 @@ def test_settings_that_do_not_fit_together(small_data: PreparedData, overrides: 
 
 def test_what_keras_has_for_one_replica_alone():
     accumulating = config("optimizer.gradient_accumulation_steps=2")
-    with pytest.raises(GlrError, match=r"^optimizer\.gradient_accumulation_steps: Keras supports this on one replica only"):
+    with pytest.raises(GlrError, match=r"^optimizer\.gradient_accumulation_steps: Keras supports this on one replica"):
         train_step(accumulating, OneOfMany(8), lambda _: 0.1, classes=5)
     train_step(accumulating, OneOfMany(1), lambda _: 0.1, classes=5)
 
