@@ -44,18 +44,18 @@ def setup() -> None:
     """Register schemas and resolvers; call it once before any config is composed."""
     register()
     OmegaConf.register_new_resolver("decimal", decimal, replace=True)
-    # Keeps apart the folders of two commands that start in the same second.
+    # Gives two commands that start in the same second different folders.
     OmegaConf.register_new_resolver("token", lambda: _token(os.getpid()), replace=True)
     # For folders named after a setting: a study's name cannot point to another folder.
     OmegaConf.register_new_resolver("file_name", as_file_name, replace=True)
-    # For --help: the choices of this command's groups. Hydra would list those of all commands.
+    # For --help: the choices of this command's groups. Hydra would list the groups of all commands.
     OmegaConf.register_new_resolver("choices", lambda *groups: "\n".join(map(_listed, groups)), replace=True)
     # The text that a label shows for null: ${or:${.scale},C-1}.
     OmegaConf.register_new_resolver("or", lambda value, instead: instead if value is None else value, replace=True)
 
 
 @lru_cache(maxsize=1)
-def _token(process: int) -> str:  # noqa: ARG001 (a forked process has its own)
+def _token(process: int) -> str:  # noqa: ARG001 (a forked process gets its own token)
     return secrets.token_hex(3)
 
 
@@ -68,15 +68,15 @@ class JobFunction:
     """A command's function as Hydra calls it, once for each job; its pickle holds only the command's name.
 
     Args:
-        name: the command's.
-        task: its function of a config.
+        name: the command's name.
+        task: the command's function of a config.
 
     Attributes:
-        failure: the exception that the function raised outside a sweep; None: it raised none.
+        failure: the exception that the function raised outside a sweep, or None.
     """
 
     def __init__(self, name: str, task: Callable[..., object]):
-        self.__module__ = f"glr.{name}"  # Hydra's name of the job is its last part
+        self.__module__ = f"glr.{name}"  # Hydra names the job after the last part
         self.failure: Exception | None = None
         self._name, self._task = name, task
 
@@ -88,7 +88,7 @@ class JobFunction:
         except Exception as error:
             if HydraConfig.get().mode != RunMode.RUN:
                 raise  # a sweep's launcher must see that the job failed
-            self.failure = error  # the command raises it: Hydra would write a line of its own to stderr
+            self.failure = error  # the command raises it later: Hydra would add a line of its own to stderr
             return None
 
     def __reduce__(self) -> tuple[Callable[[str], "JobFunction"], tuple[str]]:
@@ -122,7 +122,7 @@ class Command:
     def __call__(self) -> None:
         """Run the command; an error that the user can fix ends the process with one sentence."""
         setup()
-        os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra lets exceptions through; they are reported below
+        os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra lets exceptions through, and they are reported below
         for number in ending():
             signal.signal(number, lambda *_: sys.exit(PREEMPTED))  # exit through the clean-up code
         output.protect()
@@ -173,7 +173,7 @@ class Command:
 
     def _launch(self, flags: list[str], overrides: list[str]) -> None:
         """Let Hydra run the command line."""
-        sys.argv[1:] = flags + overrides  # Hydra takes overrides on one side of its flags only
+        sys.argv[1:] = flags + overrides  # Hydra accepts overrides on one side of its flags only
         job = JobFunction(self._config_name, self._task)
         hydra.main(config_path=str(CONF), config_name=self._config_name, version_base="1.3")(job)()
         if job.failure:

@@ -42,22 +42,22 @@ class Composition:
         return dict(self.hydra.runtime.choices)
 
     def with_values(self, values: list[Override]) -> "Composition":
-        """A copy with other values, set as Hydra sets them."""
+        """Return a copy with other values, set as Hydra sets them."""
         settings = copy.deepcopy(self.settings)
         for value in values:
             OmegaConf.update(settings, value.key_or_group, value.value(), force_add=value.is_force_add())
         return Composition(settings, self.hydra)
 
 
-# The first job composed for each combination of command, groups' choices and names of plain settings.
+# The first job composed for each combination of command, choices of the groups and names of the plain settings.
 _first: dict[Hashable, Composition] = {}
 
 
-@lru_cache(maxsize=1024)  # the check, the launcher and the job itself ask for the same job
+@lru_cache(maxsize=1024)  # the check, the launcher and the job itself compose the same job
 def composition(config_name: str, overrides: tuple[str, ...]) -> Composition:
     """Compose a job.
 
-    Hydra takes 60 ms. A job that differs from an earlier one in plain values only is a copy of it, which takes 5 ms.
+    Hydra takes 60 ms. If a job differs from an earlier one only in plain values, copy that one instead: 5 ms.
 
     Raises:
         GlrError: an unknown key or choice, or a value of a wrong type.
@@ -83,7 +83,7 @@ def composition(config_name: str, overrides: tuple[str, ...]) -> Composition:
         if "sweep" not in settings and str(config.hydra[group]._target_).startswith("hydra_plugins.glr_"):
             choice = config.hydra.runtime.choices[f"hydra/{group}"]
             raise GlrError(
-                f"hydra/{group}={choice}: {config_name} has no settings of a sweep, which it needs; leave it out"
+                f"hydra/{group}={choice}: {config_name} lacks the sweep settings that this choice needs; leave it out"
             )
     composed = Composition(settings, config.hydra)
     _first.setdefault(shape, composed)
@@ -113,7 +113,7 @@ def _explained(error: Exception, config_name: str) -> GlrError:
     if choice := re.search(r"Could not find '((?:hydra/)?[^'/]+)/([^']+)'", text):
         group = choice[1]
         if group == "hydra/launcher" and choice[2] in _LAUNCHERS:
-            return GlrError(f"{group}={choice[2]}: it is not installed; {pip_install(_LAUNCHERS[choice[2]])}")
+            return GlrError(f"{group}={choice[2]} is not installed; {pip_install(_LAUNCHERS[choice[2]])}")
         hydras = GlobalHydra.instance().config_loader().get_group_options(group)
         return unknown_choice(group, choice[2], hydras if group.startswith("hydra/") else choices(group))
     if key := re.search(r"Could not override '([^']+)'", text) or re.search(r"Key '([^']+)' is not in", text):
@@ -133,7 +133,7 @@ def _explained(error: Exception, config_name: str) -> GlrError:
 def unknown_setting(key: str, config_name: str) -> GlrError:
     """The sentence for an unknown key: names the closest setting of the same section, or of another choice."""
     if key.startswith("hydra."):
-        return GlrError(f"{key} is not a setting; --cfg hydra lists those of Hydra")
+        return GlrError(f"{key} is not a setting; --cfg hydra lists the settings of Hydra")
     section, _, name = key.rpartition(".")
     default = composition(config_name, ()).settings
     node = OmegaConf.select(default, section) if section else default
@@ -147,5 +147,5 @@ def unknown_setting(key: str, config_name: str) -> GlrError:
         owners = known[close[0]].split()
         of = f" (of {', '.join(owners)})" if 0 < len(owners) < len(files) else ""
         return GlrError(f"{key} is not a setting; did you mean {f'{section}.' if section else ''}{close[0]}{of}?")
-    where = section or "at the top"
-    return GlrError(f"{key} is not a setting; those of {where} are {', '.join(settings) or 'none'}")
+    where = f"of {section}" if section else "at the top"
+    return GlrError(f"{key} is not a setting; the settings {where} are {', '.join(settings) or 'none'}")

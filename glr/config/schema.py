@@ -40,15 +40,15 @@ def between(lowest: float, highest: float) -> Any:
     return field(default=MISSING, metadata={"bounds": (lowest, highest)})
 
 
-# Marks a place that holds a component: a class, and its arguments.
+# Marks a setting that holds a component: a class and its arguments.
 _COMPONENT = {"component": True}
-# A component, with lower bounds of arguments that some of its classes have.
+# Marks a component, and gives lower bounds for arguments that only some of its classes have.
 _STRATEGY = {"component": True, "arguments": {"replicas": 1}}
 
 
 @dataclass
 class Data:
-    """A data set: the place of its shards, how to read them, and the source that `prepare` makes them from."""
+    """A data set: where its shards are, how to read them, and the source from which `prepare` makes them."""
 
     label: str = MISSING
     path: str = MISSING
@@ -109,7 +109,7 @@ class Checkpointing:
 
 @dataclass
 class Gap:
-    """Settings of the classification of a query by its neighbours."""
+    """Settings for classifying a query by its neighbours."""
 
     neighbors: int = at_least(1, default=1)
 
@@ -364,7 +364,7 @@ class CompareConfig:
     compare: Comparison = field(default_factory=Comparison)
 
 
-# Arguments that a component gets at run time: no YAML can know them.
+# Arguments that are known only at run time, so that no YAML can list them.
 RUNTIME_ARGUMENTS = {
     "backbone": {"image_size"},
     "head": {"num_classes"},
@@ -373,7 +373,7 @@ RUNTIME_ARGUMENTS = {
 
 
 def register() -> None:
-    """Make the schemas known to Hydra."""
+    """Register the schemas with Hydra."""
     for schema in (
         *[TrainConfig, PreflightConfig, EvaluateConfig, EnsembleConfig, ExportConfig],
         *[PrepareConfig, RecordConfig, ScoreConfig, CompareConfig],
@@ -383,7 +383,7 @@ def register() -> None:
 
 
 def slots(schema: Any, prefix: str = "") -> Iterator[str]:
-    """Yield the full key of every place of a schema that holds a component."""
+    """Yield the full key of every setting of a schema that holds a component."""
     for setting in fields(schema):
         key = f"{prefix}{setting.name}"
         if "component" in setting.metadata:

@@ -1,4 +1,4 @@
-"""Shards written in parallel, each by one process; finished ones are kept."""
+"""Write shards in parallel, each in one process; finished shards are kept."""
 
 import multiprocessing
 import os
@@ -22,7 +22,7 @@ def write_shards(tasks: Iterator[ShardTask], folder: str, *, workers: int, image
 
     Args:
         tasks: all shards.
-        folder: where they are written.
+        folder: the folder for the shards.
         workers: processes; 1: write in this process.
         images: images in all tasks, for the progress bar.
 
@@ -83,8 +83,8 @@ def _processes(count: int) -> Iterator[ProcessPoolExecutor]:
 
 
 def _begin_worker() -> None:
-    # Ctrl-C reaches every process; workers ignore it, and the parent waits for the shards that were begun. A killed
-    # parent cannot stop its workers, so each worker watches for its end.
+    # Ctrl-C reaches every process; workers ignore it, and the parent waits for the unfinished shards. A killed
+    # parent cannot stop its workers, so each worker exits when the parent is gone.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def watch() -> None:

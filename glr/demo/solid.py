@@ -16,7 +16,7 @@ class Mark(NamedTuple):
 
 
 Cover = Callable[[float, float], list[Mark]]
-"""The marks that cover a side of this width and height, later ones over earlier ones; the first fills it."""
+"""Returns the marks that cover a side of this width and height, bottom first; the first mark fills the side."""
 
 
 def loft(low: np.ndarray, high: np.ndarray, sides: Sequence[Cover], ends: np.ndarray) -> list[Mark]:
@@ -41,9 +41,9 @@ def loft(low: np.ndarray, high: np.ndarray, sides: Sequence[Cover], ends: np.nda
 
 
 class Mesh:
-    """Bodies as arrays: P corners of F faces of B bodies; each face and then its marks, in the order drawn.
+    """Bodies as arrays: P corners of F faces of B bodies, in drawing order: each face, then its marks.
 
-    They stand over the origin on z = 0, scaled to a height or a width of one, whichever is larger.
+    The bodies stand over the origin on z = 0, scaled to a height or a width of one, whichever is larger.
     """
 
     def __init__(self, bodies: Sequence[list[Mark]]):
@@ -55,7 +55,7 @@ class Mesh:
         self.ends = np.cumsum([len(outline) for outline in outlines])  # [F], where a face's corners end in `points`
         self.colours, self.glow = np.array(shades), np.array(glow)  # [F, 3], 0 to 1; bool [F]
         starts = np.concatenate([[0], self.ends[:-1]])
-        self.first = self.points[starts]  # [F, 3], a corner of each
+        self.first = self.points[starts]  # [F, 3], a corner of each face
         along, up = self.points[starts + 2] - self.first, self.points[self.ends - 1] - self.points[starts + 1]
         normals = np.cross(along, up)
         self.normals = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)  # [F, 3], outward
@@ -80,7 +80,7 @@ class Mesh:
         hides = np.logical_not((above | below).any(2))  # [i, j]: body i may hide body j
         np.fill_diagonal(hides, False)
         distance = np.linalg.norm((self.low + self.high) / 2 - eye, axis=1)
-        hides &= ~(hides.T & (distance[:, None] > distance))  # no plane between them: the farther one first
+        hides &= ~(hides.T & (distance[:, None] > distance))  # no plane between them: draw the farther one first
         ranks, left, rank = np.zeros(count, int), np.ones(count, bool), 0
         while left.any():
             ready = left & ~(hides & left).any(1)

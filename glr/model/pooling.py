@@ -14,10 +14,10 @@ class GeM(keras.layers.Layer):
     Args:
         p: the exponent, or its initial value; 1 is the average, a large p approaches the maximum.
         learnable: train p.
-        floor: smaller values, also negative ones, count as this.
+        floor: values below this, also negative ones, are raised to it.
 
     Raises:
-        ValueError: p or floor not above 0.
+        ValueError: p or floor is not above 0.
     """
 
     def __init__(self, *, p: float, learnable: bool, floor: float):

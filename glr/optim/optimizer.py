@@ -15,7 +15,7 @@ class _FusedUpdate:
     """
 
     def update_step(self: Any, gradient: tf.Tensor, variable: keras.Variable, learning_rate: tf.Tensor) -> None:
-        """Update a variable: Kingma and Ba, arXiv:1412.6980, section 2, with the order of operations at its end."""
+        """Update a variable: Kingma and Ba, arXiv:1412.6980, in the order of operations at the end of section 2."""
         if self.amsgrad or isinstance(gradient, tf.IndexedSlices):
             super().update_step(gradient, variable, learning_rate)  # pyright: ignore[reportAttributeAccessIssue]
             return

@@ -39,12 +39,12 @@ class Projection:
 
 
 class Unwhitened:
-    """Descriptors as they are."""
+    """No whitening: descriptors stay as they are."""
 
     images = 0
 
     def learn(self, train: Callable[[int], np.ndarray]) -> Projection | None:  # noqa: ARG002
-        """Nothing to learn."""
+        """Return None: there is nothing to learn."""
         return None
 
 
@@ -53,8 +53,8 @@ class PCA:
 
     Args:
         dimension: dimensions to keep, those with the largest variance; None: all.
-        epsilon: added to each direction's variance, relative to the largest, so that weak ones are not amplified.
-        images: learn from the first this many train images (their order is random); None: all.
+        epsilon: added to each direction's variance, as a share of the largest, to keep weak directions weak.
+        images: number of train images to learn from, the first ones (their order is random); None: all.
 
     Raises:
         ValueError: a setting is out of its range.

@@ -42,14 +42,14 @@ class Compiled:
 
     Attributes:
         arguments: weights, the optimizer's moments and the batch.
-        temporaries: activations, gradients and whatever else lives during the step.
-        outputs: those that do not reuse an argument's memory.
+        temporaries: activations, gradients and other values that live only during the step.
+        outputs: the outputs that do not reuse an argument's memory.
         code: the program itself.
         flops: floating-point operations.
         accessed: bytes moved between core and memory.
-        seconds: time at best, each operation at the limit of arithmetic or memory, without the links between chips.
+        seconds: lower bound of the time: each operation at the speed of arithmetic or memory, no time on links.
         cycles: the sum of the code generators' own estimates for each operation, which include vector units.
-        needed: bytes that a refused program asked for.
+        needed: bytes of memory that a refused program needs.
     """
 
     arguments: int = 0
@@ -72,7 +72,7 @@ def check_compiler() -> None:
     """Check that the compiler is installed, without importing any of it.
 
     Raises:
-        GlrError: the machine is unsuitable, or the compiler is not installed or of another version.
+        GlrError: the machine is unsuitable, or the compiler is missing or has another version.
     """
     if (system := (platform.system(), platform.machine())) != ("Linux", "x86_64"):
         raise GlrError(
@@ -138,7 +138,7 @@ def compile_stablehlo(module: str, topology: Topology) -> Compiled:
 
 
 def _without_copies(module: Any) -> None:
-    """Remove TensorFlow's copies of whole values, an operation that StableHLO does not have."""
+    """Remove TensorFlow's copy operations: StableHLO has no such operation."""
     from jaxlib.mlir import ir
 
     copies = []
@@ -155,9 +155,9 @@ def _without_copies(module: Any) -> None:
 
 
 def _seconds(total: float, entry: str) -> float:
-    """Return the cost model's total without the -1 that it counts for each custom call (a 64-bit step counter has one).
+    """Correct the cost model's total, which counts -1 for each custom call (a 64-bit step counter has one).
 
-    Custom calls inside a fusion count nothing, so only those in the program's entry (HLO text) are corrected.
+    Custom calls inside a fusion count 0, so only those in the program's entry (HLO text) are corrected.
     """
     seconds = total + len(re.findall(r" custom-call\(", entry))
     if seconds < 0:

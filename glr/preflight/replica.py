@@ -1,4 +1,4 @@
-"""One of a slice's replicas, for tracing without a slice: its collectives become XLA's own."""
+"""A stand-in for one replica of a TPU slice: traces a step without a slice, with XLA's own collectives."""
 
 from typing import Any
 
@@ -7,10 +7,10 @@ from tensorflow.compiler.tf2xla.ops import gen_xla_ops
 
 
 class OneOfMany(tf.distribute.OneDeviceStrategy):  # pyright: ignore[reportUntypedBaseClass]
-    """A replica of `TPUStrategy`, for the compiler alone: one trace stands for all replicas.
+    """Imitates one replica of `TPUStrategy` for the compiler: one trace stands for all replicas.
 
     Attributes:
-        exchanged: bytes that the traced collectives add up over the replicas.
+        exchanged: total bytes that the traced collectives sum over the replicas.
     """
 
     def __init__(self, replicas: int):

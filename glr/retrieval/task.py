@@ -31,11 +31,11 @@ class Task(Protocol):
     """The right answers to each query, and the metrics computed from them."""
 
     def check(self, index_ids: Sequence[str], query_ids: Sequence[str]) -> None:
-        """Raise GlrError unless these images are the task's."""
+        """Raise GlrError unless the task is about these images."""
         ...
 
     def ranks(self, index: int) -> int:
-        """Return the number of neighbours per query that the metrics need, in an index of this many images."""
+        """Return how many neighbours per query the metrics need, for an index of this many images."""
         ...
 
     def score(self, ranking: Ranking) -> dict[str, float]:
@@ -61,7 +61,7 @@ def evaluate(
         index: L2-normalised.
         query: L2-normalised.
         memory: GB for the search.
-        rerank: changes the first ranking; at least its `depth` neighbours are found.
+        rerank: changes the first ranking; the search finds at least `rerank.depth` neighbours.
 
     Returns:
         The task's metrics by name, and the ranking.

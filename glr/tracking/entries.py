@@ -9,11 +9,11 @@ from glr.errors import GlrError
 
 
 class RecordError(GlrError):
-    """A record that no store will ever take."""
+    """A record that no store will ever accept."""
 
 
 def now() -> int:
-    """The time in ms, as MLflow counts it."""
+    """Return the time as MLflow counts it: in ms since 1970."""
     return int(time.time() * 1000)
 
 
@@ -24,14 +24,14 @@ class Open:
     uri: str
     study: str
     name: str
-    artifacts: str | None  # where a new study puts its files; None: where the server says
+    artifacts: str | None  # folder for the files of a new study; None: the server decides
     tags: dict[str, str]
     time: int = field(default_factory=now)
 
 
 @dataclass(frozen=True)
 class Continue:
-    """A process starts to work on the run, and sets these tags."""
+    """A process starts to work on the run and sets the tags `values`."""
 
     values: dict[str, str]
     attempt: int | None  # number of the process, from 1; None: not counted
@@ -81,7 +81,7 @@ class Artifact:
 
 @dataclass(frozen=True)
 class End:
-    """The run ends with this status, and with these tags."""
+    """The run ends with this status and sets the tags `values`."""
 
     status: str
     values: dict[str, str]
@@ -90,7 +90,7 @@ class End:
 
 @dataclass(frozen=True)
 class Unreadable:
-    """JSON that is no record of this version: kept as it is, and never sent."""
+    """JSON that this version cannot read as a record: kept unchanged, never sent."""
 
     content: object
 
@@ -103,7 +103,7 @@ class Damaged:
 
 
 Entry = Open | Continue | Params | Tags | Metrics | DatasetUse | Artifact | End | Unreadable | Damaged
-# The names are those on disk: journals and checkpoints of earlier versions hold them.
+# These names are on disk: do not change them, or journals and checkpoints of earlier versions become unreadable.
 _KINDS: dict[str, type] = {
     "open": Open,
     "continue": Continue,
@@ -118,12 +118,12 @@ _NAMES = {kind: name for name, kind in _KINDS.items()}
 
 
 def as_json(entry: Entry) -> object:
-    """An entry as plain values."""
+    """Convert an entry to plain values."""
     return entry.content if isinstance(entry, Unreadable) else {"kind": _NAMES[type(entry)]} | vars(entry)
 
 
 def from_json(content: Any) -> Entry:
-    """The entry of plain values; `Unreadable` if they are no record. Raises nothing."""
+    """Convert plain values to an entry; return `Unreadable` if they do not form a record. Never raises."""
     try:
         kind = _KINDS[content["kind"]]
         values = {each.name: content[each.name] for each in fields(kind)}

@@ -1,4 +1,4 @@
-"""The weights that `init_from` names: a file's, or those that a run stored."""
+"""The weights that `init_from` names: from a file, or from a run that stored them."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +16,10 @@ class InitialWeights:
     """Weights to start from.
 
     Attributes:
-        file: local or gs://.
+        file: path of the weights, local or gs://.
         identity: the run's id, or the file's checksum, which does not depend on its path.
-        run_id: id of the run that stored them; None: they come from a file.
-        name: for messages.
+        run_id: id of the run that stored the weights; None: they come from a file.
+        name: text that messages show.
     """
 
     file: str | Path
@@ -29,7 +29,7 @@ class InitialWeights:
 
 
 def initial_weights(config: DictConfig) -> InitialWeights | None:
-    """The weights that a train config starts from; None: those that its backbone names.
+    """Return the weights that a run starts from; None: the config names none, so the backbone's setting counts.
 
     Raises:
         GlrError: there is no such file or run.

@@ -14,7 +14,7 @@ from glr.train.plots import plot_augmentation, plot_schedule
 
 
 def describe(config: DictConfig, data: PreparedData, scored: EvaluationSet, parts: Assembly, run: Recorder) -> None:
-    """Record and print the sizes and the device of a run with these parts; `scored` is its evaluation set."""
+    """Record and print the sizes and the device of the run; `scored` is its evaluation set."""
     images, total, steps = parts.pipeline.images, parts.model.count_params(), parts.pipeline.steps_per_epoch
     run.tags({"device": _device(parts.strategy), "replicas": parts.strategy.num_replicas_in_sync})
     run.params({"parameters": total, "trainable_parameters": parts.trainable, "classes": data.classes})
@@ -28,7 +28,7 @@ def describe(config: DictConfig, data: PreparedData, scored: EvaluationSet, part
 
 
 def plot(config: DictConfig, data: PreparedData, parts: Assembly, run: Recorder, folder: Path) -> None:
-    """Record the learning rate over time, and train images as the network sees them; `folder` takes the files."""
+    """Plot the learning rate over time and train images as the network sees them, into `folder`; record the plots."""
     schedule, augmentation = folder / "schedule.png", folder / "augmentation.png"
     plot_schedule(parts.schedule, parts.pipeline.steps_per_epoch, config.train.epochs, schedule)
     run.file(schedule)

@@ -37,7 +37,7 @@ def light() -> Iterator[Forks]:
     [
         ("head=arcface head.mragin=0.3", "head.mragin is not a setting; did you mean head.margin"),
         ("train.epochs=abc", "train.epochs=abc: expected a whole number"),
-        ("hydra/launcher=ray -m", "hydra/launcher=ray: it is not installed; pip install '.[ray]'"),
+        ("hydra/launcher=ray -m", "hydra/launcher=ray is not installed; pip install '.[ray]'"),
         ("hydra/sweeper=optuna hydra.sweeper.n_trialz=1 seed=range(9) -m", "hydra.sweeper.n_trialz is not a setting"),
     ],
 )

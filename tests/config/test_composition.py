@@ -126,5 +126,5 @@ def test_an_unknown_key_in_every_job_is_no_setting_of_any(composed: list):
 @pytest.mark.parametrize("choice", ["hydra/launcher=subprocess", "hydra/sweeper=grid", "hydra/sweeper=optuna"])
 def test_what_needs_a_commands_sweep_is_refused_by_one_without(choice: str):
     assert "sweep" in composition("evaluate", ("run=x", choice)).settings
-    with pytest.raises(GlrError, match=f"^{choice}: prepare has no settings of a sweep"):
+    with pytest.raises(GlrError, match=f"^{choice}: prepare lacks the sweep settings"):
         composition("prepare", ("data=demo", choice))
