@@ -40,7 +40,7 @@ for (_owner, _method), _parts in _USED.items():
 
 
 def replace_moments(norm: keras.layers.BatchNormalization, moments: Callable[[tf.Tensor, None], object]) -> None:
-    """Make a layer take the mean and variance of a training batch from `moments(inputs, mask)`."""
+    """Make a layer compute the mean and variance of a training batch with `moments(inputs, mask)`."""
     norm._moments = moments
 
 

@@ -36,7 +36,7 @@ def identity(path: Path) -> str:
 
 
 def job(command: str, number: int) -> Composition:
-    """The job of each group's choice of this number, from the first again behind the last: so few show all."""
+    """A job with choice `number` of each group, counted round and round, so that a few jobs show all."""
     chosen = {group: CHOICES[group][number % len(CHOICES[group])].stem for group in GROUPS[command]}
     uri = ["tracking.uri=http://localhost:1"] if chosen.get("tracking") == "server" else []
     return composition(command, (*(f"{group}={choice}" for group, choice in chosen.items()), *uri))

@@ -174,7 +174,7 @@ def check(key: str, node: DictConfig, runtime: set[str]) -> None:
     """Check a component's settings against its target's signature.
 
     Args:
-        key: where the component stands.
+        key: the key that holds the component.
         node: its config.
         runtime: arguments that only the run knows; a config must not set them.
 

@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from glr.config.component import class_of
 from glr.config.secrets import redacted
 
-# Increased when the mathematics changes, so that old results are not taken for new ones.
+# Increased when the mathematics changes, so that old results do not count as new ones.
 RESULT_VERSION = 1
 
 # Settings added since, each with the value that gives the same result as before it existed. The key omits a setting

@@ -105,7 +105,7 @@ def _jobs(parsed: list[Override], sweeper: DictConfig | None, searched: bool) ->
     if not searched:
         for override in parsed:
             if override.is_interval_sweep() and sweeper is not None:
-                raise GlrError(f"{override.input_line}: only a search takes a range; add hydra/sweeper=optuna")
+                raise GlrError(f"{override.input_line}: only a search accepts a range; add hydra/sweeper=optuna")
         return [list(job) for job in product(*filter(None, map(_values, parsed)))]
     if sweeper is not None:
         searching.check(sweeper)

@@ -28,12 +28,12 @@ class Settings:
     n_jobs: int = at_least(1, default=1)  # trials that are launched together
     direction: Direction = Direction.maximize
     sampler: Sampler = Sampler.tpe
-    seed: int = at_least(0, default=0)  # of the sampler
+    seed: int = at_least(0, default=0)  # seed of the sampler
     pruner: Pruner = Pruner.median
     warmup_trials: int = at_least(0, default=5)  # finished trials before any is pruned by the median
     warmup_steps: int = at_least(0, default=2)  # the first epoch after which a trial may be pruned
     storage: str = "mlruns/searches.journal"
-    study_name: str | None = None  # of the search; null: a separate search for each set of ranges and settings
+    study_name: str | None = None  # name of the search; null: a separate search for each set of ranges and settings
 
 
 def check(node: DictConfig) -> None:

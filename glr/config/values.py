@@ -1,4 +1,4 @@
-"""The values of settings that take one of a few words."""
+"""Enums for settings that accept one of a few words."""
 
 from enum import Enum, StrEnum
 

@@ -144,8 +144,8 @@ def _typed(content: object, key: str, kind: type) -> Any:
     """Return a value of the manifest.
 
     Raises:
-        KeyError: it is missing.
-        TypeError: it is of another type.
+        KeyError: the value is missing.
+        TypeError: the value has another type.
     """
     if not isinstance(content, dict) or not isinstance(content[key], kind):
         raise TypeError(f"{key} is of another type")

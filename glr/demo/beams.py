@@ -12,7 +12,7 @@ class Beam(NamedTuple):
 
     start: Sequence[float] | np.ndarray
     end: Sequence[float] | np.ndarray
-    thick: float  # as a share of the box's width
+    thick: float  # share of the box's width
     colour: str = "roof"
 
 

@@ -19,7 +19,7 @@ class Part:
 
     shape: Any  # a key of `SHAPES` or `BEAMS`, "arcade" or "crown" (the landmark's own top)
     width: Any  # as a share of the part that carries it; of the first part: in units of the landmark's height
-    height: Any  # of all repetitions together
+    height: Any  # total height of all repetitions
     depth: Any = None  # as a share, like the width; None: as deep as wide
     cover: Any = None  # names of the style's covers, used in turn by the segments; None: the shape's own
     at: Any = "middle"  # a key of `PLACES`

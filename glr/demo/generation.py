@@ -72,7 +72,7 @@ def _plan(
     seed: int,
     *,
     train_landmarks: int,
-    photos_per_landmark: int,  # of the train set
+    photos_per_landmark: int,  # in the train set
     retrieval_landmarks: int,  # never trained on, in index and queries
     distractor_landmarks: int,  # never trained on, in the index only
     index_photos: int,  # per landmark

@@ -19,7 +19,7 @@ class Layer(NamedTuple):
 
     colour: str  # one of the style's
     shape: str = "square"
-    share: tuple[float, float] = (1.0, 1.0)  # of a cell's width and height
+    share: tuple[float, float] = (1.0, 1.0)  # share of a cell's width and height
     cell: tuple[float, float] = (1.0, 1.0)  # width and height, in the landmark's height; 0: the whole face's
     step: int = 1  # fill every `step`th cell, as on a chessboard
     rise: float = 0.5  # where in its cell the outline is: 0 at the bottom, 1 at the top

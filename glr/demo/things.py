@@ -59,7 +59,7 @@ THINGS: dict[str, tuple[Piece, ...]] = {
 class Group(NamedTuple):
     """Several things in a picture."""
 
-    names: str  # of `THINGS`
+    names: str  # names in `THINGS`
     number: tuple[int, int]  # the fewest and the most
     height: tuple[float, float]  # as shares of the picture's height, for a thing whose foot is at the bottom
     foot: tuple[float, float] = (0, 1)  # 1 at the bottom of the picture, 0 at the horizon, -1 at the top

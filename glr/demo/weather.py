@@ -13,7 +13,7 @@ class Climate(NamedTuple):
 
     weight: float  # relative frequency
     colours: np.ndarray  # [4, 3]: the sky at the top, the sky at the horizon, the sun, and light from all sides
-    height: tuple[float, float]  # of the sun, degrees
+    height: tuple[float, float]  # height of the sun, degrees
     fog: tuple[float, float] = (0.0, 0.15)
     lamps: float = 0.0
     falls: str = ""

@@ -1,1 +1,1 @@
-"""Devices: TensorFlow's start, distribution strategies, TPUs, and several workers in one training."""
+"""Devices: TensorFlow's start, distribution strategies, TPUs, and several workers that train one run."""

@@ -10,7 +10,7 @@ import tensorflow as tf
 from glr.config.installation import pip_install
 from glr.errors import GlrError
 
-# libtpu locks this file while a process uses this machine's TPU; TensorFlow only logs that the TPU is taken.
+# libtpu locks this file while a process uses this machine's TPU; TensorFlow only logs that the TPU is in use.
 LOCK = Path("/tmp/libtpu_lockfile")
 DEVICES = Path("/dev")
 _connected: dict[tuple[str, str | None, str | None], tf.distribute.TPUStrategy] = {}

@@ -58,7 +58,7 @@ def joined(members: Sequence[Descriptors], weights: Sequence[float], file: Path)
     Args:
         members: descriptors of the same images.
         weights: weight of each member's cosine in the mean; above 0.
-        file: where to write float32 [N, sum of D], memory-mapped.
+        file: file to write: float32 [N, sum of D], memory-mapped.
 
     Raises:
         GlrError: a descriptor is not finite, or zero.
@@ -75,7 +75,7 @@ def joined(members: Sequence[Descriptors], weights: Sequence[float], file: Path)
 
 
 class Candidates:
-    """The similarities that a search for ensembles needs: of each query with all index images that may rank.
+    """The similarities that a search for ensembles needs: each query's with all index images that may rank.
 
     Each member's similarities are computed once. A query keeps the index images among the `depth` nearest of any
     member, with their similarities in all members. A sum of similarities ranks them as among all images, unless an
@@ -127,7 +127,7 @@ def greedy(
         similarities: float32 [M, Q, C] of M members.
         score: scores a weighted sum of similarities [Q, C]; higher is better.
         allowed: tells whether members may be combined.
-        weights: to try for each further member; the first has 1.
+        weights: weights to try for each further member; the first has 1.
 
     Yields:
         All choices tried, the best of each step last.

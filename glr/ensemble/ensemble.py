@@ -39,7 +39,7 @@ class Ensemble:
 
         Args:
             task: holds the solutions.
-            memory: for similarities, GB.
+            memory: GB for similarities.
 
         Raises:
             GlrError: a descriptor is not finite or zero, or the task has other images.

@@ -40,7 +40,7 @@ class Subject:
     """A model to evaluate.
 
     Attributes:
-        name: for messages.
+        name: text that messages show.
         study: the study that records its scores.
         run_id: id of the evaluation's parent run; None: it is a SavedModel.
         describer: the model.
@@ -86,10 +86,10 @@ def run_subject(config: DictConfig) -> Subject:
 
 
 def saved_model_subject(config: DictConfig, stack: ExitStack) -> Subject:
-    """A SavedModel; closing the stack deletes its copy on this disk.
+    """Open a SavedModel; closing the stack deletes its copy on this disk.
 
     Raises:
-        GlrError: it does not exist, has another signature, or does more than compute and is not trusted.
+        GlrError: the model does not exist, has another signature, or does more than compute and is not trusted.
     """
     folder = stack.enter_context(saved_model.on_disk(config.model, config.max_model_gb))
     files = sorted(file for file in folder.rglob("*") if file.is_file())
@@ -100,10 +100,10 @@ def saved_model_subject(config: DictConfig, stack: ExitStack) -> Subject:
 
 
 def opened_set(config: DictConfig, subject: Subject) -> EvaluationSet:
-    """The set that a config names.
+    """Open the set that a config names.
 
     Raises:
-        GlrError: it is missing or damaged.
+        GlrError: the set is missing or damaged.
     """
     neighbors = subject.neighbors if config.neighbors is None else config.neighbors
     if config.index is not None:

@@ -27,7 +27,7 @@ def KerasApplication(  # noqa: N802
         image_size: S, pixels.
 
     Raises:
-        ValueError: the network does not take this image size, layer name or file.
+        ValueError: the network does not accept this image size, layer name or file.
         GlrError: the ImageNet weights cannot be downloaded.
     """
     constructor = getattr(keras.applications, application, None)
@@ -72,7 +72,7 @@ def SmallCNN(  # noqa: N802
     """Four 3x3 convolutions of stride 2 with BatchNorm and ReLU, `width` to 8 x `width` channels.
 
     Raises:
-        ValueError: the network does not take this layer name or file.
+        ValueError: the network does not accept this layer name or file.
     """
     images = x = keras.Input((image_size, image_size, 3))
     for block, channels in enumerate([width, 2 * width, 4 * width, 8 * width]):

@@ -30,7 +30,7 @@ Name = TypeVar("Name")
 class SavedModel:
     """Describes images of any size, one at a time, through the signature that the Google Landmark tasks require.
 
-    `serving_default` takes one uint8 image [H, W, 3] and returns `global_descriptor`, a float vector.
+    `serving_default` accepts one uint8 image [H, W, 3] and returns `global_descriptor`, a float vector.
 
     Args:
         path: the folder that holds saved_model.pb.

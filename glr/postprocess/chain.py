@@ -28,7 +28,7 @@ def postprocessed(
         index, query: the descriptors as extracted.
         whitening, database_augmentation, query_expansion: choices of these groups.
         train: maps a number of train images (None: all) to their descriptors; called only if something is learned.
-        folder: where the results are stored, memory-mapped.
+        folder: folder for the results, which are memory-mapped.
         memory: GB for each search.
     """
     projection = whitening.learn(train)

@@ -25,8 +25,8 @@ def preflight(config: DictConfig, compiler: Callable[[Step], tuple[Traced, Compi
         compiler: a `Compiler`, shared by the runs of a sweep.
 
     Raises:
-        GlrError: the TPU does not take the batch or the precision, the data set's size is unknown, or the step does not
-            compile.
+        GlrError: the TPU does not support the batch or the precision, the data set's size is unknown, or the step does
+            not compile.
     """
     settings, topology = config.preflight, TOPOLOGIES[config.preflight.topology.value]
     classes, images = train_set(config)
@@ -57,7 +57,7 @@ def preflight(config: DictConfig, compiler: Callable[[Step], tuple[Traced, Compi
 
 
 def _check(config: DictConfig, cores: int, images: int) -> None:
-    """Refuse a batch or a precision that the TPU does not take."""
+    """Refuse a batch or a precision that the TPU does not support."""
     batch_size = config.train.batch_size
     if batch_size % cores:
         raise GlrError(
@@ -76,7 +76,7 @@ def train_set(config: DictConfig) -> tuple[int, int]:
     """Return the train set's numbers of classes and images: as given, else as prepared, else as published.
 
     Raises:
-        GlrError: they are unknown.
+        GlrError: the numbers are unknown.
     """
     given = config.preflight.classes, config.preflight.images
     if None not in given:
@@ -98,8 +98,8 @@ def largest_share(fits: Callable[[int], bool], guess: int) -> int:
     """Find the largest number of images per core that fits, to within a 16th; 0 if none does.
 
     Args:
-        fits: tells if this many images per core fit; each call takes a compilation.
-        guess: where to begin.
+        fits: returns whether this many images per core fit; each call compiles the step.
+        guess: the number to try first.
     """
     fitting, refused, candidate = 0, None, max(guess, 1)
     while True:

@@ -35,7 +35,7 @@ class Step:
         config: the run's config.
         topology: a name in `TOPOLOGIES`.
         classes: number of train classes.
-        steps_per_epoch: for the schedule.
+        steps_per_epoch: number of steps, which the schedule needs.
     """
 
     config: DictConfig

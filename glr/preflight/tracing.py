@@ -28,13 +28,13 @@ def trace(config: DictConfig, *, replicas: int, classes: int, steps_per_epoch: i
         config: composed from conf/train.yaml; weights that it names are not loaded.
         replicas: number of replicas that share the global batch.
         classes: number of train classes.
-        steps_per_epoch: for the schedule.
+        steps_per_epoch: number of steps, which the schedule needs.
 
     Returns:
         The step as a serialised HLO module, and facts about it.
 
     Raises:
-        GlrError: the backbone does not take the images.
+        GlrError: the backbone does not accept images of this size.
     """
     import tensorflow as tf
 

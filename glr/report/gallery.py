@@ -62,8 +62,8 @@ class QueryResults:
 def choose(precisions: Mapping[str, float], each: int) -> list[tuple[str, str]]:
     """Choose the queries with the worst AP, those around the median, and those with the best.
 
-    Equal queries are taken in the order of their ids. No query is taken twice: if there are fewer than 3 * `each`, all
-    are taken, a third for each group.
+    Queries of equal AP are ordered by id. No query is chosen twice: if there are fewer than 3 * `each`, all are chosen,
+    a third for each group.
 
     Args:
         precisions: AP by query.

@@ -33,7 +33,7 @@ def page(entries: list[QueryResults], title: str, file: Path) -> None:
     Args:
         entries: in the order of the page, grouped.
         title: the page's title.
-        file: to write.
+        file: path of the file to write.
 
     Raises:
         GlrError: there are no entries.

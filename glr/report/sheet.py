@@ -30,7 +30,7 @@ def draw(entries: list[QueryResults], title: str, file: Path) -> None:
     Args:
         entries: in the order of the sheet, grouped.
         title: printed above the rows.
-        file: to write.
+        file: path of the PNG to write.
 
     Raises:
         GlrError: there are no entries.

@@ -37,12 +37,12 @@ def load(folder: Path, name: str) -> Descriptors:
     """Open stored descriptors; their values are memory-mapped.
 
     Raises:
-        GlrError: they are missing, or differ from their checksums (those of earlier versions have none).
+        GlrError: files are missing, or differ from their checksums (earlier versions wrote no checksums).
     """
     ids, values, checksums = files(folder, name)
     for file in (ids, values):
         if not file.is_file():
-            raise GlrError(f"{file}: no such file; descriptors were expected there")
+            raise GlrError(f"{file}: no such file; expected stored descriptors")
     sums = [storage.checksum(file).encode() for file in (ids, values)]
     if checksums.is_file() and checksums.read_bytes().split()[1:] != sums:
         raise GlrError(f"{values} or {ids.name} is damaged (wrong checksum); {_ANEW}")

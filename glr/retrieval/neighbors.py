@@ -48,7 +48,7 @@ def top_k(queries: np.ndarray, index: np.ndarray, k: int, *, memory: float = 1.5
     k = min(k, len(index))
     rows = min(_ROWS, -(-(len(queries) + 1) // _FEWEST) * _FEWEST)
     largest = max(int(memory * 1e9) // (4 * (rows + queries.shape[1])), _STRETCH)
-    # Equal blocks of whole stretches, on boundaries where TensorFlow takes them without copying.
+    # Equal blocks of whole stretches, on boundaries where TensorFlow uses them without copying.
     blocks = -(-len(index) // largest)
     size = -(-len(index) // blocks // _STRETCH) * _STRETCH
     scores = np.full((len(queries), k), -np.inf, np.float32)

@@ -30,10 +30,10 @@ class _Type(_Recorded):
     """`numpy.dtype`."""
 
     def dtype(self) -> np.dtype:
-        """Return the type, which must be one of plain numbers.
+        """Return the type, which must be numeric.
 
         Raises:
-            ValueError: it is another type.
+            ValueError: the type is not numeric.
         """
         code, order = self.arguments[0], self.state[1] if self.state else "="
         if not re.fullmatch(r"[iu][1248]|f[248]", str(code)) or order not in ("<", ">", "=", "|"):

@@ -75,10 +75,10 @@ def look(path: str | Path) -> Object | None:
 
 
 def existing(path: str | Path) -> Object:
-    """The object at a path as it is now.
+    """Return the object that is now at a path.
 
     Raises:
-        GlrError: there is none.
+        GlrError: no object is there.
     """
     stored = look(path)
     if stored is None:
@@ -91,13 +91,13 @@ def fetch(stored: Object, file: BinaryIO, start: int, end: int, step: Callable[[
 
     Args:
         stored: the object.
-        file: to append to.
-        start, end: within the object.
+        file: the file to append to.
+        start, end: positions within the object.
         step: called with the number of bytes that have just arrived.
 
     Raises:
         ReplacedError: the object was replaced or deleted.
-        GlrError: it may not be read, or the service cannot be reached.
+        GlrError: the object may not be read, or the service cannot be reached.
     """
     for position in range(start, end, CHUNK):
         stop = min(position + CHUNK, end)
@@ -128,7 +128,7 @@ def store(
 
     Raises:
         ReplacedError: someone else has written the object since it was seen.
-        GlrError: it may not be written, or the service cannot be reached.
+        GlrError: the object may not be written, or the service cannot be reached.
     """
     from google.api_core.exceptions import PreconditionFailed
 
@@ -156,8 +156,8 @@ def remove(stored: Object) -> None:
     """Delete an object.
 
     Raises:
-        ReplacedError: someone else has written it since it was found.
-        GlrError: it may not be deleted, or the service cannot be reached.
+        ReplacedError: someone else has written the object since it was found.
+        GlrError: the object may not be deleted, or the service cannot be reached.
     """
     from google.api_core.exceptions import NotFound
 

@@ -39,9 +39,9 @@ def acquire(path: Path, wait: float = inf) -> int:
         wait: seconds to wait for another process that holds it.
 
     Raises:
-        BlockingIOError: another process still holds it.
-        GlrError: its file system has no locks.
-        OSError: it cannot be opened, or is not a regular file.
+        BlockingIOError: another process still holds the lock.
+        GlrError: the file system has no locks.
+        OSError: the file cannot be opened, or is not a regular file.
     """
     began, said = time.monotonic(), False
     while True:

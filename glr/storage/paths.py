@@ -60,12 +60,12 @@ def read(path: str | Path, start: int = 0, end: int | None = None) -> bytes:
 
 
 def write(path: str | Path, data: bytes | memoryview, *, overwrite: bool = False) -> None:
-    """Write a file atomically, and create its folders: nobody sees a part of it, and no failure leaves a part.
+    """Write a file atomically, and create its folders: readers never see a partial file, and no failure leaves one.
 
     Overwriting keeps the permissions, follows a link to its file, and writes into a device or a pipe.
 
     Raises:
-        GlrError: it exists already (unless `overwrite`), someone else changes it meanwhile, or it cannot be written.
+        GlrError: the file exists (unless `overwrite`), someone else changes it meanwhile, or it cannot be written.
     """
     if is_bucket(path):
         seen = bucket.look(path) if overwrite else None
@@ -111,7 +111,7 @@ def delete(path: str | Path) -> None:
     """Delete a file, if it exists.
 
     Raises:
-        GlrError: it cannot be deleted, or someone else changes it meanwhile.
+        GlrError: the file cannot be deleted, or someone else changes it meanwhile.
     """
     if not is_bucket(path):
         with explained(path):
@@ -129,7 +129,7 @@ def checksum(path: str | Path) -> str:
     """The CRC32C of a file, hexadecimal; a bucket stores it.
 
     Raises:
-        GlrError: it is missing or cannot be read.
+        GlrError: the file is missing or cannot be read.
     """
     if is_bucket(path):
         return str(bucket.existing(path).info.crc32c)

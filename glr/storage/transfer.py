@@ -70,7 +70,7 @@ def on_disk(path: str | Path) -> Iterator[Path]:
     """Yield a local path of a file: its own, or that of a temporary copy of an object.
 
     Raises:
-        GlrError: it could not be downloaded.
+        GlrError: the object could not be downloaded.
     """
     if not is_bucket(path):
         yield Path(path)

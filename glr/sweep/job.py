@@ -20,7 +20,7 @@ class JobState(Enum):
     FAILED = "failed"
     OVERDUE = "time limit"
     LEFT = "failed before"  # and does not run again
-    STOPPED = "stopped"  # with the sweep, by Ctrl-C or SIGTERM
+    STOPPED = "stopped"  # stopped together with the sweep, by Ctrl-C or SIGTERM
 
 
 UNSUCCESSFUL = (JobState.FAILED, JobState.OVERDUE, JobState.LEFT)
@@ -29,13 +29,13 @@ UNFINISHED = (JobState.WAITING, JobState.RUNNING, JobState.RETRYING, JobState.ST
 
 @dataclass
 class Job:
-    """A job; epoch, score and time left are those of the latest start."""
+    """A job; epoch, score and time left belong to its latest start."""
 
     number: int  # from 1
     overrides: list[str]  # its command line
     shown: str  # the overrides that distinguish it from the others
-    folder: Path  # for its log
-    identity: Identity | None = None  # of a train job
+    folder: Path  # holds its log
+    identity: Identity | None = None  # identity of a train job; None: another command
     study: str | None = None
     state: JobState = JobState.WAITING
     starts: int = 0

@@ -29,7 +29,7 @@ class LiveTable:
         jobs: the sweep's jobs.
         places: how many run at a time.
         follow: also print the jobs' output, above the table.
-        console: to draw on; None: the terminal.
+        console: the console to draw on; None: the terminal.
     """
 
     def __init__(self, jobs: Sequence[Job], places: int, follow: bool, console: Console | None = None):

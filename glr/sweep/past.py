@@ -78,7 +78,7 @@ def skip(jobs: Sequence[Job], uri: str, rerun: str) -> None:
     """Mark the jobs that need not run as SKIPPED or LEFT; the others stay WAITING.
 
     Args:
-        jobs: with their identities and studies.
+        jobs: jobs with their identities and studies.
         uri: address of the MLflow store.
         rerun: the ended jobs to run again: `failed`, `all` or `none`.
     """

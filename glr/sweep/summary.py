@@ -9,7 +9,7 @@ from glr.sweep.job import UNFINISHED, UNSUCCESSFUL, Job, JobState
 
 
 def summary(jobs: Sequence[Job]) -> str:
-    """The table of all jobs, best score first, those without a final score last, and a line for each failure."""
+    """Return the table of all jobs (best score first, jobs without a final score last) and a line for each failure."""
     done = {job.number: job for job in jobs if job.state in (JobState.FINISHED, JobState.SKIPPED)}
     ranked = sorted(done.values(), key=lambda job: -inf if job.score is None else job.score, reverse=True)
     ranked += [job for job in jobs if job.number not in done]
@@ -33,12 +33,12 @@ def failure(jobs: Sequence[Job]) -> GlrError | None:
 
 
 def left(jobs: Sequence[Job], total: int | None, *, anew: bool) -> str:
-    """A line with the number of jobs that a stopped sweep has left.
+    """Return a line with the number of jobs that a stopped sweep has left.
 
     Args:
-        jobs: those planned so far.
-        total: their number; None if it is unknown.
-        anew: the same command would start all of them over.
+        jobs: the jobs planned so far.
+        total: number of all jobs; None if it is unknown.
+        anew: True if the same command would start all jobs over.
     """
     ended = sum(job.state not in UNFINISHED for job in jobs)
     how = "the same command with sweep.rerun=failed" if anew else "the same command"

@@ -61,7 +61,7 @@ def runs_of(
     Args:
         client: the store's client.
         studies: MLflow experiments.
-        query: in MLflow's search syntax.
+        query: a filter in MLflow's search syntax.
         missing_ok: a study that does not exist has no runs.
 
     Raises:
@@ -107,7 +107,7 @@ def find(client: MlflowClient, name: str) -> PastRun:
     """The run with this id, or the only one with this name.
 
     Raises:
-        GlrError: there is none, or several have the name.
+        GlrError: there is no such run, or several have the name.
     """
     if (run := _with_id(client, name)) is not None:
         return run

@@ -29,10 +29,10 @@ class Progress:
     """How far a journal has been sent to MLflow.
 
     Attributes:
-        run: the id of the run in MLflow to which it was sent; None: nothing was sent.
+        run: id of the MLflow run to which records were sent; None: none was sent.
         next: number of the first record that was not tried yet.
-        later: numbers of earlier records to send later: the store failed to take them, but took others.
-        refused: a line for each record that no store will take.
+        later: numbers of earlier records to send later: the store failed on them, but accepted others.
+        refused: a line for each record that no store will accept.
     """
 
     run: str | None = None
@@ -57,8 +57,8 @@ class Journal:
         failure: why the latest records are in memory only; None: they are on disk.
 
     Raises:
-        BusyError: another process holds it.
-        GlrError: it cannot be written.
+        BusyError: another process holds the journal.
+        GlrError: the journal cannot be written.
     """
 
     def __init__(self, folder: Path, name: str, *, wait: float = 30.0):
@@ -166,7 +166,7 @@ class Journal:
             storage.write(self._progress, json.dumps(asdict(progress)).encode(), overwrite=True)
 
     def set_aside(self) -> None:
-        """Rename and close a journal with records that MLflow will never take, so that it is not sent again."""
+        """Rename and close a journal with records that MLflow will never accept, so that it is not sent again."""
         aside, number = self.path.with_suffix(".refused"), 1
         while aside.exists():  # an earlier journal of the same run
             number += 1

@@ -1,4 +1,4 @@
-"""Scores from a leaderboard: of a whole published study, or of one run."""
+"""Record scores from a leaderboard, for a whole published study or for one run."""
 
 import hashlib
 import json
@@ -42,7 +42,7 @@ def record_study(client: MlflowClient, study: str, artifacts: str | None) -> tup
     Args:
         client: the store's client.
         study: also the name of the MLflow experiment.
-        artifacts: where a new MLflow experiment puts its files; None: where the server decides.
+        artifacts: folder for the files of a new MLflow experiment; None: the server decides.
 
     Returns:
         The number of rows, and the number of those written now.

@@ -119,7 +119,7 @@ def begin(
     """Open a run; the caller must end it.
 
     Args:
-        tracking: where it is recorded.
+        tracking: the settings `tracking`: where to record the run.
         study: the MLflow experiment.
         name: the run's name.
         kind: train, ensemble, evaluation, preflight or sweep.
@@ -171,7 +171,7 @@ def _create(uri: str, sender: Sender, journal: Journal) -> None:
         raise
     except Exception as error:
         journal.remove()
-        raise GlrError(f"tracking.uri={redacted(uri)}: the MLflow store takes no run ({reason(error)})") from error
+        raise GlrError(f"tracking.uri={redacted(uri)}: the MLflow store accepts no run ({reason(error)})") from error
 
 
 def _end_deleted(sender: Sender, journal: Journal, *, new: bool) -> str:

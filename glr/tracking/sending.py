@@ -13,13 +13,13 @@ from glr.tracking.writer import RunWriter, is_refusal
 class Sending:
     """Sends one journal to MLflow.
 
-    The records are sent in order. A record that the store fails to take waits, without blocking later ones; a record
-    that no store will take is refused.
+    The records are sent in order. A record on which the store fails waits, without blocking later ones; a record
+    that no store will accept is refused.
 
     Attributes:
         writer: the run's writer; None: MLflow does not know the run yet.
         trouble: why the last try failed, in a line; None: it succeeded.
-        deleted: the trouble is that the run or its study was deleted.
+        deleted: True if the try failed because the run or its study was deleted.
         progress: how far the journal has been sent.
     """
 
@@ -40,7 +40,7 @@ class Sending:
 
         Raises:
             DeletedError: the run or its study was deleted.
-            Exception: the store does not answer, or takes nothing.
+            Exception: the store does not answer, or accepts nothing.
         """
         writer = RunWriter.opened(client, self.journal.opening, self.progress.run)
         entries = self.journal.entries[: self.progress.next]
@@ -54,7 +54,7 @@ class Sending:
         self.writer = writer
 
     def advance(self, client: MlflowClient) -> bool:
-        """Send some records, and return whether any were sent; `trouble` says why not. It raises nothing."""
+        """Send some records; return whether any were sent. Never raises: `trouble` says what failed."""
         try:
             if self.writer is None:
                 self.open(client)
@@ -64,7 +64,7 @@ class Sending:
                 self.progress.next += count
             elif not self._send_later():
                 return False
-            if self.journal.failure is None:  # else the note would count records that are not on disk yet
+            if self.journal.failure is None:  # otherwise the note would count records that are not on disk yet
                 self.journal.note_sent(self.progress)
         except Exception as error:  # each kind of store has its own errors, and a journal may hold anything
             self.trouble, self.deleted = reason(error), isinstance(error, DeletedError)
@@ -84,12 +84,12 @@ class Sending:
             self.journal.remove()
 
     def _row(self, position: int) -> int:
-        """The number of records that are sent together: metrics in a row, else one."""
+        """Return how many records to send together: all metrics in a row, or one other record."""
         row = takewhile(lambda entry: isinstance(entry, Metrics), islice(self.journal.entries, position, None))
         return sum(1 for _ in row) or 1
 
     def _send(self, position: int, count: int) -> None:
-        """Write records, and note those that are refused or must wait; raises if the store takes none."""
+        """Write records, and note which are refused or must wait; raises if the store accepts none."""
         try:
             self._write(position, count)
         except Exception as error:
@@ -104,7 +104,7 @@ class Sending:
                 self.progress.later.append(position)
 
     def _send_later(self) -> bool:
-        """Write one of the records that wait, and return whether the store took or refused one."""
+        """Write one waiting record, and return whether the store accepted or refused one."""
         for position in self.progress.later:
             try:
                 self._write(position, 1)
@@ -124,10 +124,10 @@ class Sending:
             self.writer.write_metrics(entry for entry in entries if isinstance(entry, Metrics))
         elif isinstance(entry, Artifact):
             file = self.journal.kept(entry.place)
-            if file.exists():  # else it was stored, and a kill lost the note of it
+            if file.exists():  # otherwise it is stored, and a kill lost the note
                 self.writer.store(file, entry.folder)
                 file.unlink()
-        elif isinstance(entry, Tags):  # it may have waited, and later values stay
+        elif isinstance(entry, Tags):  # a record that waited must not overwrite later values
             newer = self.journal.entries[position + 1 : self.progress.next]
             set_since = {key for each in newer if isinstance(each, Tags | Continue | End) for key in each.values}
             self.writer.write(Tags({key: value for key, value in entry.values.items() if key not in set_since}))
@@ -135,7 +135,7 @@ class Sending:
             self.writer.write(entry)
 
     def _is_refused(self, error: Exception) -> bool:
-        """Return whether no store will take the record; raises if MLflow does not have the run."""
+        """Return whether no store will accept the record; raises if MLflow does not have the run."""
         if is_refusal(error):
             assert self.writer
             self.writer.verify()
@@ -146,7 +146,7 @@ class Sending:
         self.progress.refused.append(reason(error))
 
     def _is_passed(self, position: int, count: int) -> bool:
-        """Return whether records that failed may wait: the store takes a later record, so it is within reach."""
+        """Return whether failed records may wait: true if the store accepts a later record, so that it is in reach."""
         assert self.writer
         entries = self.journal.entries
         if isinstance(entries[position], Artifact | Unreadable):
@@ -156,7 +156,7 @@ class Sending:
         for entry in islice(entries, position + count, None):
             if not isinstance(entry, Artifact | Continue | Unreadable | Damaged):
                 try:
-                    self.writer.write(entry)  # it is written again in its turn, which changes nothing
+                    self.writer.write(entry)  # writing it again later changes nothing
                 except Exception as error:
                     return is_refusal(error)
                 return True

@@ -33,7 +33,7 @@ def connect(uri: str) -> MlflowClient:
         uri: `sqlite:///FILE` or the address of an MLflow server.
 
     Raises:
-        GlrError: it cannot be opened or reached, or the server is too old.
+        GlrError: the store cannot be opened or reached, or the server is too old.
     """
     for name in ("alembic", "mlflow.store.db.utils", "urllib3.connectionpool"):
         logging.getLogger(name).setLevel(logging.ERROR)
@@ -79,8 +79,8 @@ def _check_server(uri: str) -> None:
     """Check a server's version.
 
     Raises:
-        GlrError: it is too old.
-        MlflowException: it does not answer.
+        GlrError: the server is too old.
+        MlflowException: the server does not answer.
     """
     answer = http_request(get_default_host_creds(uri), "/version", "GET", timeout=_PATIENCE, max_retries=0)
     version = re.match(r"(\d+)\.(\d+)", answer.text) if answer is not None and answer.status_code == 200 else None
@@ -115,7 +115,7 @@ def check_place(artifacts: str | None) -> None:
     """Check that a place for files holds no password: MLflow would store it and show it to everyone.
 
     Raises:
-        GlrError: it holds one.
+        GlrError: the place holds a password.
     """
     if artifacts is not None and shows_secret(artifacts):
         raise GlrError(

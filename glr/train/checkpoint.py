@@ -94,7 +94,7 @@ class Checkpoints:
         """Load the leading variables from a kept checkpoint.
 
         Raises:
-            CheckpointError: it does not exist, or is damaged.
+            CheckpointError: the checkpoint does not exist or is damaged.
         """
         self.wait()
         stored = self._read(step)

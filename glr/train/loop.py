@@ -20,7 +20,7 @@ class Loop:
     """Trains from the position of a state.
 
     Args:
-        step: takes a batch and updates the weights.
+        step: updates the weights with a batch.
         batches: an iterator over (batch, steps in it), from the state's step on.
         state: updated in place.
         steps_per_epoch: batches in each epoch.

@@ -21,13 +21,13 @@ class Saving:
     """Restores a run from its newest checkpoint, and saves it from then on; of several workers, the chief saves.
 
     Args:
-        job: what is trained; its run's metrics are saved, too.
-        parts: whose variables are saved.
+        job: the job to train; its run's metrics are saved, too.
+        parts: the parts whose variables are saved.
         interruption: tells whether a signal asks to stop.
 
     Attributes:
-        state: the position of the training.
-        continues: the training continues from a checkpoint.
+        state: the position of the run.
+        continues: True if the run continues from a checkpoint.
     """
 
     def __init__(self, job: Job, parts: Assembly, interruption: Interruption):
@@ -105,7 +105,7 @@ class Saving:
         """Put the weights of a kept checkpoint into the model for a while; signals wait, and nothing is saved.
 
         Raises:
-            CheckpointError: it is missing or damaged.
+            CheckpointError: the checkpoint is missing or damaged.
         """
         if step == self.state.step:
             yield

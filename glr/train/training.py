@@ -111,7 +111,7 @@ class _Training:
         parts: the run's parts.
         trial: the trial of a search; it ends a hopeless run.
         interruption: tells whether a signal asks to stop.
-        folder: for files, until they are stored.
+        folder: holds files until they are stored.
     """
 
     def __init__(self, job: Job, parts: Assembly, trial: Trial, interruption: Interruption, folder: Path):
@@ -224,10 +224,10 @@ class _Training:
         self._saving.wait()
 
     def _with_room(self, write: Callable[[], Result]) -> Result:
-        """Write files; while a disk is full, keep the training in memory and try again.
+        """Write files; while a disk is full, keep the trained weights in memory and try again.
 
         Raises:
-            Exception: there was no room for `checkpoint.room_minutes`, or something else went wrong.
+            Exception: the disk stayed full for `checkpoint.room_minutes`, or something else failed.
         """
         minutes, began = self._job.config.checkpoint.room_minutes, 0.0
         while True:

@@ -29,7 +29,7 @@ class Watch:
         self._warned = 0  # the last epoch with a warning
 
     def report(self, evaluation_seconds: float) -> None:
-        """Tell the launcher how far the training is.
+        """Tell the launcher how far the run is.
 
         Args:
             evaluation_seconds: duration of an evaluation.

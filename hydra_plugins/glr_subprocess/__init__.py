@@ -46,7 +46,7 @@ class SubprocessLauncher(Launcher):
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:  # noqa: ARG002
         """Keep the sweep's config."""
         self.config = config
-        self.jobs: list[Job] = []  # of all batches
+        self.jobs: list[Job] = []  # jobs of all batches
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run a batch of jobs, which without a search is the whole sweep.
@@ -102,7 +102,7 @@ class SubprocessLauncher(Launcher):
         if stopped:
             anew = self.config.sweep.rerun.name == "all"
             print(f"\n{left(self.jobs, total, anew=anew)}", flush=True)
-            signal.raise_signal(stopped)  # to the handlers outside the pool
+            signal.raise_signal(stopped)  # lets the handlers outside the pool run
             raise KeyboardInterrupt
         if failed := failure(self.jobs):
             raise failed

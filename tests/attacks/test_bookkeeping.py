@@ -228,7 +228,7 @@ def test_folders_of_killed_processes_are_cleared_and_no_others(light: Forks, tmp
     place = tmp_path / "place"
     (place / "glr-mine").mkdir(parents=True)
     (place / "glr-mine.lock").touch()
-    (place / ".glr-0123456789abcdef").mkdir()  # of somebody who does not lock
+    (place / ".glr-0123456789abcdef").mkdir()  # belongs to a program that does not lock
     process = light.start(LEAVES, str(place), command="-c", cwd=tmp_path)
     while not (tmp_path / "ready").exists():
         time.sleep(0.02)
@@ -253,4 +253,4 @@ def test_a_complete_run_succeeds_where_deletes_are_refused(gcs: Gcs, gcs_folder:
     own.release()
     assert capsys.readouterr().err.count("that are no longer needed cannot be deleted") == 1
     with pytest.raises(GlrError, match="permission denied"):
-        clear(own.folder)  # a run that is to start anew must not go on from them
+        clear(own.folder)  # a run that starts over must not continue from them

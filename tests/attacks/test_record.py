@@ -87,7 +87,7 @@ EVIL = "evil"  # what a firewall takes for an attack
 def test_a_record_that_is_never_taken_blocks_nothing(
     server: ProxiedMlflow, tmp_path: Path, path: str, limit: int, status: int, entries: list[Any], waiting: int | None
 ):
-    """The losses before and behind it arrive, and the end; a proxy refuses what is larger than the limit."""
+    """The losses before and after the record arrive, and the end; a proxy refuses what exceeds the limit."""
     uploads = [entry for entry in entries if isinstance(entry, bytes)]
 
     def proxy(request: str, size: int) -> Answer | None:

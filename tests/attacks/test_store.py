@@ -34,7 +34,7 @@ def test_a_database_without_permission_to_write(work: Path, table: str, event: s
         store.execute(f"CREATE TRIGGER readonly BEFORE {event} ON {table} BEGIN {refusal}; END")
     begun = False
     with (
-        pytest.raises(GlrError, match=r"tracking\.uri=.*takes no run \(.*attempt to write a readonly database"),
+        pytest.raises(GlrError, match=r"tracking\.uri=.*accepts no run \(.*attempt to write a readonly database"),
         run(tracking(local(work), work, patience=0.5), "tests", "a run"),
     ):
         begun = True
@@ -54,7 +54,7 @@ def test_a_user_without_permission_to_write(
     server.proxy = lambda request, _size: (status, HTML, content) if path in request else None
     begun = False
     with (
-        pytest.raises(GlrError, match=r"takes no run \(.*(denied|not authenticated)"),
+        pytest.raises(GlrError, match=r"accepts no run \(.*(denied|not authenticated)"),
         run(tracking(server.uri, tmp_path, patience=0.5), "tests", "a run"),
     ):
         begun = True

@@ -27,7 +27,7 @@ from glr.errors import GlrError
         ("tracking=server", "tracking.uri: a value is needed"),
         ("head=arcface,cosface", "several values make a sweep; add -m"),
         ("train.epochs", "a setting is given as key=value"),
-        ("head.margin=interval(0.1,0.5) -m", "only a search takes a range; add hydra/sweeper=optuna"),
+        ("head.margin=interval(0.1,0.5) -m", "only a search accepts a range; add hydra/sweeper=optuna"),
         ("hydra/sweeper=optuna head=arcface head.mragin=interval(0,1) -m", "did you mean head.margin"),
         ("hydra/sweeper=optuna head=arcface,norm_softmax head.margin=interval(0,1) -m", "head.margin is not a setting"),
         ("hydra/sweeper=optuna train.epochs=int(interval(0,9)) -m", "train.epochs=0: expected at least 1"),

@@ -90,7 +90,7 @@ def test_train_and_validation_together(blocks: PreparedData):
     assert both.images == 72 == blocks.images("train") + blocks.images("validation")
     labels = np.concatenate([batch.labels for batch in both.batches(0, 7)])
     assert len(labels) == 70
-    assert np.bincount(labels, minlength=9).min() >= 6  # of 8 each, two missing at most
+    assert np.bincount(labels, minlength=9).min() >= 6  # each class has 8 images, and at most two are missing
 
 
 def test_augmentation_differs_between_images_and_epochs(blocks: PreparedData):

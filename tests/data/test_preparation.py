@@ -43,7 +43,7 @@ def test_shards_are_named_with_their_counts_and_mixed(small_data: PreparedData):
             tf.train.Example.FromString(r).features.feature["image/class/label"].int64_list.value[0]
             for r in tf.data.TFRecordDataset(file).as_numpy_iterator()
         ]
-        assert len(set(labels)) >= 6  # not one class behind the other
+        assert len(set(labels)) >= 6  # the classes are mixed, not one after the other
 
 
 def test_numeric_classes_are_numbered_in_their_order(few: Listed, tmp_path: Path):

@@ -67,7 +67,7 @@ def test_a_window_and_the_next_are_read_once_and_nothing_else(blocks: PreparedDa
             reader = Reader(blocks, blocks.shards["train"], order, readers, repeat=repeat)
             for _ in range(2):
                 ids(reader, 0, order.start(0, last), 3)
-            readers.submit(int).result()  # behind all blocks
+            readers.submit(int).result()  # runs after all blocks are read
         wanted = order.blocks(0, last) + (order.blocks(1, 0) if repeat else [])
         assert read == [(shards[shard], block) for shard, block in wanted]
 

@@ -1,4 +1,4 @@
-"""Retrieval and recognition metrics of stored descriptors, written anew in plain NumPy."""
+"""Retrieval and recognition metrics of stored descriptors, implemented independently in plain NumPy."""
 
 import csv
 from pathlib import Path

@@ -20,7 +20,7 @@ from glr.optim.regularization import Unregularized
 from glr.optim.schedule import Constant
 from glr.train.step import TrainStep
 
-# These also take a step: a plain network, one with layers of many kinds, and one that is cut behind its own scaling.
+# These also make a step: a plain network, one with many kinds of layers, and one cut after its own scaling.
 STEPPING = ["small_cnn", "mobilenet_v3_small", "efficientnet_b0"]
 SMALLEST = {"inception_resnet_v2": 75, "inception_v3": 75, "xception": 71}
 SETTINGS = {"weights": None, "trainable": "all", "batchnorm_momentum": None, "image_size": 32}

@@ -43,7 +43,7 @@ def test_a_config_from_before_its_classes_moved(tmp_path: Path):
     assert before != text
     read = read_config(stored(tmp_path, before))
     assert OmegaConf.to_yaml(read) == text
-    assert read.train.precision == now.train.precision  # of the schema's types, not text
+    assert read.train.precision == now.train.precision  # values have the schema's types and are not text
 
 
 @pytest.mark.parametrize(

@@ -43,15 +43,15 @@ class Forks:
         log: Sequence[str] = ("log.txt", "log.txt"),
         **env: str,
     ) -> int:
-        """Start a program: its process id. Its output goes to `log.txt` in its folder, behind others'.
+        """Start a program and return its process id. Its output is appended to `log.txt` in its folder.
 
         Args:
-            arguments: of the command line.
+            arguments: arguments of the command line.
             cwd: its folder.
-            command: of glr; or another module by its full name; or -c, with the code as first argument.
+            command: a command of glr, the full name of another module, or -c with the code as first argument.
             dies_at: it kills itself by SIGKILL the so-manieth time that it asks the disk to keep something (fsync).
-            log: where its output goes, and its errors.
-            env: more of its environment.
+            log: file for its output, and file for its errors.
+            env: additional environment variables.
         """
         values = {"arguments": arguments, "cwd": str(cwd), "command": command, "dies_at": dies_at, "env": env}
         values["log"] = log

@@ -68,7 +68,7 @@ class SlowProxy(threading.Thread):
     """Passes bytes to a server, each answer after a delay.
 
     Args:
-        port: of the server.
+        port: port of the server.
         delay: seconds.
     """
 

@@ -1,4 +1,4 @@
-"""The numbers behind the curves against their definition, and the pictures themselves."""
+"""Compare the numbers of the curves with their definition, and check the pictures."""
 
 from fractions import Fraction
 from pathlib import Path

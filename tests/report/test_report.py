@@ -37,5 +37,5 @@ def test_the_gallery_shows_the_worst_and_the_best_queries(small_data: PreparedDa
     shown = [query for query in ids["query"] if f'alt="query {query}"' in page]
     assert {shown[0], shown[-1]} == {ids["query"][0], ids["query"][-1]}
     assert len(shown) == 3
-    precision = np.mean([hit / (hit + 5) for hit in range(1, 7)])  # of the worst, whose first five are wrong
+    precision = np.mean([hit / (hit + 5) for hit in range(1, 7)])  # the worst query: five wrong results first
     assert f"{precision:.3f}</p>" in page

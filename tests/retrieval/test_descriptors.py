@@ -75,11 +75,11 @@ def test_what_does_not_fit(tmp_path: Path):
         written(tmp_path, last=12).close()
     with pytest.raises(GlrError, match="descriptors of 4 dimensions follow some of 5"):
         DescriptorWriter(tmp_path, "index", 23, "float32").append(["a"], np.zeros((1, 4), np.float32))
-    with pytest.raises(GlrError, match=r"index_ids\.txt: no such file; descriptors were expected there"):
+    with pytest.raises(GlrError, match=r"index_ids\.txt: no such file; expected stored descriptors"):
         load(tmp_path, "index")
     written(tmp_path, first=12).close()
     ids, values, checksums = files(tmp_path, "index")
-    checksums.unlink()  # of an earlier version
+    checksums.unlink()  # as if an earlier version wrote the descriptors
     ids.write_text("a\nb\n")
     with pytest.raises(GlrError, match=r"index_descriptors\.npy has the shape \(23, 5\), but index_ids\.txt 2 ids"):
         load(tmp_path, "index")

@@ -172,7 +172,7 @@ def test_from_a_bucket(gcs_folder: str):
     assert read_ground_truth(f"{gcs_folder}/gnd.pkl") == EXPECTED
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of escapes in damaged strings
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # damaged strings hold invalid escapes
 def test_any_damage_is_a_sentence_or_passes(tmp_path: Path):
     rng, file = np.random.default_rng(0), tmp_path / "gnd.pkl"
     data = np.frombuffer(pickle.dumps(content(np.array), 2), np.uint8)

@@ -75,7 +75,7 @@ def test_last_words(tmp_path: Path):
     assert last_words(log) is None
     log.write_text("x\n" * 9999 + "Traceback:\n  File\nValueError: no such luck\n\n")
     assert last_words(log) == "ValueError: no such luck"
-    log.write_text("error: data.path=x: no such folder\nsomething behind it\n")
+    log.write_text("error: data.path=x: no such folder\nsomething after it\n")
     assert last_words(log) == "data.path=x: no such folder"
 
 

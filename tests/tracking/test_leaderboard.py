@@ -20,7 +20,7 @@ def test_recording_twice_changes_nothing_and_a_lost_row_comes_back(recorded: Pat
     before = {run.info.run_id for run in client.search_runs([study])}
     assert record_study(client, "published", None) == (23, 0)
     client.delete_run(min(before))
-    # Cut off before its last line: to be written anew.
+    # A row cut off before its last line must be written again.
     client.delete_tag(max(before), "recorded.digest")
     assert record_study(client, "published", None) == (23, 2)
     after = {run.info.run_id for run in client.search_runs([study])}

@@ -1,4 +1,4 @@
-"""The parts of a training fit together, or one sentence says why not."""
+"""The parts of a run fit together, or one sentence says why not."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Signals end a training between steps, or at once where nothing can be lost."""
+"""Signals end a run between steps, or at once where nothing can be lost."""
 
 import os
 import signal

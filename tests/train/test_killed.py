@@ -1,6 +1,6 @@
-"""Real trainings, killed and started again: the same weights to the last bit, one MLflow run, every step once.
+"""Real runs, killed and started again: the same weights to the last bit, one MLflow run, every step once.
 
-KILLED_RUNS=50 pytest -n0 tests/train/test_killed.py -k random      more of those that are killed at random moments
+KILLED_RUNS=50 pytest -n0 tests/train/test_killed.py -k random      more runs that are killed at random moments
 HARD_RUNS=12 pytest -n0 tests/train/test_killed.py -k everything     all settings whose state a checkpoint must carry
 """
 
@@ -160,7 +160,7 @@ def test_everything_that_has_a_state_goes_on_exactly(
 
 
 def started(processes: Forks, *arguments: str, cwd: Path, sign: str) -> int:
-    """Start a training and wait until its log shows a sign."""
+    """Start a run and wait until `sign` appears in its log."""
     process = processes.start(*arguments, cwd=cwd)
     deadline = time.monotonic() + 120
     while sign not in ((cwd / "log.txt").read_text() if (cwd / "log.txt").exists() else ""):

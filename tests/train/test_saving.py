@@ -1,4 +1,4 @@
-"""A training is saved when it is time, and before a signal ends it; never with weights that are another step's."""
+"""A run is saved when a save is due and before a signal ends it, never with the weights of another step."""
 
 import os
 import signal

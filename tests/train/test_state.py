@@ -1,4 +1,4 @@
-"""The position of a training comes back from JSON to the last bit."""
+"""The position of a run survives JSON to the last bit."""
 
 import json
 

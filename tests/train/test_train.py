@@ -101,7 +101,7 @@ def test_everything_may_lie_in_a_bucket(processes: Forks, class_folders: Path, g
     assert done.returncode == 0, done.stderr
     (record,) = runs(work, "bucket")
     assert (record.data.params["train_images"], record.data.params["data.path"]) == ("54", f"{gcs_folder}/set")
-    right = 18 * record.data.metrics["validation/accuracy"]  # of 18 images
+    right = 18 * record.data.metrics["validation/accuracy"]  # correct among 18 images
     assert 0 <= round(right) <= 18
     assert right == pytest.approx(round(right))
     assert storage.files(f"{gcs_folder}/checkpoints") == {}

@@ -1,4 +1,4 @@
-"""The pace of a training: the time that is left, and a warning of a slow input pipeline, once an epoch."""
+"""The pace of a run: the remaining time, and a warning of a slow input pipeline once an epoch."""
 
 import json
 from pathlib import Path

@@ -200,7 +200,7 @@ def test_hopeless_jobs_stop_early(tmp_path: Path, pruner: Pruner, capsys: pytest
 
 
 def below_the_median(trials: list[FrozenTrial], warmup_steps: int, warmup_trials: int) -> None:
-    """Check which trials are pruned, and when, against the rule itself, written anew.
+    """Check which trials are pruned, and when, against an independent implementation of the rule.
 
     A score that falls from its first epoch on is judged by its best.
     """

@@ -67,7 +67,7 @@ def test_a_trial_that_is_not_there_is_one_sentence(search: Search, tmp_path: Pat
 
 def test_a_full_disk_stops_no_training(search: Search, capsys: pytest.CaptureFixture):
     with Trial(asked(search)) as trial:
-        for room in (0, 10):  # none, or for part of the line
+        for room in (0, 10):  # no room, or room for part of the line
             with no_file_beyond(search.file.stat().st_size + room):
                 trial.report(1, 0.5)
             assert "the search was not updated" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""AdaCos with a scale that follows the training (Zhang et al., CVPR 2019, arXiv:1905.00292); no margin.
+"""AdaCos with a scale that adapts during training (Zhang et al., CVPR 2019, arXiv:1905.00292); no margin.
 
 AdaCos(Fixed), whose scale is constant, is `NormSoftmax` with `scale: null`.
 """

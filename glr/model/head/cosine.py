@@ -33,7 +33,7 @@ class CosineHead(keras.layers.Layer):
             raise ValueError(f"scale={scale}: expected a number above 0, or null")
         self.num_classes = num_classes
         self.first_scale = math.sqrt(2) * math.log(num_classes - 1) if scale is None else scale
-        self.columns = num_classes  # of the kernel
+        self.columns = num_classes  # columns of the kernel
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Create the weights for descriptors of `input_shape` [B, D]."""
