@@ -17,7 +17,7 @@ _LONGEST = 200  # characters of one text; longer texts are cut
 
 
 def markdown(tables: Iterable[Table]) -> str:
-    """GitHub's Markdown: a heading and a table each."""
+    """Render tables as GitHub's Markdown, each below a heading."""
     blocks = []
     for table in tables:
         rules = [":--------:" if column in table.centred else "-----" for column in table.columns]
@@ -28,12 +28,12 @@ def markdown(tables: Iterable[Table]) -> str:
 
 
 def page(tables: Iterable[Table]) -> str:
-    """HTML: a heading and a table each, without a page around them."""
+    """Render tables as HTML, each below a heading, without the rest of a page."""
     return template(__file__).render(tables=tables, shortened=_shortened)
 
 
 def records(singles: Sequence[Row], ensembles: Sequence[Row]) -> list[dict[str, object]]:
-    """One flat record per run, scores in full: continuations are records of their own, with the index they share."""
+    """Return one flat record per run with unrounded scores; a continuation has its own record with the same index."""
     rows = chain.from_iterable((row, row.continuation) if row.continuation else (row,) for row in singles)
     return [
         {
@@ -59,7 +59,7 @@ def as_json(singles: Sequence[Row], ensembles: Sequence[Row]) -> str:
 
 
 def as_csv(singles: Sequence[Row], ensembles: Sequence[Row]) -> str:
-    """The records as CSV, with a column for every key of any record; no text can be a spreadsheet's formula."""
+    """The records as CSV, with a column for every key of any record; no text can act as a spreadsheet's formula."""
     made = [{key: _neutral(value) for key, value in record.items()} for record in records(singles, ensembles)]
     columns = list(dict.fromkeys(chain.from_iterable(made)))
     text = io.StringIO()

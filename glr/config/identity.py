@@ -20,11 +20,11 @@ from glr.config.secrets import redacted
 # Increased when the mathematics changes, so that old results do not count as new ones.
 RESULT_VERSION = 1
 
-# Settings added since, each with the value that gives the same result as before it existed. The key omits a setting
-# with this value, so that adding a setting makes no finished job run again.
+# Settings added later, each with the value that keeps the result of earlier versions. The key omits a setting
+# that has this value, so that a new setting does not make finished jobs run again.
 ADDED: dict[str, object] = {}
 
-# Settings of where and how a job computes and is recorded, and of reports; they may change when a job is continued.
+# Settings that decide where and how a job computes, is recorded and reports; they may change when a job continues.
 _CIRCUMSTANCES = {
     *["tracking", "checkpoint", "resume", "strategy", "sweep", "index", "highlights", "trust"],
     *["data.path", "data.parallelism", "data.cache_dir", "data.prepare_when_missing"],
@@ -33,7 +33,7 @@ _CIRCUMSTANCES = {
 
 
 def run_name(config: DictConfig, choices: Mapping[str, object]) -> str:
-    """The name of a run: the setting `name` without secrets, else its choices of backbone and head."""
+    """Return the name of a run: the setting `name` without secrets, or `<backbone>-<head>`."""
     return redacted(config.name) if config.name else f"{choices['backbone']}-{choices['head']}"
 
 
@@ -55,8 +55,8 @@ class Identity:
     """Identifies a job.
 
     Attributes:
-        settings: those that determine its result; see `settings_of`.
-        digest: its data set's digest.
+        settings: the settings that determine the job's result; see `settings_of`.
+        digest: the digest of its data set.
     """
 
     settings: Mapping[str, object]
@@ -105,7 +105,7 @@ def _hash(settings: Mapping[str, object]) -> str:
 
 
 def _plain(value: object) -> object:
-    """A value in one spelling: 20 and 20.0 are the same number."""
+    """Normalise a value: 20 and 20.0 are the same number."""
     if isinstance(value, list):
         return [_plain(each) for each in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value
@@ -116,7 +116,7 @@ def _identifying(config: Mapping[str, object]) -> Iterator[tuple[str, object]]:
         place, _, name = key.rpartition(".")
         if name == "_target_" and not is_circumstance(place):
             yield place, class_of(place, value)
-        # A source's texts are files and folders: the digest of the data set covers their content.
+        # A source's strings are paths: the digest of the data set covers the files' content.
         elif not is_circumstance(key) and not (place == "data.source" and isinstance(value, str | None)):
             yield key, value
 

@@ -15,7 +15,7 @@ class Output(io.RawIOBase):
         descriptor: the descriptor of a file, a pipe or a terminal; it is left open.
 
     Attributes:
-        failure: why the latest bytes wait; None: all of them are written.
+        failure: the error that makes the latest bytes wait; None: all bytes are written.
     """
 
     def __init__(self, descriptor: int):
@@ -49,7 +49,7 @@ class Output(io.RawIOBase):
 
 
 def protect() -> None:
-    """Make writes to this process's sys.stdout and sys.stderr raise no more errors."""
+    """Make sys.stdout and sys.stderr of this process never raise on a write."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None or stream is not getattr(sys, f"__{name}__"):
@@ -65,7 +65,7 @@ def protect() -> None:
 
 
 def failure() -> OSError | None:
-    """The error that keeps printed text unwritten; None: all of it is written, or sys.stdout is not protected."""
+    """Return the error that holds printed text back; None: all text is written, or sys.stdout is not protected."""
     sys.stdout.flush()
     buffer = getattr(sys.stdout, "buffer", None)
     raw = getattr(buffer, "raw", buffer)

@@ -44,11 +44,11 @@ def open_data(config: DictConfig, *, prepare: bool, **options: Any) -> PreparedD
 
 
 def open_stored(config: DictConfig, cache: Path | None = None) -> PreparedData:
-    """Open the set that a stored run's config names. It is untrusted: glr writes to no path in it.
+    """Open the set that a stored run's config names. The config is untrusted: glr writes to no path in it.
 
     Args:
         config: node `data` of the stored config.
-        cache: where to keep a copy of a set in a bucket, if the run kept one.
+        cache: folder for a copy of a set in a bucket; used only if the run kept a copy.
 
     Raises:
         GlrError: the set does not exist, is damaged or was made with other settings.

@@ -24,9 +24,9 @@ class ShardTask:
     """One shard to write.
 
     Attributes:
-        folder: where to write it.
+        folder: the folder to write to.
         name: the shard's name without its count of records.
-        images: (id, file, label) of each.
+        images: (id, file, label) of each image.
         max_side: pixels; larger images are shrunk.
         check: decode every image; else read only its header and its end.
         block: records in a block.
@@ -41,13 +41,13 @@ class ShardTask:
 
     @property
     def digest(self) -> str:
-        """Equal for two tasks that write the same shard of the same files."""
+        """Hash of the task: equal for two tasks that write the same shard from the same files."""
         return hashlib.blake2b(json.dumps([self.name, self.images, self.max_side, self.block]).encode()).hexdigest()[
             :32
         ]
 
     def finished(self, files: Mapping[str, storage.FileInfo]) -> Shard | None:
-        """Return the shard that an earlier run wrote; None if it is missing or had bad images, now perhaps replaced.
+        """Return the shard that an earlier run wrote; None if it is missing or lacks bad images, now perhaps mended.
 
         Args:
             files: the folder's files.
@@ -96,10 +96,10 @@ class ShardTask:
 
 
 class _Note(NamedTuple):
-    """A finished shard.
+    """The note of a finished shard.
 
-    task: the digest of its task.
-    report: (id, file, converted or skipped, why) of its images that did not pass unchanged.
+    task: the digest of the shard's task.
+    report: (id, file, converted or skipped, why) for each image that was converted or skipped.
     """
 
     task: str
@@ -112,7 +112,7 @@ class _Note(NamedTuple):
 
 
 def _read_note(folder: str, name: str) -> _Note | None:
-    """Read a note; return None if it is damaged or names another shard than its own."""
+    """Read a note; return None if it is damaged or names the wrong shard."""
     try:
         task, shard, report = json.loads(storage.read(storage.join(folder, name)))
         note = _Note(task, Shard(**shard), [(i, file, outcome, why) for i, file, outcome, why in report])
@@ -122,13 +122,13 @@ def _read_note(folder: str, name: str) -> _Note | None:
 
 
 def reports(folder: str) -> Iterator[tuple[str, str, str, str]]:
-    """Yield (id, file, converted or skipped, why) of the images of all finished shards that did not pass unchanged."""
+    """Yield (id, file, converted or skipped, why) for each converted or skipped image of all finished shards."""
     for _, note in _notes(folder):
         yield from note.report if note else ()
 
 
 def clear(folder: str, shards: Container[str]) -> None:
-    """Delete the notes, and stale shards: those that a note names but `shards` does not contain."""
+    """Delete all notes, and stale shards, which a note names but `shards` does not contain."""
     for name, note in _notes(folder):
         if note and note.shard.file not in shards:
             storage.delete(storage.join(folder, note.shard.file))

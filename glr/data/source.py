@@ -32,8 +32,8 @@ class CsvSource:
     """Images in folders with CSVs beside them, in the layout of Google Landmarks v2.
 
     Images are `<images>/<id>.jpg`, or `<images>/a/b/c/<id>.jpg` with the id's first three characters as folders.
-    A train CSV holds `id,landmark_id` (one image a row) or `landmark_id,images` (one class a row, as the cleaned set
-    comes); other columns are ignored.
+    A train CSV holds `id,landmark_id` (one image a row) or `landmark_id,images` (one class a row, as in the
+    cleaned set); other columns are ignored.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class CsvSource:
 
 
 class _Finder:
-    """Finds images by id: on a disk by checking each place, in a bucket by assuming the first image's layout."""
+    """Finds images by id: checks each place on a disk; in a bucket, assumes that all images lie like the first."""
 
     def __init__(self, folder: str):
         self._folder = folder
@@ -108,7 +108,7 @@ class _Finder:
 
 
 class DemoSource(CsvSource):
-    """Demo landmarks: drawn into `path` unless they exist, then read like any other CSVs and images."""
+    """Demo landmarks: draws them into `path` unless they exist, then reads them like any other CSVs and images."""
 
     def __init__(
         self,
@@ -167,8 +167,8 @@ class DemoSource(CsvSource):
 class FolderSource:
     """A folder of class folders; whole classes are held out, and their images become index and queries.
 
-    An image's id is its path below `path`, a class's name that of its folder; blanks become `_`, because solution files
-    separate values by blanks. Queries are Public and Private in turn.
+    An image's id is its path below `path`; a class has the name of its folder. Blanks become `_`, because solution
+    files separate values by blanks. Queries are Public and Private in turn.
     """
 
     def __init__(self, *, path: str | None, retrieval_classes: float, query_images: float, seed: int):

@@ -13,7 +13,7 @@ from glr.preflight.measuring import Step
 from glr.preflight.topology import TOPOLOGIES
 from glr.preflight.tracing import Traced
 
-_COLOUR_AND_LABEL = 4 * (3 * 4 + 1)  # bytes that come with an image
+_COLOUR_AND_LABEL = 4 * (3 * 4 + 1)  # bytes of an image's colours and label
 _NEAR = 16  # a search ends when the next candidate is less than a 16th away
 
 

@@ -18,7 +18,7 @@ _MARGIN, _TEXT, _SPACE, _GAP = 28, 172, 8, 34
 _QUERY = _MARGIN + _TEXT + 12
 FIRST_RESULT = _QUERY + CELL + _GAP
 HEADER, HEADING, ROW = 92, 52, CELL + 46
-_FEWEST = 5  # columns: fewer leave no room for the title
+_FEWEST = 5  # columns; with fewer, the title has no room
 _BADGE = 26
 
 _PAPER, _CELL, _INK, _FAINT, _RULE = (255, 255, 255), (236, 238, 241), (27, 31, 36), (95, 104, 115), (218, 222, 227)

@@ -15,7 +15,7 @@ from glr.errors import GlrError
 from glr.retrieval.metrics import Classes, recognition_metrics, retrieval_metrics
 from glr.retrieval.task import Ranking
 
-K = 100  # ranks that count
+K = 100  # number of ranks that count
 _CLASSES = "index.csv"
 
 
@@ -51,7 +51,7 @@ class LandmarkTask:
         """Check that the solutions match the described images.
 
         Raises:
-            GlrError: a query was not described or is in no solution, or a relevant image or all landmarks are missing.
+            GlrError: a query has no descriptor or no solution, or the index lacks a relevant image or all landmarks.
         """
         solved: set[str] = set()
         described, index = set(query_ids), set(index_ids)
@@ -68,7 +68,7 @@ class LandmarkTask:
             classes = {self.index_classes[image_id] for image_id in index_ids}
             if all(classes.isdisjoint(landmarks) for landmarks in self.recognition.relevant.values()):
                 raise GlrError(
-                    "the index shows no landmark of the recognition solution; both have to name landmarks the same way"
+                    "the index shows no landmark of the recognition solution; both must name landmarks in the same way"
                 )
 
     def ranks(self, index: int) -> int:
@@ -94,7 +94,7 @@ class LandmarkTask:
         return {f"{usage.lower()}/{name}": value for usage, values in metrics.items() for name, value in values.items()}
 
     def answers(self) -> dict[str, dict[str, AbstractSet[str]]]:
-        """Return each query's relevant index images by usage; without a retrieval solution, those of its landmarks."""
+        """Return each query's relevant images by usage; without a retrieval solution, the images of its landmarks."""
         if self.retrieval:
             return {usage: dict(self.retrieval.of_usage(usage)) for usage in USAGES}
         assert self.recognition
@@ -138,7 +138,7 @@ def read_index_classes(path: str | Path) -> dict[str, str]:
         GlrError: the file or a column is missing.
     """
     if not storage.exists(path):
-        raise GlrError(f"{path}: no such file; it should say each index image's landmark (id,landmark_id)")
+        raise GlrError(f"{path}: no such file; expected a CSV id,landmark_id of the index images")
     rows = csv.DictReader(io.StringIO(storage.read(path).decode("utf-8-sig"), newline=""))
     if not {"id", "landmark_id"} <= set(rows.fieldnames or ()):
         raise GlrError(f"{path}, line 1: the columns id,landmark_id are needed")
@@ -171,7 +171,7 @@ def classify(ranking: Ranking, index_classes: Mapping[str, str], neighbors: int)
 
 
 def refuse(ids: Iterable[str], known: Collection[str], what: str) -> None:
-    """Raise GlrError if some ids are unknown; its message is `what`, their number and the first."""
+    """Raise GlrError if some ids are unknown; the message gives `what`, how many ids, and the first of them."""
     unknown = [name for name in ids if name not in known]
     if unknown:
         raise GlrError(f"{what}: {len(unknown)}, the first of them {unknown[0]}")

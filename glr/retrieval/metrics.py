@@ -1,11 +1,11 @@
 """Metrics of retrieval and recognition, on plain values.
 
-A *solution* holds the right answers: each query image's set of relevant index images (retrieval), or each test image's
-set of landmarks that it shows (recognition); a set may be empty. *Predictions* for images that the solution does not
-name are ignored, so that one set of predictions serves the solution of each usage.
+A *solution* holds the right answers: for each query, the set of relevant index images (retrieval), or for each test
+image, the set of landmarks that it shows (recognition); a set may be empty. *Predictions* for images outside the
+solution are ignored, so that one set of predictions serves the solution of each usage.
 
 Source: Weyand et al., Google Landmarks Dataset v2, CVPR 2020, arXiv:2004.01804, section 5 (mAP@100, GAP); the other
-definitions are those of the scoring code of DELF (tensorflow/models). All values lie in 0..1, but for positions.
+definitions follow the scoring code of DELF (tensorflow/models). All values except positions lie in 0..1.
 """
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
@@ -21,9 +21,9 @@ Classes = Mapping[str, tuple[Hashable, float]]
 
 
 def average_precision(relevant: AbstractSet[Hashable], predicted: Sequence[Hashable], k: int = 100) -> float:
-    """AP@k of one query: (1 / min(m, k)) Σ_{r ≤ min(n, k)} P(r) rel(r), m relevant images, n predictions.
+    """AP@k of one query: (1 / min(m, k)) Σ_{r ≤ min(n, k)} P(r) rel(r), for m relevant images and n predictions.
 
-    P(r) is the precision of the first r. A repeated prediction keeps its rank, but only the first counts as a hit.
+    P(r) is the precision of the first r. A repeated prediction keeps its rank, but only its first rank can be a hit.
 
     Args:
         relevant: the query's relevant images, at least one.
@@ -183,7 +183,7 @@ def _queries(solution: Answers, predictions: Rankings) -> Iterator[tuple[Abstrac
     """Yield the relevant images and the predictions of each query that has a relevant image."""
     if not any(solution.values()):
         raise GlrError("no query of the solution has a relevant image, so there is nothing to score")
-    # Not a list: for 100,000 tuples at once the garbage collector walks through all predictions again and again.
+    # A generator: with a list of 100,000 tuples, the garbage collector would scan all predictions again and again.
     return ((relevant, predictions.get(query, ())) for query, relevant in solution.items() if relevant)
 
 

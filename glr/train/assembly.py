@@ -19,7 +19,7 @@ from glr.model.network import RetrievalModel
 from glr.optim.schedule import Schedule
 from glr.train.step import TrainStep
 
-_OF_ONE_REPLICA = ("gradient_accumulation_steps", "ema_overwrite_frequency")  # settings of Keras's optimizers
+_OF_ONE_REPLICA = ("gradient_accumulation_steps", "ema_overwrite_frequency")  # Keras's optimizer settings
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class Assembly:
         augment: the augmentation of train images.
         pipeline: train batches.
         schedule: learning rates by step.
-        model: with its head.
-        step: trains it.
+        model: the model with its head.
+        step: the step that trains the model.
     """
 
     strategy: tf.distribute.Strategy
@@ -54,7 +54,7 @@ def assembled(config: DictConfig, data: PreparedData, weights: Path | None) -> A
     Args:
         config: composed from conf/train.yaml.
         data: the prepared data set.
-        weights: to start from, of a model of the same shape; None: those that the backbone's config names.
+        weights: file of a model of the same shape, to start from; None: start as the backbone's config says.
 
     Raises:
         GlrError: settings and data do not fit together.
@@ -87,10 +87,10 @@ def assembled(config: DictConfig, data: PreparedData, weights: Path | None) -> A
 def train_step(
     config: DictConfig, strategy: tf.distribute.Strategy, schedule: Schedule, classes: int, weights: Path | None = None
 ) -> TrainStep:
-    """The step that trains a model with this number of classes, with the model and its optimizer.
+    """Build a model with this number of classes, its optimizer and the step that trains it.
 
     Raises:
-        GlrError: the weights do not fit the model, or the optimizer has settings that allow one replica only.
+        GlrError: the weights do not fit the model, or the optimizer has a setting that works on one replica only.
     """
     replicas = strategy.num_replicas_in_sync
     refused = [setting for setting in _OF_ONE_REPLICA if config.optimizer.get(setting) is not None]

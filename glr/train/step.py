@@ -12,7 +12,7 @@ from glr.model.network import RetrievalModel
 
 
 class Outcome(NamedTuple):
-    """Metrics of a step over the global batch: loss (with the penalty), penalty, accuracy; 1 if it was skipped."""
+    """Metrics of a step over the global batch; `loss` includes the penalty, `skipped` is 1 for a skipped step."""
 
     loss: float
     penalty: float
@@ -21,14 +21,14 @@ class Outcome(NamedTuple):
 
 
 class TrainStep:
-    """Takes batches from a distributed iterator and updates the weights.
+    """Updates the weights with batches from a distributed iterator.
 
     Each replica's loss is divided by the global batch size and the gradients summed, so that a step does not depend on
     the number of replicas.
 
     Args:
-        model: its trainable weights are updated.
-        optimizer: follows the schedule.
+        model: the model to train.
+        optimizer: an optimizer that follows the schedule.
         schedule: maps a step to its learning rate, for the record.
         regularization: has `penalty(network, head)`, added to the loss.
         strategy: the model and the optimizer were made in its scope.
@@ -60,20 +60,20 @@ class TrainStep:
             scaling = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
             self.optimizer = SkipNonFinite(optimizer) if skip_non_finite and not scaling else optimizer
             self.optimizer.build(model.trainable_variables)
-        # The step sums gradients over the replicas before the optimizer sees them: Keras's optimizers would clip each
-        # replica's own gradients, and test those for infinities.
+        # The step sums gradients over the replicas before the optimizer sees them: Keras's optimizers would clip
+        # each replica's gradients separately, and also test them for infinities separately.
         keep_gradients(self._inner)
-        # In Keras each replica's running means follow its own share, and the first's are stored. Here all are averaged.
+        # In Keras each replica has its own running means, and the first replica's are stored. Here they are averaged.
         several = strategy.num_replicas_in_sync > 1
         own = [norm for norm in model.batch_norms() if several and norm.trainable and not norm.synchronized]
         self._running: list[Any] = [running for norm in own for running in (norm.moving_mean, norm.moving_variance)]
-        # Running means and head scales, which a skipped step must not change either.
+        # A skipped step must not change these either: running means and head scales.
         self._followers = [v for v in model.non_trainable_variables if "float" in v.dtype] if skip_non_finite else []
-        # AutoGraph would delay the first step for nothing: there is no Python control flow over tensors to rewrite.
+        # No AutoGraph: it would only delay the first step, as no Python control flow over tensors needs rewriting.
         self._compiled = tf.function(self._one if steps_per_call == 1 else self._several, autograph=False)
 
     def __call__(self, batch: object, steps: int = 1) -> tf.Tensor:
-        """Make a step, or `steps` of them with as many stacked batches.
+        """Make one step, or `steps` steps with as many stacked batches.
 
         Returns:
             The numbers of `Outcome`, still on the device: float32 [4], or [steps_per_call, 4] with `steps` valid rows.
@@ -114,7 +114,7 @@ class TrainStep:
         return tf.while_loop(lambda number, _: number < steps, next_step, first)[1]
 
     def replica_step_of(self, number: tf.Tensor, images: tf.Tensor, labels: tf.Tensor, colours: tf.Tensor) -> tf.Tensor:
-        """The step of one of several stacked batches."""
+        """Make the step for batch `number` of the stacked batches."""
         return self.replica_step(images[number], labels[number], colours[number])
 
     def replica_step(self, images: tf.Tensor, labels: tf.Tensor, colours: tf.Tensor) -> tf.Tensor:
@@ -137,7 +137,7 @@ class TrainStep:
         skipped = tf.zeros(())
         if self._followers:
             finite: Any = self.optimizer.check_finite(gradients)
-            # Loss scaling skips steps regularly, so those are not counted.
+            # Loss scaling skips steps regularly; those are not counted.
             if isinstance(self.optimizer, SkipNonFinite):
                 skipped = tf.where(finite, 0.0, 1.0) / self.strategy.num_replicas_in_sync
             for follower, old in zip(self._followers, before, strict=True):
@@ -147,7 +147,7 @@ class TrainStep:
         return tf.stack([loss, penalty, accuracy, skipped])
 
     def _summed(self, gradients: list[tf.Tensor | None]) -> list[tf.Tensor | None]:
-        """The gradients of the global batch; a weight that the loss does not depend on has none."""
+        """The gradients of the global batch; None for a weight that does not affect the loss."""
         known = [gradient for gradient in gradients if gradient is not None]
         context = tf.distribute.get_replica_context()
         if self.strategy.num_replicas_in_sync > 1:

@@ -116,7 +116,7 @@ def test_what_is_right_can_be_stored(tmp_path: Path):
 
 
 def test_index_classes(tmp_path: Path):
-    with pytest.raises(GlrError, match=r"no such file; it should say each index image's landmark \(id,landmark_id\)"):
+    with pytest.raises(GlrError, match=r"no such file; expected a CSV id,landmark_id of the index images"):
         read_index_classes(tmp_path / "index.csv")
     (tmp_path / "index.csv").write_text("id,class\na,1\n")
     with pytest.raises(GlrError, match=r"index\.csv, line 1: the columns id,landmark_id are needed"):
@@ -154,7 +154,7 @@ def changed(given: dict[str, Any], name: str, **more: str) -> dict[str, Any]:
         ),
         (
             example() | {"index_classes": ["0", "0", "1", "0"]},
-            "the index shows no landmark of the recognition solution; both have to name landmarks the same way",
+            "the index shows no landmark of the recognition solution; both must name landmarks in the same way",
         ),
         (
             example() | {"index_classes": ["x", "x"]},
