@@ -29,7 +29,7 @@ ELSEWHERE = ("head=softer", "mypackage", "hydra/launcher=ray", "sweep=published"
 
 
 def commands(page: Path) -> Iterator[tuple[str, str, bool]]:
-    """Yield each (command, output, whether it is to be run) of a page's console blocks; long lines are joined."""
+    """Yield (command, output, True if to be run) for each command in a page's console blocks; joins long lines."""
     blocks = re.finditer(r"(<!-- run -->\n)?^( *)```console\n(.*?)^ *```$", page.read_text(), re.M | re.S)
     for run, indent, block in (match.groups() for match in blocks):
         text = re.sub(rf"^{indent}", "", block, flags=re.M).replace("\\\n", " ")
@@ -96,7 +96,7 @@ def examples(page: str) -> list[str]:
 
 
 def run_example(page: str, module: str, monkeypatch: pytest.MonkeyPatch) -> dict:
-    """The names that a page's test defines, with its class as the module that the page puts it into."""
+    """Run a page's test with the page's class in the module that the page names; return what the test defines."""
     code, test = examples(page)
     made = types.ModuleType(module)
     package = module.rpartition(".")[0]

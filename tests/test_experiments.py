@@ -1,4 +1,4 @@
-"""Every experiment composes, and takes a training step at toy size."""
+"""Every experiment composes, and makes a training step at toy size."""
 
 import keras
 import numpy as np
@@ -29,7 +29,7 @@ def test_composes_and_opens_with_its_command_and_its_question(name: str):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_takes_a_step(name: str, monkeypatch: pytest.MonkeyPatch):
-    """With a small network: `test_backbone` has all of theirs."""
+    """A small network is enough: `test_backbone` tests the networks of all experiments."""
     toy = ["backbone=small_cnn", "data.image_size=16", "train.batch_size=2", "model.embedding_size=8"]
     config, _ = composed("train", [f"experiment={name}", *toy])
     schedule = build(config.schedule, steps_per_epoch=2, total_steps=2 * config.train.epochs)

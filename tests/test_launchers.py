@@ -15,7 +15,7 @@ SMALL = [
 
 
 def runs(work: Path) -> tuple[Run, list[Run]]:
-    """The only parent run of a folder's store, and its jobs' runs."""
+    """Return the only parent run of a folder's store, and its jobs' runs."""
     client = MlflowClient(f"sqlite:///{work}/mlruns/mlflow.db")
     found = client.search_runs([client.get_experiment_by_name("two").experiment_id])
     (parent,) = (run for run in found if run.data.tags["kind"] == "sweep")
@@ -29,7 +29,7 @@ def runs(work: Path) -> tuple[Run, list[Run]]:
 
 @pytest.mark.slow
 def test_joblibs_worker_runs_the_jobs(class_folders: Path, work: Path):
-    """One worker, so that its second job finds what the first, which fails, has left of TensorFlow."""
+    """One worker, so that the second job meets the TensorFlow state that the failed first job left."""
     settings = [f"data.source.path={class_folders}", "optimizer.learning_rate=1e6,1e-2"]
     settings += ["hydra/launcher=joblib", "hydra.launcher.n_jobs=1"]
     done = started("-m", "glr.train", *SMALL, *settings, "-m", cwd=work)
@@ -53,7 +53,7 @@ def test_joblibs_worker_runs_the_jobs(class_folders: Path, work: Path):
 
 @pytest.mark.slow
 def test_submitits_processes_run_the_jobs(class_folders: Path, work: Path):
-    """The first fails before it imports TensorFlow."""
+    """The first job fails before it imports TensorFlow."""
     swept = f"data.source.path=none,{class_folders}"
     done = started(*SCRIPT, "train", *SMALL, swept, "hydra/launcher=submitit_local", "-m", cwd=work)
     assert done.returncode == 1

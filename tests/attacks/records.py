@@ -23,14 +23,14 @@ def tracking(uri: str, folder: Path, patience: float = 60) -> Tracking:
 
 
 def recorded(uri: str) -> Any:
-    """The only run of the study tests."""
+    """Return the only run of the study `tests`."""
     client = MlflowClient(uri)
     (only,) = client.search_runs([client.get_experiment_by_name("tests").experiment_id])
     return only
 
 
 def steps(uri: str) -> list[int]:
-    """Of the metric loss of that run."""
+    """Return the steps at which that run recorded the metric `loss`."""
     return sorted(metric.step for metric in MlflowClient(uri).get_metric_history(recorded(uri).info.run_id, "loss"))
 
 

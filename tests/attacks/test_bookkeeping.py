@@ -1,4 +1,4 @@
-"""Damaged notes are set aside; two of a kind keep apart; what killed processes left is cleared."""
+"""Damaged notes are set aside, runs of one name stay separate, and leftovers of killed processes are cleared."""
 
 import json
 import os
@@ -30,7 +30,7 @@ from tests.retrieval.test_extraction import expected, extractor
 
 
 def claim(config: Any, seed: int = 0, **options: Any) -> Claim:
-    """Claim the job of a seed and let go of it, as a process that is killed does."""
+    """Claim the job of a seed and release it, as a killed process does."""
     identity = Identity(settings_of(config) | {"seed": seed}, "abc")
     with claimed(config, identity, "a name", **{"alone": True, "journal": "new"} | options) as found:
         return found
@@ -68,7 +68,7 @@ NOTES = [
 
 @pytest.mark.parametrize("content", NOTES, ids=range(len(NOTES)))
 def test_a_damaged_note_blocks_nothing(config: Any, capsys: pytest.CaptureFixture, content: bytes):
-    """Neither its own run, which keeps its checkpoints, nor another one of its name."""
+    """It blocks neither its own run, which keeps its checkpoints, nor another run of the same name."""
     folder = Path(claim(config).folder)
     (folder / "step-0000000001.npz").write_bytes(b"x")
     (folder / "run.json").write_bytes(content)

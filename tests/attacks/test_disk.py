@@ -1,4 +1,4 @@
-"""A full disk, a vanished pipe or a closed terminal ends no work, and loses none."""
+"""A full disk, a vanished pipe or a closed terminal neither ends nor loses work."""
 
 import os
 import pty
@@ -81,7 +81,7 @@ def test_printing_ends_no_command(light: Forks, tmp_path: Path, monkeypatch: pyt
 
 
 def test_a_result_that_could_not_be_printed_is_a_failure(light: Forks, tmp_path: Path):
-    """Of a command that leaves nothing else; code 74: try again when there is room."""
+    """If the printed text is a command's only result, it ends with code 74: try again when there is room."""
     log = ["/dev/full", str(tmp_path / "errors")]
     arguments = "('printed', True)"
     assert light.wait(light.start(PRINTS, arguments, command="-c", cwd=tmp_path, log=log)) == 74
@@ -113,7 +113,7 @@ TRAIN += ["train.batch_size=12", "train.epochs=2", "evaluate.gallery=0", "study=
 def test_the_end_of_a_run_waits_for_room(
     class_folders: Path, work: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ):
-    """No file can grow beyond some bytes from the last step on, for three seconds."""
+    """From the last step on, limit the size of every file for three seconds."""
     disk, report = no_file_beyond(4000), progress.report
     state, steps = {"full": 0}, []
 
@@ -142,7 +142,7 @@ def test_the_end_of_a_run_waits_for_room(
 
 
 def exits(job: Job) -> list[str]:
-    """A job whose first starts, as many as its name says, end on a full disk."""
+    """A job whose name says how many of its first starts end on a full disk."""
     log = f"import sys, pathlib; file = pathlib.Path({str(job.folder / 'starts')!r}); file.open('a').write('x')"
     return [sys.executable, "-ISc", f"{log}; sys.exit(74 if len(file.read_text()) <= {job.shown} else 0)"]
 
@@ -161,7 +161,7 @@ def test_no_room_pauses_the_sweep_and_is_no_retry(tmp_path: Path):
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A tmpfs without room for a folder."""
+    """A full tmpfs: not even a folder fits."""
     disk = tmp_path / "disk"
     disk.mkdir()
     if os.geteuid() or os.system(f"mount -t tmpfs -o size=64k,nr_inodes=2 tmpfs {disk} 2> /dev/null"):

@@ -1,4 +1,4 @@
-"""Images from elsewhere: no decoder runs but those of the named formats, and nothing hangs or fills the memory."""
+"""Untrusted images: only the decoders of the named formats run, and nothing hangs or fills the memory."""
 
 import io
 import os

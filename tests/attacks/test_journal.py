@@ -1,4 +1,4 @@
-"""Damaged journals lose what is damaged, and nothing else."""
+"""Damaged journals lose only the damaged records."""
 
 import json
 import os
@@ -48,7 +48,7 @@ def test_a_damaged_line(work: Path, damage: str):
 
 
 def test_files_in_the_folder_that_are_no_journals(work: Path, tmp_path: Path):
-    """They are left as they are, whatever they hold, and so are folders of the same name."""
+    """Such files stay unchanged whatever they hold, and so do folders of the same name."""
     folder = work / "journal"
     (folder / "data").mkdir(parents=True)
     contents = {"data.jsonl": '{"a": 1}', "more.jsonl": '{"a": 1}\n{"b"', "none.jsonl": "", "data/photo.jpg": "photo"}

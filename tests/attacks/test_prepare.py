@@ -57,7 +57,7 @@ def test_an_unfinished_folder_that_is_somebody_elses(class_folders: Path, tmp_pa
 
 @pytest.mark.parametrize("kept", [[], ["lost+found"]])
 def test_an_empty_folder_is_filled_where_it_is(class_folders: Path, tmp_path: Path, kept: list[str]):
-    """It may be a mounted volume, which cannot be renamed, and whose neighbours lie on another disk."""
+    """The folder may be a mounted volume: it cannot be renamed, and its parent is on another disk."""
     for name in ["", *kept]:
         (tmp_path / "set" / name).mkdir()
     inode = (tmp_path / "set").stat().st_ino

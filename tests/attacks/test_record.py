@@ -1,4 +1,4 @@
-"""Records reach MLflow or wait, whatever proxies answer and whatever is deleted or lost."""
+"""Records reach MLflow or wait, whatever a proxy answers and whatever is deleted or lost."""
 
 import shutil
 import sqlite3
@@ -35,7 +35,7 @@ from tests.processes.mlflow_app import Answer, ProxiedMlflow
     ("log-inputs", (400, HTML, "<html>bad request</html>")),
 ])  # fmt: skip
 def test_a_proxys_answer_is_no_refusal(server: ProxiedMlflow, tmp_path: Path, path: str, answer: Answer):
-    """It gives it twice, and the login page that it may lead to takes everything."""
+    """The proxy answers so twice; a login page to which it redirects accepts everything."""
     given = []
 
     def proxy(request: str, _size: int) -> Answer | None:
@@ -163,7 +163,7 @@ def train(settings: Tracking, step_of: Callable[[Run, int], None], **options: An
 
 
 def until_sent(opened: Run) -> None:
-    """Wait until the store has all that is recorded."""
+    """Wait until the store has every record."""
     deadline = time.monotonic() + 30
     while opened._sender.sending.unsent and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -246,7 +246,7 @@ def test_what_was_deleted_before_is_said_before(work: Path, delete: Delete, opti
 def test_a_database_that_is_lost_gets_everything(
     work: Path, tmp_path_factory: pytest.TempPathFactory, new_store: Callable[[Path], Path], lost: str
 ):
-    """An empty one stands in its place, or an older copy."""
+    """An empty database replaces the lost one, or an older copy does."""
     uri, other = local(work), tmp_path_factory.mktemp("other")
     new_store(other)
     journal = journal_of(work, uri, Metrics({"loss": 0.5}, 1))

@@ -1,4 +1,4 @@
-"""Somebody's SavedModel computes descriptors and does nothing else, unless the user trusts it."""
+"""A stranger's SavedModel may only compute descriptors, unless the user trusts it."""
 
 import shutil
 from collections.abc import Callable
@@ -233,7 +233,7 @@ def without_objects(graph: Any) -> None:
 
 
 def handed_on(graph: Any) -> None:
-    """A function is given the one that reads, and may call it with anything."""
+    """Pass the function that reads files to another function, which may call it with any path."""
     for function in functions(graph):
         for node in function.node_def:
             if node.op.endswith("PartitionedCall") and "below" in node.attr["f"].func.name:

@@ -1,4 +1,4 @@
-"""Passwords and tokens of a command line reach what needs them, and nothing that is written, printed or shown by ps."""
+"""Passwords on a command line reach only the code that needs them: no file, no output, and not the list of `ps`."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""Colleagues of a group go on with each other's work in a shared folder; a file system without locks is named."""
+"""Members of a group continue each other's work in a shared folder; an error names a file system without locks."""
 
 import errno
 import fcntl

@@ -1,4 +1,4 @@
-"""Stores without permission, with odd clocks, damaged, moved or out of reach are told from good ones."""
+"""Stores that are read-only, damaged, moved, out of reach or have odd clocks are recognised."""
 
 import shutil
 import socket
@@ -28,7 +28,7 @@ from tests.processes.mlflow_app import ProxiedMlflow
 
 @pytest.mark.parametrize(("table", "event"), [("runs", "INSERT"), ("experiments", "INSERT")])
 def test_a_database_without_permission_to_write(work: Path, table: str, event: str):
-    """The user hears of it before anything is trained."""
+    """The error comes before anything is trained."""
     with closing(sqlite3.connect(work / "mlruns/mlflow.db")) as store, store:
         refusal = "SELECT RAISE(ABORT, 'attempt to write a readonly database')"
         store.execute(f"CREATE TRIGGER readonly BEFORE {event} ON {table} BEGIN {refusal}; END")
@@ -133,7 +133,7 @@ UNREADABLE = ["abc", "", "null", "{", "{}", "3", "[[1], {}]", "9" * 5000, "[" * 
 
 @pytest.mark.parametrize("value", UNREADABLE, ids=lambda value: value[:9])
 def test_parameters_of_another_tool_in_a_shared_store(past: Callable[..., PastRun], value: str):
-    """Its run is a row like any other; what glr cannot read in it is absent."""
+    """The other tool's run is a row like any other; values that glr cannot read are left out."""
     own = past("own", 0.3, 0.2, index=7, highlights='["epochs"]')
     rows = single_models([past("other", 0.1, 0.1, index=value, highlights=value), own], None)
     indices = {row.run.name: row.index for row in rows}
@@ -149,7 +149,7 @@ def test_parameters_of_another_tool_in_a_shared_store(past: Callable[..., PastRu
 def test_a_store_that_was_moved_or_copied(
     tmp_path: Path, new_store: Callable[[Path], Path], move: Callable[..., Any], name: str
 ):
-    """It is refused until it is told; then it holds its own files, and the original is as it was."""
+    """It is refused until it learns its new place; then it holds its own files, and the original is unchanged."""
     old, new = tmp_path / "a" / name, tmp_path / "b"
     old.mkdir(parents=True)
     shutil.copy(new_store(tmp_path), old / "mlflow.db")

@@ -66,7 +66,7 @@ def test_overrides_may_stand_on_both_sides_of_m(light: Forks, tmp_path: Path):
 
 
 def test_a_setting_may_belong_to_a_choice_that_is_swept(light: Forks, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    """As far as the jobs' processes: `whitening.dimension` is no setting of the default choice."""
+    """The default choice has no `whitening.dimension`; the setting reaches the jobs' processes all the same."""
     launched: list[list[str]] = []
     monkeypatch.setattr(sweep, "run", lambda jobs, *_: launched.extend(job.overrides for job in jobs))
     here("evaluate", "whitening=pca,pca", "whitening.dimension=8", "neighbors=1,2", "-m", cwd=tmp_path)

@@ -124,7 +124,7 @@ def test_a_stored_config_of_before_a_move_is_the_same_job():
 
 
 def test_the_spelling_of_a_sources_folders_is_no_part_of_the_key():
-    """Their content is: by the digest of what was prepared from them."""
+    """The digest of the prepared set covers the folders' content instead."""
     line = ["data=gldv2_clean", "data.source.path=photos"]
     assert key(settings(*line, "data.source.train_images=./train/")) == key(settings(*line))
     assert key(settings("data=gldv2_clean")) == key(settings(*line))  # the set was prepared elsewhere

@@ -1,4 +1,4 @@
-"""Which jobs a command line stands for."""
+"""The jobs that a command line describes."""
 
 import pytest
 from hydra import compose, initialize_config_dir

@@ -1,4 +1,4 @@
-"""Output that never fails is written as soon as that of a plain process."""
+"""Protected output is written as early as a plain process writes it."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The words of a setting are those of the code that they choose from."""
+"""Each enum has the same words as the code that interprets them."""
 
 from enum import Enum
 

@@ -15,7 +15,7 @@ from tests.conftest import ROOT
 
 
 def photos(names: dict[str, int]) -> list[Photo]:
-    """So many photos of each class."""
+    """Return the given number of photos of each class."""
     every = ((name, i) for name, count in names.items() for i in range(count))
     return [Photo(f"{name}-{i}", f"/{name}/{i}.jpg", name, "here") for name, i in every]
 
@@ -105,7 +105,7 @@ def test_solutions_must_fit_the_photos():
 
 
 def test_memory_does_not_grow_with_the_number_of_images():
-    """Beyond SQLite's cache, which is made small here; getrusage's peak would be that of this process before exec."""
+    """SQLite's cache is made small here. getrusage is no use: its peak would include this process before exec."""
     program = """
 from glr.data.catalog import Catalog, Photo
 for images in (20_000, 120_000):

@@ -56,7 +56,7 @@ def test_made_only_where_asked_for(class_folders: Path, tmp_path: Path):
 
 
 def test_jobs_that_start_together_make_it_once(processes: Forks, class_folders: Path, tmp_path: Path):
-    """Each in a process of its own, which all begin when the set is not there."""
+    """Each job has a process of its own, and all begin while the set is missing."""
     (folder := tmp_path / "sets").mkdir()
     OmegaConf.save(config(class_folders, str(folder / "set")), tmp_path / "config.yaml")
     logs = [tmp_path / str(number) for number in range(3)]

@@ -44,7 +44,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def whole(many: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What an uninterrupted preparation writes."""
+    """The files that an uninterrupted preparation writes."""
     target = tmp_path_factory.mktemp("whole") / "data"
     return contents(prepare(folder_source(many), target, Options(shard_images=24), settings={}).path)
 

@@ -1,4 +1,4 @@
-"""The demo set: complete, consistent, the same for every run, and no matter of mere colour."""
+"""The demo set is complete, consistent and reproducible, and colour alone does not solve it."""
 
 import csv
 import json
@@ -77,7 +77,7 @@ def test_the_same_for_every_number_of_workers_and_another_for_another_seed(tmp_p
 
 
 def test_retrieval_by_colour_alone_is_poor(demo: Path):
-    """What an untrained eye for colour finds: each image by its mean and spread of colour."""
+    """Describe each image only by the mean and spread of its colours."""
 
     def features(split: str) -> dict[str, np.ndarray]:
         pictures = {p.stem: np.asarray(PIL.Image.open(p), float) for p in (demo / split).rglob("*.jpg")}

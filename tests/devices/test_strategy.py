@@ -1,4 +1,4 @@
-"""Strategies on a machine that has only a CPU, and what is said where it cannot do what is asked."""
+"""Strategies on a machine with only a CPU, and the errors for strategies that it cannot provide."""
 
 import pytest
 import tensorflow as tf

@@ -48,7 +48,7 @@ OUT_OF_REACH = tf.errors.UnavailableError(None, None, "failed to connect to all 
 
 
 class FakeTPU:
-    """Stands for TensorFlow's calls; one of them raises."""
+    """Stands in for TensorFlow's calls; one of them raises."""
 
     def __init__(self, patch: pytest.MonkeyPatch, where: str | None = None, error: Exception | None = None):
         self.calls: list[str] = []
@@ -145,7 +145,7 @@ def test_a_tpu_that_another_process_holds_is_told_from_none(monkeypatch, tmp_pat
 
 
 def test_a_machine_without_one_says_so():
-    """With what is installed here."""
+    """The test uses the installed TensorFlow, without stand-ins."""
     if tf.config.list_physical_devices("TPU") or Path("/dev/accel0").exists():
         pytest.skip("this machine has a TPU")
     with pytest.raises(GlrError, match="this machine has no TPU that TensorFlow sees; is it a TPU VM"):

@@ -1,4 +1,4 @@
-"""Who a process is among several workers: what TF_CONFIG says, and what is said where it makes no sense."""
+"""TF_CONFIG says which of several workers a process is; an invalid one is refused in a sentence."""
 
 import json
 from typing import Any

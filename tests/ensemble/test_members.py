@@ -15,7 +15,7 @@ from tests.evaluate.test_evaluate import runs
 
 @pytest.fixture
 def copied(trained: Path, tmp_path: Path) -> Iterator[Path]:
-    """The runs once more, whose files may be spoilt: the store still points to the originals, so they are put back."""
+    """Runs whose files a test may spoil; they are restored afterwards, because the store points to them."""
     spare = tmp_path / "spare"
     shutil.copytree(descriptors_of(trained, "two"), spare)
     yield trained

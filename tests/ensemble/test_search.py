@@ -1,4 +1,4 @@
-"""A search finds what brute force finds, without a look at the Private queries."""
+"""A search finds the same ensemble as brute force, and never looks at the Private queries."""
 
 import itertools
 from pathlib import Path

@@ -14,11 +14,11 @@ def rows(file: Path) -> list[dict[str, str]]:
 
 
 def metrics(folder: Path, cosines: np.ndarray | None = None) -> dict[str, float]:
-    """By usage, of a folder that `glr.retrieval` saved; one neighbour classifies a query.
+    """Compute the metrics by usage for a folder that `glr.retrieval` saved; one neighbour classifies a query.
 
     Args:
         folder: holds descriptors and solutions.
-        cosines: [queries, index images], in place of those of the descriptors.
+        cosines: [queries, index images]; None: those of the descriptors.
     """
     index, query = load(folder, "index"), load(folder, "query")
     if cosines is None:

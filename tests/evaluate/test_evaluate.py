@@ -20,7 +20,7 @@ def evaluate(folder: Path, *arguments: str) -> str:
 
 
 def runs(folder: Path, study: str = "pair") -> list[Run]:
-    """The newest first."""
+    """Return the study's runs, newest first."""
     client = MlflowClient(f"sqlite:///{folder}/mlruns/mlflow.db")
     return list(client.search_runs([client.get_experiment_by_name(study).experiment_id]))
 

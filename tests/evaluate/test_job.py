@@ -1,4 +1,4 @@
-"""What an evaluation computes and keeps: descriptors, scores, and nothing twice."""
+"""An evaluation computes descriptors and scores, keeps them, and computes nothing twice."""
 
 import pickle
 from collections.abc import Callable
@@ -37,7 +37,7 @@ def test_what_is_described_is_kept_for_ensembles_and_not_described_again(
 
 
 class Images(NamedTuple):
-    """The run's images as its model and a larger one take them, uint8 [n, S, S, 3] by split."""
+    """The run's images, at the size of its model and at a larger one: uint8 [n, S, S, 3] by split."""
 
     own: dict[str, np.ndarray]
     large: dict[str, np.ndarray]
@@ -88,7 +88,7 @@ CHOICES |= {"descriptors=float16": plain}
 
 @pytest.mark.parametrize("choice", CHOICES)
 def test_choices_of_describing(trained: Path, images: Images, choice: str):
-    """Against the run's weights in a model that is built here."""
+    """Compare with a model that is built here and has the run's weights."""
     more = ["whitening.dimension=8"] if choice.startswith("whitening") else []
     evaluate(trained, "run=two", "gallery=0", "neighbors=1", "keep_descriptors=true", choice, *more)
     newest, run = runs(trained)[0], named(trained, "two")

@@ -71,7 +71,7 @@ def test_what_is_submitted_gives_the_descriptors_of_training(trained: Path, tmp_
 
 @pytest.mark.slow
 def test_a_model_that_differs_from_training_is_not_written(trained: Path, tmp_path: Path):
-    """The best weights have no stored descriptors: they are compared with those of the model itself."""
+    """The best weights have no stored descriptors: compare the export with the model itself."""
     printed = export(trained, "run=one", "checkpoint=best", f"output={tmp_path}/out", "verify=3", "tolerance=0")
     said = re.fullmatch(
         r"error: the written model's descriptors differ from the model in training's pipeline by (.*), more than "

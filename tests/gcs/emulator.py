@@ -1,6 +1,6 @@
-"""Google Cloud Storage on loopback, in memory, with faults: gcp-storage-emulator and what it lacks.
+"""Google Cloud Storage on loopback, in memory, with faults: gcp-storage-emulator with additions.
 
-Added are threads, preconditions (412 for `ifGenerationMatch`), repeated requests of a resumable upload, faults, a log,
+It adds threads, preconditions (412 for `ifGenerationMatch`), repeated requests of a resumable upload, faults, a log,
 and TLS behind CONNECT: TensorFlow's own gs:// knows no other address than Google's, but honours `https_proxy`.
 
     python tests/gcs/emulator.py WORKDIR BUCKET
@@ -39,16 +39,16 @@ HOSTS = ("www.googleapis.com", "storage.googleapis.com", "oauth2.googleapis.com"
 
 @dataclass
 class Fault:
-    """What goes wrong with the next `times` requests of a method whose path (with the query) holds `path`.
+    """A failure of the next `times` requests of a method whose path (with the query) contains `path`.
 
     Args:
-        method, path: which requests.
+        method, path: the requests that fail.
         status: the answer instead of the right one.
-        stored: answer so only when the request has been carried out: the right answer is lost.
+        stored: carry out the request before answering, as if the right answer were lost.
         cut: bytes of the answer's body after which the connection breaks.
         tamper: change a byte of the answer's body.
         delay: seconds before the answer; with `cut`, before the connection breaks.
-        times: requests.
+        times: number of requests that fail.
     """
 
     method: str
@@ -100,7 +100,7 @@ class Handler(emulated.RequestHandler):
         self._serve("DELETE")
 
     def do_CONNECT(self) -> None:
-        """Go on with TLS on the same connection, as the host that was asked for."""
+        """Continue with TLS on the same connection, as the requested host."""
         self.send_response(200)
         self.end_headers()
         self.wfile.flush()
@@ -204,7 +204,7 @@ class Handler(emulated.RequestHandler):
         return answer
 
     def _new_bytes(self, upload: str, body: bytes) -> bytes:
-        """What a chunk of a resumable upload adds to those before it: a chunk is sent again if its answer was lost."""
+        """The bytes that a chunk adds to earlier chunks: a client sends a chunk again if its answer was lost."""
         span = re.fullmatch(r"bytes (\d+)-(\d+)(/.+)", self.headers.get("Content-Range", ""))
         if span:
             there = self.storage.get_resumable_byte_count(upload)
@@ -215,7 +215,7 @@ class Handler(emulated.RequestHandler):
         return body
 
     def _completes(self, upload: str) -> bool:
-        """Whether this request, if it is one of a resumable upload, is its last."""
+        """Return True unless more requests of the same resumable upload must follow."""
         span = re.fullmatch(r"bytes \d+-(\d+)/(\d+)", self.headers.get("Content-Range", ""))
         return not upload or (span is not None and int(span[1]) + 1 == int(span[2]))
 

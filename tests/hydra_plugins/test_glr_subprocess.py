@@ -66,7 +66,7 @@ def record(folder: Path) -> None:
 
 
 def parent(folder: Path, study: str = "demo"):
-    """The only parent run."""
+    """Return the only parent run of the study."""
     store = client(folder)
     (found,) = store.search_runs([store.get_experiment_by_name(study).experiment_id], "tags.kind = 'sweep'")
     return found

@@ -1,4 +1,4 @@
-"""Every backbone is built and some take a step; weights, frozen layers and BatchNorm momentum are as asked."""
+"""Every backbone is built, and some make a step; weights, frozen layers and BatchNorm momentum follow the config."""
 
 import sys
 from pathlib import Path
@@ -32,7 +32,7 @@ def built(name: str, **changed: object) -> keras.Model:
 
 
 def check_as_asked(name: str, network: keras.Model) -> None:
-    """For a momentum of 0.8."""
+    """Check shapes, layers and weights of a network that was built with a momentum of 0.8."""
     size = SMALLEST.get(name, 32)
     assert network.input_shape == (None, size, size, 3)
     assert len(network.output_shape) == 4

@@ -1,4 +1,4 @@
-"""A past run's model comes back from its config and weights; what this version does not know is a sentence."""
+"""A past run's model is rebuilt from its config and weights; a sentence names what this version does not know."""
 
 from collections.abc import Iterator
 from pathlib import Path

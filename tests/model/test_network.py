@@ -24,7 +24,7 @@ def made(**options: bool) -> RetrievalModel:
 
 
 def test_stored_weights_stand_where_keras_puts_layers_and_head(tmp_path: Path):
-    """As in every file written before: elsewhere they could not be read by another version."""
+    """Every version writes them there; files with other places could not be read by earlier or later versions."""
     made().save_weights(tmp_path / "x.weights.h5")
     with h5py.File(tmp_path / "x.weights.h5") as file:
         names: list[str] = []

@@ -1,4 +1,4 @@
-"""Anybody's SavedModel: it describes images as its signature says, or one sentence says why not."""
+"""Any SavedModel describes images as its signature says, or one sentence says why not."""
 
 import zipfile
 from pathlib import Path

@@ -37,14 +37,14 @@ def run(folder: Path, **choices: Any) -> tuple[Descriptors, Descriptors]:
 
 
 def white(values: np.ndarray) -> np.ndarray:
-    """By the singular values of the centred train descriptors, in place of their covariance's eigenvalues."""
+    """Whiten with the singular values of the centred train descriptors instead of the covariance's eigenvalues."""
     mean = TRAIN.mean(0)
     _, scales, axes = np.linalg.svd((TRAIN - mean).astype(float), full_matrices=False)
     return unit((values - mean) @ (axes / scales[:, np.newaxis])[:4].T)
 
 
 def expanded(values: np.ndarray, index: np.ndarray, neighbors: int, *, others: bool) -> np.ndarray:
-    """With alpha 1: a row of weights for each of the index images."""
+    """Expand with alpha 1: each descriptor adds its nearest index images, weighted by similarity."""
     weights = values @ index.T - others * 9 * np.eye(len(values), len(index))
     weights[weights < np.sort(weights, axis=1)[:, [-neighbors]]] = 0
     return unit(values + np.maximum(weights, 0) @ index)

@@ -48,20 +48,20 @@ print(json.dumps([asdict(compile_stablehlo(module, TOPOLOGIES[name])) for module
 
 
 def compiled(*programs: tuple[str, str]) -> list[Compiled]:
-    """Compile (StableHLO, topology) in a process of its own: TensorFlow is in this one."""
+    """Compile (StableHLO, topology) in another process, because this one has imported TensorFlow."""
     line = [sys.executable, "-c", SCRIPT]
     done = subprocess.run(line, input=json.dumps(programs), capture_output=True, text=True, check=True, cwd=ROOT)
     return [Compiled(**values) for values in json.loads(done.stdout.splitlines()[-1])]
 
 
 def copy_of(gib: float) -> str:
-    """A program whose argument and result, 4 bytes each, take so much together."""
+    """A program whose argument and result together occupy `gib` GiB."""
     return DOUBLE.format(int(gib * GIB / 8) // 2**14 * 2**14)
 
 
 @pytest.fixture(scope="module")
 def programs() -> Programs:
-    """By name and topology; compiled in one process, whose start takes longest."""
+    """The compiled programs by (name, topology), from one process, because its start takes longest."""
     wanted = {("matmul", name): MATMUL for name in TOPOLOGIES} | {("count", "v3-8"): COUNT, ("sum", "v3-8"): SUM}
     for name, topology in TOPOLOGIES.items():
         wanted["below", name], wanted["above", name] = (copy_of(part * topology.memory) for part in (0.98, 1.01))

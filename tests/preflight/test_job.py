@@ -68,7 +68,7 @@ def test_the_largest_batch_is_sought_with_steps_of_other_batches():
 
 
 def image_bytes() -> int:
-    """Of an image of 441 pixels, its colours and its label."""
+    """Return the bytes of an image of 441 x 441 pixels, its colours and its label."""
     return 3 * 441**2 + 4 * 13
 
 

@@ -16,7 +16,7 @@ SIZE = ["preflight.classes=1000", "preflight.images=64000"]
 
 
 def test_a_sweep_in_one_table_with_each_distinct_step_compiled_once(processes: Forks, work: Path):
-    """Two runs share a step; that of the other two cannot be traced."""
+    """Two runs share a step; the step of the other two cannot be traced."""
     done = processes.output(
         *[*TOY, *SIZE, "backbone=small_cnn,xception", "schedule=cosine,ramp", "train.epochs=5", "-m"],
         *["preflight.output=out.json", "preflight.price_per_hour=3600", "preflight.host_images_per_core=100"],

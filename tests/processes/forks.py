@@ -49,7 +49,7 @@ class Forks:
             arguments: arguments of the command line.
             cwd: its folder.
             command: a command of glr, the full name of another module, or -c with the code as first argument.
-            dies_at: it kills itself by SIGKILL the so-manieth time that it asks the disk to keep something (fsync).
+            dies_at: number, from 1, of the `os.fsync` call at which the program kills itself with SIGKILL.
             log: file for its output, and file for its errors.
             env: additional environment variables.
         """
@@ -60,16 +60,16 @@ class Forks:
         return process
 
     def wait(self, process: int) -> int:
-        """Its exit code; of a killed one the signal, negative."""
+        """Wait for the process; return its exit code, or minus the signal that killed it."""
         self._started.discard(process)
         return os.waitstatus_to_exitcode(self._ask(wait=process))
 
     def run(self, *arguments: str, cwd: Path, **options: Any) -> int:
-        """Start and wait."""
+        """Start a program and wait for its exit code."""
         return self.wait(self.start(*arguments, cwd=cwd, **options))
 
     def output(self, *arguments: str, cwd: Path, command: str = "train", **env: str) -> subprocess.CompletedProcess:
-        """Start and wait, and keep what it prints: as `subprocess.run` does."""
+        """Start a program, wait, and return its output as `subprocess.run` does."""
         with tempfile.TemporaryDirectory() as folder:
             files = [str(Path(folder, name)) for name in ("output", "errors")]
             code = self.run(*arguments, cwd=cwd, command=command, log=files, **env)
@@ -92,7 +92,7 @@ class Forks:
 
 @contextmanager
 def forks(without: Sequence[str] = ()) -> Iterator[Forks]:
-    """Have them."""
+    """Yield a `Forks`, and close it in the end."""
     opened = Forks(without)
     try:
         yield opened

@@ -46,7 +46,7 @@ class ProxiedMlflow:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def close(self) -> None:
-        """Stop it."""
+        """Stop the server."""
         self._server.shutdown()
         del os.environ["_MLFLOW_SERVER_SERVE_ARTIFACTS"]
 

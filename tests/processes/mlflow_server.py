@@ -26,10 +26,10 @@ uvicorn.run("mlflow.server.fastapi_app:app", host="127.0.0.1", port=int(port))
 
 
 class MlflowServer:
-    """A server on a port of its own, with a SQLite store in a folder; it survives being killed as that does.
+    """A server on a port of its own, with a SQLite store in a folder; the store survives a kill.
 
     Args:
-        processes: start it.
+        processes: these start the server.
         folder: holds its store, mlruns/mlflow.db, its artifacts and its log.
     """
 
@@ -42,7 +42,7 @@ class MlflowServer:
         self._process: int | None = None
 
     def start(self) -> None:
-        """Start it, and wait until it answers."""
+        """Start the server, and wait until it answers."""
         (self._folder / "mlruns").mkdir(exist_ok=True)
         line = [str(self.port), f"sqlite:///{self._folder}/mlruns/mlflow.db", f"{self._folder}/artifacts"]
         log = ["server.log", "server.log"]
@@ -57,7 +57,7 @@ class MlflowServer:
         raise TimeoutError((self._folder / "server.log").read_text())
 
     def kill(self) -> None:
-        """Kill it."""
+        """Kill the server."""
         if self._process is not None:
             os.kill(self._process, signal.SIGKILL)
             self._processes.wait(self._process)

@@ -13,7 +13,7 @@ from glr.report.plots import interpolated_precision, plot_precision_recall, plot
 
 
 def by_definition(relevant: set[str], found: list[str], k: int) -> list[Fraction]:
-    """Interpolated precision at 101 levels: for each, the best precision at any rank with so much recall."""
+    """Interpolated precision: at each of 101 levels, the best precision at any rank with at least that recall."""
     points = []
     for rank in range(1, min(k, len(found)) + 1):
         hits = len(relevant & set(found[:rank]))
@@ -54,7 +54,7 @@ def test_a_perfect_ranking_has_precision_1_throughout():
 
 
 def ink(file: Path) -> np.ndarray:
-    """Where something is drawn that is not grey."""
+    """Return where the drawing is not grey."""
     image = np.asarray(PIL.Image.open(file).convert("RGB"), int)
     return np.ptp(image, axis=2) > 60
 

@@ -1,4 +1,4 @@
-"""The pictures of an evaluation, of a ranking that is made by hand."""
+"""The pictures of an evaluation, for a ranking made by hand."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from glr.retrieval.task import Ranking
 
 
 def test_the_gallery_shows_the_worst_and_the_best_queries(small_data: PreparedData, tmp_path: Path):
-    """Each of 6 queries has its 6 relevant images, of 18, one rank later than the query before."""
+    """Each of 6 queries has 6 relevant images among 18, each ranked one place later than for the query before."""
     found = prepared(small_data, neighbors=1)
     ids = {
         split: [name for names, _ in batches(pictures, image_size=8, batch_size=99, parallelism=1) for name, _ in names]

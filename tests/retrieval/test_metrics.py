@@ -64,7 +64,7 @@ def random_retrieval(seed):
 
 
 def first_hits(solution, predictions, k):
-    """bool [queries, k]: where a relevant image stands for the first time; with the count of relevant images."""
+    """Return bool [queries, k], where a relevant image appears first, and the counts of relevant images."""
     queries = [query for query in solution if solution[query]]
     hits = np.zeros((len(queries), k), bool)
     for row, query in zip(hits, queries, strict=True):

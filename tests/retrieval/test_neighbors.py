@@ -16,7 +16,7 @@ BLOCKS = [(1, 101, 1), (23, 10, 2), (5, 7, 1), (8, 101, 32), (23, 32, 32), (7, 6
 
 
 def block(monkeypatch: pytest.MonkeyPatch, queries: int, index: int, chunk: int, dimension: int) -> float:
-    """Have the search take blocks of so many rows; returns the memory to give it."""
+    """Make the search work in blocks of these sizes; return the memory that it needs."""
     monkeypatch.setattr(neighbors, "_ROWS", queries + 1)
     monkeypatch.setattr(neighbors, "_FEWEST", queries + 1)
     monkeypatch.setattr(neighbors, "_CHUNK", chunk)

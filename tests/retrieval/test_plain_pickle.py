@@ -1,4 +1,4 @@
-"""Pickles of every protocol and of Python 2 are read; what executes, lies or is damaged is a sentence."""
+"""Pickles of every protocol and of Python 2 are read; a sentence refuses those that execute, lie or are damaged."""
 
 import os
 import pickle
@@ -38,7 +38,7 @@ def test_as_every_numpy_names_itself(core: bytes):
 
 
 def test_an_array_as_python_2_wrote_it():
-    """Its strings are bytes, and an array's content is one of them."""
+    """Python 2's strings are bytes here, among them the content of arrays."""
 
     def text(value: bytes) -> bytes:
         return b"U" + bytes([len(value)]) + value  # SHORT_BINSTRING
@@ -53,7 +53,7 @@ def test_an_array_as_python_2_wrote_it():
 
 
 class Malicious:
-    """What a pickle of it would run."""
+    """Its pickle would run this call."""
 
     def __init__(self, function: Any, *arguments: Any):
         self.call = function, arguments

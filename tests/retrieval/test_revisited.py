@@ -64,7 +64,7 @@ def as_int(row: Query) -> Query:
 
 
 def slow(truth: GroundTruth, positions: np.ndarray) -> dict[str, float]:
-    """Each ranking written out without what is ignored, and walked through image by image."""
+    """Write out each ranking without the ignored images, and walk through it image by image."""
     values: dict[str, list[float]] = {}
     for row, ranking in zip(truth.queries, positions.tolist(), strict=True):
         for level, right, ignored in (
@@ -185,7 +185,7 @@ def test_any_damage_is_a_sentence_or_passes(tmp_path: Path):
 
 
 def changed(key: str, value: Any) -> dict[str, Any]:
-    """The ground truth with one key of it, or of the first query's entry, replaced; ... leaves it out."""
+    """Replace one key of the ground truth or of its first query; the value `...` removes the key."""
     made = content()
     place = made if key in made else made["gnd"][0]
     place[key] = value

@@ -1,4 +1,4 @@
-"""Google Cloud Storage on a loopback: refusals, a busy service, lost answers, and others who write meanwhile."""
+"""Google Cloud Storage on loopback: refusals, a busy service, lost answers, and concurrent writers."""
 
 import os
 import time

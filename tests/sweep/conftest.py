@@ -43,12 +43,12 @@ def command(job: Job) -> list[str]:
 
 
 def starts(job: Job) -> list[float]:
-    """When the job's processes began, on the clock of time.monotonic()."""
+    """Return when the job's processes began, by time.monotonic()."""
     return [float(line) for line in (job.folder / "starts").read_text().splitlines()]
 
 
 def runs(pid: int) -> bool:
-    """Whether a process is there and is no zombie."""
+    """Return whether a process exists and is no zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
@@ -64,13 +64,13 @@ def until(condition: Callable[[], object], seconds: float = 30) -> None:
 
 
 def job(number: int, state: JobState = JobState.WAITING, **values) -> Job:
-    """A job in a state, with a folder that is not there."""
+    """A job in a given state; its folder does not exist."""
     return Job(number, [], values.pop("shown", f"seed={number}"), Path(f"none/{number - 1}"), state=state, **values)
 
 
 @pytest.fixture
 def jobs(tmp_path: Path) -> Callable[..., list[Job]]:
-    """Jobs that behave as they are called."""
+    """Jobs that behave as their names say."""
 
     def make(*behaviours: str) -> list[Job]:
         return [Job(n, [], name, tmp_path / str(n)) for n, name in enumerate(behaviours, start=1)]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 
 def job(line: list[str]) -> None:
-    """Behave; Hydra is not needed for that."""
+    """Run the behaviour without Hydra."""
     name = next((text.removeprefix("name=") for text in line if text.startswith("name=")), "finish")
     now = time.monotonic_ns()
 

@@ -1,4 +1,4 @@
-"""A job of a sweep is named by what tells it from the others."""
+"""A job of a sweep is named by the settings that distinguish it from the others."""
 
 from glr.sweep.job import differing
 

@@ -83,7 +83,7 @@ def test_a_run_on_other_data_is_another_job(uri: str):
 
 
 def test_a_set_is_prepared_before_its_jobs_are_judged(tmp_path: Path, class_folders: Path):
-    """Two jobs on one set by two spellings of its path are the same; a job whose set is missing keeps no identity."""
+    """Two spellings of a set's path give the same job; a job whose set is missing has no identity."""
     images = [f"data.source.path={class_folders}", "data=folder"]
     paths = [f"data.path={tmp_path}/set", f"data.path={tmp_path}/./set/", f"data.path={tmp_path}/another"]
     configs = [composed("train", [*images, path])[0] for path in paths]

@@ -14,7 +14,7 @@ Jobs = Callable[..., list[Job]]
 
 
 def test_each_job_meets_its_own_fate(jobs: Jobs):
-    """One raises, one is killed, one takes too long, one says that it diverged, one crashes; the other four finish."""
+    """Of nine jobs, one raises, one is killed, one exceeds its time, one diverges, one crashes; four finish."""
     batch = jobs("finish", "raise", "die", "wait", "refuse", "finish", "die once", "crash", "finish")
     view = Recorder()
     limits = JobLimits(jobs=3, minutes=4 / 60, retries=2, backoff=0.1)

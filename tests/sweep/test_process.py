@@ -1,4 +1,4 @@
-"""A job's process: its log, its progress, its end, and that of its launcher."""
+"""A job's process: its log, its progress, its end, and its launcher's end."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""A job that does as it is told: `python worker.py BEHAVIOUR FOLDER`. It leaves FOLDER/starts with a line per start."""
+"""A job with a given behaviour: `python worker.py BEHAVIOUR FOLDER`. Each start adds a line to FOLDER/starts."""
 
 import json
 import os
@@ -19,7 +19,7 @@ def report(**values):
 
 
 def wait():
-    """Until a signal ends it, but not for ever."""
+    """Wait for a signal, but not for ever."""
     report(epoch=1, epochs=2, score=0.25, seconds_left=60.0)
     (folder / "ready").touch()
     time.sleep(60)

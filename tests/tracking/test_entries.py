@@ -47,7 +47,7 @@ KINDS = [Open, Continue, Params, Tags, Metrics, Metrics, DatasetUse, Artifact, A
 
 
 def left(folder: Path, text: str, name: str = "former") -> str:
-    """Leave a journal behind, with the files that it names; returns the store's address."""
+    """Leave a journal and the files that it names; return the store's address."""
     uri = f"sqlite:///{folder}/mlruns/mlflow.db"
     for place, content in (("000007/config.yaml", b"a: 1\n"), ("000008/plot.png", b"picture")):
         (folder / "journal" / name / place).parent.mkdir(parents=True)
@@ -126,7 +126,7 @@ def test_a_journal_of_the_former_version_is_sent(work: Path):
 
 
 def test_a_run_of_the_former_version_goes_on(work: Path):
-    """Its process was killed; the checkpoint holds a metric that another machine never sent."""
+    """The run's process was killed; the checkpoint holds a metric that another machine never sent."""
     uri = left(work, FORMER)
     tracking = Tracking(uri, None, str(work / "journal"), 60)
     with run(tracking, "tests", "a run", journal="former", attempt=3, continued=True) as opened:

@@ -1,4 +1,4 @@
-"""What becomes of values on their way into records."""
+"""How values are converted into records."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""A real MLflow server that is down, slow or restarted costs whoever records neither time nor records."""
+"""With a real MLflow server that is down, slow or restarted, a run loses neither time nor records."""
 
 import re
 import signal

@@ -1,4 +1,4 @@
-"""A journal's records are each sent once; tests/attacks/test_record.py tells what stands in their way."""
+"""Each record of a journal is sent once; tests/attacks/test_record.py has the obstacles."""
 
 import json
 from pathlib import Path

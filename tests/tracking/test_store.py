@@ -1,4 +1,4 @@
-"""The MLflow store is created once and whole, and whatever keeps it from being opened is one sentence."""
+"""The MLflow store is created once and completely; one sentence says why it cannot be opened."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ from tests.processes.forks import Forks
 
 
 def test_a_new_store_survives_several_processes_at_once_and_the_death_of_its_maker(processes: Forks, tmp_path: Path):
-    """MLflow's own way leaves a database that it refuses for ever."""
+    """MLflow itself would leave a partial database, which it then refuses for ever."""
     code = (
         "import sys; from glr.tracking.store import connect, experiment; "
         "client = connect(sys.argv[1]); print(experiment(client, 'study', 'artifacts'))"
@@ -83,7 +83,7 @@ def test_where_a_browser_shows_runs():
 
 @pytest.mark.parametrize(("variables", "expected"), [({}, "None"), ({"MLFLOW_DISABLE_TELEMETRY": "false"}, "client")])
 def test_mlflows_telemetry_is_off_unless_the_user_wants_it(variables: dict[str, str], expected: str, tmp_path: Path):
-    """In an environment of its own: MLflow has none on CI machines and under pytest."""
+    """The test needs its own environment: on CI machines and under pytest, MLflow has no telemetry."""
     code = "import glr.tracking.store; from mlflow.telemetry.client import get_telemetry_client; "
     code += "print(get_telemetry_client() and 'client')"
     own = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": str(ROOT), **variables}

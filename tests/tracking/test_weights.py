@@ -1,4 +1,4 @@
-"""`init_from` names a file or a run: their identities, and what neither is."""
+"""`init_from` names a file or a run: the identity of each, and the error for anything else."""
 
 import shutil
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Records that are written twice, or out of turn, to a real store."""
+"""Records that are written twice, or out of order, to a real store."""
 
 from pathlib import Path
 

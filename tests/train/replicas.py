@@ -1,4 +1,4 @@
-"""Trains one small model on 1, 2 and 8 replicas, with every head, rightly and with one mistake each.
+"""Trains one small model on 1, 2 and 8 replicas with every head: correctly, and with one deliberate mistake each.
 
 Logical devices must be asked for before TensorFlow starts, so a test needs a process of its own for this: `main`
 pickles the results into a file.
@@ -40,14 +40,14 @@ def momentum(**options: Any) -> keras.optimizers.Optimizer:
 
 @dataclass(frozen=True)
 class Case:
-    """What is trained, and the mistake that is made of purpose."""
+    """A model to train, and the deliberate mistake, if any."""
 
     head: str = "norm_softmax"
     regularization: Any = field(default_factory=lambda: L2(weight_decay=0.01, scope="all"))
     optimizer: Callable[[], keras.optimizers.Optimizer] = momentum
     precision: str = "float32"
     synchronised: bool = True
-    frozen: bool = False  # the BatchNorm: nothing but the gradients' sum connects the replicas
+    frozen: bool = False  # freeze BatchNorm, so that only the sum of gradients connects the replicas
     broken: int | None = None  # the step whose last image has no finite gradient
     options: dict[str, Any] = field(default_factory=dict)
     replicas: tuple[int, ...] = (1, 2)
@@ -56,7 +56,7 @@ class Case:
 
 @dataclass
 class Snapshot:
-    """After a step: what it measured, and every variable with its name."""
+    """The state after a step: its metrics, and every variable with its name."""
 
     outcome: Outcome
     variables: list[tuple[str, np.ndarray]]
@@ -67,9 +67,9 @@ def loss_scaled() -> keras.optimizers.Optimizer:
 
 
 def cases() -> dict[str, Case]:
-    """What has to give the same on any number of replicas.
+    """Return the cases that must give the same result on any number of replicas.
 
-    To trace 8 of them takes long: only the heads that gather what all replicas have are.
+    Tracing 8 replicas takes long: only heads that gather values of all replicas are traced on 8.
     """
     many = {"adacos_dynamic", "curricularface"}
     skipping = {"broken": 1, "options": {"skip_non_finite": True}}
@@ -90,7 +90,7 @@ def cases() -> dict[str, Case]:
 
 
 def mistakes() -> dict[str, tuple[str, Case]]:
-    """Each mistake: the right case that it has to differ from, and itself on 2 replicas."""
+    """Return, for each mistake, the right case from which it must differ, and the wrong case on 2 replicas."""
     two, broken = {"replicas": (2,)}, {"broken": 1, "options": {"skip_non_finite": True}}
     clipped = {"optimizer": lambda: momentum(global_clipnorm=0.05)}
     return {
@@ -133,7 +133,7 @@ def summed_twice(step: TrainStep) -> None:
 
 
 def summed_late(step: TrainStep) -> None:
-    """As Keras does it: each replica clips and tests what it has for itself."""
+    """Sum as late as Keras does: each replica clips and tests its own gradients."""
     del step._inner._all_reduce_sum_gradients
     step._summed = lambda gradients: gradients
 
@@ -151,13 +151,13 @@ def own_mean(_: TrainStep) -> None:
 
 
 def rebound(function: Any, **values: Any) -> Any:
-    """The same function, some of whose globals are others."""
+    """Copy a function with some of its globals replaced."""
     return FunctionType(function.__code__, {**function.__globals__, **values}, function.__name__)
 
 
 @contextmanager
 def heads_as_they_are() -> Iterator[None]:
-    """Undo in the end what a mistake has done to them."""
+    """Restore the heads after a mistake has changed them."""
     before = adacos.cos_of_median, adacos.AdaCosDynamic.scale_for, curricularface.global_mean
     try:
         yield
@@ -166,7 +166,7 @@ def heads_as_they_are() -> Iterator[None]:
 
 
 def batches(broken: int | None) -> list[tuple[np.ndarray, ...]]:
-    """Of every step: noisy images whose classes come in no order, so that the replicas' shares differ."""
+    """Return the batch of every step: noisy images of random classes, so that the replicas' shares differ."""
     random = np.random.default_rng(1)
     patterns = random.normal(128, 40, (CLASSES, SIDE, SIDE, 3))
     found = []
@@ -235,12 +235,12 @@ def trained(case: Case, over: tf.distribute.Strategy) -> list[Snapshot]:
 
 
 def label(variable: keras.Variable) -> str:
-    """Its path, without the numbers by which Keras tells layers of one class apart."""
+    """Return a variable's path without the numbers that distinguish Keras's layers of one class."""
     return re.sub(r"_\d+(?=/|_|$)", "", variable.path)
 
 
 def distributed(arrays: tuple[np.ndarray, ...], over: tf.distribute.Strategy, axis: int) -> Any:
-    """A batch, its images shared out in order."""
+    """Distribute a batch over the replicas in order."""
     share = BATCH // over.num_replicas_in_sync
 
     def part(array: np.ndarray) -> Any:

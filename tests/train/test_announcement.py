@@ -1,4 +1,4 @@
-"""What a run says of itself before it trains."""
+"""What a run prints before it trains."""
 
 import os
 from pathlib import Path

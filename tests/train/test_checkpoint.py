@@ -1,4 +1,4 @@
-"""Checkpoints bring every bit back; none that was cut off or damaged is taken; a full disk costs no training."""
+"""Checkpoints restore every bit; damaged or truncated ones are skipped; a full disk does not stop training."""
 
 import time
 from pathlib import Path
@@ -108,7 +108,7 @@ def test_the_latest_and_the_best_are_kept(tmp_path: Path):
 
 
 def test_one_that_cannot_be_read_now_is_not_passed_over(gcs: Gcs, gcs_folder: str):
-    """It may be whole: to go on from the one before would lose what it holds."""
+    """The checkpoint may be intact: continuing from the one before would lose its steps."""
     saved(checkpoints(f"{gcs_folder}/run"), 1, 2)
     gcs.fault(Fault("GET", "/download", 403, times=1000))
     with pytest.raises(GlrError, match=r"step-0000000002\.npz"):

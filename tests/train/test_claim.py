@@ -1,4 +1,4 @@
-"""Who may train a job, and what an interrupted run of the same name means to a command that differs."""
+"""Which process may train a job, and what happens if other settings meet an interrupted run of the same name."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from tests.processes.forks import Forks
 
 
 def claim(folder: Path, *overrides: str, digest: str = "abc", alone: bool = True, new: str = "new") -> Claim:
-    """Claim a job and let go of it, as a process that is killed does."""
+    """Claim a job and release it, as a killed process does."""
     places = [f"checkpoint.path={folder}/checkpoints", f"tracking.journal={folder}/journal"]
     config, _ = composed("train", [*places, "backbone=small_cnn", *overrides])
     identity = Identity(settings_of(config), digest)
@@ -121,7 +121,7 @@ def test_one_of_two_processes_wins_and_the_other_says_so(processes: Forks, tmp_p
 
 
 def test_a_machine_that_has_lost_its_run_to_another_is_told(tmp_path: Path):
-    """Its lock is its own; the checkpoints are shared."""
+    """The machine has its own lock, and shares the checkpoints."""
     (tmp_path / "two").mkdir()
     (tmp_path / "two/checkpoints").symlink_to(tmp_path / "one/checkpoints")
     (tmp_path / "one/checkpoints").mkdir(parents=True)

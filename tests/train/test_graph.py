@@ -1,4 +1,4 @@
-"""What the step is made of: nothing that a TPU cannot compile, and float32 where the policy must not reach."""
+"""The step has no operation that a TPU cannot compile, and computes in float32 where the policy must not apply."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -46,7 +46,7 @@ def made(head: str = "adacos_semi", **options: Any) -> TrainStep:
 
 
 def graphs(step: TrainStep) -> Iterator[tf.Graph]:
-    """Of a traced step: its own, and those of the functions that it calls."""
+    """Yield the graph of a traced step, then the graphs of the functions that it calls."""
     stacked = () if step.steps_per_call == 1 else (step.steps_per_call,)
     batch = (
         tf.TensorSpec((*stacked, BATCH, SIDE, SIDE, 3), tf.uint8),
@@ -65,7 +65,7 @@ def graphs(step: TrainStep) -> Iterator[tf.Graph]:
 
 
 def findings(step: TrainStep) -> list[str]:
-    """What a TPU could not compile: calls of Python, functions that are compiled by themselves, unknown shapes."""
+    """List what a TPU cannot compile: calls of Python, separately compiled functions, unknown shapes."""
     found = []
     for graph in graphs(step):
         functions, operations = graph.as_graph_def().library.function, graph.get_operations()
@@ -127,7 +127,7 @@ def test_heads_norms_and_descriptors_are_float32_in_bfloat16():
 
 @pytest.mark.usefixtures("bfloat16")
 def test_the_backbones_norms_compute_in_float32_in_bfloat16():
-    """Their input and output are bfloat16; mean, variance and the normalised values are those of float32."""
+    """Input and output are bfloat16; mean, variance and normalised values are computed in float32."""
     norm = made().model.network.get_layer("norm0")
     random = np.random.default_rng(1)
     given = tf.cast(random.normal(3.0, 1.0, (64, 8, 8, 4)), tf.bfloat16)

@@ -40,7 +40,7 @@ def line(class_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> list[
 def expected(
     processes: Forks, line: list[str], new_store: Callable[[Path], Path], tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, np.ndarray]:
-    """The weights of a run that nothing disturbed, and saved nothing either."""
+    """The weights of an undisturbed run that saved no checkpoint."""
     folder = tmp_path_factory.mktemp("undisturbed")
     new_store(folder)
     assert processes.run(*line, "checkpoint.steps=null", cwd=folder) == 0, (folder / "log.txt").read_text()
@@ -61,7 +61,7 @@ def weights_of(artifacts: Path) -> dict[str, np.ndarray]:
 
 
 def weights(folder: Path) -> dict[str, np.ndarray]:
-    """Those of a folder's only run."""
+    """Return the last weights of a folder's only run."""
     (file,) = (folder / "mlruns/artifacts").glob("*/artifacts/weights/last.weights.h5")
     return weights_of(file.parents[2])
 
@@ -74,7 +74,7 @@ def runs(folder: Path) -> list[Run]:
 
 
 def check(folder: Path, expected: dict[str, np.ndarray]) -> None:
-    """One run, finished, with every epoch once, the same weights, and nothing left behind."""
+    """Check that one run finished with every epoch once and the same weights, and left no files."""
     found = weights(folder)
     assert found.keys() == expected.keys()
     for name, values in expected.items():
@@ -103,7 +103,7 @@ def test_killed_while_it_writes(processes: Forks, line: list[str], expected, wor
 @pytest.mark.slow
 @pytest.mark.parametrize("number", range(int(os.environ.get("KILLED_RUNS", "1"))))
 def test_killed_at_random_moments(processes: Forks, line: list[str], expected, work: Path, number: int):
-    """Between one and three times each, at any time or while it writes."""
+    """Kill one to three times, at any time or during a write."""
     random, log = np.random.default_rng(number), work / "log.txt"
     for _ in range(random.integers(1, 4)):
         if random.random() < 0.5:
@@ -145,7 +145,7 @@ HARD = {
 def test_everything_that_has_a_state_goes_on_exactly(
     processes: Forks, line: list[str], new_store: Callable[[Path], Path], tmp_path: Path, case: str
 ):
-    """Killed twice, and continued with another parallelism."""
+    """Kill the run twice, and continue it with another parallelism."""
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     line = [*line, *HARD[case], f"data.path={tmp_path}/set"]
     for folder in (whole, killed):
@@ -190,7 +190,7 @@ def full_disk(*_: Any) -> None:
 def test_a_signal_saves_first_and_a_full_disk_in_the_end_costs_no_training(
     processes: Forks, line: list[str], expected, work: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """One run, stopped by three signals and a full disk; what an epoch measured is recorded by whoever goes on."""
+    """Three signals and a full disk stop the run; the process that continues records what the epoch measured."""
     only_then, log = [*line, "checkpoint.steps=null"], work / "log.txt"
     with monkeypatch.context() as patched:
         signal_in_the_last_step(patched, 1)

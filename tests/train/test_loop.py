@@ -1,4 +1,4 @@
-"""The loop: it learns, measures, goes on in the middle of an epoch, and stops where nothing can come of it."""
+"""The loop learns, measures, continues in the middle of an epoch, and stops a hopeless run."""
 
 import itertools
 import time

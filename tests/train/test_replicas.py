@@ -26,7 +26,7 @@ def trained(processes: Forks, tmp_path_factory: pytest.TempPathFactory) -> Train
 
 
 def differences(one: list[Snapshot], other: list[Snapshot], tolerance: float = 1e-4) -> list[str]:
-    """What differs, by more than float32's rounding makes of another order of sums."""
+    """Return what differs by more than float32's rounding explains."""
     found = []
     assert len(one) == len(other)
     for number, (a, b) in enumerate(zip(one, other, strict=True)):
@@ -89,7 +89,7 @@ def test_a_mistake_is_found(trained: Trained, name: str):
 
 
 def test_without_synchronisation_each_replica_normalises_with_its_own_share(trained: Trained):
-    """And all keep the mean of the replicas' statistics, whichever of them a checkpoint or a descriptor comes from."""
+    """All replicas keep the mean of their statistics, so that any of them can give a checkpoint or a descriptor."""
     one, two = trained["per replica", 1][0], trained["per replica", 2][0]
     means = [dict(snapshot.variables)["embedding_norm/moving_mean"] for snapshot in (one, two)]
     variances = [dict(snapshot.variables)["embedding_norm/moving_variance"] for snapshot in (one, two)]

@@ -1,4 +1,4 @@
-"""A job is trained to its end: the scores that it returns are those that it recorded."""
+"""A job is trained to its end: the returned scores equal the recorded ones."""
 
 import h5py
 import pytest

@@ -20,7 +20,7 @@ def watch(state: State, *overrides: str) -> Watch:
 def test_what_is_left_is_steps_and_evaluations(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, every: str, evaluations: int
 ):
-    """In the second of four epochs, after 4 of its 10 steps: 26 steps of half a second."""
+    """The run is in the second of four epochs, after 4 of 10 steps: 26 steps of half a second remain."""
     monkeypatch.setenv(VARIABLE, str(tmp_path / "progress"))
     state = State(step=14, evaluated=1, sums=EpochSums(seconds=2.0, steps=4))
     watch(state, f"evaluate.every={every}").report(evaluation_seconds=7.0)

@@ -111,7 +111,7 @@ def ports(count: int) -> list[int]:
 
 
 def start(processes: Forks, folder: Path, *arguments: str, count: int = 2) -> list[int]:
-    """Two workers of one run, in folders of their own that share the checkpoints: their process ids."""
+    """Start two workers of one run in separate folders with shared checkpoints; return their process ids."""
     cluster = {"worker": [f"127.0.0.1:{port}" for port in ports(count)]}
     started = []
     for index in range(count):

@@ -122,7 +122,7 @@ def test_finite_at_cosines_of_exactly_1_and_minus_1_in_mixed_bfloat16(file):
 
 @every_head
 def test_xla_compiles_it_and_agrees(file, problem_of):
-    """XLA takes static shapes only and no Python: what a TPU needs."""
+    """XLA, and so a TPU, accepts only static shapes and no Python."""
     problem = problem_of(seed=4)
     head = problem.build(head_of(file, problem.num_classes))
     twin = problem.build(head_of(file, problem.num_classes))

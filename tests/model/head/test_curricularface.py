@@ -25,7 +25,7 @@ def test_losses_and_t_over_several_steps(problem_of):
 
 
 def test_no_gradient_goes_through_t(problem_of):
-    """With momentum 0, t is the mean own cosine: were it followed, another example's gradient would change."""
+    """With momentum 0, t is the mean own cosine: a gradient through t would change the other examples' gradients."""
     problem = problem_of(seed=63)
     head = problem.build(CurricularFace(num_classes=7, margin=0.5, scale=16.0, momentum=0.0))
     descriptors, labels = problem.inputs()
