@@ -112,7 +112,7 @@ def test_the_solution_as_predictions_scores_full_marks(command):
         ("solution=retrieval.csv", "predictions: a value is needed; give it as predictions=VALUE"),
         (
             "predictions=none.csv solution=retrieval.csv",
-            "none.csv: no such file; it should be a predictions CSV",
+            "none.csv: no such file; expected a predictions CSV",
         ),
         (
             "predictions=classes.csv solution=retrieval.csv",

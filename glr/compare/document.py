@@ -9,7 +9,7 @@ END = "<!-- glr.compare: end -->"
 
 
 def replaced(path: Path, content: str) -> tuple[str, str]:
-    """A document's text as it is, and with `content` between its markers.
+    """Return a document's text unchanged, and with `content` between its markers.
 
     Raises:
         GlrError: a marker is missing, doubled, or the second stands before the first.

@@ -75,7 +75,7 @@ def _model(row: Row) -> Cell:
 
 
 def _scores(row: Row, decimals: int) -> tuple[Cell, Cell]:
-    """Public and Private; a continuation's Public on a line of its own, its Private after a slash."""
+    """Public and Private; of a continuation, Public on a separate line, Private after a slash."""
     public, private = (_rounded(value, decimals, row) for value in (row.public, row.private))
     if row.continuation is None:
         return _plain(public), _plain(private)

@@ -117,7 +117,7 @@ def named(place: str) -> dict[str, str]:
 
 @cache
 def _listed(place: str, target: str) -> dict[str, object]:
-    """The arguments and values that conf/ lists for a target; those of all choices if conf/ does not name it."""
+    """Return the arguments and values that conf/ lists for a target, or for all choices if conf/ does not name it."""
     files = _files(place)
     values: dict[str, object] = {}
     for file in files.get(target) or chain.from_iterable(files.values()):

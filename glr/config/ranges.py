@@ -90,7 +90,7 @@ def covering(parameters: dict[str, Parameter], groups: Iterable[str]) -> list[li
 
 
 def written(value: float | str) -> str:
-    """A value as it is written on a command line; decimal numbers with 12 digits, which rounds 0.30000000000000004."""
+    """Write a value for a command line; 12 decimal digits round 0.30000000000000004 to 0.3."""
     return repr(float(f"{value:.12g}")) if isinstance(value, float) else str(value)
 
 

@@ -29,7 +29,7 @@ class Batch(NamedTuple):
 
 
 class TrainPipeline:
-    """The train images in batches, each epoch in an order of its own; an epoch's incomplete last batch is dropped.
+    """The train images in batches, each epoch in a new order; drops an epoch's incomplete last batch.
 
     A step's images and their augmentation depend only on the seed and the step, not on the number of threads, replicas
     or hosts, nor on where a run was resumed.

@@ -68,7 +68,7 @@ class Rows:
         try:
             if isinstance(source, str | Path):
                 if not storage.exists(source):
-                    raise GlrError(f"{source}: no such file; it should be a {what} CSV")
+                    raise GlrError(f"{source}: no such file; expected a {what} CSV")
                 # Not a StringIO, which takes four bytes a character.
                 source = io.TextIOWrapper(io.BytesIO(storage.read(source)), "utf-8-sig", newline="")
             reader = csv.reader(source)

@@ -1,4 +1,4 @@
-"""Import TensorFlow faster, and without its output on stderr, which no setting of its own silences."""
+"""Import TensorFlow faster, and without its output on stderr, which no setting of TensorFlow silences."""
 
 import os
 import sys

@@ -13,7 +13,7 @@ from glr.errors import GlrError, first_line
 
 
 def auto() -> tf.distribute.Strategy:
-    """A local TPU where there is one, else all GPUs, else the CPU."""
+    """Use a local TPU if there is one, else all GPUs, else the CPU."""
     if tf.config.list_physical_devices("TPU") or is_held():
         return tpu("local", None, None)  # fails if the TPU is in use, rather than train for weeks on the CPU
     return gpu() if tf.config.list_physical_devices("GPU") else cpu(1)

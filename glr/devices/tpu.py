@@ -21,7 +21,7 @@ def connected(name: str, zone: str | None, project: str | None) -> tf.distribute
 
     Args:
         name: `local` on a TPU VM, else the TPU's name, or grpc://HOST:PORT.
-        zone, project: those of a TPU given by its name; None: this machine's own.
+        zone, project: zone and project of a TPU given by name; None: those of this machine.
 
     Raises:
         GlrError: the TPU cannot be found or used, or this process uses another TPU.
@@ -68,7 +68,7 @@ def _reason(message: str, name: str, zone: str | None, project: str | None) -> s
     if "ConfigureDistributedTPU" in message or "TPUs not found" in message:
         where = "this machine" if name == "local" else "that machine"
         return f"{where} has no TPU that TensorFlow sees; is it a TPU VM? It needs: {pip_install('tpu')}"
-    return f"it could not be reached ({lines[0]})"
+    return f"the TPU could not be reached ({lines[0]})"
 
 
 def _holder() -> int | None:

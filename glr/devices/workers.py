@@ -19,11 +19,11 @@ _EXAMPLE = '{"cluster": {"worker": ["HOST:PORT", "HOST:PORT"]}, "task": {"type":
 
 @dataclass(frozen=True)
 class Worker:
-    """This process among those that train a run.
+    """This process as one of the workers that train a run.
 
     Attributes:
-        index: from 0.
-        count: 1 where the run is trained on one machine.
+        index: the worker's number, from 0.
+        count: number of workers; 1 if one machine trains the run.
     """
 
     index: int = 0

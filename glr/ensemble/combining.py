@@ -121,7 +121,7 @@ def greedy(
     allowed: Callable[[tuple[int, ...]], bool],
     weights: Sequence[float],
 ) -> Iterator[Choice]:
-    """Start with the best member; add the one that helps most, at the best weight, until none helps.
+    """Start with the best member; add the member that helps most, at the best weight, until none helps.
 
     Args:
         similarities: float32 [M, Q, C] of M members.
@@ -160,7 +160,7 @@ def exhaustive(
     allowed: Callable[[tuple[int, ...]], bool],
     weights: Sequence[float],
 ) -> Iterator[Choice]:
-    """Try every allowed combination; each sum extends that of one member less.
+    """Try every allowed combination; each sum extends the sum without its last member.
 
     Args and yields: as of `greedy`, in no particular order. No superset of a refused combination may be allowed.
     """

@@ -89,7 +89,7 @@ def _check(
 ) -> None:
     """Refuse a search that is too large or has no member; `weights` is None if not every combination is tried."""
     if len(members) > MOST_MEMBERS:
-        raise GlrError(f"a search takes at most {MOST_MEMBERS} members, not {len(members)}; leave the worst out")
+        raise GlrError(f"a search accepts at most {MOST_MEMBERS} members, not {len(members)}; leave the worst out")
     smallest = min(members, key=lambda member: member.dimension)
     if not limits.allow([smallest]):
         raise GlrError(

@@ -34,7 +34,7 @@ def listing(tried: "Sequence[Choice]", names: Sequence[str], score: str, most: i
 
 
 def as_csv(tried: "Sequence[Choice]", names: Sequence[str], score: str) -> str:
-    """Return a CSV with a row for each choice; the arguments are those of `listing`."""
+    """Return a CSV with a row for each choice; takes the arguments of `listing`."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([f"public/{score}", "members", "weights"])

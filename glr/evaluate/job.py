@@ -42,11 +42,11 @@ class Subject:
     Attributes:
         name: text that messages show.
         study: the study that records its scores.
-        run_id: id of the evaluation's parent run; None: it is a SavedModel.
+        run_id: id of the evaluation's parent run; None for a SavedModel.
         describer: the model.
         fingerprint: identifies the model in the cache of descriptors.
         neighbors: index images that classified a query in its own evaluations.
-        data: opens the data set that it was trained on; None: it is a SavedModel.
+        data: opens the data set that the model was trained on; None for a SavedModel.
     """
 
     name: str

@@ -118,7 +118,7 @@ def load_model(config: DictConfig, classes: int, weights: Path, *, any_size: boo
         any_size: let the model take images of any size, not only of the run's.
 
     Raises:
-        GlrError: the weights are not those of this model.
+        GlrError: the weights do not fit this model.
     """
     config = config.copy()
     if "weights" in config.backbone:

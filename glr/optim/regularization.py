@@ -21,7 +21,7 @@ class L2:
     Args:
         weight_decay: the factor.
         scope: "head": the head's kernel alone; "all": also every trainable convolution and dense kernel of the network
-            (those of depthwise and separable convolutions too).
+            (also kernels of depthwise and separable convolutions).
 
     Raises:
         ValueError: a negative weight decay, or another scope.

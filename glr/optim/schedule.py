@@ -8,7 +8,7 @@ import tensorflow as tf
 
 
 class Schedule(keras.optimizers.schedules.LearningRateSchedule):
-    """Base: each constructor argument is kept under its own name."""
+    """Base class: stores each constructor argument under the same name."""
 
     def get_config(self) -> dict[str, object]:
         """The constructor's arguments."""

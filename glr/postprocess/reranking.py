@@ -12,7 +12,7 @@ _ROWS = 512  # images encoded at once
 
 
 class Unranked:
-    """The ranking as it is."""
+    """No re-ranking: the ranking stays as it is."""
 
     depth = 0
 

@@ -63,7 +63,7 @@ class DescriptorWriter:
     a crash of the machine has damaged is detected by its checksum and written again.
 
     Args:
-        folder: must exist. Each model, set and way of describing needs a folder of its own.
+        folder: an existing folder; use a separate one for each model, set and way of describing.
         name: name of the split.
         images: the total number of descriptors to write.
         dtype: float32 or float16.
@@ -85,7 +85,7 @@ class DescriptorWriter:
         """Add descriptors [n, D].
 
         Raises:
-            GlrError: their dimension differs from that of earlier ones.
+            GlrError: their dimension differs from the earlier descriptors'.
             OSError: the disk is full; the next writer continues what was appended before.
         """
         header = b""

@@ -74,7 +74,7 @@ def read_ground_truth(path: str | Path) -> GroundTruth:
             numbers.
     """
     if not storage.exists(path):
-        raise GlrError(f"{path}: no such file; it should be a ground truth such as gnd_roxford5k.pkl")
+        raise GlrError(f"{path}: no such file; expected a ground truth such as gnd_roxford5k.pkl")
     content = read_pickle(storage.read(path), str(path))
     if not isinstance(content, dict):
         raise GlrError(f"{path}: holds no dictionary; expected one of imlist, qimlist and gnd")
@@ -95,11 +95,11 @@ class RevisitedTask:
         self._ground_truth = ground_truth
 
     def check(self, index_ids: Sequence[str], query_ids: Sequence[str]) -> None:
-        """Raise GlrError unless the images are those of the ground truth, in its order."""
+        """Raise GlrError unless the images are the ground truth's, in the same order."""
         if list(index_ids) != self._ground_truth.index or list(query_ids) != [
             q.name for q in self._ground_truth.queries
         ]:
-            raise GlrError("the described images are not those of the ground truth, in its order")
+            raise GlrError("the described images differ from the ground truth's, or are in another order")
 
     def ranks(self, index: int) -> int:
         """Return the size of the index: the protocol ranks all of it."""

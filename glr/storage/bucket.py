@@ -56,7 +56,7 @@ class Object:
 
 
 def look(path: str | Path) -> Object | None:
-    """The object at a path as it is now; None: there is none.
+    """Return the object that is now at a path, or None.
 
     Raises:
         GlrError: the bucket is missing, or may not be read.
@@ -123,7 +123,7 @@ def store(
         path: the object's path.
         content: its bytes.
         info: their size and CRC32C.
-        seen: the object to replace; None: there is none.
+        seen: the object to replace; None: the path must be free.
         same_will_do: accept that someone else has just written the same content.
 
     Raises:

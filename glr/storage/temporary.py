@@ -1,4 +1,4 @@
-"""Temporary folders; making one deletes those that killed processes left."""
+"""Temporary folders; making one deletes the folders that killed processes left."""
 
 import os
 import re
@@ -16,10 +16,10 @@ _LOCK = re.compile(r"(\.?glr-[0-9a-f]{16})\.lock")  # the lock of the folder of 
 
 @contextmanager
 def temporary_folder(beside: Path | None = None) -> Iterator[Path]:
-    """Yield a new folder, which is deleted afterwards; first delete those that this user's killed processes left.
+    """Yield a new folder, which is deleted afterwards; first delete the folders that this user's killed processes left.
 
     Args:
-        beside: the folder to make it in; None: the system's for temporary files.
+        beside: the parent folder; None: the system's folder for temporary files.
     """
     place = Path(tempfile.gettempdir() if beside is None else beside)
     for file in place.iterdir():

@@ -100,7 +100,7 @@ def skip(jobs: Sequence[Job], uri: str, rerun: str) -> None:
 
 
 def finished(uri: str, study: str, identity: Identity) -> "PastRun | None":
-    """The newest run of a job, if it has finished; None: it has not, or the store does not answer."""
+    """Return the newest run of a job if it has finished; None if it has not, or if the store does not answer."""
     try:
         run = _newest(uri, [study], f"tags.key = '{identity.key}'").get((identity.key, identity.digest))
     except Exception:  # each kind of store has its own errors, and none of them may end a run

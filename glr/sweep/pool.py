@@ -69,7 +69,7 @@ class Pool:
     """Runs jobs.
 
     Args:
-        jobs: those that are WAITING are run, in their order.
+        jobs: the pool runs the WAITING ones, in this order.
         command: a job's program and arguments.
         limits: the limits of simultaneous jobs, running time and retries.
         view: shows the changes.

@@ -62,7 +62,7 @@ class Process:
 
     @property
     def pid(self) -> int:
-        """The process's id, and that of its session."""
+        """The id of the process and of its session."""
         return self._process.pid
 
     @property

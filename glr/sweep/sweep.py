@@ -16,7 +16,7 @@ def run(
     """Run the WAITING jobs, and show their states.
 
     Args:
-        jobs: those that are not WAITING are shown only.
+        jobs: runs the WAITING ones, and only shows the others.
         command: a job's program and arguments.
         limits: the limits of simultaneous jobs, running time and retries.
         total: the number of all jobs; None if it is unknown.

@@ -18,7 +18,7 @@ class Sending:
 
     Attributes:
         writer: the run's writer; None: MLflow does not know the run yet.
-        trouble: why the last try failed, in a line; None: it succeeded.
+        trouble: a line that says why the last try failed; None: it succeeded.
         deleted: True if the try failed because the run or its study was deleted.
         progress: how far the journal has been sent.
     """

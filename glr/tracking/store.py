@@ -179,7 +179,7 @@ def _alone(uri: str):
 
 
 def _make(file: Path) -> None:
-    """Create a database in one step, by a rename: MLflow never repairs one that a kill left half-made."""
+    """Create a database in one step, by a rename: MLflow never repairs a database that a kill left incomplete."""
     from mlflow.store.tracking import DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore  # slow, and not needed for a server
 

@@ -64,7 +64,7 @@ class Checkpoints:
         self.seconds = 0.0  # time that training has waited for checkpoints
 
     def latest(self, variables: Sequence[keras.Variable]) -> State | None:
-        """Load the newest undamaged checkpoint into the variables; None: there is none.
+        """Load the newest undamaged checkpoint into the variables; return None if there is none.
 
         Raises:
             GlrError: the checkpoint is of another model, or cannot be read now.

@@ -32,7 +32,7 @@ class Job:
         data: the prepared data set.
         run: records the job.
         claim: on the job, with the folder of its checkpoints.
-        weights: to start from, of a model of the same shape; None: those that the backbone's config names.
+        weights: file of a model of the same shape, to start from; None: start as the backbone's config says.
         worker: this process among those that train the job; only the chief records and saves.
     """
 

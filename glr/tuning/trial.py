@@ -91,7 +91,7 @@ def _tolerated() -> Iterator[None]:
     try:
         yield
     except UpdateFinishedTrialError:
-        print("the search was continued meanwhile, and counts this job as failed", file=sys.stderr)
+        print("another process has continued the search, and counts this job as failed", file=sys.stderr)
     except OSError as error:
         print(f"the search was not updated: {error.filename or 'its file'}: {error.strerror}", file=sys.stderr)
 

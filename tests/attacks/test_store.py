@@ -1,4 +1,4 @@
-"""Stores that are read-only, damaged, moved, out of reach or have odd clocks are recognised."""
+"""Stores that are read-only, damaged, moved or out of reach, or have odd clocks, are recognised."""
 
 import shutil
 import socket

@@ -56,7 +56,7 @@ def test_mistakes_in_classes(tmp_path: Path, text: str, message: str):
 
 
 def test_rankings_are_no_classes(tmp_path: Path):
-    with pytest.raises(GlrError, match=r"submission\.csv: no such file; it should be a predictions CSV$"):
+    with pytest.raises(GlrError, match=r"submission\.csv: no such file; expected a predictions CSV$"):
         read_rankings(tmp_path / "submission.csv")
     with pytest.raises(GlrError, match=r"^predictions, line 1: the columns id,images are needed$"):
         read_rankings(["id,landmarks", "q1,7 0.5"])

@@ -50,7 +50,7 @@ def test_mistakes_from_a_path_and_from_an_open_file(tmp_path: Path, text: str, m
 
 def test_no_such_file_and_none_that_is_text(tmp_path: Path):
     file = tmp_path / "solution.csv"
-    with pytest.raises(GlrError, match=r"solution\.csv: no such file; it should be a solution CSV$"):
+    with pytest.raises(GlrError, match=r"solution\.csv: no such file; expected a solution CSV$"):
         Rows(file, "solution")
     for content in (b"\x1f\x8b\xff\xfe", b"PK\x03\x04\xff\xfe"):
         file.write_bytes(content)

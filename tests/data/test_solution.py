@@ -66,5 +66,5 @@ def test_mistakes_are_named_by_file_and_line(tmp_path: Path, text: str, message:
 
 
 def test_no_such_file(tmp_path: Path):
-    with pytest.raises(GlrError, match=r"nowhere\.csv: no such file; it should be a solution CSV$"):
+    with pytest.raises(GlrError, match=r"nowhere\.csv: no such file; expected a solution CSV$"):
         read_solution(tmp_path / "nowhere.csv")

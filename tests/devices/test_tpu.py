@@ -109,7 +109,7 @@ class FakeTPU:
             "initialize",
             OUT_OF_REACH,
             "my-tpu",
-            "strategy.tpu=my-tpu: it could not be reached (failed to connect to",
+            "strategy.tpu=my-tpu: the TPU could not be reached (failed to connect to",
         ),
     ],
 )

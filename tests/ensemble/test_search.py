@@ -85,7 +85,7 @@ def test_limits_and_mistakes(members: list[Member], task: LandmarkTask):
     assert [choice.members for choice in alone] == [(2,)]
     with pytest.raises(GlrError, match=r"ensemble\.max_dimension=5: the smallest member has 6"):
         search(members, task, "gap", limits=EnsembleLimits(3, 5), **settings)
-    with pytest.raises(GlrError, match="a search takes at most 20 members, not 25; leave the worst out"):
+    with pytest.raises(GlrError, match="a search accepts at most 20 members, not 25; leave the worst out"):
         search(members * 5, task, "gap", limits=EnsembleLimits(3, None), **settings)
     with pytest.raises(GlrError, match=r"would try more than 100,000 combinations; lower ensemble\.max_members"):
         search(members * 4, task, "gap", limits=EnsembleLimits(20, None), **settings | {"method": "exhaustive"})

@@ -238,5 +238,5 @@ def test_mistakes_are_named(tmp_path: Path, given: Any, message: str):
 
 
 def test_no_such_file(tmp_path: Path):
-    with pytest.raises(GlrError, match=r"gnd\.pkl: no such file; it should be a ground truth such as gnd_roxford5k"):
+    with pytest.raises(GlrError, match=r"gnd\.pkl: no such file; expected a ground truth such as gnd_roxford5k"):
         read_ground_truth(tmp_path / "gnd.pkl")

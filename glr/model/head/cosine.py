@@ -89,5 +89,5 @@ class CosineHead(keras.layers.Layer):
         return tf.convert_to_tensor(self.scale)
 
     def with_margin(self, cosines: tf.Tensor, own: tf.Tensor, is_own: tf.Tensor) -> tf.Tensor:  # noqa: ARG002
-        """Hook: the logits [B, C] before scaling; the arguments are those of `scale_for`."""
+        """Hook: the logits [B, C] before scaling; has the arguments of `scale_for`."""
         return cosines
