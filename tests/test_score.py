@@ -1,4 +1,4 @@
-"""`python -m glr.score` as users run it: hand-made files with scores that can be reckoned by hand."""
+"""`python -m glr.score` as users run it: small files whose scores can be computed by hand."""
 
 import json
 from functools import partial

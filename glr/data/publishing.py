@@ -12,7 +12,7 @@ from typing import BinaryIO
 from glr import storage
 from glr.storage.temporary import temporary_folder
 
-STAGING = ".writing-"  # prefix of the temporary folders in a local folder; a killed process leaves its own behind
+STAGING = ".writing-"  # prefix of the temporary folders in a local folder; a killed process leaves its folder
 
 
 @contextmanager

@@ -56,7 +56,7 @@ class Light:
         self.falls = climate.falls  # "rain", "snow" or nothing
 
     def on(self, colour: np.ndarray, distance: float) -> np.ndarray:
-        """Return an upright thing's colour at a distance: 0 at the camera, 1 at the landmark, more behind it."""
+        """Return an upright thing's colour at a distance: 0 at the camera, 1 at the landmark, above 1 behind it."""
         return self.hazed(colour * (self.ambient + 0.45 * self.sun), distance)
 
     def on_faces(self, colours: np.ndarray, normals: np.ndarray, lit: np.ndarray) -> np.ndarray:

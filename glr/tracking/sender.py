@@ -19,7 +19,7 @@ _FIRST_WAIT, _LONGEST_WAIT = 0.5, 10.0  # seconds between tries
 
 
 class Sender(threading.Thread):
-    """Sends a run's journal while it grows, and the journals that dead runs left behind.
+    """Sends a run's journal while it grows, and the journals that dead runs left.
 
     Args:
         uri: address of the store.

@@ -78,7 +78,7 @@ class Trial:
         if not pruned and (error is not None or self._score is None):
             return
         score, state = (None, TrialState.PRUNED) if pruned else (self._score, None)
-        # The trial is finished already if the search was continued meanwhile and has given this job up.
+        # The trial is already finished if another process has continued the search and given up this job.
         with _tolerated():
             self._study.tell(self._trial.number, score, state, skip_if_finished=True)
 

@@ -1,4 +1,4 @@
-"""A real MLflow server, which a proxy can make as odd as it likes."""
+"""A real MLflow server behind a proxy that can send any answer."""
 
 import time
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""Journals that dead processes left, and what a store holds of their run."""
+"""Journals of dead processes, and the records of their run in a store."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""What cannot be scored is refused before the model describes a single image."""
+"""Sets that cannot be scored are refused before the model describes a single image."""
 
 import csv
 import shutil

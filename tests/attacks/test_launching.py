@@ -1,4 +1,4 @@
-"""What would run a job twice, or search in a place that is no file, is refused before anything starts."""
+"""A command line that would run a job twice, or keep a search outside a file, is refused before anything starts."""
 
 from pathlib import Path
 

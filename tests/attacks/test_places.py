@@ -75,7 +75,7 @@ def test_a_pipe_gets_the_bytes_and_stays(tmp_path: Path):
 
 
 def test_an_output_that_is_a_pipe_of_the_shell(tmp_path: Path):
-    """As in `glr score output=/dev/stdout | cat`."""
+    """The shell makes one for `glr score output=/dev/stdout | cat`."""
     reader, writer = os.pipe()
     (tmp_path / "stdout").symlink_to(f"/proc/self/fd/{writer}")
     storage.write(tmp_path / "stdout", b"after", overwrite=True)
@@ -109,7 +109,7 @@ def test_a_study_whose_name_leads_out_of_the_outputs():
 
 @pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
 def test_a_lock_that_is_no_file(tmp_path: Path, kind: str):
-    """In a shared folder anybody can lay a link to a file of the user's where a lock is expected."""
+    """In a shared folder another user can replace a lock by a link to one of this user's files."""
     (tmp_path / "thesis.tex").write_text("years of work")
     path = tmp_path / "x.lock"
     {"link": lambda: path.symlink_to("thesis.tex"), "pipe": lambda: os.mkfifo(path), "folder": path.mkdir}[kind]()

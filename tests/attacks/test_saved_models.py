@@ -228,7 +228,7 @@ def constant_below(graph: Any) -> None:
 
 
 def without_objects(graph: Any) -> None:
-    """TensorFlow 1 gives a signature's constants to nobody else."""
+    """In TensorFlow 1 only the signature can use its constants."""
     graph.ClearField("object_graph_def")
 
 

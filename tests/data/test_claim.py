@@ -27,7 +27,7 @@ def test_a_part_of_a_set_is_left_to_whoever_continues(gcs_folder: str):
         storage.write(storage.join(gcs_folder, "train-0"), b"a shard")
         raise ValueError
     assert set(storage.files(gcs_folder)) == {CLAIM, "train-0"}
-    with claimed(gcs_folder):  # at once: nobody holds it
+    with claimed(gcs_folder):  # without waiting, because the claim is free
         pass
 
 

@@ -139,7 +139,7 @@ def test_through_the_cache(class_folders: Path, gcs: Gcs, gcs_folder: str, local
     for thread in threads:
         thread.join()
     media = [r.path for r in gcs.log() if r.method == "GET" and "alt=media" in r.path and ".tfrec" in r.path]
-    assert len(media) == len(set(media)) <= len(local.files("train")) + 2  # each once, whoever asked for it
+    assert len(media) == len(set(media)) <= len(local.files("train")) + 2  # each file is downloaded only once
     for data in opened:
         assert Path(data.path).is_relative_to(tmp_path / "cache")
         same(data, local)

@@ -1,4 +1,4 @@
-"""Threads fill results in order, a few ahead, and stop with whoever waits for them."""
+"""Threads fill results in order, a few ahead, and stop when their consumer stops."""
 
 import itertools
 import threading

@@ -54,7 +54,7 @@ def test_layout_and_tables_agree(demo: Path):
         assert (asked["id"], asked["Usage"]) == (named["id"], named["Usage"])
         assert set(asked["images"].split()) == {i for i, name in owner.items() if name == named["landmarks"]}
     shown = [row["landmarks"] for row in recognition if row["landmarks"]]
-    assert len(set(shown)) == 12  # the two distractors are asked for by nobody
+    assert len(set(shown)) == 12  # no query shows the two distractors
     assert shown.count(shown[0]) == 2
     for answer in (True, False):
         usages = [row["Usage"] for row in recognition if bool(row["landmarks"]) == answer]

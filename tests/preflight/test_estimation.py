@@ -1,4 +1,4 @@
-"""Estimates reckoned by hand."""
+"""Estimates, checked against a calculation by hand."""
 
 import pytest
 

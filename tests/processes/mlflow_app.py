@@ -1,4 +1,4 @@
-"""A real MLflow server in a thread of this process, behind a proxy that gives answers of its own."""
+"""A real MLflow server in a thread of this process, behind a proxy that can answer in its place."""
 
 import os
 import threading

@@ -1,4 +1,4 @@
-"""Right and wrong differ in lightness, so that whoever confuses red and green tells them apart too."""
+"""Right and wrong differ in lightness, so that people who confuse red and green can tell them apart."""
 
 from glr.report.palette import RIGHT, WRONG, css
 

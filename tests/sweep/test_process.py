@@ -28,7 +28,7 @@ def started(behaviour: str, folder: Path) -> Process:
         (1, Fate.FAILED, "exit code 1"),
         (2, Fate.FAILED, "exit code 2"),
         (75, Fate.KILLED, "stopped by SIGTERM"),
-        (130, Fate.FAILED, "interrupted"),  # somebody interrupted this very job
+        (130, Fate.FAILED, "interrupted"),  # Ctrl-C reached only this job
         (-signal.SIGKILL, Fate.KILLED, "killed by SIGKILL (out of memory?)"),
         (137, Fate.KILLED, "killed by SIGKILL (out of memory?)"),
         (143, Fate.KILLED, "killed by SIGTERM"),

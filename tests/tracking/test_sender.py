@@ -104,7 +104,7 @@ def test_what_a_dead_server_did_not_get_is_sent_at_the_next_chance(
     assert re.search(rf"\b[23] records of run first wait in {tmp_path}/journal/", said)
     assert f"send them with: python -m glr.record journal={tmp_path}/journal" in said
     with pytest.raises(GlrError, match="the MLflow store cannot be opened"):
-        run(**options(server.uri, tmp_path)).__enter__()  # a new run says at once that nobody is there
+        run(**options(server.uri, tmp_path)).__enter__()  # a new run fails at once if no server answers
     answer = here("record", f"journal={tmp_path}/journal", f"tracking.uri={server.uri}", cwd=tmp_path)
     assert "the MLflow store cannot be opened" in answer
     server.start()

@@ -140,5 +140,5 @@ def test_the_backbones_norms_compute_in_float32_in_bfloat16():
     expected = (values - mean) / np.sqrt(variance + norm.epsilon)
     assert found.dtype == tf.bfloat16
     rounded = expected.astype(found.numpy().dtype)
-    assert np.mean(found.numpy() == rounded) > 0.98  # but for what lies at the edge between two numbers
+    assert np.mean(found.numpy() == rounded) > 0.98  # except values half-way between two numbers
     np.testing.assert_allclose(found.numpy().astype(np.float64), rounded.astype(np.float64), rtol=2**-7)

@@ -15,7 +15,7 @@ OFF = {"flip": 0.0, "brightness": 0.0, "hue": 0.0, "rotation": 0.0, "shear": 0.0
 
 
 def sheet(data: PreparedData, augment: object, file: Path, normalization: str = "minus_one_one") -> np.ndarray:
-    """What is drawn, as [image, column, S, S, 3]."""
+    """Return the drawn images, [image, column, S, S, 3]."""
     plot_augmentation(data, augment, image_size=40, normalization=normalization, seed=1, file=file)
     drawn = np.asarray(PIL.Image.open(file), int)
     assert drawn.shape == (8 * 44, 8 * 40, 3)
