@@ -22,7 +22,7 @@ RESULT_VERSION = 1
 
 # Settings added since, each with the value that gives the same result as before it existed. The key omits a setting
 # with this value, so that adding a setting makes no finished job run again.
-ADDED: dict[str, object] = {}
+ADDED: dict[str, object] = {"data.background": 255}
 
 # Settings of where and how a job computes and is recorded, and of reports; they may change when a job is continued.
 _CIRCUMSTANCES = {

@@ -1,7 +1,6 @@
 """Turn an image file into the RGB JPEG of a record: an upright RGB JPEG passes through, anything else is converted."""
 
 import io
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +14,6 @@ from glr.errors import GlrError
 
 # Pillow reads MPO as JPEG. Its other decoders are less hardened against attacks, and EPS would run Ghostscript.
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "AVIF", "JPEG2000")
-WHITE = (255, 255, 255)
 # Largest values of grey images: of floats, and of 8, 10, 12, 14 and 16 bits.
 _WHITES = (1, 255, 1023, 4095, 16383, 65535)
 # Limits of training: OpenCV's resampling has 16-bit coordinates, and each thread holds a whole decoded image.
@@ -59,16 +57,14 @@ def too_large(height: int, width: int) -> str | None:
     return f"it has {width:,} x {height:,} pixels, too many to train on"
 
 
-def jpeg(
-    content: bytes, *, max_side: int | None = None, check: bool = True, background: Sequence[int] = WHITE
-) -> Jpeg:
+def jpeg(content: bytes, *, max_side: int | None = None, check: bool = True, background: int = 255) -> Jpeg:
     """Convert an image file's content to an upright RGB JPEG; one that qualifies already passes through unchanged.
 
     Args:
         content: an image in one of `FORMATS`.
         max_side: pixels; an image with a longer side is shrunk to it.
         check: decode JPEGs to verify them; else check only the header and the end of those that pass through.
-        background: RGB, 0 to 255; the colour behind transparent pixels.
+        background: the grey behind transparent pixels, 0 (black) to 255.
 
     Raises:
         GlrError: the image cannot be decoded or is too large; the message gives the reason without the file's name.
@@ -126,7 +122,7 @@ def _check_pixels(content: bytes, decode: bool) -> None:
         raise ValueError("it is cut off")
 
 
-def _converted(content: bytes, reason: str | None, max_side: int | None, background: Sequence[int]) -> Jpeg:
+def _converted(content: bytes, reason: str | None, max_side: int | None, background: int) -> Jpeg:
     with PIL.Image.open(io.BytesIO(content), formats=FORMATS) as image:
         described = reason or f"{image.format} {image.mode}"
         if max_side is not None:
@@ -137,7 +133,7 @@ def _converted(content: bytes, reason: str | None, max_side: int | None, backgro
             upright, values = _grey(upright)
             described = f"{described}, {values}"
         if upright.has_transparency_data:
-            ground = PIL.Image.new("RGBA", upright.size, (*background, 255))
+            ground = PIL.Image.new("RGBA", upright.size, (background, background, background, 255))
             upright = PIL.Image.alpha_composite(ground, upright.convert("RGBA"))
         upright = upright.convert("RGB")
         if max_side is not None:

@@ -37,6 +37,7 @@ class Options:
     Attributes:
         validation_share: share of each class's train images that become the split `validation`.
         max_side: pixels; larger images are shrunk.
+        background: the grey behind transparent pixels, 0 (black) to 255.
         seed: determines the images' order and the choice of validation images.
         shard_images: the most images per shard.
         workers: processes.
@@ -46,6 +47,7 @@ class Options:
 
     validation_share: float = 0.0
     max_side: int | None = None
+    background: int = 255
     seed: int = 0
     shard_images: int = 2048
     workers: int = 1
@@ -88,6 +90,7 @@ def prepare(source: Source, path: str | Path, options: Options = DEFAULTS, *, se
             "settings": {
                 "validation_share": options.validation_share,
                 "max_side": options.max_side,
+                "background": options.background,
                 "seed": options.seed,
                 **{f"source.{key}": value for key, value in settings.items()},
             },
@@ -117,7 +120,7 @@ def _write_images(folder: str, catalog: Catalog, options: Options) -> dict[str, 
     """Write the shards of each split and the report; refuse bad images unless the options skip them."""
     counts = {split: count for split in SPLITS if (count := catalog.count(split))}
     tasks = (
-        ShardTask(folder, name, images, options.max_side, options.check, BLOCK)
+        ShardTask(folder, name, images, options.max_side, options.background, options.check, BLOCK)
         for split in counts
         for name, images in _shards(catalog, split, options.shard_images)
     )
