@@ -1,7 +1,8 @@
 """Turn an image file into the RGB JPEG of a record: an upright RGB JPEG passes through, anything else is converted."""
 
 import io
-from pathlib import Path
+from importlib.util import find_spec
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +15,15 @@ from glr.errors import GlrError
 
 # Pillow reads MPO as JPEG. Its other decoders are less hardened against attacks, and EPS would run Ghostscript.
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "AVIF", "JPEG2000")
+SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".avif"}
+SUFFIXES |= {".jp2", ".j2k", ".j2c", ".jpf", ".jpx"}
+HEIC_SUFFIXES = {".heic", ".heif"}
+if find_spec("pillow_heif"):  # the extra `heic`
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+    FORMATS += ("HEIF",)
+    SUFFIXES |= HEIC_SUFFIXES
 # Largest values of grey images: of floats, and of 8, 10, 12, 14 and 16 bits.
 _WHITES = (1, 255, 1023, 4095, 16383, 65535)
 # Limits of training: OpenCV's resampling has 16-bit coordinates, and each thread holds a whole decoded image.
@@ -48,6 +58,11 @@ def read_image(path: str) -> bytes:
     if len(content) > LARGEST_FILE:
         raise GlrError(f"it has more than {LARGEST_FILE:,} bytes, too many for an image")
     return content
+
+
+def is_image(name: str) -> bool:
+    """Return True if a file's name ends like that of an image in a readable format."""
+    return PurePosixPath(name).suffix.lower() in SUFFIXES
 
 
 def too_large(height: int, width: int) -> str | None:

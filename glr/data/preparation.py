@@ -94,7 +94,7 @@ def prepare(source: Source, path: str | Path, options: Options = DEFAULTS, *, se
                 "seed": options.seed,
                 **{f"source.{key}": value for key, value in settings.items()},
             },
-            "report": Counter(outcome for _, _, outcome, _ in reports(folder)),
+            "report": Counter(outcome for _, _, outcome, _ in _reported(folder, catalog)),
             "images": {split: sum(shard.records for shard in written) for split, written in shards.items()},
             "shards": {split: [asdict(shard) for shard in written] for split, written in shards.items()},
         }
@@ -127,8 +127,10 @@ def _write_images(folder: str, catalog: Catalog, options: Options) -> dict[str, 
     shards: dict[str, list[Shard]] = {split: [] for split in counts}
     for shard in write_shards(tasks, folder, workers=options.workers, images=sum(counts.values())):
         shards[shard.file.split("-")[0]].append(shard)
-    write_csv(folder, _REPORT, ("id", "file", "what", "reason"), reports(folder))
     skipped = [row for row in reports(folder) if row[2] == "skipped"]
+    for landmark in catalog.emptied(row[0] for row in skipped) if options.skip_bad else ():
+        catalog.leave_out(landmark, "", "all images of this class were skipped")
+    write_csv(folder, _REPORT, ("id", "file", "what", "reason"), _reported(folder, catalog))
     if skipped and not options.skip_bad:
         _, file, _, reason = skipped[0]
         count = f"{len(skipped)} images are" if len(skipped) > 1 else "1 image is"
@@ -140,6 +142,12 @@ def _write_images(folder: str, catalog: Catalog, options: Options) -> dict[str, 
         if not sum(shard.records for shard in written):
             raise GlrError(f"no image of the {split} split could be read")
     return shards
+
+
+def _reported(folder: str, catalog: Catalog) -> Iterator[tuple[str, str, str, str]]:
+    """Yield (class, path, "left out", why) of what the source left out, and (id, file, outcome, why) of images."""
+    yield from ((landmark, path, "left out", reason) for landmark, path, reason in catalog.left_out())
+    yield from reports(folder)
 
 
 def _shards(catalog: Catalog, split: str, size: int) -> Iterator[tuple[str, list[tuple[str, str, int]]]]:
