@@ -3,7 +3,7 @@
 import errno
 import os
 
-# Exit codes of commands that may be started again: after SIGTERM or SIGHUP; when a full disk has room.
+# Exit codes that ask for a restart: PREEMPTED after SIGTERM or SIGHUP, NO_ROOM once a full disk has room again.
 PREEMPTED, NO_ROOM = os.EX_TEMPFAIL, os.EX_IOERR
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 # Parts of the messages of TensorFlow, SQLite and tempfile, whose errors carry no errno.
@@ -22,17 +22,17 @@ class DivergedError(GlrError):
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's message, or its kind if it has none: other libraries' messages have many lines."""
+    """The first line of an error's message, or its type if the message is empty. Libraries' messages are long."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def in_words(error: BaseException) -> str:
-    """The message of an error, after its type unless it is a GlrError."""
+    """The message of an error; all errors but a GlrError are prefixed with their type."""
     return str(error) if isinstance(error, GlrError) else f"{type(error).__name__}: {error}"
 
 
 def is_no_room(error: BaseException | None) -> bool:
-    """Return True if an error, or the one it was raised from, says that a disk is full: the same may succeed later."""
+    """Return True if an error or one of its causes is a full disk, so that a later attempt may succeed."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in _NO_ROOM:
             return True

@@ -36,7 +36,7 @@ def main(config: DictConfig) -> None:
     if config.check and before != after:
         stale, fresh = before.splitlines(), after.splitlines()
         say("\n".join(difflib.unified_diff(stale, fresh, f"{file}", f"{file}, fresh", lineterm="", n=1)))
-        raise GlrError(f"{file} is stale; the same command without check=true writes it anew")
+        raise GlrError(f"{file} is stale; the same command without check=true writes it again")
     if before != after:
         storage.write(file, after.encode(), overwrite=True)
     say(f"{file} {'written' if before != after else 'is up to date'}")

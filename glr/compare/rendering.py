@@ -74,7 +74,7 @@ def _as_escape(match: re.Match[str]) -> str:
 
 
 def _neutral(value: object) -> object:
-    """A cell that spreadsheets take for text, not for a formula to compute."""
+    """A cell that spreadsheets read as text, not as a formula."""
     if not isinstance(value, str):
         return value
     return f"'{printable(value)}" if value.lstrip()[:1] in _FORMULA else printable(value)

@@ -27,7 +27,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """A title, its depth below the document's own, columns (those centred), and rows of cells."""
+    """A title, its heading depth below the document's, the columns and which are centred, and rows of cells."""
 
     title: str
     depth: int
@@ -42,7 +42,7 @@ def tables(singles: Sequence[Row], ensembles: Sequence[Row], *, decimals: int, b
     Args:
         singles: rows, in the order to print.
         ensembles: rows, in the order to print; if there are none, their table is left out.
-        decimals: of scores. A backbone's own table truncates them to at most three.
+        decimals: decimals of scores. A backbone's own table truncates them to at most three.
         backbones: whose tables come first; then the others in order of appearance.
     """
     scores = ("Public Score", "Private Score")
@@ -75,7 +75,7 @@ def _model(row: Row) -> Cell:
 
 
 def _scores(row: Row, decimals: int) -> tuple[Cell, Cell]:
-    """Public and Private; a continuation's Public on a line of its own, its Private behind a slash."""
+    """Public and Private; a continuation's Public on a line of its own, its Private after a slash."""
     public, private = (_rounded(value, decimals, row) for value in (row.public, row.private))
     if row.continuation is None:
         return _plain(public), _plain(private)

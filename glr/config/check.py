@@ -33,7 +33,7 @@ def check_command_line(
     """Check every job that a command line stands for.
 
     Args:
-        config_name: of the command.
+        config_name: the command's file in conf/, without .yaml.
         overrides: the command line without its flags.
         multirun: the command line has the flag -m.
         required: report missing values as mistakes.

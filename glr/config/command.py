@@ -44,7 +44,7 @@ def setup() -> None:
     """Register schemas and resolvers; call it once before any config is composed."""
     register()
     OmegaConf.register_new_resolver("decimal", decimal, replace=True)
-    # Keeps the folders of two commands apart that start in the same second.
+    # Keeps apart the folders of two commands that start in the same second.
     OmegaConf.register_new_resolver("token", lambda: _token(os.getpid()), replace=True)
     # For folders named after a setting: a study's name cannot point to another folder.
     OmegaConf.register_new_resolver("file_name", as_file_name, replace=True)

@@ -131,7 +131,7 @@ def _listed(place: str, target: str) -> dict[str, object]:
 def class_of(place: str, target: str) -> str:
     """The identity of a component's class: its name if conf/ names it at this place, else its full path.
 
-    A class of glr is known by its name alone: its module may have moved.
+    A class of glr is identified by its name alone, because its module may have moved.
     """
     name = target.rpartition(".")[2]
     known = named(place).get(name)
@@ -189,7 +189,7 @@ def check(key: str, node: DictConfig, runtime: set[str]) -> None:
         arguments = signature(target)
     except GlrError as error:
         raise GlrError(f"{key}._target_={target}: {error}") from error
-    if arguments is None:  # of Keras: the YAML lists all arguments, and its values show their types
+    if arguments is None:  # a class of Keras: the YAML lists all arguments, and its values show their types
         defaults = _listed(key, target)
         for name in settings:
             if name not in defaults:

@@ -29,7 +29,7 @@ class Composition:
     """A job's settings and Hydra's own. Shared by all callers: copy before changing.
 
     Attributes:
-        settings: of the command.
+        settings: the command's settings.
         hydra: the node `hydra`; shared by all jobs that differ in plain values only.
     """
 

@@ -56,7 +56,7 @@ class Identity:
 
     Attributes:
         settings: those that determine its result; see `settings_of`.
-        digest: of its data set.
+        digest: its data set's digest.
     """
 
     settings: Mapping[str, object]

@@ -1,4 +1,4 @@
-"""The jobs that a command line stands for: one, every combination of a sweep, or samples of a search."""
+"""The jobs of a command line: a single one, every combination of a sweep, or samples of a search."""
 
 import re
 from itertools import product
@@ -22,7 +22,7 @@ def jobs_of_line(config_name: str, overrides: list[str], multirun: bool) -> tupl
     """Read the jobs of a command line.
 
     Args:
-        config_name: of the command.
+        config_name: the command's file in conf/, without .yaml.
         overrides: the command line without its flags.
         multirun: the command line has the flag -m.
 
@@ -39,7 +39,7 @@ def jobs_of_line(config_name: str, overrides: list[str], multirun: bool) -> tupl
     multirun = multirun or len(overrides) > len(shorthand)
     sweeper, searched = None, "hydra/sweeper=optuna" in overrides
     try:
-        # The first job: a setting may belong to a swept choice, so only a whole job can be composed.
+        # Compose the whole first job: some of the settings may exist only with a swept choice.
         first = composition(config_name, tuple(value for o in parsed for value in list(_values(o))[:1]))
         sweeper, searched = first.hydra.sweeper, first.choices["hydra/sweeper"] == "optuna"
         multirun = multirun or first.hydra.mode == RunMode.MULTIRUN
@@ -54,7 +54,7 @@ def jobs_of_line(config_name: str, overrides: list[str], multirun: bool) -> tupl
 
 
 def jobs_of(config: DictConfig) -> list[list[str]]:
-    """The overrides of each job of the sweep that Hydra is about to launch; of a search, a few to cover all values."""
+    """The overrides of each job of the sweep that Hydra is about to launch; for a search, a few cover all values."""
     hydra = config.hydra
     return _jobs(parse(given(hydra)), hydra.sweeper, hydra.runtime.choices["hydra/sweeper"] == "optuna")
 

@@ -12,7 +12,7 @@ class Output(io.RawIOBase):
     """Writes to a descriptor; bytes that cannot be written wait in memory for the next write.
 
     Args:
-        descriptor: of a file, a pipe or a terminal; it is left open.
+        descriptor: the descriptor of a file, a pipe or a terminal; it is left open.
 
     Attributes:
         failure: why the latest bytes wait; None: all of them are written.

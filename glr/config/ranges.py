@@ -39,8 +39,8 @@ Parameter = list[str] | Range
 def parameter(override: Override) -> Parameter:
     """The values that an override allows; a single one if it is no sweep.
 
-    `interval(a,b)` is a range of decimal numbers, `int(interval(a,b))` of whole ones, `range(a,b,step)` one in steps
-    and without b, `tag(log,...)` a logarithmic one, and anything else a choice.
+    `interval(a,b)` is a range of decimal numbers, `int(interval(a,b))` of whole ones. `range(a,b,step)` goes in steps
+    and excludes b. `tag(log,...)` makes a range logarithmic. Anything else is a choice.
 
     Raises:
         GlrError: a range has no value, or a logarithmic one reaches zero or has steps.

@@ -86,7 +86,7 @@ class Embedding:
 
 @dataclass
 class Training:
-    """Length, batch size and precision of a training."""
+    """Length, batch size and precision of a training run."""
 
     epochs: int = at_least(1)
     batch_size: int = at_least(1)
@@ -98,7 +98,7 @@ class Training:
 
 @dataclass
 class Checkpointing:
-    """Where and how often to save a training, so that it can continue after an interruption."""
+    """Where and how often to save a run, so that it can continue after an interruption."""
 
     path: str = MISSING
     minutes: float | None = at_least(0.01, default=None)
@@ -179,7 +179,7 @@ class TrainConfig:
 
 @dataclass
 class Preflighting:
-    """The TPU to compile for, and the numbers behind the estimates of time and cost."""
+    """The TPU to compile for, and the numbers from which time and cost are estimated."""
 
     topology: TopologyName = MISSING
     classes: int | None = at_least(2, default=None)
@@ -278,7 +278,7 @@ class ExportLimits:
 
 @dataclass
 class Card:
-    """The facts of a model card that no run knows."""
+    """The facts of a model card that runs do not record."""
 
     licence: str | None = None
     data_licence: str | None = None

@@ -32,7 +32,7 @@ EnsembleMethod = StrEnum("EnsembleMethod", "greedy exhaustive")
 # The reaction of training to a loss or gradient that is not finite.
 OnNan = StrEnum("OnNan", "stop skip_batch")
 
-# Continue an interrupted run of the same command, or start anew.
+# Continue an interrupted run of the same command, or start over.
 Resume = StrEnum("Resume", "auto never")
 
 # The reaction of `prepare` to an image that it cannot decode.

@@ -44,7 +44,7 @@ def open_data(config: DictConfig, *, prepare: bool, **options: Any) -> PreparedD
 
 
 def open_stored(config: DictConfig, cache: Path | None = None) -> PreparedData:
-    """Open the set that a stored run's config names. Such a config is untrusted: nothing is written where it points.
+    """Open the set that a stored run's config names. It is untrusted: glr writes to no path in it.
 
     Args:
         config: node `data` of the stored config.
@@ -72,7 +72,7 @@ def _alone(folder: Path) -> Iterator[None]:
 def cached(data: PreparedData, cache: Path) -> Path:
     """Download a set from its bucket unless `cache` holds it already; return its folder below `cache`.
 
-    An interrupted download is continued, every file's checksum verified. One process downloads a set; others wait.
+    Continues an interrupted download and verifies every file's checksum. One process downloads a set; others wait.
 
     Raises:
         GlrError: a file could not be downloaded or does not match its checksum.

@@ -20,7 +20,7 @@ class Place(NamedTuple):
 class Order:
     """Maps each position of each epoch to an image, by a formula of the seed alone.
 
-    Records lie in blocks (stretches of a shard that are read at once). An epoch takes the blocks of all shards in
+    Records lie in blocks (parts of a shard that are read at once). An epoch takes the blocks of all shards in
     random order, gathers them in windows, and shuffles the images of each window.
 
     Args:

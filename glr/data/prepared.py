@@ -22,7 +22,7 @@ from glr.errors import GlrError
 
 MANIFEST = "manifest.json"
 OPENING = ".opening"  # the lock on which processes wait until the set is prepared
-# Records in a block, the stretch of a shard that is read at once: some 6 MB of GLDv2.
+# Records in a block, the part of a shard that is read at once: about 6 MB of GLDv2.
 BLOCK = 64
 # A local set of up to this many bytes has its checksums verified whenever it is opened; a larger one, only its files'
 # sizes, and each record's own checksum when it is read. A bucket stores its files' checksums.

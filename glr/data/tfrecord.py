@@ -1,7 +1,7 @@
-"""TFRecord files with images in DELF's schema, written and checked without TensorFlow.
+"""TFRecord files with images in DELF's schema, written and checked without TensorFlow, whose import is slow.
 
 Framing: length (8 bytes), its masked CRC32C (4), data, the data's masked CRC32C (4), little-endian; the data is a
-serialised `tf.train.Example`. Importing TensorFlow takes longer than writing a small data set.
+serialised `tf.train.Example`.
 """
 
 import struct
@@ -43,18 +43,18 @@ def framed(record: bytes) -> bytes:
 
 
 def split(data: bytes, file: str, start: int = 0) -> list[tuple[int, bytes]]:
-    """Split a stretch of a TFRecord file into its records.
+    """Split a part of a TFRecord file into its records.
 
     Args:
-        data: the stretch, of whole records.
+        data: the part, a sequence of whole records.
         file: its name, for messages.
-        start: where in the file it begins, bytes.
+        start: byte offset of the part in the file.
 
     Returns:
         (byte offset in the file, record).
 
     Raises:
-        GlrError: the stretch is truncated or a checksum is wrong; names the file and the record's offset.
+        GlrError: the part is truncated or a checksum is wrong; names the file and the record's offset.
     """
     records: list[tuple[int, bytes]] = []
     at = 0
@@ -66,7 +66,7 @@ def split(data: bytes, file: str, start: int = 0) -> list[tuple[int, bytes]]:
         end = at + 12 + int.from_bytes(header[:8], "little")
         record, checksum = data[at + 12 : end], data[end : end + 4]
         if len(header) < 12 or len(checksum) < 4:
-            before = f" (behind image {_id(records[-1][1])})" if records else ""
+            before = f" (after image {_id(records[-1][1])})" if records else ""
             raise GlrError(f"{where}{before} is cut off; {again}")
         if checksum != _masked_crc(record):
             raise GlrError(f"{where} (image {_id(record)}) is damaged (its checksum is wrong); {again}")
@@ -87,7 +87,7 @@ class Image(NamedTuple):
 
 
 def parse(record: bytes) -> Image:
-    """Read a serialised `tf.train.Example` in DELF's schema, by any writer.
+    """Read a serialised `tf.train.Example` in DELF's schema, whatever program wrote it.
 
     Raises:
         ValueError: the record is not such an example, or a feature is missing.
@@ -118,7 +118,7 @@ def _id(record: bytes) -> str:
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, Any]]:
-    """Yield (number, content) of a message's fields: a view of bytes, or an integer."""
+    """Yield (number, content) of each field of a message; content is a view of bytes, or an integer."""
     at, end = 0, len(message)
     while at < end:
         tag, at = _number(message, at)

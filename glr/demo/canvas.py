@@ -1,12 +1,12 @@
-"""A canvas: fills outlines on a picture with subpixel placement."""
+"""A canvas that fills outlines at subpixel positions."""
 
 import cv2
 import numpy as np
 
-BITS = 4  # of a pixel's fraction
-FAR = 4000.0  # pixels; points farther out move there, since OpenCV's fixed point overflows
+BITS = 4  # fractional bits of a coordinate
+FAR = 4000.0  # pixels; coordinates are clipped to +- this, because OpenCV's fixed point overflows
 _TURN = 2 * np.pi * np.arange(12) / 12
-# Convex outlines [n, 2] in a box of one by one.
+# Convex outlines [n, 2] in the unit square.
 OUTLINES = {
     "square": np.array([(0, 0), (1, 0), (1, 1), (0, 1)]),
     "round": 0.5 + 0.5 * np.stack([np.cos(_TURN), np.sin(_TURN)], 1),
@@ -37,7 +37,7 @@ class Canvas:
         self.width = width
 
     def facets(self, points: np.ndarray, ends: np.ndarray, colours: np.ndarray, order: np.ndarray) -> None:
-        """Fill F outlines, in `order` [V], with colours [F, 3]; `ends` [F] splits their corners `points` [P, 2]."""
+        """Fill F outlines in `order` [V] with colours [F, 3]; `ends` [F]: where each one's `points` [P, 2] end."""
         places, shades = _fixed(points), _bytes(colours[order]).tolist()
         starts = np.concatenate([[0], ends[:-1]])
         pixels, fill = self.pixels, cv2.fillConvexPoly

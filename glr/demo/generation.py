@@ -15,7 +15,7 @@ from tqdm import tqdm
 from glr.demo.scene import Landmark, photograph
 from glr.errors import GlrError
 
-VERSION = 2  # of the drawing: raise it whenever the same settings give other photos
+VERSION = 2  # raise it when a change of the drawing code changes the photos
 SETTINGS = "settings.json"  # the version and the settings of the photos, beside them
 _NONE = 10**6  # the landmark number of photos that show no landmark
 _COLUMNS = {
@@ -30,7 +30,7 @@ _COLUMNS = {
 def generate(folder: Path, *, seed: int, photo_size: int, workers: int, **counts: int) -> None:
     """Draw the photos and write their CSVs; `folder` appears when it is complete.
 
-    Every photo is drawn from (seed, landmark, number of the photo): the files do not depend on the number of workers.
+    A photo depends only on (seed, landmark, number of the photo), not on the number of workers.
 
     Args:
         folder: the new folder.
@@ -87,7 +87,7 @@ def _plan(
         *[["index"] * index_photos + ["test"] * query_photos] * retrieval_landmarks,
         *[["index"] * index_photos] * distractor_landmarks,
     ]
-    # As in GLDv2, landmarks have numbers with gaps.
+    # As in GLDv2, the landmarks' ids have gaps.
     names = np.random.default_rng([seed, _NONE]).choice(10 * len(splits_of), len(splits_of), replace=False).tolist()
     photos = zip([*range(len(names)), _NONE], [*names, ""], [*splits_of, ["test"] * non_landmark_queries], strict=True)
     for landmark, name, splits in photos:

@@ -56,7 +56,7 @@ def _reason(message: str, name: str, zone: str | None, project: str | None) -> s
     holder = _holder() if name == "local" else None
     if holder or "already in use" in message:
         who = f"process {holder}" if holder else "another process"
-        return f"the TPU is in use by {who}; one process at a time can have it"
+        return f"the TPU is in use by {who}; one process at a time can use it"
     if "neither a type of a primitive operation" in message or "NodeDef expected inputs" in message:
         return f"the TPU runs another version of TensorFlow than the {tf.__version__} that is installed here"
     if "not yet ready" in message:

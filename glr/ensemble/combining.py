@@ -15,7 +15,7 @@ from glr.retrieval.descriptors import Descriptors
 from glr.retrieval.neighbors import tensor
 from glr.retrieval.task import Ranking
 
-_ROWS = 65_536  # of an index, normalised and joined at once
+_ROWS = 65_536  # rows of an index, normalised and joined at once
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,8 @@ def joined(members: Sequence[Descriptors], weights: Sequence[float], file: Path)
     """The members' normalised descriptors side by side: their inner product is the mean of the members' cosines.
 
     Args:
-        members: of the same images.
-        weights: of each member's cosine in the mean; above 0.
+        members: descriptors of the same images.
+        weights: weight of each member's cosine in the mean; above 0.
         file: where to write float32 [N, sum of D], memory-mapped.
 
     Raises:
@@ -82,7 +82,7 @@ class Candidates:
     image beyond every member's depth would rank; with `depth` the size of the index there is none.
 
     Args:
-        members: of the same images.
+        members: descriptors of the same images.
         queries: positions of the queries that count.
         depth: nearest images of each member.
         memory: for the similarities of a block of queries, GB.
@@ -125,7 +125,7 @@ def greedy(
 
     Args:
         similarities: float32 [M, Q, C] of M members.
-        score: of a weighted sum of similarities [Q, C]; the higher, the better.
+        score: scores a weighted sum of similarities [Q, C]; higher is better.
         allowed: tells whether members may be combined.
         weights: to try for each further member; the first has 1.
 

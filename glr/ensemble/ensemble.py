@@ -42,7 +42,7 @@ class Ensemble:
             memory: for similarities, GB.
 
         Raises:
-            GlrError: a descriptor is not finite or zero, or the task is of other images.
+            GlrError: a descriptor is not finite or zero, or the task has other images.
         """
         with temporary_folder() as folder:
             index = joined([member.index for member in self.members], self.weights, Path(folder, "index.npy"))

@@ -15,7 +15,7 @@ def named(uri: str, study: str, members: Sequence[str | int]) -> list[PastRun]:
     """The runs that are given as members.
 
     Args:
-        uri: of the MLflow store.
+        uri: address of the MLflow store.
         study: its table gives the indices of runs.
         members: indices, names or ids; empty: all rows of the table that have stored descriptors.
 
@@ -64,5 +64,5 @@ def described(runs: Sequence[PastRun], *, neighbors: int) -> tuple[list[Member],
     check_members(members, [run.name for run in runs])
     for run, task in zip(runs, tasks, strict=True):
         if (task.retrieval, task.recognition) != (tasks[0].retrieval, tasks[0].recognition):
-            raise GlrError(f"{runs[0].name} and {run.name} were scored by different solutions; evaluate them anew")
+            raise GlrError(f"{runs[0].name} and {run.name} were scored by different solutions; evaluate them again")
     return members, tasks[0]

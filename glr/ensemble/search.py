@@ -43,11 +43,11 @@ def search(
     """Try the ensembles that the method selects.
 
     Args:
-        members: of the same images, 20 at most.
+        members: descriptors of the same images, 20 members at most.
         task: holds the solutions.
         score: a metric of the task.
         method: greedy or exhaustive.
-        limits: of an ensemble.
+        limits: the limits of an ensemble.
         weights: to try for each member after the first.
         depth: nearest images of each member that can rank, see `Candidates`; None: 50 for recognition, else 1,000.
         memory: for the similarities of a block of queries, GB.

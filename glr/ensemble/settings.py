@@ -11,7 +11,7 @@ def check_weights(key: str, weights: Sequence[float]) -> None:
 
     Args:
         key: their setting, for the message.
-        weights: of members' similarities.
+        weights: factors of the members' similarities.
 
     Raises:
         GlrError: a weight is not positive.

@@ -24,7 +24,7 @@ def listing(tried: "Sequence[Choice]", names: Sequence[str], score: str, most: i
 
     Args:
         tried: best first.
-        names: of the candidates.
+        names: the candidates' names.
         score: the metric of the search.
         most: choices to list.
     """

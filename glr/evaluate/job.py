@@ -41,8 +41,8 @@ class Subject:
 
     Attributes:
         name: for messages.
-        study: of its scores.
-        run_id: of the evaluation's parent run; None: it is a SavedModel.
+        study: the study that records its scores.
+        run_id: id of the evaluation's parent run; None: it is a SavedModel.
         describer: the model.
         fingerprint: identifies the model in the cache of descriptors.
         neighbors: index images that classified a query in its own evaluations.

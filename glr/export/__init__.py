@@ -1,1 +1,1 @@
-"""The command `export`: a run or an ensemble as a SavedModel that needs nothing of glr, with its model card."""
+"""The command `export`: a run or an ensemble as a SavedModel that runs without glr, with its model card."""

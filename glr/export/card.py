@@ -25,10 +25,10 @@ def model_card(
     """The card as Markdown, with front matter that model hubs read.
 
     Args:
-        config: of conf/export.yaml.
+        config: composed from conf/export.yaml.
         runs: the members.
         settings: their configs.
-        weights: of their similarities.
+        weights: factors of their similarities.
         done: what was written.
     """
     card = {key: value or _NOT_GIVEN for key, value in config.card.items()}

@@ -9,8 +9,8 @@ class Export:
 
     Attributes:
         output: the folder.
-        dimension: of the descriptor.
-        megabytes: of submission.zip, 10^6 bytes.
+        dimension: the descriptor's dimension.
+        megabytes: size of submission.zip, 10^6 bytes.
         images: number of images on which its descriptors were compared with the reference.
         reference: the source of the descriptors to compare with.
         difference: largest absolute difference of any number of a descriptor; None: not compared.

@@ -30,7 +30,7 @@ def export(config: DictConfig, runs: Sequence[PastRun]) -> Export:
     """Write `saved_model/`, `submission.zip` and `model_card.md`, or nothing.
 
     Args:
-        config: of conf/export.yaml.
+        config: composed from conf/export.yaml.
         runs: the members.
 
     Raises:

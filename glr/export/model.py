@@ -1,4 +1,4 @@
-"""A model, or an ensemble of models, as a SavedModel that takes plain images and needs nothing of glr."""
+"""A model, or an ensemble of models, as a SavedModel that takes plain images and runs without glr."""
 
 import math
 from collections.abc import Sequence
@@ -12,19 +12,19 @@ from glr.model.saved_model import INPUT, OUTPUT, SIGNATURE
 
 
 class ExportedModel(tf.Module):
-    """Letterboxes images as training does, describes them by every member, and concatenates the descriptors.
+    """Letterboxes images as training does, describes them with every member, and concatenates the descriptors.
 
     Signatures: `serving_default` takes `input_image` uint8 [H, W, 3], `batched` takes `input_images` uint8
-    [B, H, W, 3]; both give `global_descriptor`, float32 [D] and [B, D], of length 1.
+    [B, H, W, 3]; both return `global_descriptor`, float32 [D] or [B, D], descriptors of length 1.
 
     Args:
         members: each has its own image size and normalisation.
-        weights: of the members' cosines in the cosine of two joint descriptors.
+        weights: weight of each member's cosine in the cosine of two joint descriptors.
     """
 
     def __init__(self, members: Sequence[RetrievalModel], weights: Sequence[float]):
         super().__init__(name="exported")
-        # Plain variables, so that loading the model needs no Keras; without the head, which only training needs.
+        # Plain variables, so that loading the model needs no Keras. Only training needs the head, so it is left out.
         self.weights = [weight.value for member in members for weight in member.network.weights]
         shares = [math.sqrt(weight / sum(weights)) for weight in weights]
 
@@ -66,7 +66,7 @@ def letterboxed(images: tf.Tensor, size: int) -> tf.Tensor:
 def _resized(images: tf.Tensor, axis: int, target: tf.Tensor) -> tf.Tensor:
     """Resize bilinearly along one axis of [B, H, W, 3], with positions in double precision, as in OpenCV.
 
-    `tf.image.resize` uses single precision, which would change a thousandth of the pixels by one.
+    `tf.image.resize` uses single precision, which would change one pixel in a thousand by one level.
     """
     size = tf.shape(images)[axis]
     scale = tf.cast(size, tf.float64) / tf.cast(target, tf.float64)

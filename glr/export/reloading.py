@@ -1,6 +1,6 @@
 """Run a SavedModel on some images in a process of its own: `python reloading.py FOLDER IMAGES.npz OUT.npy`.
 
-It imports nothing of glr, which is not installed where a submission is scored.
+It imports nothing from glr, which is not installed where a submission is scored.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""Backbones: images [B, S, S, 3], normalised, to feature maps [B, h, w, C]."""
+"""Backbones map normalised images [B, S, S, 3] to feature maps [B, h, w, C]."""
 
 import inspect
 import re
@@ -21,9 +21,9 @@ def KerasApplication(  # noqa: N802
 
     Args:
         application: the name of its constructor, e.g. "DenseNet201".
-        weights: "imagenet", None for random ones, or a file of weights for the network without its classifier.
+        weights: "imagenet", None for random weights, or a file of weights for the network without its classifier.
         trainable: "all", "none", or the name of the first layer that trains (those before it are frozen).
-        batchnorm_momentum: of the moving averages of every BatchNorm; None keeps the published one.
+        batchnorm_momentum: momentum of every BatchNorm's moving averages; None keeps the published value.
         image_size: S, pixels.
 
     Raises:

@@ -18,7 +18,7 @@ from glr.config.signature import signature
 from glr.errors import GlrError, first_line
 from glr.model.network import RetrievalModel
 
-_LARGEST_CONFIG = 1_000_000  # bytes; a run's config has some 4,000
+_LARGEST_CONFIG = 1_000_000  # bytes; a run's config has about 4,000
 
 
 def read_config(file: Path, trust: Sequence[str] = ()) -> DictConfig:

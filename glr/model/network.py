@@ -27,7 +27,7 @@ class RetrievalModel(keras.Model):
     Args:
         backbone, pooling, head: built.
         embedding_size: D.
-        batchnorm_momentum: momentum of the BatchNorm behind the embedding.
+        batchnorm_momentum: momentum of the BatchNorm after the embedding.
         normalization: how pixels are normalised, a key of `SCALES`.
         synchronised: in training, every BatchNorm normalises with the statistics of the global batch, not of its
             replica's share.
@@ -60,11 +60,11 @@ class RetrievalModel(keras.Model):
 
     @property
     def image_size(self) -> int:
-        """S: the side of the images it takes, pixels."""
+        """S: the side of the images that the model takes, pixels."""
         return self.network.input_shape[1]
 
     def batch_norms(self) -> list[keras.layers.BatchNormalization]:
-        """Return every BatchNorm, of the backbone and behind the embedding."""
+        """Return every BatchNorm, of the backbone and after the embedding."""
         # Not a property: Keras saves layers that it finds in attributes, at places of their own in the file.
         return [layer for layer in self.network.layers if isinstance(layer, keras.layers.BatchNormalization)]
 

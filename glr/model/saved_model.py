@@ -1,4 +1,4 @@
-"""SavedModels that describe images, by any author: a folder, or a zip of one as submitted to Kaggle."""
+"""SavedModels of any origin that describe images: folders, or zips of them as submitted to Kaggle."""
 
 import zipfile
 import zlib
@@ -19,22 +19,22 @@ from glr.storage.temporary import temporary_folder
 SIGNATURE = "serving_default"
 INPUT = "input_image"
 OUTPUT = "global_descriptor"
-# What zipfile and its decoders raise. A password or an unknown format is a RuntimeError, an empty name an IndexError, a
-# name that the disk does not take an OSError.
+# Errors of zipfile and its decoders. A password or an unknown format is a RuntimeError, an empty name an IndexError, a
+# name that the file system rejects an OSError.
 _DAMAGED = (zipfile.BadZipFile, zlib.error, LZMAError, EOFError, ValueError, IndexError, RuntimeError, OSError)
-_MOST_FILES = 10_000  # a SavedModel has some ten
+_MOST_FILES = 10_000  # a SavedModel has about ten
 
 Name = TypeVar("Name")
 
 
 class SavedModel:
-    """Describes images of any size, one at a time, by the signature that the Google Landmark tasks ask for.
+    """Describes images of any size, one at a time, through the signature that the Google Landmark tasks require.
 
-    `serving_default` takes one uint8 image [H, W, 3] and gives `global_descriptor`, a float vector.
+    `serving_default` takes one uint8 image [H, W, 3] and returns `global_descriptor`, a float vector.
 
     Args:
         path: the folder that holds saved_model.pb.
-        trusted: run it even if it does more than compute.
+        trusted: run the model even if it does more than compute.
 
     Raises:
         GlrError: not a SavedModel, another signature, or a model that writes files or calls Python and is not trusted.
@@ -64,8 +64,8 @@ class SavedModel:
         if fits != [True] or OUTPUT not in self._call.structured_outputs:
             takes = ", ".join(f"{name} {i.dtype.name} {i.shape}" for name, i in inputs.items())
             raise GlrError(
-                f"{path}: {SIGNATURE} takes {takes} and gives {', '.join(self._call.structured_outputs)}; "
-                f"one uint8 image [height, width, 3] and {OUTPUT} were expected"
+                f"{path}: {SIGNATURE} takes {takes} and returns {', '.join(self._call.structured_outputs)}; "
+                f"expected one uint8 image [height, width, 3] and {OUTPUT}"
             )
         self._input = next(iter(inputs))
 
@@ -82,14 +82,14 @@ class SavedModel:
 
 @contextmanager
 def on_disk(path: str, gigabytes: float) -> Iterator[Path]:
-    """Yield a SavedModel's folder: the given one, or a temporary copy of one in a bucket or in a zip.
+    """Yield a SavedModel's folder: the given one, or a temporary copy if the model is a zip or in a bucket.
 
     Args:
         path: a folder or a zip, on this disk or in a bucket.
-        gigabytes: the most that a copy may take.
+        gigabytes: the size limit of a copy.
 
     Raises:
-        GlrError: there is no such model, it is larger, or the zip holds paths outside of itself.
+        GlrError: the model does not exist or exceeds the limit, or the zip holds paths outside of itself.
     """
     if not storage.is_bucket(path) and not path.endswith(".zip"):
         if not Path(path).is_dir():

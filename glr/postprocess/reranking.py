@@ -124,7 +124,7 @@ class KReciprocal:
         half = round(self.k1 / 2) + 1  # round half to even, as NumPy's around
         near = neighbours[rows]
         mutual = _reciprocal(neighbours, rows, near)
-        beyond = neighbours[near][:, :, :half]  # of each neighbour, its own [b, k1 + 1, half]
+        beyond = neighbours[near][:, :, :half]  # the neighbours of each neighbour: [b, k1 + 1, half]
         ranks = range(near.shape[1])
         theirs = np.stack([_reciprocal(neighbours[:, :half], near[:, n], beyond[:, n]) for n in ranks], axis=1)
         # A neighbour's neighbourhood is added if more than two thirds of it are included already.

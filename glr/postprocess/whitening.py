@@ -53,7 +53,7 @@ class PCA:
 
     Args:
         dimension: dimensions to keep, those with the largest variance; None: all.
-        epsilon: added to each direction's variance, relative to the largest, so that weak ones are not blown up.
+        epsilon: added to each direction's variance, relative to the largest, so that weak ones are not amplified.
         images: learn from the first this many train images (their order is random); None: all.
 
     Raises:

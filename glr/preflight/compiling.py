@@ -155,7 +155,7 @@ def _without_copies(module: Any) -> None:
 
 
 def _seconds(total: float, entry: str) -> float:
-    """Return the cost model's total without the -1 that it counts for a custom call, as of a 64-bit step counter.
+    """Return the cost model's total without the -1 that it counts for each custom call (a 64-bit step counter has one).
 
     Custom calls inside a fusion count nothing, so only those in the program's entry (HLO text) are corrected.
     """

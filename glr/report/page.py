@@ -31,8 +31,8 @@ def page(entries: list[QueryResults], title: str, file: Path) -> None:
     """Write a gallery as a page: headings for the groups, each query beside its results.
 
     Args:
-        entries: in the order of the page, those of a group together.
-        title: of the page.
+        entries: in the order of the page, grouped.
+        title: the page's title.
         file: to write.
 
     Raises:

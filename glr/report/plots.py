@@ -76,7 +76,7 @@ def plot_precision_recall(solutions: Mapping[str, Answers], rankings: Rankings, 
         precision = interpolated_precision(solution, rankings, k)
         shown = max(np.count_nonzero(precision), 1)
         label = f"{part}: mAP@{k} {mean_average_precision(solution, rankings, k):.3f}"
-        # The lines differ in style too, and where one ends is a dot.
+        # The lines differ in style too, and a dot marks the end of each.
         style = ("-", "--", ":", "-.")[number % 4]
         (line,) = axes.plot(levels[:shown], precision[:shown], style, linewidth=2, label=label)
         axes.plot(levels[shown - 1], precision[shown - 1], "o", color=line.get_color(), markersize=5, clip_on=False)
@@ -91,7 +91,7 @@ def plot_score_distribution(
 
     Args:
         right: similarities of right results; may be empty.
-        wrong: of wrong ones; may be empty.
+        wrong: similarities of wrong results; may be empty.
         file: to write.
 
     Raises:

@@ -18,18 +18,18 @@ _MARGIN, _TEXT, _SPACE, _GAP = 28, 172, 8, 34
 _QUERY = _MARGIN + _TEXT + 12
 FIRST_RESULT = _QUERY + CELL + _GAP
 HEADER, HEADING, ROW = 92, 52, CELL + 46
-_FEWEST = 5  # columns, so that the title has room
+_FEWEST = 5  # columns: fewer leave no room for the title
 _BADGE = 26
 
 _PAPER, _CELL, _INK, _FAINT, _RULE = (255, 255, 255), (236, 238, 241), (27, 31, 36), (95, 104, 115), (218, 222, 227)
 
 
 def draw(entries: list[QueryResults], title: str, file: Path) -> None:
-    """Draw a gallery as a PNG: headings for the groups, on the left each query, on the right its results.
+    """Draw a gallery as a PNG: a heading for each group, each query on the left, its results on the right.
 
     Args:
-        entries: in the order of the sheet, those of a group together.
-        title: above it.
+        entries: in the order of the sheet, grouped.
+        title: printed above the rows.
         file: to write.
 
     Raises:
@@ -98,7 +98,7 @@ def _result(sheet: Image.Image, pen: ImageDraw.ImageDraw, x: int, y: int, rank: 
 
 
 def _cell(image: np.ndarray, size: int) -> Image.Image:
-    """An image fitted into a square, with neutral bands where it is not square itself."""
+    """Fit an image into a square, and fill the rest with neutral bands."""
     height, width = image.shape[:2]
     scale = size / max(height, width)
     high, wide = max(round(height * scale), 1), max(round(width * scale), 1)
@@ -111,7 +111,7 @@ def _cell(image: np.ndarray, size: int) -> Image.Image:
 @cache
 def _badge(relevant: bool, size: int) -> Image.Image:
     """A disc with a tick or a cross, for readers who cannot tell green from red."""
-    large = size * 8  # Pillow draws hard edges; scaled down they are smooth
+    large = size * 8  # Pillow does not antialias; downscaling smooths the edges
     badge = Image.new("RGBA", (large, large))
     pen = ImageDraw.Draw(badge)
     pen.ellipse((0, 0, large - 1, large - 1), _PAPER)

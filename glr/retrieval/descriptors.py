@@ -14,7 +14,7 @@ from glr import storage
 from glr.errors import GlrError
 
 _PART = ".part"
-_ANEW = "store them anew with python -m glr.evaluate run=... keep_descriptors=true"
+_ANEW = "store them again with python -m glr.evaluate run=... keep_descriptors=true"
 
 
 class Descriptors(NamedTuple):

@@ -110,7 +110,7 @@ def extract(
         try:
             return descriptors.load(folder, name)
         except GlrError:
-            say(f"{stored[1]} is damaged; its images are described anew", file=sys.stderr)
+            say(f"{stored[1]} is damaged; its images are described again", file=sys.stderr)
     writer = DescriptorWriter(folder, name, len(pictures), dtype)
     loaded = batches(
         pictures,

@@ -15,7 +15,7 @@ _ROWS = 1024
 _CHUNK = 32
 # Rows of an index block are a multiple of this: otherwise the last columns are summed in another order (with AVX2).
 _STRETCH = 768
-# Fewest rows of a query block. Below some 200, libraries sum in another order: scores would depend on their number.
+# Fewest rows of a query block. Below about 200, libraries sum in another order: scores would depend on their number.
 _FEWEST = 256
 
 

@@ -124,12 +124,12 @@ def revisited_metrics(ground_truth: GroundTruth, positions: np.ndarray) -> dict[
     the precision of the first min(k, rank of the last relevant image). Queries without a relevant image are left out.
 
     The protocol ranks the whole index. In a shorter ranking the relevant images that are missing add nothing to AP
-    and count as ranked behind all others: mAP is a lower bound. mP@k equals that of the whole ranking if the row holds
+    and count as ranked after all others: mAP is a lower bound. mP@k equals that of the whole ranking if the row holds
     at least k images that are not ignored, else it is a lower bound too. (The authors' code takes the last relevant
     image in the row, and fails on a row without any.)
 
     Args:
-        ground_truth: of Q queries and N index images.
+        ground_truth: the ground truth of Q queries and N index images.
         positions: int [Q, N], or [Q, k]: by query, positions in the index, best first, each once.
 
     Raises:

@@ -15,8 +15,8 @@ class Ranking(NamedTuple):
     """The nearest index images of each query.
 
     Attributes:
-        index_ids: of the N index images.
-        query_ids: of the Q queries.
+        index_ids: the ids of the N index images.
+        query_ids: the ids of the Q queries.
         scores: float32 [Q, k], descending.
         positions: int64 [Q, k], in `index_ids`.
     """

@@ -2,7 +2,7 @@
 
 The one module that talks to Google Cloud Storage; it imports the library at first use, since most runs need no bucket.
 Each write carries the generation that it replaces as its precondition, so any request can be repeated; requests are
-repeated for two minutes while the service is busy or out of reach.
+repeated for two minutes while the service is busy or cannot be reached.
 """
 
 import base64
@@ -97,7 +97,7 @@ def fetch(stored: Object, file: BinaryIO, start: int, end: int, step: Callable[[
 
     Raises:
         ReplacedError: the object was replaced or deleted.
-        GlrError: it may not be read, or the service is out of reach.
+        GlrError: it may not be read, or the service cannot be reached.
     """
     for position in range(start, end, CHUNK):
         stop = min(position + CHUNK, end)
@@ -120,7 +120,7 @@ def store(
     """Upload an object; it becomes visible when it is complete, with the right CRC32C.
 
     Args:
-        path: of the object.
+        path: the object's path.
         content: its bytes.
         info: their size and CRC32C.
         seen: the object to replace; None: there is none.
@@ -128,7 +128,7 @@ def store(
 
     Raises:
         ReplacedError: someone else has written the object since it was seen.
-        GlrError: it may not be written, or the service is out of reach.
+        GlrError: it may not be written, or the service cannot be reached.
     """
     from google.api_core.exceptions import PreconditionFailed
 
@@ -157,7 +157,7 @@ def remove(stored: Object) -> None:
 
     Raises:
         ReplacedError: someone else has written it since it was found.
-        GlrError: it may not be deleted, or the service is out of reach.
+        GlrError: it may not be deleted, or the service cannot be reached.
     """
     from google.api_core.exceptions import NotFound
 

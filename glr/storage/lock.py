@@ -35,7 +35,7 @@ def acquire(path: Path, wait: float = inf) -> int:
     folder it may lead to any file.
 
     Args:
-        path: of the file, on this machine's disk.
+        path: the file's path, on this machine's disk.
         wait: seconds to wait for another process that holds it.
 
     Raises:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from glr.storage.lock import held
 
-_LOCK = re.compile(r"(\.?glr-[0-9a-f]{16})\.lock")  # of a folder of this name, held by its process
+_LOCK = re.compile(r"(\.?glr-[0-9a-f]{16})\.lock")  # the lock of the folder of this name, held by its process
 
 
 @contextmanager

@@ -62,7 +62,7 @@ def download(
     for part in (part for folder in {target.parent for target in targets} for part in folder.glob(f"*{PART}")):
         begun = re.fullmatch(r"(.+)\.\d+\.part", part.name)
         if begun and part.with_name(begun[1]) in targets:
-            part.unlink(missing_ok=True)  # of a generation that has been replaced since
+            part.unlink(missing_ok=True)  # a part of a generation that has been replaced since
 
 
 @contextmanager

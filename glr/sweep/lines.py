@@ -11,7 +11,7 @@ class Lines:
     """Prints the changes of a sweep's jobs.
 
     Args:
-        jobs: of the sweep.
+        jobs: the sweep's jobs.
         total: their number; None if it is unknown, as in a search.
         follow: also print the output of the jobs, which must run one at a time.
     """

@@ -12,21 +12,21 @@ from glr.sweep import words
 from glr.sweep.job import UNFINISHED, UNSUCCESSFUL, Job, JobState
 from glr.sweep.lines import Follower, pausing, stopping
 
-_TICKS = 4  # between two drawings of the table
+_TICKS = 4  # ticks between two drawings of the table
 _HEADER = ["job", "settings", "state", "epoch", "score", "ETA"]
 _STYLES = {
     **{JobState.RUNNING: "bold", JobState.FINISHED: "green", JobState.FAILED: "red", JobState.OVERDUE: "red"},
     **{JobState.SKIPPED: "dim", JobState.LEFT: "dim red", JobState.RETRYING: "yellow", JobState.WAITING: "dim"},
 }
-# If the terminal is too low for all jobs, the table shows those whose states come first here.
+# If the terminal is too short for all jobs, the table shows those whose states come first in this list.
 _URGENCY = [JobState.RUNNING, JobState.RETRYING, JobState.STOPPED, JobState.FAILED, JobState.OVERDUE, JobState.WAITING]
 
 
 class LiveTable:
-    """Shows the jobs in a table that is redrawn; use it in a `with`.
+    """Shows the jobs in a table and keeps it up to date; use it in a `with`.
 
     Args:
-        jobs: of the sweep.
+        jobs: the sweep's jobs.
         places: how many run at a time.
         follow: also print the jobs' output, above the table.
         console: to draw on; None: the terminal.
@@ -53,7 +53,7 @@ class LiveTable:
         self._draw()
 
     def tick(self) -> None:
-        """Draw the table again, from time to time."""
+        """Print the jobs' new output; redraw the table at every fourth call."""
         for job in self._jobs:
             if job.state == JobState.RUNNING:
                 self._follow(job, ended=False)
@@ -75,7 +75,7 @@ class LiveTable:
         shown = sorted(by_urgency[:rows], key=lambda job: job.number)
         texts = [_HEADER, *map(_row, shown)]
         widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
-        # The width that is left for the settings; rich would narrow all columns alike.
+        # The width left for the settings: rich would narrow all columns, but only this one may be cut.
         room = max(10, self._console.width - sum(widths) + widths[1] - 2 * len(widths))
         table = Table(box=None, pad_edge=False)
         for name in _HEADER:

@@ -21,7 +21,7 @@ def planned(config: DictConfig, overrides: Sequence[Sequence[str]], first: int =
 
     Args:
         config: the config that Hydra gives a sweep's launcher.
-        overrides: of each job.
+        overrides: each job's overrides.
         first: the number of jobs in earlier batches.
     """
     folder = Path(config.hydra.sweep.dir)
@@ -41,8 +41,8 @@ def identify(jobs: Sequence[Job], configs: Sequence[DictConfig]) -> None:
     A job whose data set or initial weights are missing gets no identity: it reports the mistake when it runs.
 
     Args:
-        jobs: of a sweep.
-        configs: of each, composed from conf/train.yaml.
+        jobs: a sweep's jobs.
+        configs: each job's config, composed from conf/train.yaml.
     """
     from glr.data.opening import open_data  # slow imports, which only sweeps need
     from glr.tracking.weights import initial_weights
@@ -79,7 +79,7 @@ def skip(jobs: Sequence[Job], uri: str, rerun: str) -> None:
 
     Args:
         jobs: with their identities and studies.
-        uri: of the MLflow store.
+        uri: address of the MLflow store.
         rerun: the ended jobs to run again: `failed`, `all` or `none`.
     """
     first: dict[str, Job] = {}
@@ -103,7 +103,7 @@ def finished(uri: str, study: str, identity: Identity) -> "PastRun | None":
     """The newest run of a job, if it has finished; None: it has not, or the store does not answer."""
     try:
         run = _newest(uri, [study], f"tags.key = '{identity.key}'").get((identity.key, identity.digest))
-    except Exception:  # each kind of store has its own errors, and none of them ends a training
+    except Exception:  # each kind of store has its own errors, and none of them may end a run
         return None
     return run if run and _is_finished(run) else None
 

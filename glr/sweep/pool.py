@@ -22,7 +22,7 @@ class JobLimits:
 
     jobs: int = 1  # at a time
     minutes: float | None = None  # running time of one job
-    retries: int = 3  # of a job that was killed
+    retries: int = 3  # for a job that was killed
     backoff: float = 30.0  # s before the first retry, doubled for each later retry
     grace: float = 60.0  # s between SIGTERM and SIGKILL for a job over its time limit
 
@@ -71,7 +71,7 @@ class Pool:
     Args:
         jobs: those that are WAITING are run, in their order.
         command: a job's program and arguments.
-        limits: of simultaneous jobs, running time and retries.
+        limits: the limits of simultaneous jobs, running time and retries.
         view: shows the changes.
         environment: variables for the job in a place from 0 to limits.jobs - 1.
     """

@@ -104,7 +104,7 @@ class Process:
 
 
 def fate(code: int) -> Fate:
-    """The end that an exit code means."""
+    """How a process ended, by its exit code."""
     if code == 0:
         return Fate.FINISHED
     if code == NO_ROOM:

@@ -38,7 +38,7 @@ def left(jobs: Sequence[Job], total: int | None, *, anew: bool) -> str:
     Args:
         jobs: those planned so far.
         total: their number; None if it is unknown.
-        anew: the same command would start all of them anew.
+        anew: the same command would start all of them over.
     """
     ended = sum(job.state not in UNFINISHED for job in jobs)
     how = "the same command with sweep.rerun=failed" if anew else "the same command"

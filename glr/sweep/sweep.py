@@ -18,7 +18,7 @@ def run(
     Args:
         jobs: those that are not WAITING are shown only.
         command: a job's program and arguments.
-        limits: of simultaneous jobs, running time and retries.
+        limits: the limits of simultaneous jobs, running time and retries.
         total: the number of all jobs; None if it is unknown.
 
     Returns:

@@ -7,7 +7,7 @@ from glr.sweep.job import UNFINISHED, Job, JobState
 
 
 def duration(seconds: float) -> str:
-    """A time in the two units that matter: 40 s, 12 min, 3 h 05 min, 2 d 04 h."""
+    """A time in its two largest units: 40 s, 12 min, 3 h 05 min, 2 d 04 h."""
     whole = round(seconds)
     if whole < 100:
         return f"{whole} s"

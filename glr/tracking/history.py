@@ -59,7 +59,7 @@ def runs_of(
     """All runs of some studies, in order of start.
 
     Args:
-        client: of the store.
+        client: the store's client.
         studies: MLflow experiments.
         query: in MLflow's search syntax.
         missing_ok: a study that does not exist has no runs.

@@ -49,8 +49,8 @@ class Journal:
     beside the journal until they are sent.
 
     Args:
-        folder: of all journals, on this machine's disk.
-        name: of this journal.
+        folder: the folder of all journals, on this machine's disk.
+        name: this journal's name.
         wait: seconds to wait for another process that holds it.
 
     Attributes:
@@ -168,7 +168,7 @@ class Journal:
     def set_aside(self) -> None:
         """Rename and close a journal with records that MLflow will never take, so that it is not sent again."""
         aside, number = self.path.with_suffix(".refused"), 1
-        while aside.exists():  # of the same run, before it was continued
+        while aside.exists():  # an earlier journal of the same run
             number += 1
             aside = self.path.with_suffix(f".refused-{number}")
         self.path = self.path.rename(aside)

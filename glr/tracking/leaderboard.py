@@ -40,7 +40,7 @@ def record_study(client: MlflowClient, study: str, artifacts: str | None) -> tup
     A row that MLflow has with the same parameters and scores stays as it is; a row that differs is replaced.
 
     Args:
-        client: of the store.
+        client: the store's client.
         study: also the name of the MLflow experiment.
         artifacts: where a new MLflow experiment puts its files; None: where the server decides.
 

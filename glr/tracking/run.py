@@ -127,7 +127,7 @@ def begin(
         journal: the name of the journal, for a run that may be continued; None: a new one.
         attempt: the number of this process, from 1, among those that work on the run in turn, on any machine; records
             of earlier attempts change neither status nor tags. None: not counted.
-        continued: earlier work exists, so start even if the store is out of reach.
+        continued: earlier work exists, so start even if the store cannot be reached.
         tags: further tags.
 
     Raises:

@@ -22,8 +22,8 @@ class Sender(threading.Thread):
     """Sends a run's journal while it grows, and the journals that dead runs left behind.
 
     Args:
-        uri: of the store.
-        journal: of the run.
+        uri: address of the store.
+        journal: the run's journal.
         patience: seconds for which `finish` keeps trying while everything fails.
     """
 
@@ -113,8 +113,8 @@ def send_left_behind(folder: Path, uri: str) -> tuple[int, list[str]]:
     """Send all journals of a folder whose processes are gone, and mark runs without an end as KILLED.
 
     Args:
-        folder: of the journals.
-        uri: of the store.
+        folder: the folder of the journals.
+        uri: address of the store.
 
     Returns:
         The number of journals that were sent, and a line for each that was not.

@@ -17,7 +17,7 @@ class Sending:
     that no store will take is refused.
 
     Attributes:
-        writer: of its run; None: MLflow does not know the run yet.
+        writer: the run's writer; None: MLflow does not know the run yet.
         trouble: why the last try failed, in a line; None: it succeeded.
         deleted: the trouble is that the run or its study was deleted.
         progress: how far the journal has been sent.

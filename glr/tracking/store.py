@@ -18,7 +18,7 @@ from glr.storage.lock import held
 from glr.tracking.places import origin, rewrite
 
 _SQLITE = "sqlite:///"
-_OLDEST = (2, 4)  # MLflow server that takes all records; earlier ones take no data sets
+_OLDEST = (2, 4)  # the first MLflow version whose server takes all records; earlier ones refuse data sets
 _PATIENCE = 10  # seconds for a server's first answer
 
 

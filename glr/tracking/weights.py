@@ -18,7 +18,7 @@ class InitialWeights:
     Attributes:
         file: local or gs://.
         identity: the run's id, or the file's checksum, which does not depend on its path.
-        run_id: of the run that stored them; None: they come from a file.
+        run_id: id of the run that stored them; None: they come from a file.
         name: for messages.
     """
 

@@ -1,4 +1,4 @@
-"""Writes records to MLflow: a record that is written again changes nothing."""
+"""Writes records to MLflow; writing the same record again changes nothing."""
 
 import json
 import posixpath
@@ -27,23 +27,23 @@ from glr.tracking.entries import (
 from glr.tracking.store import DeletedError, experiment, is_missing, restoring
 
 JOURNAL = "journal"  # the tag that names a run's journal
-ORDER = "order"  # the tag that replaces a run's start time in the order of runs, where clocks disagree
+ORDER = "order"  # the tag that replaces a run's start time as its sort key, if clocks disagree
 ATTEMPT = "attempt"  # the tag with the number of the latest process that worked on the run
 ARTIFACTS = "<artifacts>"  # in a tag's value: stands for the place of the run's files
 _BATCH = 900  # metrics per request; MLflow takes 1,000
-# MLflow's answers to a record that it will never take; other errors may pass.
+# MLflow's error codes for a record that it will never accept; other errors may be temporary.
 _REFUSALS = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS"}
 
 
 def is_refusal(error: Exception) -> bool:
-    """Return True if the store will never take the record. Only MLflow's own JSON refuses; a proxy's page does not."""
+    """Return True if the store will never accept the record: MLflow's own JSON says so, not a proxy's page."""
     if isinstance(error, RestException) and error.json.get("error_code") == "BAD_REQUEST":
-        return True  # MLflow's client gives this code to any answer with status 400, too
+        return True  # in the JSON: MLflow's client gives this code to any answer of status 400
     return isinstance(error, RecordError) or (isinstance(error, MlflowException) and error.error_code in _REFUSALS)
 
 
 def order(tags: Mapping[str, str], started: int) -> int:
-    """A number that is higher for a run that began later."""
+    """Return a sort key: the later a run began, the higher."""
     noted = tags.get(ORDER, "")
     return int(noted) if noted.isdecimal() else started
 
@@ -65,9 +65,9 @@ class RunWriter:
     that an earlier attempt left on a lost machine only add parameters, metrics and files.
 
     Args:
-        client: of the store.
+        client: the store's client.
         run_id: the run.
-        fresh: MLflow has no records of it.
+        fresh: MLflow has no records of the run.
 
     Attributes:
         fresh: MLflow had no records of the run at first.
@@ -90,9 +90,9 @@ class RunWriter:
         """The writer of the run that the record opens: found by its id or its journal's name, or created.
 
         Args:
-            client: of the store.
+            client: the store's client.
             entry: opens the run.
-            known: the id of the run to which the journal was sent before.
+            known: the id of the run that received earlier records of the journal, if any.
 
         Raises:
             DeletedError: the run or its study was deleted.
@@ -103,7 +103,7 @@ class RunWriter:
                 writer = cls(client, known, fresh=False)
             except MlflowException as error:
                 if not is_missing(error):
-                    raise  # else the database is another one
+                    raise  # else the database was replaced
             else:
                 writer.verify()
                 return writer
@@ -119,8 +119,8 @@ class RunWriter:
         """Make sure that MLflow has the run.
 
         Raises:
-            DeletedError: it was deleted, and can be restored.
-            MlflowException: MLflow does not know it any more (see `is_missing`), or does not answer.
+            DeletedError: the run was deleted; it can be restored.
+            MlflowException: MLflow no longer has the run (see `is_missing`), or does not answer.
         """
         info = self.client.get_run(self.run_id).info
         if info.lifecycle_stage == "deleted":
@@ -134,7 +134,7 @@ class RunWriter:
         return all(entry.step in self._seen(key) for key in entry.values)
 
     def write(self, entry: Entry) -> None:
-        """Write a record of any kind but `Artifact`, which `store` takes.
+        """Write any record except an `Artifact`: `store` writes those.
 
         Raises:
             RecordError: the record is damaged.
@@ -177,11 +177,11 @@ class RunWriter:
             self._steps[key].add(step)
 
     def store(self, file: Path, folder: str | None) -> None:
-        """Store a file with the run; if that fails, no part of it stays in the store.
+        """Store a file with the run; a failure leaves no part of the file in the store.
 
         Raises:
             RecordError: the folder is outside of the run's files.
-            OSError: a server or a proxy took the file, but did not keep it.
+            OSError: a server or a proxy accepted the file but did not store it.
         """
         name = posixpath.normpath(f"{folder or '.'}/{file.name}")
         if name.startswith(("/", "../")):
@@ -191,7 +191,7 @@ class RunWriter:
             if self.artifacts.startswith(("mlflow-artifacts:", "http")):
                 sizes = {info.path: info.file_size for info in self.client.list_artifacts(self.run_id, folder)}
                 if sizes.get(name) != file.stat().st_size:
-                    raise OSError(f"the server does not hold {name} after it was sent")
+                    raise OSError(f"the server accepted {name} but did not store it")
         except Exception:
             with suppress(Exception):
                 get_artifact_repository(self.artifacts).delete_artifacts(name)
@@ -210,7 +210,7 @@ class RunWriter:
         self._set_tags(entry.values | ({} if self.attempt is None else {ATTEMPT: str(self.attempt)}))
 
     def _is_superseded(self) -> bool:
-        """Return whether a later attempt has worked at the run."""
+        """Return whether a later attempt has worked on the run."""
         if self.attempt is None:
             return False
         return int(self.client.get_run(self.run_id).data.tags.get(ATTEMPT, 0)) > self.attempt

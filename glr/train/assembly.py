@@ -1,4 +1,4 @@
-"""All parts of a training, built from its config."""
+"""All parts of a training run, built from its config."""
 
 import random
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ from glr.model.network import RetrievalModel
 from glr.optim.schedule import Schedule
 from glr.train.step import TrainStep
 
-_OF_ONE_REPLICA = ("gradient_accumulation_steps", "ema_overwrite_frequency")  # of Keras's optimizers
+_OF_ONE_REPLICA = ("gradient_accumulation_steps", "ema_overwrite_frequency")  # settings of Keras's optimizers
 
 
 @dataclass(frozen=True)
 class Assembly:
-    """The parts of a training.
+    """The parts of a training run.
 
     Attributes:
         strategy: the devices that compute.

@@ -1,4 +1,4 @@
-"""Checkpoints: one file each, written atomically, from which a training continues exactly."""
+"""Checkpoints: one file each, written atomically, from which a training run continues exactly."""
 
 import io
 import json
@@ -28,16 +28,16 @@ class CheckpointError(GlrError):
 
 
 class Checkpoints:
-    """The checkpoints of one training, in a folder of its own, local or gs://.
+    """The checkpoints of one training run, in a folder of its own, local or gs://.
 
     A file holds every variable and the `State`. It gets its name only when it is complete (by a rename or an object's
     upload), and holds checksums, so that a truncated or damaged file is never loaded. A thread writes it while training
     continues; a failed write is reported, and the previous checkpoint stays.
 
     Args:
-        folder: of this training alone.
+        folder: holds the checkpoints of this run only.
         keep: number of the latest checkpoints to keep, besides the best.
-        minutes, steps, epochs: save after this interval; None: not by this measure.
+        minutes, steps, epochs: save after this interval; None: this interval does not count.
         steps_per_epoch: steps.
     """
 
@@ -57,11 +57,11 @@ class Checkpoints:
         counts = [count for count in (steps, epochs and epochs * steps_per_epoch) if count]
         self._steps = min(counts, default=None)
         self._saved_at = time.monotonic()  # a clock that never jumps
-        self._saved: tuple[int, int] | None = None  # steps and evaluated epochs of the last one
+        self._saved: tuple[int, int] | None = None  # steps and evaluated epochs of the last checkpoint
         self._failed = False
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._writing: Future[None] | None = None
-        self.seconds = 0.0  # that training has waited for checkpoints
+        self.seconds = 0.0  # time that training has waited for checkpoints
 
     def latest(self, variables: Sequence[keras.Variable]) -> State | None:
         """Load the newest undamaged checkpoint into the variables; None: there is none.
@@ -185,7 +185,7 @@ class Checkpoints:
 
 
 def clear(folder: str) -> None:
-    """Delete a training's checkpoints, and files that a kill left half-written."""
+    """Delete a run's checkpoints, and files that a kill left half-written."""
     for name in storage.files(folder):
         storage.delete(storage.join(folder, name))
     clear_parts(folder)
@@ -194,7 +194,7 @@ def clear(folder: str) -> None:
 
 
 def discard(folder: str) -> bool:
-    """Delete a complete training's checkpoints, and return whether the folder permitted it."""
+    """Delete a complete run's checkpoints, and return whether the folder permitted it."""
     with _costs_space(folder):
         clear(folder)
         return True

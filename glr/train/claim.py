@@ -34,7 +34,7 @@ class DoneError(Exception):
     """Another process has completed the job meanwhile.
 
     Args:
-        run: of the job, in MLflow.
+        run: the job's run in MLflow.
     """
 
     def __init__(self, run: PastRun):
@@ -47,7 +47,7 @@ class Claim:
     """A job that this process alone trains.
 
     Attributes:
-        folder: of its checkpoints.
+        folder: the folder of its checkpoints.
         journal: the name of its run's journal, whichever process writes it.
         attempt: the number of processes that have worked on the job, this one included.
         continues: a checkpoint to continue from exists.
@@ -113,8 +113,8 @@ def claimed(
 
     Args:
         config: composed from conf/train.yaml.
-        identity: of the job.
-        name: of the run.
+        identity: the job's identity.
+        name: the run's name.
         alone: not part of a sweep: an interrupted run of this name with other settings is refused.
         journal: the name of the journal, if the run is new.
         finished: looks for a finished run of this job; called in a sweep and after waiting for another process.
@@ -192,7 +192,7 @@ def _refuse_changes(config: DictConfig, identity: Identity, name: str, *, alone:
     if any(_is_with_other_data(note, config, identity) for note in others):
         raise GlrError(
             f"{config.data.path} has changed since this run was interrupted; restore the former data, or start "
-            "anew with resume=never"
+            "over with resume=never"
         )
     others = [note for note in others if note.get("key") != identity.key]
     if not alone or not others:
@@ -201,7 +201,7 @@ def _refuse_changes(config: DictConfig, identity: Identity, name: str, *, alone:
     changed = "; ".join(differences(note["settings"], without_secrets(identity.settings)))
     raise GlrError(
         f"run {name} of study {config.study} is unfinished, and had other settings ({changed}); repeat its settings to "
-        "continue it, give another name= to train another run, or resume=never to abandon it and start anew"
+        "continue it, give another name= to train another run, or resume=never to abandon it and start over"
     )
 
 
@@ -274,7 +274,7 @@ def _held(folder: Path, key: str, wait: float = 0) -> Iterator[bool]:
             "or make it writable"
         ) from error
     try:
-        os.ftruncate(file, 0)  # of a process that was killed
+        os.ftruncate(file, 0)  # drop the id of a killed process
         os.write(file, str(os.getpid()).encode())
         yield waited
     finally:

@@ -23,13 +23,13 @@ class Evaluator:
         extractor: describes images.
         parallelism: images decoded at once.
         neighbors: nearest images that classify a query.
-        memory: of the search, GB.
+        memory: GB for the search.
         dtype: float32 or float16, of the descriptors.
         head: classifies images of the split `validation`, which is not trained on; None: no such split.
 
     Attributes:
         set: index and query images, and the task.
-        ranking: of the last evaluation.
+        ranking: the last evaluation's ranking.
         seconds: duration of the last evaluation.
     """
 

@@ -19,7 +19,7 @@ class Feed:
 
     Args:
         pipeline: makes the batches; its batch size is a multiple of the number of replicas.
-        strategy: of the replicas.
+        strategy: distributes to the replicas.
         first, last: steps.
         steps_per_call: batches in a stack; 1: plain batches.
     """

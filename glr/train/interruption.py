@@ -1,4 +1,4 @@
-"""Save and end a training on SIGTERM (preemption), SIGHUP (closed terminal), Ctrl-C or SIGUSR2 (time limit)."""
+"""Save and end a training run on SIGTERM (preemption), SIGHUP (closed terminal), Ctrl-C or SIGUSR2 (time limit)."""
 
 import signal
 import sys
@@ -15,7 +15,7 @@ from glr.errors import PREEMPTED
 class Interruption:
     """A context that handles these signals at once or, within `deferred` and after `defer`, when `obey` is called.
 
-    A training that was started to outlive its terminal (`nohup`) keeps ignoring SIGHUP.
+    A run that was started to outlive its terminal (`nohup`) keeps ignoring SIGHUP.
 
     On submitit's request, SLURM sends SIGUSR2 before a job's time limit; submitit's handler, which queues the job
     again, is called at the end. A second Ctrl-C is always obeyed at once.

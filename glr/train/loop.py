@@ -40,7 +40,7 @@ class Loop:
         """Train the remaining steps of the epoch; none remain if only its metrics were not recorded.
 
         Args:
-            label: of the progress bar.
+            label: text of the progress bar.
 
         Yields:
             After each call of the step, whether the state's sums are up to date. The time that the caller takes does

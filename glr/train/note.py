@@ -1,4 +1,4 @@
-"""The note of a run beside its checkpoints: which run they are of, and which process works at it."""
+"""The note of a run beside its checkpoints: the run that they belong to, and the process that works on it."""
 
 import json
 import re
@@ -24,7 +24,7 @@ def read(folder: str) -> dict[str, Any] | None:
     if not storage.exists(path):
         return None
     content = storage.read(path)
-    with suppress(ValueError, KeyError, TypeError, RecursionError):  # of damaged bytes
+    with suppress(ValueError, KeyError, TypeError, RecursionError):  # raised by damaged bytes
         note = json.loads(content)
         if all(isinstance(note[name], kind) for name, kind in _FIELDS.items()) and _JOURNAL.fullmatch(note["journal"]):
             return note

@@ -1,4 +1,4 @@
-"""When a training is saved, and how a signal ends it: between two steps, after a checkpoint."""
+"""When a training run is saved, and how a signal ends it: between two steps, after a checkpoint."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ _CALLS_BETWEEN_QUESTIONS = 10  # calls of the step after which workers ask each 
 
 
 class Saving:
-    """Restores a training from its newest checkpoint, and saves it from then on; of several workers, the chief saves.
+    """Restores a run from its newest checkpoint, and saves it from then on; of several workers, the chief saves.
 
     Args:
         job: what is trained; its run's metrics are saved, too.

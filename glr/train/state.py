@@ -1,4 +1,4 @@
-"""The state of a training without its weights: a checkpoint holds both."""
+"""The state of a training run, without its weights: a checkpoint holds both."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 
 @dataclass
 class Best:
-    """The best evaluated epoch so far; the checkpoint of this step holds its weights."""
+    """The best evaluated epoch so far; the checkpoint of `step` holds its weights."""
 
     score: float
     epoch: int
@@ -15,12 +15,12 @@ class Best:
 
 @dataclass
 class EpochSums:
-    """Sums over the steps of the current epoch; seconds add up over all processes that trained it."""
+    """Sums over the steps of the current epoch; times add up over all processes that trained the epoch."""
 
     loss: float = 0.0
     penalty: float = 0.0
     accuracy: float = 0.0
-    steps: int = 0  # in the sums
+    steps: int = 0  # steps summed
     skipped: int = 0
     seconds: float = 0.0
     waited: float = 0.0  # seconds of waiting for images, part of `seconds`
@@ -28,13 +28,13 @@ class EpochSums:
 
 @dataclass
 class State:
-    """The position of a training.
+    """How far a run has trained.
 
     Attributes:
         step: steps done.
-        sums: of the current epoch.
+        sums: sums over the current epoch.
         skipped: batches skipped because of their gradients, in the whole run.
-        evaluated: epochs whose evaluation is done or not wanted.
+        evaluated: epochs that are done: evaluated, or not due for evaluation.
         best: the best evaluated epoch.
         scores: the latest scores of the "untrained" and the "trained" model.
         metrics: all recorded metrics, from `Recorder.metrics_so_far`.
@@ -49,7 +49,7 @@ class State:
     metrics: list[object] = field(default_factory=list)
 
     def begin_epoch(self, steps_per_epoch: int) -> None:
-        """Reset the sums for the next epoch, unless it is under way or only its record is missing."""
+        """Reset the sums if an epoch begins; keep those of an epoch that is under way or not recorded yet."""
         if self.step == self.evaluated * steps_per_epoch:
             self.sums = EpochSums()
 
@@ -58,11 +58,11 @@ class State:
         self.evaluated += 1
 
     def as_json(self) -> dict[str, object]:
-        """The state as plain values; JSON keeps every bit of a number."""
+        """Return the state as plain values; JSON keeps floats exact."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "State":
-        """The state with the values of `as_json`."""
+        """Restore the state from the values of `as_json`."""
         best = values["best"]
         return cls(**values | {"sums": EpochSums(**values["sums"]), "best": None if best is None else Best(**best)})

@@ -104,12 +104,12 @@ def _save_weights(model: keras.Model, file: Path) -> None:
 
 
 class _Training:
-    """A training under way.
+    """A run that is being trained.
 
     Args:
         job: what is trained.
-        parts: of the training.
-        trial: of a search; it ends a hopeless training.
+        parts: the run's parts.
+        trial: the trial of a search; it ends a hopeless run.
         interruption: tells whether a signal asks to stop.
         folder: for files, until they are stored.
     """

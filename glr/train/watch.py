@@ -1,4 +1,4 @@
-"""Watch the pace of a training: report the remaining time to a launcher, and warn of a slow input pipeline."""
+"""Watch the pace of a training run: report the remaining time to a launcher, and warn of a slow input pipeline."""
 
 import os
 import sys
@@ -14,11 +14,11 @@ _LONG_ENOUGH = 120.0  # seconds of an epoch after which to warn before its end
 
 
 class Watch:
-    """Follows a training by its state.
+    """Follows a training run by its state.
 
     Args:
         config: composed from conf/train.yaml.
-        state: of the training.
+        state: the run's state.
         steps_per_epoch: steps.
     """
 

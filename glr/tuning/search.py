@@ -44,7 +44,7 @@ class Search:
         Args:
             space: by key, the range of a setting or its values.
             problem: the other settings that the scores depend on, by key; only a search with the same is continued.
-            settings: of the search.
+            settings: the search's settings.
 
         Raises:
             GlrError: the search of this name has other ranges or settings.

@@ -88,7 +88,7 @@ class SubprocessLauncher(Launcher):
     def _command(self, job: Job) -> list[str]:
         spec = sys.modules["__main__"].__spec__
         module = spec.name.removesuffix(".__main__") if spec else f"glr.{self.config.hydra.job.config_name}"
-        # Only the first start begins anew: after a kill, the job continues.
+        # Only the first start begins from scratch: after a kill, the job continues.
         anew = job.identity is not None and self.config.sweep.rerun.name == "all" and job.starts == 1
         return [
             *[sys.executable, "-m", module, *job.overrides, *(["resume=never"] if anew else [])],

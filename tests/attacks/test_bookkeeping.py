@@ -143,7 +143,7 @@ def test_damaged_descriptors_are_made_anew(described, small_data, tmp_path: Path
 @pytest.mark.parametrize(("damage", "which"), DAMAGES, ids=DAMAGE_IDS)
 def test_an_ensemble_refuses_damaged_descriptors(described, tmp_path: Path, damage: Callable, which: int):
     damage(files(copied(described[1], tmp_path), "train")[which])
-    with pytest.raises(GlrError, match=r"is damaged \(wrong checksum\); store them anew"):
+    with pytest.raises(GlrError, match=r"is damaged \(wrong checksum\); store them again"):
         load(tmp_path, "train")
 
 

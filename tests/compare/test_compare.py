@@ -61,7 +61,7 @@ def test_a_stale_readme_is_shown_and_mended(processes: Forks, recorded: Path):
     readme.write_text(fresh.replace("0.27472", "0.37472"))
     stale = processes.output("check=true", command="compare", cwd=recorded)
     assert stale.returncode == 1
-    assert stale.stderr == "error: README.md is stale; the same command without check=true writes it anew\n"
+    assert stale.stderr == "error: README.md is stale; the same command without check=true writes it again\n"
     lines = stale.stdout.splitlines()
     assert any(line.startswith("-|15|") and "0.37472" in line for line in lines)
     assert any(line.startswith("+|15|") and "0.27472" in line for line in lines)

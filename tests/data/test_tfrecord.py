@@ -79,7 +79,7 @@ def test_a_cut_off_file_names_the_record(kept: int):
     whole = first + framed(records()[1])
     cut = whole[:kept] if kept < 0 else whole[: len(first) + kept]
     with pytest.raises(
-        GlrError, match=rf"a\.tfrec: the record at byte {1000 + len(first)} \(behind image image 0 ü\) is cut off"
+        GlrError, match=rf"a\.tfrec: the record at byte {1000 + len(first)} \(after image image 0 ü\) is cut off"
     ):
         split(cut, "a.tfrec", 1000)
 

@@ -37,7 +37,7 @@ def test_members_scored_by_different_solutions(copied: Path):
     solution.write_text(
         solution.read_text().replace("Public", "X").replace("Private", "Public").replace("X", "Private")
     )
-    assert "one and two were scored by different solutions; evaluate them anew" in ensemble(copied, "members=[1,2]")
+    assert "one and two were scored by different solutions; evaluate them again" in ensemble(copied, "members=[1,2]")
 
 
 @pytest.mark.parametrize("bad", [np.nan, 0.0])

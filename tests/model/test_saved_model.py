@@ -60,7 +60,7 @@ def test_descriptors_have_length_1(model: Path):
             tf.TensorSpec([None, None], tf.float32, "x"),
             "y",
             "serving_default",
-            r": serving_default takes x float32 \(None, None\) and gives y; one uint8 image \[height, width, 3\] and",
+            r": serving_default takes x float32 \(None, None\) and returns y; expected one uint8 image \[height",
         ),
     ],
     ids=["none", "another"],

@@ -12,7 +12,7 @@ from glr.model.head.replicas import gathered
 
 
 class AdaCos(CosineHead):
-    """Base class: the scale starts at the fixed value sqrt(2) ln(C - 1) and is computed anew in each step.
+    """Base class: the scale starts at the fixed value sqrt(2) ln(C - 1) and is computed again in each step.
 
     Args:
         num_classes: C.

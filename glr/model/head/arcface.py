@@ -16,7 +16,7 @@ class ArcFace(CosineHead):
         scale: s; None for sqrt(2) ln(C - 1).
 
     Raises:
-        ValueError: a margin outside 0..pi/2, or what `CosineHead` refuses.
+        ValueError: a margin outside 0..pi/2, or an argument that `CosineHead` refuses.
     """
 
     def __init__(self, *, num_classes: int, margin: float, scale: float | None):
@@ -40,7 +40,7 @@ class SubCenterArcFace(ArcFace):
         centers: K.
 
     Raises:
-        ValueError: fewer than one centre, or what `ArcFace` refuses.
+        ValueError: fewer than one centre, or an argument that `ArcFace` refuses.
     """
 
     def __init__(self, *, num_classes: int, margin: float, scale: float | None, centers: int):

@@ -14,7 +14,7 @@ class CosFace(CosineHead):
         scale: s; None for sqrt(2) ln(C - 1).
 
     Raises:
-        ValueError: a margin outside 0..1, or what `CosineHead` refuses.
+        ValueError: a margin outside 0..1, or an argument that `CosineHead` refuses.
     """
 
     def __init__(self, *, num_classes: int, margin: float, scale: float | None):

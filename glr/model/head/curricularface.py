@@ -16,10 +16,10 @@ class CurricularFace(ArcFace):
         num_classes: C.
         margin: m, radians.
         scale: s; None for sqrt(2) ln(C - 1).
-        momentum: of t.
+        momentum: share of t that each step keeps.
 
     Raises:
-        ValueError: a momentum outside 0..1, or what `ArcFace` refuses.
+        ValueError: a momentum outside 0..1, or an argument that `ArcFace` refuses.
     """
 
     def __init__(self, *, num_classes: int, margin: float, scale: float | None, momentum: float):
