@@ -1,7 +1,7 @@
 """Class folders: the images below each, and the files that are none."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path, PurePosixPath
@@ -61,7 +61,7 @@ def class_folders(path: str) -> Iterator[ClassFolder]:
         )
 
 
-def _sorted(name: str, files: list[tuple[str, str | None]]) -> ClassFolder:
+def _sorted(name: str, files: Iterable[tuple[str, str | None]]) -> ClassFolder:
     images: list[str] = []
     others: list[tuple[str, str]] = []
     for file, reason in files:

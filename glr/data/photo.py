@@ -13,17 +13,19 @@ import simplejpeg
 from glr import storage
 from glr.errors import GlrError
 
-# Pillow reads MPO as JPEG. Its other decoders are less hardened against attacks, and EPS would run Ghostscript.
-FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "AVIF", "JPEG2000")
-SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".avif"}
-SUFFIXES |= {".jp2", ".j2k", ".j2c", ".jpf", ".jpx"}
 HEIC_SUFFIXES = {".heic", ".heif"}
-if find_spec("pillow_heif"):  # the extra `heic`
+_READS_HEIC = find_spec("pillow_heif") is not None  # the extra `heic`
+if _READS_HEIC:
     import pillow_heif
 
     pillow_heif.register_heif_opener()
-    FORMATS += ("HEIF",)
-    SUFFIXES |= HEIC_SUFFIXES
+# Pillow reads MPO as JPEG. Its other decoders are less hardened against attacks, and EPS would run Ghostscript.
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "AVIF", "JPEG2000", *(["HEIF"] if _READS_HEIC else []))
+SUFFIXES = {
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".avif"),
+    *(".jp2", ".j2k", ".j2c", ".jpf", ".jpx"),
+    *(HEIC_SUFFIXES if _READS_HEIC else ()),
+}
 # Largest values of grey images: of floats, and of 8, 10, 12, 14 and 16 bits.
 _WHITES = (1, 255, 1023, 4095, 16383, 65535)
 # Limits of training: OpenCV's resampling has 16-bit coordinates, and each thread holds a whole decoded image.

@@ -49,6 +49,15 @@ def test_all_else_is_converted(mode: str, kind: str, why: str):
     assert simplejpeg.decode_jpeg_header(made.encoded)[2] == "YCbCr"
 
 
+def test_heic_is_read_with_its_extra():
+    pillow_heif = pytest.importorskip("pillow_heif")
+    file = io.BytesIO()
+    pillow_heif.from_pillow(picture()).save(file, quality=95)
+    made = jpeg(file.getvalue())
+    assert made.converted == "HEIF RGB"
+    np.testing.assert_allclose(simplejpeg.decode_jpeg(made.encoded).astype(int), np.asarray(picture(), int), atol=20)
+
+
 def drawing(red: int = 0) -> PIL.Image.Image:
     """A square in the middle, `red` where it is seen; under the transparent ground the same colour is hidden."""
     values = np.zeros((64, 64, 4), np.uint8)
