@@ -23,8 +23,11 @@ def main(config: DictConfig) -> None:
     counts = ", ".join(f"{data.images(split):,} {split}" for split in data.shards)
     say(f"{data.path}: {counts} images; {data.classes:,} train classes; every shard verified")
     if data.report:
-        names = {"left out": "files or classes"}
-        counts = [f"{count:,} {names.get(what, 'images')} were {what}" for what, count in data.report.items()]
+        nouns = {"left out": "file"}
+        counts = [
+            f"{count:,} {nouns.get(what, 'image')}{' was' if count == 1 else 's were'} {what}"
+            for what, count in data.report.items()
+        ]
         say(f"{' and '.join(counts)}; see {data.file('image_report.csv')}")
 
 
