@@ -31,7 +31,7 @@ coverage: .venv/installed-$(EXTRA)-dev
 
 # MLflow's pages on http://localhost:5000
 ui: .venv/installed-$(EXTRA)
-	$(BIN)/mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db
+	MLFLOW_DISABLE_TELEMETRY=true $(BIN)/mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db
 
 .venv/installed-$(EXTRA): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

@@ -23,8 +23,12 @@ def main(config: DictConfig) -> None:
     counts = ", ".join(f"{data.images(split):,} {split}" for split in data.shards)
     say(f"{data.path}: {counts} images; {data.classes:,} train classes; every shard verified")
     if data.report:
-        report = " and ".join(f"{count:,} images were {change}" for change, count in data.report.items())
-        say(f"{report}; see {data.file('image_report.csv')}")
+        nouns = {"left out": "file"}
+        counts = [
+            f"{count:,} {nouns.get(what, 'image')}{' was' if count == 1 else 's were'} {what}"
+            for what, count in data.report.items()
+        ]
+        say(f"{' and '.join(counts)}; see {data.file('image_report.csv')}")
 
 
 if __name__ == "__main__":

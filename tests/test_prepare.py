@@ -29,4 +29,4 @@ def test_bad_images_are_reported(class_folders: Path, tmp_path: Path):
     line = ["data=folder", f"data.source.path={images}", "data.path=set"]
     assert f"{images}/class00/0.jpg" in here("prepare", *line, cwd=tmp_path)
     printed = here("prepare", *line, "on_bad_image=skip", cwd=tmp_path)
-    assert printed.splitlines()[-1] == "1 images were skipped; see set/image_report.csv"
+    assert printed.splitlines()[-1] == "1 image was skipped; see set/image_report.csv"

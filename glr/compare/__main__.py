@@ -53,6 +53,9 @@ def _rendered(config: DictConfig, studies: list[str]) -> str:
     runs = matching(runs_of(connect(config.tracking.uri), studies), config.where or {})
     singles = highlighted(single_models(runs, wanted.score, wanted.settings), wanted.highlight)
     joint = ensembles(runs, singles, wanted.score)
+    if not singles and not joint:
+        matching_where = f" matches where={dict(config.where)}" if config.where else " has ended yet"
+        raise GlrError(f"study={','.join(studies)}: no training run or ensemble{matching_where}, so the table is empty")
     if wanted.order.value == "score":
         singles, joint = (sorted(rows, key=lambda row: -row.best) for rows in (singles, joint))
     if config.format.value == "json":

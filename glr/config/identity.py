@@ -22,7 +22,7 @@ RESULT_VERSION = 1
 
 # Settings added later, each with the value that keeps the result of earlier versions. The key omits a setting
 # that has this value, so that a new setting does not make finished jobs run again.
-ADDED: dict[str, object] = {}
+ADDED: dict[str, object] = {"data.background": 255}
 
 # Settings that decide where and how a job computes, is recorded and reports; they may change when a job continues.
 _CIRCUMSTANCES = {

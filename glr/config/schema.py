@@ -60,6 +60,7 @@ class Data:
     cache_dir: str | None = None
     validation_share: float = between(0, 0.5)
     max_side: int | None = at_least(8, default=None)
+    background: int = between(0, 255)
     train_on_validation: bool = MISSING
     source: Any = field(default=MISSING, metadata=_COMPONENT)
 

@@ -43,6 +43,7 @@ class Catalog:
             );
             CREATE TABLE answer (number INTEGER PRIMARY KEY, task, id, answers, usage);
             CREATE TABLE class (landmark PRIMARY KEY, label INTEGER);
+            CREATE TABLE left_out (number INTEGER PRIMARY KEY, landmark, path, reason);
             BEGIN;
             """
         )
@@ -68,6 +69,15 @@ class Catalog:
         """Add the solution of a task, `retrieval` or `recognition`: rows of (query, answers, Usage)."""
         insert = "INSERT INTO answer (task, id, answers, usage) VALUES (?, ?, ?, ?)"
         self._database.executemany(insert, ((task, *row) for row in rows))
+
+    def leave_out(self, landmark: str, path: str, reason: str) -> None:
+        """Note a file or folder of a class that the set will not contain."""
+        insert = "INSERT INTO left_out (landmark, path, reason) VALUES (?, ?, ?)"
+        self._database.execute(insert, (landmark, path, reason))
+
+    def left_out(self) -> Iterator[tuple[str, str, str]]:
+        """Yield (class, path, reason) of what `leave_out` noted."""
+        return self._database.cursor().execute("SELECT landmark, path, reason FROM left_out ORDER BY number")
 
     def close(self) -> None:
         """Delete the catalogue."""
@@ -100,6 +110,18 @@ class Catalog:
             """,
             (share,),
         )
+
+    def emptied(self, skipped: Iterable[str]) -> list[str]:
+        """Return the train classes all of whose train and validation images are among the skipped ids."""
+        self._database.execute("CREATE TEMP TABLE skipped (id PRIMARY KEY)")
+        self._database.executemany("INSERT OR IGNORE INTO skipped VALUES (?)", ((image_id,) for image_id in skipped))
+        rows = self._database.execute(
+            """
+            SELECT landmark FROM photo WHERE split IN ('train', 'validation')
+            GROUP BY landmark HAVING SUM(id NOT IN (SELECT id FROM skipped)) = 0 ORDER BY landmark
+            """
+        )
+        return [landmark for (landmark,) in rows]
 
     def count(self, split: str) -> int:
         """The number of photos of a split."""

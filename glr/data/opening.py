@@ -30,7 +30,7 @@ def open_data(config: DictConfig, *, prepare: bool, **options: Any) -> PreparedD
         GlrError: the set does not exist, is damaged or was made with other settings, or the source is bad.
     """
     source: Any = OmegaConf.to_container(config.source, resolve=True)
-    how = {"validation_share": config.validation_share, "max_side": config.max_side}
+    how = {name: config[name] for name in ("validation_share", "max_side", "background")}
     manifest = storage.join(config.path, MANIFEST)
     if prepare and not storage.exists(manifest):
         with nullcontext() if storage.is_bucket(config.path) else _alone(Path(config.path)):

@@ -1,9 +1,11 @@
 """Turn an image file into the RGB JPEG of a record: an upright RGB JPEG passes through, anything else is converted."""
 
 import io
-from pathlib import Path
+from importlib.util import find_spec
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+import numpy as np
 import PIL.Image
 import PIL.ImageOps
 import simplejpeg
@@ -11,8 +13,21 @@ import simplejpeg
 from glr import storage
 from glr.errors import GlrError
 
+HEIC_SUFFIXES = {".heic", ".heif"}
+_READS_HEIC = find_spec("pillow_heif") is not None  # the extra `heic`
+if _READS_HEIC:
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
 # Pillow reads MPO as JPEG. Its other decoders are less hardened against attacks, and EPS would run Ghostscript.
-FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP")
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "AVIF", "JPEG2000", *(["HEIF"] if _READS_HEIC else []))
+SUFFIXES = {
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".avif"),
+    *(".jp2", ".j2k", ".j2c", ".jpf", ".jpx"),
+    *(HEIC_SUFFIXES if _READS_HEIC else ()),
+}
+# Largest values of grey images: of floats, and of 8, 10, 12, 14 and 16 bits.
+_WHITES = (1, 255, 1023, 4095, 16383, 65535)
 # Limits of training: OpenCV's resampling has 16-bit coordinates, and each thread holds a whole decoded image.
 LARGEST_SIDE = 32_000
 MOST_PIXELS = 100_000_000
@@ -47,6 +62,11 @@ def read_image(path: str) -> bytes:
     return content
 
 
+def is_image(name: str) -> bool:
+    """Return True if a file's name ends like that of an image in a readable format."""
+    return PurePosixPath(name).suffix.lower() in SUFFIXES
+
+
 def too_large(height: int, width: int) -> str | None:
     """Return why an image of this size cannot be trained on, or None if it can."""
     if max(height, width) <= LARGEST_SIDE and height * width <= MOST_PIXELS:
@@ -54,13 +74,14 @@ def too_large(height: int, width: int) -> str | None:
     return f"it has {width:,} x {height:,} pixels, too many to train on"
 
 
-def jpeg(content: bytes, *, max_side: int | None = None, check: bool = True) -> Jpeg:
+def jpeg(content: bytes, *, max_side: int | None = None, check: bool = True, background: int = 255) -> Jpeg:
     """Convert an image file's content to an upright RGB JPEG; one that qualifies already passes through unchanged.
 
     Args:
         content: an image in one of `FORMATS`.
         max_side: pixels; an image with a longer side is shrunk to it.
         check: decode JPEGs to verify them; else check only the header and the end of those that pass through.
+        background: the grey behind transparent pixels, 0 (black) to 255.
 
     Raises:
         GlrError: the image cannot be decoded or is too large; the message gives the reason without the file's name.
@@ -79,7 +100,7 @@ def jpeg(content: bytes, *, max_side: int | None = None, check: bool = True) -> 
                 return Jpeg(content, height, width, None)
         else:
             reason = None
-        return _converted(content, reason, max_side)
+        return _converted(content, reason, max_side, background)
     except GlrError:
         raise
     except PIL.UnidentifiedImageError as error:
@@ -118,18 +139,41 @@ def _check_pixels(content: bytes, decode: bool) -> None:
         raise ValueError("it is cut off")
 
 
-def _converted(content: bytes, reason: str | None, max_side: int | None) -> Jpeg:
+def _converted(content: bytes, reason: str | None, max_side: int | None, background: int) -> Jpeg:
     with PIL.Image.open(io.BytesIO(content), formats=FORMATS) as image:
         described = reason or f"{image.format} {image.mode}"
         if max_side is not None:
             image.draft("RGB", (max_side, max_side))  # a JPEG is decoded at a fraction of its size
         _check_size(image.height, image.width, max_side)
         upright = PIL.ImageOps.exif_transpose(image)
-        if upright.mode.startswith("I"):  # 16 bits per pixel, which Pillow would clip
-            upright = upright.convert("I").point(lambda value: value / 256).convert("L")
+        if upright.mode == "F" or upright.mode.startswith("I"):  # Pillow would clip these to 0..255
+            upright, values = _grey(upright)
+            described = f"{described}, {values}"
+        if upright.has_transparency_data:
+            ground = PIL.Image.new("RGBA", upright.size, (background, background, background, 255))
+            upright = PIL.Image.alpha_composite(ground, upright.convert("RGBA"))
         upright = upright.convert("RGB")
         if max_side is not None:
             upright.thumbnail((max_side, max_side), PIL.Image.Resampling.LANCZOS)
         encoded = io.BytesIO()
         upright.save(encoded, "JPEG", quality=QUALITY)
         return Jpeg(encoded.getvalue(), upright.height, upright.width, described)
+
+
+def _grey(image: PIL.Image.Image) -> tuple[PIL.Image.Image, str]:
+    """Scale a grey image of more than 8 bits to 8, and describe the range that becomes black to white.
+
+    The range ends at the smallest usual maximum that holds all values. Values outside 0 to 65,535 have no usual
+    maximum: their own least and largest value become black and white.
+
+    Raises:
+        GlrError: a value is NaN or infinite.
+    """
+    values = np.asarray(image, np.float32)
+    least, largest = float(values.min()), float(values.max())
+    if not np.isfinite(largest - least):
+        raise GlrError("it has values that are NaN or infinite")
+    usual = [white for white in _WHITES if largest <= white and (white > 1 or image.mode == "F")]
+    black, white = (0.0, float(usual[0])) if usual and least >= 0 else (least, largest)
+    scaled = (values - black) * (255 / ((white - black) or 1))
+    return PIL.Image.fromarray(scaled.round().astype(np.uint8)), f"values {black:g} to {white:g} as black to white"

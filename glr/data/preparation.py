@@ -37,6 +37,7 @@ class Options:
     Attributes:
         validation_share: share of each class's train images that become the split `validation`.
         max_side: pixels; larger images are shrunk.
+        background: the grey behind transparent pixels, 0 (black) to 255.
         seed: determines the images' order and the choice of validation images.
         shard_images: the most images per shard.
         workers: processes.
@@ -46,6 +47,7 @@ class Options:
 
     validation_share: float = 0.0
     max_side: int | None = None
+    background: int = 255
     seed: int = 0
     shard_images: int = 2048
     workers: int = 1
@@ -88,10 +90,11 @@ def prepare(source: Source, path: str | Path, options: Options = DEFAULTS, *, se
             "settings": {
                 "validation_share": options.validation_share,
                 "max_side": options.max_side,
+                "background": options.background,
                 "seed": options.seed,
                 **{f"source.{key}": value for key, value in settings.items()},
             },
-            "report": Counter(outcome for _, _, outcome, _ in reports(folder)),
+            "report": Counter(outcome for _, _, outcome, _ in _reported(folder, catalog)),
             "images": {split: sum(shard.records for shard in written) for split, written in shards.items()},
             "shards": {split: [asdict(shard) for shard in written] for split, written in shards.items()},
         }
@@ -117,15 +120,17 @@ def _write_images(folder: str, catalog: Catalog, options: Options) -> dict[str, 
     """Write the shards of each split and the report; refuse bad images unless the options skip them."""
     counts = {split: count for split in SPLITS if (count := catalog.count(split))}
     tasks = (
-        ShardTask(folder, name, images, options.max_side, options.check, BLOCK)
+        ShardTask(folder, name, images, options.max_side, options.background, options.check, BLOCK)
         for split in counts
         for name, images in _shards(catalog, split, options.shard_images)
     )
     shards: dict[str, list[Shard]] = {split: [] for split in counts}
     for shard in write_shards(tasks, folder, workers=options.workers, images=sum(counts.values())):
         shards[shard.file.split("-")[0]].append(shard)
-    write_csv(folder, _REPORT, ("id", "file", "what", "reason"), reports(folder))
     skipped = [row for row in reports(folder) if row[2] == "skipped"]
+    for landmark in catalog.emptied(row[0] for row in skipped) if options.skip_bad else ():
+        catalog.leave_out(landmark, "", "all images of this class were skipped")
+    write_csv(folder, _REPORT, ("id", "file", "what", "reason"), _reported(folder, catalog))
     if skipped and not options.skip_bad:
         _, file, _, reason = skipped[0]
         count = f"{len(skipped)} images are" if len(skipped) > 1 else "1 image is"
@@ -137,6 +142,12 @@ def _write_images(folder: str, catalog: Catalog, options: Options) -> dict[str, 
         if not sum(shard.records for shard in written):
             raise GlrError(f"no image of the {split} split could be read")
     return shards
+
+
+def _reported(folder: str, catalog: Catalog) -> Iterator[tuple[str, str, str, str]]:
+    """Yield (class, path, "left out", why) of what the source left out, and (id, file, outcome, why) of images."""
+    yield from ((landmark, path, "left out", reason) for landmark, path, reason in catalog.left_out())
+    yield from reports(folder)
 
 
 def _shards(catalog: Catalog, split: str, size: int) -> Iterator[tuple[str, list[tuple[str, str, int]]]]:

@@ -132,7 +132,7 @@ class PreparedData:
             GlrError: names the first difference.
         """
         for key, value in settings.items():
-            before = self.settings.get(key)
+            before = self.settings.get(key, value)  # earlier versions had fewer settings
             if value is not None and before != value and not _same(key, before, value):
                 raise GlrError(
                     f"{self.path} was prepared with data.{key}={before}, this run says {value}; "

@@ -28,6 +28,7 @@ class ShardTask:
         name: the shard's name without its count of records.
         images: (id, file, label) of each image.
         max_side: pixels; larger images are shrunk.
+        background: the grey behind transparent pixels, 0 (black) to 255.
         check: decode every image; else read only its header and its end.
         block: records in a block.
     """
@@ -36,15 +37,15 @@ class ShardTask:
     name: str
     images: list[tuple[str, str, int]]
     max_side: int | None
+    background: int
     check: bool
     block: int
 
     @property
     def digest(self) -> str:
         """Hash of the task: equal for two tasks that write the same shard from the same files."""
-        return hashlib.blake2b(json.dumps([self.name, self.images, self.max_side, self.block]).encode()).hexdigest()[
-            :32
-        ]
+        settings = [self.name, self.images, self.max_side, self.background, self.block]
+        return hashlib.blake2b(json.dumps(settings).encode()).hexdigest()[:32]
 
     def finished(self, files: Mapping[str, storage.FileInfo]) -> Shard | None:
         """Return the shard that an earlier run wrote; None if it is missing or lacks bad images, now perhaps mended.
@@ -72,7 +73,8 @@ class ShardTask:
         with published(self.folder) as (file, publish):
             for image_id, path, label in self.images:
                 try:
-                    image = jpeg(read_image(path), max_side=self.max_side, check=self.check)
+                    content = read_image(path)
+                    image = jpeg(content, max_side=self.max_side, check=self.check, background=self.background)
                 except GlrError as error:
                     report.append((image_id, path, "skipped", str(error)))
                     continue

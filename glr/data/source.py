@@ -6,18 +6,17 @@ import os
 import random
 import sys
 from collections.abc import Iterator
-from itertools import cycle, groupby
-from operator import itemgetter
+from itertools import cycle
 from pathlib import Path
 from typing import Protocol
 
 from glr import storage
+from glr.config.printing import say
 from glr.data.catalog import Catalog, Photo
+from glr.data.class_folders import class_folders
 from glr.data.solution import USAGES
 from glr.demo import generation
 from glr.errors import GlrError
-
-IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff"}
 
 
 class Source(Protocol):
@@ -188,24 +187,30 @@ class FolderSource:
         Raises:
             GlrError: no such folder, or too few classes or images to split.
         """
-        names = [name for name, files in self._classes() if files]
+        counts = {folder.name: len(folder.images) for folder in class_folders(self.path) if folder.images}
+        several = [name for name, count in counts.items() if count > 1]  # an index image and a query
         draw = random.Random(self.seed)
-        retrieval = set(draw.sample(names, round(len(names) * self.retrieval_classes)))
-        if not retrieval or len(retrieval) > len(names) - 2:
+        retrieval = set(draw.sample(several, min(round(len(counts) * self.retrieval_classes), len(several))))
+        if not retrieval or len(retrieval) > len(counts) - 2:
             raise GlrError(
-                f"{self.path}: {len(names)} class folders with images; at least 2 to train on and one for retrieval "
-                f"are needed (data.source.retrieval_classes={self.retrieval_classes})"
+                f"{self.path}: {len(counts)} class folders with images, {len(several)} with more than one; retrieval "
+                "needs one of these, and training at least 2 others "
+                f"(data.source.retrieval_classes={self.retrieval_classes})"
             )
+        if single := len(counts) - len(several):
+            say(f"{single:,} of {len(counts):,} classes have one image only: they are trained on, not retrieved")
         usages = cycle(USAGES)
-        for name, files in self._classes():
+        for name, files, others in class_folders(self.path):
             folder = storage.join(self.path, name)
             landmark = _unspaced(name)
+            for file, reason in others:
+                catalog.leave_out(landmark, storage.join(folder, file), reason)
+            if name and not files:
+                catalog.leave_out(landmark, folder, "no image in this class")
             members = [Photo(f"{landmark}/{_unspaced(f)}", storage.join(folder, f), landmark, folder) for f in files]
             if name not in retrieval:
                 catalog.add("train", members)
                 continue
-            if len(members) < 2:
-                raise GlrError(f"{folder}: a retrieval class needs 2 images, an index image and a query")
             draw.shuffle(members)
             count = min(max(1, round(len(members) * self.query_images)), len(members) - 1)
             queries, index = members[:count], members[count:]
@@ -215,24 +220,6 @@ class FolderSource:
             usage = [next(usages) for _ in queries]
             catalog.answer("retrieval", ((p.id, relevant, u) for p, u in zip(queries, usage, strict=True)))
             catalog.answer("recognition", ((p.id, landmark, u) for p, u in zip(queries, usage, strict=True)))
-
-    def _classes(self) -> Iterator[tuple[str, list[str]]]:
-        """Yield each class folder and the images below it, both in the order of their names."""
-        if storage.is_bucket(self.path):
-            below = sorted(name.split("/", 1) for name in storage.files(self.path) if "/" in name)
-            for folder, names in groupby(below, key=itemgetter(0)):
-                yield folder, [name for _, name in names if is_image(name)]
-            return
-        if not Path(self.path).is_dir():
-            raise GlrError(f"data.source.path={self.path}: no such folder")
-        for folder in sorted(p for p in Path(self.path).iterdir() if p.is_dir()):
-            files = sorted(p for p in folder.rglob("*") if is_image(p.name) and not p.is_dir())
-            yield folder.name, [file.relative_to(folder).as_posix() for file in files]
-
-
-def is_image(name: str) -> bool:
-    """Return True if a file's name has the suffix of an image."""
-    return Path(name).suffix.lower() in IMAGE_SUFFIXES
 
 
 def _unspaced(name: str) -> str:

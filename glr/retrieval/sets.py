@@ -8,10 +8,10 @@ import google_crc32c
 
 from glr import storage
 from glr.data.image_id import check_image_id
+from glr.data.photo import is_image
 from glr.data.pictures import FilePictures, ImageFile, Pictures, StoredPictures
 from glr.data.prepared import PreparedData
 from glr.data.solution import read_solution
-from glr.data.source import is_image
 from glr.errors import GlrError
 from glr.retrieval.landmarks import LandmarkTask, read_index_classes, refuse
 from glr.retrieval.revisited import RevisitedTask, read_ground_truth

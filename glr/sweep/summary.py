@@ -44,7 +44,7 @@ def left(jobs: Sequence[Job], total: int | None, *, anew: bool) -> str:
     how = "the same command with sweep.rerun=failed" if anew else "the same command"
     if total is None:
         return f"{ended} jobs ended; {how} continues"
-    return f"{ended} of {total} jobs ended, {total - ended} are left: {how} continues"
+    return f"{ended} of {total} jobs ended; {how} continues"
 
 
 def _failure(job: Job) -> str:

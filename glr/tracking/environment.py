@@ -14,6 +14,7 @@ from hydra.core.hydra_config import HydraConfig
 from glr.config.jobs import given
 
 _LIBRARIES = ("tensorflow", "tensorflow-cpu", "tensorflow-tpu", "keras", "numpy", "mlflow", "hydra-core", "glr")
+_CODE = ("glr", "conf", "sweeps", "hydra_plugins")
 
 
 def environment() -> dict[str, str]:
@@ -29,7 +30,8 @@ def environment() -> dict[str, str]:
     root = Path(__file__).parents[2]
     if (commit := _git(root, "rev-parse", "HEAD")) is not None:
         tags["mlflow.source.git.commit"] = commit
-        tags["git.uncommitted_changes"] = str(bool(_git(root, "status", "--porcelain", "--untracked-files=no")))
+        changes = _git(root, "status", "--porcelain", "--", *_CODE)  # with untracked files, such as a new head
+        tags["git.uncommitted_changes"] = str(bool(changes))
     return tags
 
 

@@ -104,7 +104,7 @@ def matching(runs: list[PastRun], wanted: Mapping[str, object]) -> list[PastRun]
 
 
 def find(client: MlflowClient, name: str) -> PastRun:
-    """The run with this id, or the only one with this name.
+    """The run with this id, or the only one with this name; `study/name` looks in one study.
 
     Raises:
         GlrError: there is no such run, or several have the name.
@@ -112,11 +112,14 @@ def find(client: MlflowClient, name: str) -> PastRun:
     if (run := _with_id(client, name)) is not None:
         return run
     named = _named(client, name, *(experiment.name for experiment in client.search_experiments()))
+    study, _, short = name.partition("/")
+    if not named and short:
+        named = _named(client, short, study)
     if not named:
         raise GlrError(f"there is no run with the id or the name {name} in {client.tracking_uri}")
     if len(named) > 1:
         ids = "; ".join(f"{run.id} ({run.status.lower()}, study {run.study})" for run in named[-5:])
-        raise GlrError(f"{len(named)} runs are named {name}; give an id; the newest are {ids}")
+        raise GlrError(f"{len(named)} runs are named {name}; give an id or study/name; the newest are {ids}")
     return named[0]
 
 

@@ -5,12 +5,15 @@ import sys
 
 from omegaconf import DictConfig
 
+from glr.config.printing import say
 from glr.sweep import progress
+from glr.sweep.words import duration
 from glr.train.state import State
 
 _LONG_WAIT = 0.2  # warn if the device waits for images longer than this share of an epoch's time
 _WORTH_SAYING = 5.0  # ... and longer than these seconds
 _LONG_ENOUGH = 120.0  # seconds of an epoch after which to warn before its end
+_SILENT = 30.0  # seconds of an epoch without a word
 
 
 class Watch:
@@ -27,9 +30,10 @@ class Watch:
         self._state = state
         self._steps_per_epoch = steps_per_epoch
         self._warned = 0  # the last epoch with a warning
+        self._paced = sys.stdout.isatty()  # a terminal has a progress bar
 
     def report(self, evaluation_seconds: float) -> None:
-        """Tell the launcher how far the run is.
+        """Tell the launcher how far the run is; if an epoch takes long, print the pace once.
 
         Args:
             evaluation_seconds: duration of an evaluation.
@@ -41,6 +45,11 @@ class Watch:
         steps = epochs * self._steps_per_epoch - state.step
         left = steps * state.sums.seconds / max(self._done, 1) + evaluations * evaluation_seconds
         progress.report(epoch=epoch, epochs=epochs, seconds_left=left)
+        if not self._paced and state.sums.seconds > _SILENT:
+            self._paced = True
+            pace = self._done * self._config.train.batch_size / state.sums.seconds
+            total = epochs * self._steps_per_epoch
+            say(f"step {state.step:,} of {total:,}: {pace:,.0f} images/s, about {duration(left)} to go")
         if state.sums.seconds > _LONG_ENOUGH:
             self.warn()
 

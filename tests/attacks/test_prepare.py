@@ -199,7 +199,7 @@ def test_a_note_that_names_a_file_of_others(tmp_path: Path, shard: object):
 def test_a_damaged_note(tmp_path: Path, content: str):
     (tmp_path / "train-00000-of-00001.done.json").write_text(content)
     assert list(reports(str(tmp_path))) == []
-    task = ShardTask(str(tmp_path), "train-00000-of-00001", [], None, True, 2)
+    task = ShardTask(str(tmp_path), "train-00000-of-00001", [], None, 255, True, 2)
     assert task.finished(storage.files(tmp_path)) is None
 
 

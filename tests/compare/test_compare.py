@@ -83,6 +83,10 @@ def test_a_stale_readme_is_shown_and_mended(processes: Forks, recorded: Path):
         ("compare.highlight=99 output=-", "compare.highlight=99: no run with this index"),
         ("compare.score=gap output=-", "compare.score=gap: no run has this metric"),
         ("where={heat:arcface} output=-", "where=heat: no run has such a parameter or tag; did you mean head?"),
+        (
+            "where={head:softer} output=-",
+            "study=published: no training run or ensemble matches where=",
+        ),
         ("compare.decimals=-1", "compare.decimals=-1: expected at least 0"),
     ],
 )

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 COMMANDS = ["train", "preflight", "evaluate", "ensemble", "export", "prepare", "record", "score", "compare"]
 TRACKING = {"tracking.patience": 0}
 DATA = {"data.image_size": 8, "data.shuffle_buffer": 1, "data.parallelism": 1, "data.validation_share": 0}
-DATA |= {"data.max_side": 8, "seed": 0}
+DATA |= {"data.max_side": 8, "data.background": 0, "seed": 0}
 SWEEP = {"strategy.replicas": 1, "sweep.jobs": 1, "sweep.minutes": 0.01, "sweep.retries": 0, "sweep.backoff": 0}
 TRAIN = {
     **TRACKING | DATA | SWEEP,
@@ -57,7 +57,7 @@ LOWEST = {
 def test_each_number_of_a_command_has_its_bounds(command: str):
     found = bounds(OmegaConf.get_type(composition(command, ()).settings))
     expected = {
-        key: (lowest, {"data.validation_share": 0.5, "public": 1, "private": 1}.get(key, inf))
+        key: (lowest, {"data.validation_share": 0.5, "data.background": 255, "public": 1, "private": 1}.get(key, inf))
         for key, lowest in LOWEST[command].items()
     }
     assert {key: (lowest, highest) for key, lowest, highest in found} == expected

@@ -23,7 +23,8 @@ from tests.processes.forks import Forks
 def config(class_folders: Path | str, path: str, **changes: object):
     source = {"_target_": "glr.data.source.FolderSource", "path": str(class_folders), "retrieval_classes": 0.25}
     source |= {"query_images": 0.25, "seed": 3}
-    settings = {"path": path, "source": source, "validation_share": 0.0, "max_side": None, "cache_dir": None}
+    settings = {"path": path, "source": source, "validation_share": 0.0, "max_side": None, "background": 255}
+    settings |= {"cache_dir": None}
     return OmegaConf.create(settings | changes)
 
 

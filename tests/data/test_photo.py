@@ -37,6 +37,7 @@ def test_rgb_jpegs_pass_through(options: dict, check: bool):
     ("L", "JPEG", "Gray JPEG"), ("CMYK", "JPEG", "CMYK JPEG"), ("RGB", "PNG", "PNG RGB"), ("RGBA", "PNG", "PNG RGBA"),
     ("P", "PNG", "PNG P"), ("1", "PNG", "PNG 1"), ("LA", "PNG", "PNG LA"), ("RGB", "WEBP", "WEBP RGB"),
     ("RGB", "BMP", "BMP RGB"), ("P", "GIF", "GIF P"), ("RGB", "TIFF", "TIFF RGB"),
+    ("RGB", "AVIF", "AVIF RGB"), ("RGB", "JPEG2000", "JPEG2000 RGB"),
 ])  # fmt: skip
 def test_all_else_is_converted(mode: str, kind: str, why: str):
     made = jpeg(stored(picture(mode=mode), kind))
@@ -46,6 +47,70 @@ def test_all_else_is_converted(mode: str, kind: str, why: str):
         np.testing.assert_allclose(decoded, np.asarray(picture(), int), atol=12)
     assert decoded.mean() == pytest.approx(np.asarray(picture()).mean(), abs=15)
     assert simplejpeg.decode_jpeg_header(made.encoded)[2] == "YCbCr"
+
+
+def test_heic_is_read_with_its_extra():
+    pillow_heif = pytest.importorskip("pillow_heif")
+    file = io.BytesIO()
+    pillow_heif.from_pillow(picture()).save(file, quality=95)
+    made = jpeg(file.getvalue())
+    assert made.converted == "HEIF RGB"
+    np.testing.assert_allclose(simplejpeg.decode_jpeg(made.encoded).astype(int), np.asarray(picture(), int), atol=20)
+
+
+def drawing(red: int = 0) -> PIL.Image.Image:
+    """A square in the middle, `red` where it is seen; under the transparent ground the same colour is hidden."""
+    values = np.zeros((64, 64, 4), np.uint8)
+    values[..., 0] = red
+    values[32:48, 32:48, 3] = 255
+    return PIL.Image.fromarray(values)
+
+
+@pytest.mark.parametrize("background", [255, 0, 90])
+@pytest.mark.parametrize(("mode", "kind"), [
+    ("RGBA", "PNG"), ("LA", "PNG"), ("P", "PNG"), ("P", "GIF"), ("RGBA", "TIFF"), ("RGBA", "WEBP"), ("RGBA", "AVIF"),
+])  # fmt: skip
+def test_a_drawing_on_a_transparent_ground_stands_on_the_background(mode: str, kind: str, background: int):
+    image = PIL.Image.fromarray(np.asarray(drawing())[..., 3] // 255, "P") if mode == "P" else drawing().convert(mode)
+    if mode == "P":
+        image.putpalette([255, 0, 0, 0, 0, 0])
+    content = stored(image, kind, **({"transparency": 0} if mode == "P" else {}))
+    decoded = simplejpeg.decode_jpeg(jpeg(content, background=background).encoded).astype(int)
+    assert abs(decoded[:16] - background).max() <= 3
+    assert decoded[36:44, 36:44].max() <= 3
+
+
+def test_colour_under_transparent_pixels_is_hidden_and_half_transparent_ones_mix():
+    decoded = simplejpeg.decode_jpeg(jpeg(stored(drawing(red=255), "PNG")).encoded).astype(int)
+    np.testing.assert_allclose(decoded[:16], 255, atol=3)
+    np.testing.assert_allclose(decoded[40, 40], (255, 0, 0), atol=6)
+    half = stored(PIL.Image.new("RGBA", (32, 32), (255, 0, 0, 128)), "PNG")
+    np.testing.assert_allclose(simplejpeg.decode_jpeg(jpeg(half).encoded)[15, 15], (255, 127, 127), atol=6)
+    keyed = stored(PIL.Image.new("RGB", (32, 32)), "PNG", transparency=(0, 0, 0))
+    assert simplejpeg.decode_jpeg(jpeg(keyed).encoded).min() >= 252
+
+
+@pytest.mark.parametrize(("dtype", "kind", "white", "black"), [
+    (np.float32, "TIFF", 1, 0), (np.int32, "TIFF", 255, 0), (np.uint16, "TIFF", 1023, 0), (np.uint16, "TIFF", 4095, 0),
+    (np.uint16, "PNG", 4095, 0), (np.uint16, "PNG", 65535, 0), (np.float32, "TIFF", 3, -5),
+    (np.int32, "TIFF", 90000, 0),
+])  # fmt: skip
+def test_deep_greys_keep_their_range(dtype: type, kind: str, white: float, black: float):
+    """The right edge is white, the middle grey; a maximum that no camera has is taken as white."""
+    ramp = np.tile(np.linspace(black, white, 256), (32, 1)).astype(dtype)
+    made = jpeg(stored(PIL.Image.fromarray(ramp), kind))
+    np.testing.assert_allclose(
+        simplejpeg.decode_jpeg(made.encoded)[:, :, 0].astype(int), np.tile(np.arange(256), (32, 1)), atol=4
+    )
+    assert made.converted
+    assert made.converted.endswith(f", values {black:g} to {white:g} as black to white")
+
+
+def test_greys_that_are_no_numbers_are_refused():
+    values = np.ones((8, 8), np.float32)
+    values[3, 3] = np.nan
+    with pytest.raises(GlrError, match="values that are NaN or infinite"):
+        jpeg(stored(PIL.Image.fromarray(values), "TIFF"))
 
 
 def test_sixteen_bits_are_scaled_not_clipped():

@@ -1,6 +1,7 @@
 """Prepared sets: what goes in comes out, checked; what is interrupted continues."""
 
 import csv
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,33 @@ def test_bad_images_are_refused_together_and_the_rest_is_kept(few: Listed, tmp_p
     data = prepare(few, tmp_path / "out", Options(shard_images=1), settings={})
     assert contents(data.path) == whole
     assert all((Path(data.path) / p.name).stat().st_mtime_ns == written for p, written in kept.items())
+
+
+def test_what_is_left_out_is_listed_by_class(class_folders: Path, tmp_path: Path):
+    photos = tmp_path / "photos"
+    shutil.copytree(class_folders, photos)
+    (photos / "class00/notes.txt").write_text("x")
+    (photos / "class00/.hidden.jpg").write_text("x")
+    (photos / "README.md").write_text("x")
+    (photos / "videos").mkdir()
+    (photos / "videos/1.mov").write_text("x")
+    (photos / "broken").mkdir()
+    (photos / "broken/1.jpg").write_text("x")
+    data = prepare(folder_source(photos), tmp_path / "out", Options(skip_bad=True), settings={})
+    with Path(data.file("image_report.csv")).open() as file:
+        rows = {
+            (row["id"], row["file"].removeprefix(f"{photos}/"), row["what"]): row["reason"]
+            for row in csv.DictReader(file)
+        }
+    assert rows == {
+        ("", "README.md", "left out"): "it lies outside of the class folders",
+        ("class00", "class00/notes.txt", "left out"): "its name does not end like an image's (.txt)",
+        ("videos", "videos/1.mov", "left out"): "its name does not end like an image's (.mov)",
+        ("videos", "videos", "left out"): "no image in this class",
+        ("broken/1.jpg", "broken/1.jpg", "skipped"): rows["broken/1.jpg", "broken/1.jpg", "skipped"],
+        ("broken", "", "left out"): "all images of this class were skipped",
+    }
+    assert data.report == {"left out": 5, "skipped": 1}
 
 
 def test_a_bad_image_is_skipped_and_listed_on_request(few: Listed, tmp_path: Path):

@@ -20,7 +20,7 @@ def task(tmp_path: Path) -> ShardTask:
     folder = tmp_path / "shards"
     folder.mkdir()
     images = [(f"image {number}", str(tmp_path / f"{number}.jpg"), number % 2) for number in range(5)]
-    return ShardTask(str(folder), "train-00000-of-00001", images, None, True, 2)
+    return ShardTask(str(folder), "train-00000-of-00001", images, None, 255, True, 2)
 
 
 def test_a_shard_is_what_tensorflow_reads(task: ShardTask):
@@ -43,7 +43,12 @@ def test_a_finished_shard_is_found_by_what_it_was_made_of(task: ShardTask):
     shard = task.write()
     assert task.finished(storage.files(task.folder)) == shard
     assert replace(task, check=False).finished(storage.files(task.folder)) == shard
-    for other in (replace(task, max_side=8), replace(task, images=task.images[:4]), replace(task, block=3)):
+    for other in (
+        replace(task, max_side=8),
+        replace(task, background=0),
+        replace(task, images=task.images[:4]),
+        replace(task, block=3),
+    ):
         assert other.finished(storage.files(task.folder)) is None
     file = Path(task.folder, shard.file)
     file.write_bytes(file.read_bytes()[:-1])

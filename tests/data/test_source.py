@@ -113,10 +113,24 @@ def test_too_few_classes(tmp_path: Path):
         content(folder_source(tmp_path / "nowhere"))
     (tmp_path / "one").mkdir()
     (tmp_path / "one/1.jpg").write_bytes(b"x")
-    with pytest.raises(GlrError, match="1 class folders with images; at least 2 to train on and one for retrieval"):
+    with pytest.raises(GlrError, match="1 class folders with images, 0 with more than one; retrieval needs one"):
         content(folder_source(tmp_path))
     with pytest.raises(ValueError, match=r"query_images=1\.5: a share between 0 and 1"):
         FolderSource(path="x", retrieval_classes=0.5, query_images=1.5, seed=0)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_classes_with_one_image_are_trained_on(seed: int, tmp_path: Path, capsys):
+    for number in range(28):
+        (tmp_path / f"{number:02d}").mkdir()
+        for image in range(4 if number < 8 else 1):
+            (tmp_path / f"{number:02d}/{image}.jpg").write_bytes(b"x")
+    listed = content(FolderSource(path=str(tmp_path), retrieval_classes=0.25, query_images=0.25, seed=seed))
+    retrieved = {landmark for _, _, landmark in listed["query"]}
+    assert retrieved == {landmark for _, _, landmark in listed["index"]}
+    assert len(retrieved) == 7  # a quarter of the classes
+    assert max(retrieved) < "08"
+    assert capsys.readouterr().out == "20 of 28 classes have one image only: they are trained on, not retrieved\n"
 
 
 def test_csv_reader_counts_lines_from_the_header(gldv2: Path):

@@ -29,6 +29,6 @@ def test_the_summary_is_ranked_and_explains():
         "job 4 failed: exceeded sweep.minutes=3",
         "job 5 failed: no reason is recorded",
     ]
-    assert left(jobs, 9, anew=False) == "6 of 9 jobs ended, 3 are left: the same command continues"
+    assert left(jobs, 9, anew=False) == "6 of 9 jobs ended; the same command continues"
     assert left(jobs, None, anew=False) == "6 jobs ended; the same command continues"
     assert "the same command with sweep.rerun=failed continues" in left(jobs, 9, anew=True)

@@ -74,10 +74,10 @@ def test_matching_parameters_and_tags(store):
 def test_one_by_id_or_name(store):
     client, ids = store
     assert find(client, ids["twin2"]).name == "twin"
-    assert find(client, "first").id == ids["first"]
-    with pytest.raises(GlrError, match=f"2 runs are named twin; give an id; .*{ids['twin2']}"):
+    assert find(client, "first").id == find(client, "one/first").id == ids["first"]
+    with pytest.raises(GlrError, match=f"2 runs are named twin; give an id or study/name; .*{ids['twin2']}"):
         find(client, "twin")
-    for name in ("nobody", "0" * 32, "it's"):
+    for name in ("nobody", "0" * 32, "it's", "two/nobody", "nobody/first"):
         with pytest.raises(GlrError, match=f"there is no run with the id or the name {name}"):
             find(client, name)
 

@@ -28,6 +28,17 @@ def test_what_is_left_is_steps_and_evaluations(
     assert told == {"epoch": 2, "epochs": 4, "seconds_left": 26 * 0.5 + evaluations * 7.0}
 
 
+def test_a_long_epoch_is_not_silent(capsys: pytest.CaptureFixture[str]):
+    state = State(step=14, evaluated=1, sums=EpochSums(seconds=29.0, steps=4))
+    follower = watch(state)
+    follower.report(evaluation_seconds=7.0)
+    assert capsys.readouterr().out == ""
+    state.sums.seconds = 32.0
+    follower.report(evaluation_seconds=7.0)
+    follower.report(evaluation_seconds=7.0)
+    assert capsys.readouterr().out == "step 14 of 40: 1 images/s, about 4 min to go\n"  # 26 x 8 s and 3 x 7 s
+
+
 def test_a_slow_input_pipeline_is_warned_of_once_an_epoch(capsys: pytest.CaptureFixture[str]):
     state = State(step=20, evaluated=1, sums=EpochSums(seconds=40.0, waited=30.0, steps=10))
     follower = watch(state)

@@ -1,0 +1,103 @@
+"""Class folders: the images below each, and the files that are none."""
+
+import os
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from glr import storage
+from glr.config.installation import pip_install
+from glr.data.photo import HEIC_SUFFIXES, is_image
+from glr.errors import GlrError
+
+_LINK = "a link to a folder above it"
+# Folders of these names alone are the splits of a data set.
+_SPLITS = {"train", "training", "val", "valid", "validation", "test", "testing", "dev"}
+
+
+class ClassFolder(NamedTuple):
+    """A class: its folder's name, its images' paths below that, sorted, and (path, reason) of each other file.
+
+    The name is empty for the files beside the class folders.
+    """
+
+    name: str
+    images: list[str]
+    others: list[tuple[str, str]]
+
+
+def class_folders(path: str) -> Iterator[ClassFolder]:
+    """Yield the class folders of a folder, sorted by name. Hidden files and folders do not count; links are followed.
+
+    Raises:
+        GlrError: no such folder, or its folders are the splits of a data set.
+    """
+    if storage.is_bucket(path):
+        names = sorted(storage.files(path))
+        beside = [name for name in names if "/" not in name]
+        below = sorted(name.split("/", 1) for name in names if "/" in name)
+        folders = ((name, [(rest, None) for _, rest in names]) for name, names in groupby(below, key=itemgetter(0)))
+    else:
+        if not Path(path).is_dir():
+            raise GlrError(f"data.source.path={path}: no such folder")
+        entries = sorted(Path(path).iterdir())
+        beside = [entry.name for entry in entries if not entry.is_dir()]
+        above = (_identity(Path(path)),)
+        folders = ((entry.name, list(_below(entry, "", above))) for entry in entries if entry.is_dir())
+    if others := [(name, "it lies outside of the class folders") for name in beside if not _is_hidden(name)]:
+        yield ClassFolder("", [], others)
+    seen: set[str] = set()
+    for name, files in folders:
+        if not _is_hidden(name):
+            seen.add(name)
+            yield _sorted(name, files)
+    if len(seen) > 1 and {name.lower() for name in seen} <= _SPLITS:
+        names = ", ".join(sorted(seen))
+        raise GlrError(
+            f"data.source.path={path}: its folders are {names}, which look like splits, not classes; give the path of "
+            f"one that holds a folder per class, such as {storage.join(path, min(seen))}"
+        )
+
+
+def _sorted(name: str, files: Iterable[tuple[str, str | None]]) -> ClassFolder:
+    images: list[str] = []
+    others: list[tuple[str, str]] = []
+    for file, reason in files:
+        if any(map(_is_hidden, file.split("/"))):
+            continue
+        if reason is None and is_image(file):
+            images.append(file)
+        else:
+            others.append((file, reason or _why_not(file)))
+    images.sort(key=lambda file: file.split("/"))
+    return ClassFolder(name, images, others)
+
+
+def _below(folder: Path, prefix: str, above: tuple[tuple[int, int], ...]) -> Iterator[tuple[str, str | None]]:
+    """Yield (path, None) of each file below a folder, and (path, reason) of a link that would lead in a circle."""
+    if (own := _identity(folder)) in above:
+        yield prefix.rstrip("/"), _LINK
+        return
+    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+        if entry.is_dir():
+            yield from _below(Path(entry.path), f"{prefix}{entry.name}/", (*above, own))
+        else:
+            yield f"{prefix}{entry.name}", None
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    status = folder.stat()
+    return status.st_dev, status.st_ino
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def _why_not(file: str) -> str:
+    suffix = PurePosixPath(file).suffix
+    if suffix.lower() in HEIC_SUFFIXES:
+        return f"{suffix} files need a library; {pip_install('heic')}"
+    return f"its name does not end like an image's ({suffix or 'no suffix'})"
