@@ -30,7 +30,8 @@ class Watch:
         self._state = state
         self._steps_per_epoch = steps_per_epoch
         self._warned = 0  # the last epoch with a warning
-        self._paced = sys.stdout.isatty()  # a terminal has a progress bar
+        # Epoch, step and seconds from which to measure the pace: the first step compiles. None: nothing left to print.
+        self._measured_from: tuple[int, int, float] | None = None if sys.stdout.isatty() else (-1, 0, 0.0)
 
     def report(self, evaluation_seconds: float) -> None:
         """Tell the launcher how far the run is; if an epoch takes long, print the pace once.
@@ -45,13 +46,26 @@ class Watch:
         steps = epochs * self._steps_per_epoch - state.step
         left = steps * state.sums.seconds / max(self._done, 1) + evaluations * evaluation_seconds
         progress.report(epoch=epoch, epochs=epochs, seconds_left=left)
-        if not self._paced and state.sums.seconds > _SILENT:
-            self._paced = True
-            pace = self._done * self._config.train.batch_size / state.sums.seconds
-            total = epochs * self._steps_per_epoch
-            say(f"step {state.step:,} of {total:,}: {pace:,.0f} images/s, about {duration(left)} to go")
+        self._tell_pace(steps)
         if state.sums.seconds > _LONG_ENOUGH:
             self.warn()
+
+    def _tell_pace(self, steps: int) -> None:
+        """Print the pace and the remaining time of training once, in a long epoch; a terminal has a progress bar.
+
+        Args:
+            steps: left in the whole run.
+        """
+        if self._measured_from is None:
+            return
+        state, (epoch, step, since) = self._state, self._measured_from
+        if epoch != state.evaluated:  # the first report of this process, or of an epoch
+            self._measured_from = (state.evaluated, state.step, state.sums.seconds)
+        elif (seconds := state.sums.seconds - since) > _SILENT:
+            self._measured_from = None
+            pace, total = (state.step - step) / seconds, self._config.train.epochs * self._steps_per_epoch
+            speed = f"{pace * self._config.train.batch_size:,.3g} images/s"
+            say(f"step {state.step:,} of {total:,}: {speed}, about {duration(steps / pace)} of training to go")
 
     def warn(self) -> None:
         """Warn, once an epoch, of an input pipeline that is too slow."""

@@ -29,14 +29,24 @@ def test_what_is_left_is_steps_and_evaluations(
 
 
 def test_a_long_epoch_is_not_silent(capsys: pytest.CaptureFixture[str]):
-    state = State(step=14, evaluated=1, sums=EpochSums(seconds=29.0, steps=4))
+    """The first step of a process compiles, and does not count."""
+    state = State(step=11, evaluated=1, sums=EpochSums(seconds=50.0, steps=1))
     follower = watch(state)
-    follower.report(evaluation_seconds=7.0)
-    assert capsys.readouterr().out == ""
-    state.sums.seconds = 32.0
-    follower.report(evaluation_seconds=7.0)
-    follower.report(evaluation_seconds=7.0)
-    assert capsys.readouterr().out == "step 14 of 40: 1 images/s, about 4 min to go\n"  # 26 x 8 s and 3 x 7 s
+    for step, seconds in ((11, 50.0), (14, 79.0), (15, 82.0), (16, 90.0)):
+        assert capsys.readouterr().out == ""
+        state.step, state.sums.seconds = step, seconds
+        follower.report(evaluation_seconds=7.0)
+        if step == 15:  # 4 steps in 32 s, and 25 to go
+            assert capsys.readouterr().out == "step 15 of 40: 1 images/s, about 3 min of training to go\n"
+
+
+def test_the_pace_is_measured_within_an_epoch(capsys: pytest.CaptureFixture[str]):
+    state = State(step=9, evaluated=0, sums=EpochSums(seconds=2.0, steps=9))
+    follower = watch(state)
+    for evaluated, step, seconds in ((0, 9, 2.0), (1, 11, 5.0), (1, 15, 36.0)):
+        state.evaluated, state.step, state.sums.seconds = evaluated, step, seconds
+        follower.report(evaluation_seconds=0.0)
+    assert capsys.readouterr().out == "step 15 of 40: 1.03 images/s, about 3 min of training to go\n"
 
 
 def test_a_slow_input_pipeline_is_warned_of_once_an_epoch(capsys: pytest.CaptureFixture[str]):
