@@ -6,14 +6,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# Keras and TensorFlow Lite import these libraries if they are installed, which takes seconds; glr does not need them
-# there.
+# Keras and TensorFlow Lite import these if they are installed, which takes seconds and is not needed.
 _OPTIONAL = ("jax", "matplotlib", "pandas", "sklearn")
 
 
 @contextmanager
 def hidden(*libraries: str) -> Iterator[None]:
-    """Make imports of libraries fail in the body, as if not installed, unless they are imported already."""
+    """In this context, make imports of libraries fail as if not installed, unless they are already imported."""
     absent = [name for name in libraries if name not in sys.modules]
     sys.modules.update(dict.fromkeys(absent))  # type: ignore[arg-type]
     try:

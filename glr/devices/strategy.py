@@ -1,4 +1,4 @@
-"""Where a run computes: each choice of the group is a function that returns a `tf.distribute.Strategy`."""
+"""The devices of a run: each choice of the group is a function that returns a `tf.distribute.Strategy`."""
 
 import signal
 import threading
@@ -73,7 +73,7 @@ def multi_worker() -> tf.distribute.Strategy:
         reason = first_line(error)
         raise GlrError(f"strategy=multi_worker: the workers of TF_CONFIG cannot connect ({reason})") from error
     if threading.current_thread() is threading.main_thread():
-        # TensorFlow has replaced Python's handler with one that swallows the signal: restore it.
+        # TensorFlow has replaced Python's handler with a handler that does not call it: restore Python's.
         signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
     return strategy
 

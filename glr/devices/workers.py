@@ -1,6 +1,6 @@
 """Several machines that train one run (strategy=multi_worker): this machine's index, and values that all agree on.
 
-TensorFlow's TF_CONFIG lists them:
+TensorFlow's TF_CONFIG lists the workers:
 `{"cluster": {"worker": ["HOST:PORT", "HOST:PORT"]}, "task": {"type": "worker", "index": 0}}`.
 """
 
@@ -36,7 +36,7 @@ class Worker:
 
 
 def this_worker(config: DictConfig) -> Worker:
-    """Return this process's place among the workers; without strategy=multi_worker it is the only one.
+    """Return this process's place among the workers; without strategy=multi_worker it is the only worker.
 
     Raises:
         GlrError: TF_CONFIG is missing or invalid.

@@ -1,4 +1,4 @@
-"""`python -m glr.ensemble`: score a concatenation of runs' descriptors, or find the best one."""
+"""`python -m glr.ensemble`: score a concatenation of runs' descriptors, or find the best concatenation."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING

@@ -20,7 +20,7 @@ _ROWS = 65_536  # rows of an index, normalised and joined at once
 
 @dataclass(frozen=True)
 class Member:
-    """A model's descriptors of an index and queries that all members describe."""
+    """A model's descriptors of the index and query images, which are the same for all members."""
 
     index: Descriptors
     query: Descriptors
@@ -32,7 +32,7 @@ class Member:
 
 
 class Choice(NamedTuple):
-    """Some of the members by their positions, the weights of their similarities, and the score."""
+    """A combination of members, by their positions, with the weights of their similarities and its score."""
 
     members: tuple[int, ...]
     weights: tuple[float, ...]
@@ -53,7 +53,7 @@ def check_members(members: Sequence[Member], names: Sequence[str]) -> None:
 
 
 def joined(members: Sequence[Descriptors], weights: Sequence[float], file: Path) -> Descriptors:
-    """The members' normalised descriptors side by side: their inner product is the mean of the members' cosines.
+    """Concatenate the members' normalised descriptors: inner products are weighted means of the members' cosines.
 
     Args:
         members: descriptors of the same images.
@@ -75,17 +75,17 @@ def joined(members: Sequence[Descriptors], weights: Sequence[float], file: Path)
 
 
 class Candidates:
-    """The similarities that a search for ensembles needs: each query's with all index images that may rank.
+    """The similarities that a search for ensembles needs: of each query to all index images that may rank.
 
     Each member's similarities are computed once. A query keeps the index images among the `depth` nearest of any
-    member, with their similarities in all members. A sum of similarities ranks them as among all images, unless an
-    image beyond every member's depth would rank; with `depth` the size of the index there is none.
+    member, with their similarities in all members. The ranking by a sum of similarities is exact, unless an image
+    outside every member's `depth` nearest would rank. With `depth` the size of the index, it is always exact.
 
     Args:
         members: descriptors of the same images.
-        queries: positions of the queries that count.
-        depth: nearest images of each member.
-        memory: for the similarities of a block of queries, GB.
+        queries: positions of the queries that are scored.
+        depth: number of nearest images of each member.
+        memory: GB for the similarities of a block of queries.
     """
 
     def __init__(self, members: Sequence[Member], queries: np.ndarray, *, depth: int, memory: float):
@@ -109,7 +109,7 @@ class Candidates:
             self.similarities[:, row, : len(positions)] = similarities
 
     def ranking(self, sums: np.ndarray, ranks: int) -> Ranking:
-        """The ranking by a sum of the members' similarities [Q, C]; ties by position."""
+        """Rank by a sum of the members' similarities [Q, C]; break ties by position."""
         scores, columns = tf.math.top_k(sums, min(ranks, sums.shape[1]))
         positions = np.take_along_axis(self.positions, columns.numpy(), 1)
         return Ranking(self._index_ids, self._query_ids, scores.numpy(), positions)
@@ -160,9 +160,9 @@ def exhaustive(
     allowed: Callable[[tuple[int, ...]], bool],
     weights: Sequence[float],
 ) -> Iterator[Choice]:
-    """Try every allowed combination; each sum extends the sum without its last member.
+    """Try every allowed combination; each sum of similarities adds the last member to the sum of the others.
 
-    Args and yields: as of `greedy`, in no particular order. No superset of a refused combination may be allowed.
+    Arguments and yields as in `greedy`, in no particular order. Supersets of a refused combination must be refused.
     """
 
     def beyond(members: tuple[int, ...], given: tuple[float, ...], total: np.ndarray) -> Iterator[Choice]:
@@ -178,7 +178,7 @@ def exhaustive(
 
 
 def combinations(members: int, allowed: Callable[[tuple[int, ...]], bool], weights: int, limit: int) -> int:
-    """The number of choices that `exhaustive` tries; counting ends beyond a limit."""
+    """Count the choices that `exhaustive` tries; stop beyond a limit."""
     count = 0
     for size in range(1, members + 1):
         for chosen in itertools.combinations(range(members), size):
@@ -189,7 +189,7 @@ def combinations(members: int, allowed: Callable[[tuple[int, ...]], bool], weigh
 
 
 def _similarities(member: Member, scales: np.ndarray, queries: np.ndarray) -> np.ndarray:
-    """Cosines [q, N] of some queries; `scales` are those of the index."""
+    """Return the cosines [q, N] of some queries to the index; `scales` normalise the index."""
     some = member.query.values[queries].astype(np.float32)
     some *= _scales(some)[:, np.newaxis]
     index = member.index.values
@@ -202,7 +202,7 @@ def _similarities(member: Member, scales: np.ndarray, queries: np.ndarray) -> np
 
 
 def _candidates(similarities: list[np.ndarray], depth: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield each query's positions [c] among any member's nearest, ascending, and their similarities [M, c]."""
+    """Yield for each query the positions [c] of any member's nearest images, ascending, and similarities [M, c]."""
     nearest = np.concatenate([tf.math.top_k(own, depth, sorted=False).indices.numpy() for own in similarities], axis=1)
     for row, neighbours in enumerate(nearest):
         positions = np.unique(neighbours)
@@ -210,7 +210,7 @@ def _candidates(similarities: list[np.ndarray], depth: int) -> Iterator[tuple[np
 
 
 def _scales(values: np.ndarray, first: int = 0) -> np.ndarray:
-    """The factors float32 [n] that make each row's length 1; stored rows have that length except for rounding."""
+    """Return the factors float32 [n] that make each row's length 1; rounding has changed the lengths of stored rows."""
     scales = np.empty(len(values), np.float32)
     for start in range(0, len(values), _ROWS):
         part = values[start : start + _ROWS].astype(np.float32)

@@ -12,7 +12,7 @@ from glr.tracking.history import PastRun
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Members of equal order: their runs, descriptors, and the weights of their cosines, above 0."""
+    """The members' runs, descriptors, and weights of their cosines (above 0), all in the same order."""
 
     runs: Sequence[PastRun]
     members: Sequence[Member]
@@ -29,7 +29,7 @@ class Ensemble:
         return sum(member.dimension for member in self.members)
 
     def chosen(self, positions: Sequence[int], weights: Sequence[float]) -> "Ensemble":
-        """Return the ensemble of some members, in the order of this one, with new weights."""
+        """Return an ensemble of some of the members, in the same order, with new weights."""
         order = sorted(zip(positions, weights, strict=True))
         runs = [self.runs[position] for position, _ in order]
         return Ensemble(runs, [self.members[position] for position, _ in order], [weight for _, weight in order])
@@ -42,7 +42,7 @@ class Ensemble:
             memory: GB for similarities.
 
         Raises:
-            GlrError: a descriptor is not finite or zero, or the task has other images.
+            GlrError: a descriptor is zero or not finite, or the task has other images.
         """
         with temporary_folder() as folder:
             index = joined([member.index for member in self.members], self.weights, Path(folder, "index.npy"))

@@ -1,4 +1,4 @@
-"""Members of an ensemble: runs, given by their row in a table, name or id, with the descriptors they stored."""
+"""Members of an ensemble: runs, given by table row, name or id, with the descriptors that they stored."""
 
 from collections.abc import Sequence
 
@@ -12,15 +12,15 @@ from glr.tracking.store import connect
 
 
 def named(uri: str, study: str, members: Sequence[str | int]) -> list[PastRun]:
-    """The runs that are given as members.
+    """Return the runs that are given as members.
 
     Args:
         uri: address of the MLflow store.
-        study: its table gives the indices of runs.
+        study: the study whose table numbers the runs.
         members: indices, names or ids; empty: all rows of the table that have stored descriptors.
 
     Raises:
-        GlrError: the store cannot be opened, a run does not exist, or one is given twice.
+        GlrError: the store cannot be opened, a run does not exist, or a run is given twice.
     """
     client = connect(uri)
     table: dict[int, PastRun] = {}

@@ -13,7 +13,7 @@ MOST_MEMBERS = 20
 MOST_COMBINATIONS = 100_000
 _PUBLIC = "Public"
 _RECOGNITION = ("gap", "top1_accuracy")
-_DEPTHS = {True: 50, False: 1000}  # recognition looks at few neighbours
+_DEPTHS = {True: 50, False: 1000}  # key: True for recognition, which uses few neighbours
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,9 @@ def search(
         score: a metric of the task.
         method: greedy or exhaustive.
         limits: the limits of an ensemble.
-        weights: to try for each member after the first.
+        weights: weights to try for each member after the first.
         depth: nearest images of each member that can rank, see `Candidates`; None: 50 for recognition, else 1,000.
-        memory: for the similarities of a block of queries, GB.
+        memory: GB for the similarities of a block of queries.
 
     Returns:
         All choices tried, the best first; among equal scores, the fewest members first.
@@ -87,7 +87,7 @@ def _check(
     allowed: Callable[[tuple[int, ...]], bool],
     weights: int | None,
 ) -> None:
-    """Refuse a search that is too large or has no member; `weights` is None if not every combination is tried."""
+    """Refuse a search that is too large or has no member; `weights` is the number of weights, None if greedy."""
     if len(members) > MOST_MEMBERS:
         raise GlrError(f"a search accepts at most {MOST_MEMBERS} members, not {len(members)}; leave the worst out")
     smallest = min(members, key=lambda member: member.dimension)

@@ -1,4 +1,4 @@
-"""Checks of the settings `members` and `weights`, before anything is imported for them."""
+"""Check the settings `members` and `weights` before any slow import."""
 
 from collections.abc import Sequence
 from math import inf
@@ -10,7 +10,7 @@ def check_weights(key: str, weights: Sequence[float]) -> None:
     """Refuse weights that are not positive numbers.
 
     Args:
-        key: their setting, for the message.
+        key: the setting's name, for the message.
         weights: factors of the members' similarities.
 
     Raises:
@@ -24,7 +24,7 @@ def check_given(members: Sequence[object], weights: Sequence[float] | None) -> N
     """Refuse members that name no run, and weights that do not fit the members.
 
     Raises:
-        GlrError: the first mistake.
+        GlrError: a setting is refused; the message states the first mistake.
     """
     for member in members:
         if isinstance(member, bool) or not isinstance(member, int | str):

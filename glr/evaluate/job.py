@@ -40,12 +40,12 @@ class Subject:
     """A model to evaluate.
 
     Attributes:
-        name: text that messages show.
+        name: the name that messages show.
         study: the study that records its scores.
         run_id: id of the evaluation's parent run; None for a SavedModel.
         describer: the model.
         fingerprint: identifies the model in the cache of descriptors.
-        neighbors: index images that classified a query in its own evaluations.
+        neighbors: number of index images that classified a query in the run's own evaluations.
         data: opens the data set that the model was trained on; None for a SavedModel.
     """
 
@@ -59,7 +59,7 @@ class Subject:
 
 
 def run_subject(config: DictConfig) -> Subject:
-    """The model of a past run.
+    """Open the model of a past run.
 
     Raises:
         GlrError: there is no such run, or it stored no weights.
@@ -186,7 +186,7 @@ def _stored(folder: Path, task: LandmarkTask, index: Descriptors, query: Descrip
 
 @contextmanager
 def _held(root: Path, key: Sequence[object]) -> Iterator[Path]:
-    """The folder for a key, locked against other processes."""
+    """Yield the folder for a key, locked against other processes."""
     folder = root / hashlib.blake2b(json.dumps(key).encode(), digest_size=10).hexdigest()
     folder.mkdir(parents=True, exist_ok=True)
     with held(folder / ".lock"):

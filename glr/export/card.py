@@ -22,14 +22,14 @@ def model_card(
     weights: Sequence[float],
     done: Export,
 ) -> str:
-    """The card as Markdown, with front matter that model hubs read.
+    """Return the card as Markdown, with front matter that model hubs read.
 
     Args:
         config: composed from conf/export.yaml.
         runs: the members.
         settings: their configs.
         weights: factors of their similarities.
-        done: what was written.
+        done: the result of the export.
     """
     card = {key: value or _NOT_GIVEN for key, value in config.card.items()}
     front = {"license": card["licence"], "pipeline_tag": "image-feature-extraction", "tags": ["image-retrieval"]}

@@ -27,7 +27,7 @@ from glr.tracking.history import WEIGHTS, PastRun
 
 
 def export(config: DictConfig, runs: Sequence[PastRun]) -> Export:
-    """Write `saved_model/`, `submission.zip` and `model_card.md`, or nothing.
+    """Write `saved_model/`, `submission.zip` and `model_card.md`; on an error, write nothing.
 
     Args:
         config: composed from conf/export.yaml.

@@ -1,13 +1,13 @@
 """Run a SavedModel on some images in a process of its own: `python reloading.py FOLDER IMAGES.npz OUT.npy`.
 
-It imports nothing from glr, which is not installed where a submission is scored.
+This module imports nothing from glr, which is not installed where submissions are scored.
 """
 
 import sys
 
 import numpy as np
 
-# Keras and TensorFlow Lite would import these if they are installed, which takes seconds and is not needed.
+# Keras and TensorFlow Lite import these if they are installed, which takes seconds and is not needed.
 sys.modules.update({name: None for name in ("jax", "sklearn") if name not in sys.modules})  # type: ignore[misc]
 
 import tensorflow as tf  # noqa: E402

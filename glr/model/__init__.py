@@ -1,1 +1,1 @@
-"""The network: backbone, pooling, embedding and head, and the loading of trained ones."""
+"""The network (backbone, pooling, embedding and head), and the loading of trained networks."""

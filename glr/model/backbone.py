@@ -22,7 +22,7 @@ def KerasApplication(  # noqa: N802
     Args:
         application: the name of its constructor, e.g. "DenseNet201".
         weights: "imagenet", None for random weights, or a file of weights for the network without its classifier.
-        trainable: "all", "none", or the name of the first layer that trains (those before it are frozen).
+        trainable: "all", "none", or the name of the first layer that trains (earlier layers are frozen).
         batchnorm_momentum: momentum of every BatchNorm's moving averages; None keeps the published value.
         image_size: S, pixels.
 
@@ -56,7 +56,7 @@ def KerasApplication(  # noqa: N802
             "backbone.weights=null for random weights"
         ) from error
     if re.fullmatch(r"EfficientNetB\d", application):
-        # This family has no option to omit its scaling layers: cut the network after them.
+        # This family has no option to omit its scaling layers: let the network begin after them.
         network = keras.Model(network.get_layer("stem_conv_pad").input, network.output, name=network.name)
     return _configured(network, trainable, batchnorm_momentum)
 

@@ -22,10 +22,10 @@ _LARGEST_CONFIG = 1_000_000  # bytes; a run's config has about 4,000
 
 
 def read_config(file: Path, trust: Sequence[str] = ()) -> DictConfig:
-    """Read the config that a run stored as config.yaml. It is untrusted, and checked before anything is built from it.
+    """Read the config.yaml that a run stored. It is untrusted, so it is checked before anything is built.
 
-    Components' classes are looked up where conf/ names them today. Settings that were added since get the values that
-    reproduce the earlier computation.
+    Components' classes are looked up where conf/ names them now. Settings added to glr since the run get the values
+    that reproduce its computation.
 
     Args:
         file: written by glr, or forged.
@@ -57,7 +57,7 @@ def read_config(file: Path, trust: Sequence[str] = ()) -> DictConfig:
 
 
 def _takes(config: DictConfig, key: str) -> bool:
-    """Return True for a setting of the schema, and for an argument that the component around it takes."""
+    """Return True if a key is a setting of the schema, or an argument of the component that holds it."""
     place, _, name = key.rpartition(".")
     node = OmegaConf.select(config, place) if place else config
     if not isinstance(node, DictConfig):
@@ -66,7 +66,7 @@ def _takes(config: DictConfig, key: str) -> bool:
 
 
 def _plain(file: Path) -> DictConfig:
-    """Read the mapping in a YAML file; refuse aliases, which may grow, and interpolations, which would be evaluated.
+    """Read the mapping in a YAML file; refuse aliases, which may expand, and interpolations, which would be evaluated.
 
     Raises:
         GlrError: the file holds something else.
@@ -112,10 +112,10 @@ def load_model(config: DictConfig, classes: int, weights: Path, *, any_size: boo
     """Load a trained model.
 
     Args:
-        config: its run's config.
+        config: the config of the model's run.
         classes: number of classes of its train set.
         weights: the file that the run stored.
-        any_size: let the model take images of any size, not only of the run's.
+        any_size: let the model take images of any size, not only of the run's size.
 
     Raises:
         GlrError: the weights do not fit this model.
@@ -129,7 +129,7 @@ def load_model(config: DictConfig, classes: int, weights: Path, *, any_size: boo
 
 
 def load_weights(model: RetrievalModel, weights: Path) -> None:
-    """Give a model its weights.
+    """Load a model's weights from a file.
 
     Raises:
         GlrError: the file does not hold weights of this model.

@@ -20,12 +20,12 @@ def normalise(images: tf.Tensor, normalization: str) -> tf.Tensor:
 
 
 class RetrievalModel(keras.Model):
-    """Backbone -> pooling -> Dense (with bias) -> BatchNorm; its normalised output is the descriptor.
+    """Backbone -> pooling -> Dense (with bias) -> BatchNorm; the normalised output is the descriptor.
 
     The head, which exists only for training, is part of the model so that its weights are saved with it.
 
     Args:
-        backbone, pooling, head: built.
+        backbone, pooling, head: the built parts.
         embedding_size: D.
         batchnorm_momentum: momentum of the BatchNorm after the embedding.
         normalization: how pixels are normalised, a key of `SCALES`.
@@ -65,7 +65,7 @@ class RetrievalModel(keras.Model):
 
     def batch_norms(self) -> list[keras.layers.BatchNormalization]:
         """Return every BatchNorm, of the backbone and after the embedding."""
-        # Not a property: Keras saves layers that it finds in attributes, at places of their own in the file.
+        # Not a property: Keras would find these layers in it, and save them at another place in the file.
         return [layer for layer in self.network.layers if isinstance(layer, keras.layers.BatchNormalization)]
 
     def describe(self, images: tf.Tensor) -> tf.Tensor:

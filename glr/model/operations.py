@@ -30,14 +30,14 @@ _HARMLESS = {
     *["TensorArrayV3", "TensorArrayWriteV3", "TensorArrayReadV3", "TensorArrayGatherV3", "TensorArrayScatterV3"],
     *["TensorArraySizeV3", "TensorArrayCloseV3", "TensorArrayConcatV3", "TensorArraySplitV3"],
 }
-# Operations that read files, each with the positions of the inputs that are paths: allowed if all of these are paths
-# of the model's own files. TensorFlow registers some of them as stateless.
+# Operations that read files, each with the positions of its inputs that are paths. An operation is allowed if all its
+# paths are of the model's own files. TensorFlow registers some of these operations as stateless.
 _READERS = {
     **dict.fromkeys(["ReadFile", "MatchingFiles", "RestoreV2"], (0,)),
     **dict.fromkeys(["InitializeTableFromTextFile", "InitializeTableFromTextFileV2"], (1,)),
     "GenerateVocabRemapping": (0, 1),
 }
-# Calls whose inputs are the arguments of the function that they name.
+# Operations that call the function that they name, with their inputs as its arguments.
 _CALLS = {"PartitionedCall", "StatefulPartitionedCall"}
 _INITIALIZER = "__saved_model_init_op"  # the signature that loading runs
 
@@ -49,23 +49,23 @@ def refused(folder: Path) -> list[str]:
         folder: holds saved_model.pb, which is read and not executed.
 
     Raises:
-        GlrError: the file is damaged, or kept in pieces.
+        GlrError: the file is damaged, or the model is stored in pieces.
     """
-    if (folder / "saved_model.cpb").exists():  # TensorFlow would prefer it
+    if (folder / "saved_model.cpb").exists():  # TensorFlow would load this file instead
         raise GlrError(f"{folder} holds saved_model.cpb, a model in pieces, whose operations glr cannot check")
     model = saved_model_pb2.SavedModel()
     try:
         model.ParseFromString((folder / "saved_model.pb").read_bytes())
-    except Exception as error:  # protobuf's own
+    except Exception as error:  # raised by protobuf
         raise GlrError(f"{folder} cannot be loaded as a SavedModel (saved_model.pb is damaged)") from error
     return sorted({name for graph in model.meta_graphs for walk in _walks(graph, folder) for name in walk.refused()})
 
 
 def _walks(graph: Any, folder: Path) -> Iterator["_Walk"]:
-    """Yield walks that cover what loading or calling a meta graph can run: all but what only saves it.
+    """Yield walks that cover all nodes that loading or calling a meta graph can run; nodes that save it are left out.
 
-    A graph with objects is loaded as its functions; asset objects give them their files' paths. Any other graph is
-    pruned to a signature, the initializer or the restoring operation; only the last two are given paths.
+    A graph with objects is loaded as its functions, to which asset objects pass the paths of their files. Any other
+    graph is pruned to a signature, the initializer or the restoring operation; only the last two receive paths.
     """
     assets = {asset.tensor_info.name for asset in graph.asset_file_def}
     if not all(_is_inside(folder, asset.filename) for asset in graph.asset_file_def):
@@ -91,7 +91,7 @@ def _walks(graph: Any, folder: Path) -> Iterator["_Walk"]:
 
 
 def _is_inside(folder: Path, asset: str) -> bool:
-    """Return True for the name of an asset that lies in a SavedModel's own folder, links resolved."""
+    """Return True if an asset lies in the SavedModel's own folder after links are resolved."""
     try:
         return "://" not in asset and (folder / "assets" / asset).resolve().is_relative_to(folder.resolve())
     except (OSError, ValueError):
@@ -103,9 +103,9 @@ class _Walk:
 
     Args:
         graph: the meta graph.
-        begin: names of nodes, or of their outputs, in its graph.
-        fed: outputs in its graph that are paths of the model's own files.
-        bound: functions that are called from outside, each with a flag per last input: True for an asset's path.
+        begin: names of the graph's nodes, or of their outputs, from which the walk starts.
+        fed: outputs of the graph's nodes that are paths of the model's own files.
+        bound: functions called from outside, each with flags for its last inputs: True for an asset's path.
     """
 
     def __init__(self, graph: Any, begin: Iterable[str], fed: set[str], bound: dict[str, list[bool]]):
@@ -113,7 +113,7 @@ class _Walk:
         self._nodes = {"": {node.name: node for node in graph.graph_def.node}}  # by function; "": the graph itself
         self._fed = {_output(name) for name in fed}
         self._bound = bound
-        self._sites: dict[str, list[tuple[str, Any]]] = defaultdict(list)  # function -> who calls it, and where
+        self._sites: dict[str, list[tuple[str, Any]]] = defaultdict(list)  # function -> (caller, node) of each call
         self._executed: list[tuple[str, Any]] = []
         self._walk(begin)
 
@@ -163,12 +163,12 @@ class _Walk:
         return harmful or (known.is_stateful and node.op not in _HARMLESS)
 
     def _is_own_file(self, function: str, tensor: str, asked: set[tuple[str, str]]) -> bool:
-        """Return True if a tensor is surely the path of one of the model's own files.
+        """Return True if a tensor is certainly the path of one of the model's own files.
 
         Args:
-            function: that holds the tensor; "": the graph itself.
-            tensor: as an input names it.
-            asked: the tensors that led here, to stop at functions that call themselves.
+            function: the function that holds the tensor; "": the graph itself.
+            tensor: its name, as an input gives it.
+            asked: the tensors followed to reach this one, to stop at functions that call themselves.
         """
         name = _node_name(tensor)
         if (function, name) in asked:
@@ -187,7 +187,7 @@ class _Walk:
         return any(self._is_own_file(function, path, asked) for path in node.input[:1])
 
     def _is_given_own_file(self, function: str, position: int, asked: set[tuple[str, str]]) -> bool:
-        """Return True if every call of a function passes a path of the model's own files at a position."""
+        """Return True if every call of a function passes a path of the model's own files as this argument."""
         arguments = self._functions[function].signature.input_arg
         if any(argument.number_attr or argument.type_list_attr for argument in arguments):
             return False  # an argument may stand for several inputs
@@ -216,7 +216,7 @@ def _output(tensor: str) -> str:
 def _is_call(node: Any, function: str) -> bool:
     """Return True if a node calls a function with its inputs as arguments and does not name the function elsewhere.
 
-    The inputs of If and While are not all arguments; a function passed to another may be called with anything.
+    The inputs of If and While are not all arguments; a function passed to another may be called with any arguments.
     """
     called, others = node.op, dict(node.attr)
     if node.op in _CALLS and "f" in others:
@@ -231,7 +231,7 @@ def _functions_of(node: Any) -> set[str]:
 
 
 def _named(values: Iterable[Any]) -> Iterator[str]:
-    """Yield the functions that attributes name, and the functions passed to those."""
+    """Yield the functions that attributes name, and the functions that their own attributes name."""
     for value in values:
         for function in (value.func, *value.list.func):
             yield function.name

@@ -14,7 +14,7 @@ class GeM(keras.layers.Layer):
     Args:
         p: the exponent, or its initial value; 1 is the average, a large p approaches the maximum.
         learnable: train p.
-        floor: values below this, also negative ones, are raised to it.
+        floor: smaller values, including negative ones, are raised to this value.
 
     Raises:
         ValueError: p or floor is not above 0.
@@ -44,7 +44,7 @@ class GeM(keras.layers.Layer):
         """Pool float [B, h, w, C] to [B, C]."""
         p = tf.convert_to_tensor(self.p)
         logs = tf.math.log(tf.maximum(tf.cast(features, tf.float32), self.floor))
-        # In logarithms: floor^p underflows float32 from p = 6.4 on, and an empty channel's gradient would be NaN.
+        # Use logarithms: floor^p underflows float32 from p = 6.4 on, and an empty channel's gradient would be NaN.
         positions = tf.cast(tf.shape(features)[1] * tf.shape(features)[2], tf.float32)
         log_means = tf.reduce_logsumexp(p * logs, axis=[1, 2]) - tf.math.log(positions)
         return tf.cast(tf.exp(log_means / p), self.compute_dtype)

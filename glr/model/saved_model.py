@@ -1,4 +1,4 @@
-"""SavedModels of any origin that describe images: folders, or zips of them as submitted to Kaggle."""
+"""SavedModels of any origin that describe images: folders, or zips of such folders as submitted to Kaggle."""
 
 import zipfile
 import zlib
@@ -19,8 +19,8 @@ from glr.storage.temporary import temporary_folder
 SIGNATURE = "serving_default"
 INPUT = "input_image"
 OUTPUT = "global_descriptor"
-# Errors of zipfile and its decoders. A password or an unknown format is a RuntimeError, an empty name an IndexError, a
-# name that the file system rejects an OSError.
+# Errors of zipfile and its decoders. A password or an unknown format raises RuntimeError, an empty name IndexError, and
+# a name that the file system rejects OSError.
 _DAMAGED = (zipfile.BadZipFile, zlib.error, LZMAError, EOFError, ValueError, IndexError, RuntimeError, OSError)
 _MOST_FILES = 10_000  # a SavedModel has about ten
 
@@ -37,7 +37,7 @@ class SavedModel:
         trusted: run the model even if it does more than compute.
 
     Raises:
-        GlrError: not a SavedModel, another signature, or a model that writes files or calls Python and is not trusted.
+        GlrError: this is no SavedModel, its signature differs, or it does more than compute and is not trusted.
     """
 
     image_size: int | None = None
@@ -89,7 +89,7 @@ def on_disk(path: str, gigabytes: float) -> Iterator[Path]:
         gigabytes: the size limit of a copy.
 
     Raises:
-        GlrError: the model does not exist or exceeds the limit, or the zip holds paths outside of itself.
+        GlrError: the model does not exist or exceeds the limit, or the zip holds paths that lead outside it.
     """
     if not storage.is_bucket(path) and not path.endswith(".zip"):
         if not Path(path).is_dir():

@@ -11,7 +11,7 @@ class Unregularized:
     """No penalty."""
 
     def penalty(self, network: keras.Model, head: keras.layers.Layer) -> tf.Tensor:  # noqa: ARG002
-        """0, as a float32 scalar."""
+        """Return 0, as a float32 scalar."""
         return tf.zeros(())
 
 
@@ -21,7 +21,7 @@ class L2:
     Args:
         weight_decay: the factor.
         scope: "head": the head's kernel alone; "all": also every trainable convolution and dense kernel of the network
-            (also kernels of depthwise and separable convolutions).
+            (including those of depthwise and separable convolutions).
 
     Raises:
         ValueError: a negative weight decay, or another scope.
@@ -39,12 +39,12 @@ class L2:
         """The penalty, a float32 scalar.
 
         Args:
-            network: its kernels count if the scope is "all", also those of nested models.
+            network: its kernels count if the scope is "all", including those of nested models.
             head: has a `kernel`.
         """
         kernels = [head.kernel]
         if self.scope == "all":
-            # Keras names them kernel, depthwise_kernel and pointwise_kernel.
+            # Keras calls these weights kernel, depthwise_kernel and pointwise_kernel.
             kernels += [weight for weight in network.trainable_weights if weight.name.endswith("kernel")]
         # l2_loss is half the sum of squares, without a squared copy.
         return tf.add_n([2 * self.weight_decay * tf.nn.l2_loss(tf.cast(kernel, tf.float32)) for kernel in kernels])

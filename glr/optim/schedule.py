@@ -1,4 +1,4 @@
-"""Learning rates by step. Each takes int or float steps, counted from 0, and keeps its last value past the end."""
+"""Learning rates by step. Schedules take int or float steps, counted from 0, and keep their last value past the end."""
 
 import inspect
 import math
@@ -35,17 +35,17 @@ class Constant(Schedule):
 
 
 class Ramp(Schedule):
-    """Per epoch: from the floor to the peak in equal steps, then an exponential decay towards the floor.
+    """Per epoch: a rise from the floor to the peak in equal steps, then an exponential decay towards the floor.
 
     Epoch e: floor + (peak - floor) e / ramp_epochs before the peak, floor + (peak - floor) decay^(e - ramp_epochs) from
-    there on.
+    the peak on.
 
     Args:
         peak: the rate of epoch `ramp_epochs`.
         floor: the rate of epoch 0, and the limit of the decay.
         ramp_epochs: epochs before the peak.
         decay: share of the distance to the floor that each later epoch keeps.
-        steps_per_epoch: steps.
+        steps_per_epoch: number of steps in an epoch.
 
     Raises:
         ValueError: an argument out of range.
@@ -102,7 +102,7 @@ class WarmupCosine(Schedule):
         peak: the rate at the end of the warm-up.
         floor: the rate of step 0, and from `total_steps` on.
         warmup_epochs: length of the warm-up; may be a fraction.
-        steps_per_epoch: steps.
+        steps_per_epoch: number of steps in an epoch.
         total_steps: steps of the whole run.
 
     Raises:
@@ -137,9 +137,9 @@ class StepDecay(Schedule):
 
     Args:
         peak: the rate of epoch 0.
-        factor: the rate is multiplied by this.
-        epochs: when it is multiplied; counted from 0, ascending.
-        steps_per_epoch: steps.
+        factor: multiplies the rate.
+        epochs: the epochs that begin with a multiplication; counted from 0, ascending.
+        steps_per_epoch: number of steps in an epoch.
 
     Raises:
         ValueError: an argument out of range, or epochs that do not rise.
@@ -169,7 +169,7 @@ def _whole(step: int | tf.Tensor) -> tf.Tensor:
 
 
 def _half_cosine(step: tf.Tensor, steps: int) -> tf.Tensor:
-    """From 1 at step 0 to 0 at `steps` and later; 1 before step 0."""
+    """Return half a cosine: 1 up to step 0, then falling, and 0 from `steps` on."""
     progress = tf.cast(tf.clip_by_value(step, 0, steps), tf.float32) / steps
     return (1 + tf.cos(math.pi * progress)) / 2
 

@@ -10,7 +10,7 @@ _ROWS = 2_048  # descriptors expanded at once
 
 
 class Unexpanded:
-    """Descriptors as they are."""
+    """No expansion: descriptors stay as they are."""
 
     neighbors = 0
 
@@ -52,7 +52,7 @@ class AlphaExpansion:
     def index(self, index: np.ndarray, *, memory: float) -> Iterator[np.ndarray]:
         """Yield the index's own descriptors, float32 [., D], each moved towards its neighbours in the index."""
         scores, positions = top_k(index, index, self.neighbors + 1, memory=memory)
-        # An image is its own neighbour, mostly the first: drop it; if duplicates have pushed it out, drop the last one.
+        # An image is its own neighbour, usually the first: drop it. If duplicates have displaced it, drop the last one.
         own = positions == np.arange(len(index))[:, np.newaxis]
         own[~own.any(1), -1] = True
         shape = len(index), positions.shape[1] - 1

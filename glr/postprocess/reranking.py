@@ -24,16 +24,16 @@ class Unranked:
         positions: np.ndarray,
         memory: float,  # noqa: ARG002
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Scores and positions as they are."""
+        """Return scores and positions unchanged."""
         return scores, positions
 
 
 class KReciprocal:
-    """Orders the first `depth` results by the Jaccard distance of their neighbourhoods and the distance itself.
+    """Orders the first `depth` results by a weighted mean of the original and the neighbourhoods' Jaccard distance.
 
     Distances are squared Euclidean, divided by the query's largest. The paper re-ranks the whole index; here only the
-    first `depth` results are re-ranked, so the result equals the paper's if `depth` is the size of the index.
-    Neighbourhoods are taken among all queries and index images, which needs a search of the whole set in itself.
+    first `depth` results are re-ranked. The result equals the paper's if `depth` is the size of the index.
+    Neighbourhoods span all queries and index images, which needs a search for the neighbours of every image.
 
     Args:
         k1: nearest images that may be reciprocal (R*(p, k1), equations 3 to 5).
@@ -87,7 +87,7 @@ class KReciprocal:
         ranked, order = scores.astype(np.float32) - 2, positions.copy()
         own = np.zeros(len(both), np.float32)
         for query, row in enumerate(place):
-            # A query's own row is among the first: queries have the lowest numbers.
+            # The queries are the first rows of `encoded`, so a query's number is its row.
             mine = slice(encoded.indptr[query], encoded.indptr[query + 1])
             own[encoded.indices[mine]] = encoded.data[mine]
             others = encoded[row]
@@ -120,8 +120,8 @@ class KReciprocal:
     def _encodings(
         self, descriptors: np.ndarray, neighbours: np.ndarray, farthest: np.ndarray, rows: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The encoding of each image as (row, column, value): e^-d over its reciprocal neighbours, with the sum 1."""
-        half = round(self.k1 / 2) + 1  # round half to even, as NumPy's around
+        """The encoding of each image as (row, column, value): e^-d over its reciprocal neighbours, scaled to sum 1."""
+        half = round(self.k1 / 2) + 1  # rounds half to even, as NumPy's around
         near = neighbours[rows]
         mutual = _reciprocal(neighbours, rows, near)
         beyond = neighbours[near][:, :, :half]  # the neighbours of each neighbour: [b, k1 + 1, half]

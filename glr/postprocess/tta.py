@@ -16,7 +16,7 @@ class Views:
         flip: describe the mirror image, too.
 
     Raises:
-        ValueError: there is no scale, or one is not above 0.
+        ValueError: there is no scale, or a scale is not above 0.
     """
 
     def __init__(self, *, scales: list[float], flip: bool):
@@ -27,7 +27,7 @@ class Views:
 
     @property
     def any_size(self) -> bool:
-        """True if the model has to take images of other sizes than its own."""
+        """True if the model must take images of sizes other than its own."""
         return set(self.scales) != {1.0}
 
     def of(self, model: Any, image_size: int) -> "Views.Model":
@@ -40,7 +40,7 @@ class Views:
         return Views.Model(self, model, image_size)
 
     class Model:
-        """Takes images at the size of the largest scale; smaller views are resized from it, with antialiasing."""
+        """Takes images at the size of the largest scale; smaller views are resized from these, with antialiasing."""
 
         def __init__(self, views: "Views", model: Any, image_size: int):
             self._model = model

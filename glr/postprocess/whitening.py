@@ -52,9 +52,9 @@ class PCA:
     """PCA whitening.
 
     Args:
-        dimension: dimensions to keep, those with the largest variance; None: all.
-        epsilon: added to each direction's variance, as a share of the largest, to keep weak directions weak.
-        images: number of train images to learn from, the first ones (their order is random); None: all.
+        dimension: number of dimensions to keep, those with the largest variance; None: all.
+        epsilon: share of the largest variance that is added to each direction's variance, so that weak ones stay weak.
+        images: number of train images to learn from, taken from the start (their order is random); None: all.
 
     Raises:
         ValueError: a setting is out of its range.
@@ -75,7 +75,7 @@ class PCA:
         """Learn the projection.
 
         Args:
-            train: maps a number of images (None: all) to their descriptors [n, D]; may be memory-mapped.
+            train: maps a number of images (None: all) to their descriptors [n, D], which may be memory-mapped.
 
         Raises:
             GlrError: `dimension` exceeds the descriptors' dimensions or their number minus 1.

@@ -1,4 +1,4 @@
-"""`python -m glr.preflight`: compile a run's train step for a TPU without one: does it fit, how fast, at what price."""
+"""`python -m glr.preflight`: compile a run's train step for a TPU without one; estimate memory, time and price."""
 
 import json
 from dataclasses import asdict

@@ -2,8 +2,8 @@
 
 python -m glr.preflight.compiling MODULE TOPOLOGY
 
-The compiler is reached through internals of jaxlib, which may change with any version: the extra `preflight` pins the
-versions that are known to work, and others are refused.
+The compiler is called through internals of jaxlib, which may change with any version. The extra `preflight` pins the
+versions that are known to work, and other versions are refused.
 """
 
 import importlib.metadata
@@ -47,7 +47,7 @@ class Compiled:
         code: the program itself.
         flops: floating-point operations.
         accessed: bytes moved between core and memory.
-        seconds: lower bound of the time: each operation at the speed of arithmetic or memory, no time on links.
+        seconds: lower bound of the time: each operation runs at the speed of arithmetic or memory, links take no time.
         cycles: the sum of the code generators' own estimates for each operation, which include vector units.
         needed: bytes of memory that a refused program needs.
     """

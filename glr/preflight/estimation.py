@@ -1,4 +1,4 @@
-"""Estimate a run from its compiled step: does it fit, how long does it take, what does it need and cost."""
+"""Estimate a run from its compiled step: memory, time, host cores and price."""
 
 from dataclasses import dataclass, replace
 
@@ -15,7 +15,7 @@ class Workload:
         batch_size: images per step over all replicas.
         images: number of train images.
         epochs: number of epochs.
-        image_bytes: bytes of an image with its label and colours, times the steps of a call, which are sent together.
+        image_bytes: bytes of an image with its label and colours, times the steps of a call (sent together).
     """
 
     batch_size: int
@@ -39,17 +39,17 @@ class Estimate:
         batch_per_core: images.
         arguments, temporaries, code: GiB; None if the compiler refused the program. Outputs that do not reuse an
             argument's memory count as temporaries.
-        memory, capacity: GiB that the step takes, and that a core has.
+        memory, capacity: GiB that the step needs, and GiB that a core has.
         fits: True if the step fits.
-        largest_batch: the largest global batch; a guess, or found by compiling if this was asked for.
+        largest_batch: the largest global batch, guessed or, on request, found by compiling.
         flops, accessed: floating-point operations, bytes moved between core and memory.
-        exchange_seconds: the part of `step_seconds` that adds up gradients, estimated.
+        exchange_seconds: estimated time in which the chips add up gradients, part of `step_seconds`.
         step_seconds: the compiler's cost estimate (each operation as fast as possible) plus `exchange_seconds`.
-        cautious_seconds: the same by its code generators' cycle counts; None if the chip's clock is unknown.
-        peak_share: share of the chip's bfloat16 peak.
+        cautious_seconds: the same from the code generators' cycle counts; None if the chip's clock is unknown.
+        peak_share: share of the chip's bfloat16 peak that the step reaches.
         images_per_second: the slice's training rate, at which the host must decode and augment.
-        host_cores: host cores that this takes.
-        epoch_hours, run_hours: training alone, without evaluation.
+        host_cores: host cores needed for this rate.
+        epoch_hours, run_hours: hours of training, without evaluation.
         price: price of the run, in the unit of the price per hour.
     """
 
@@ -88,7 +88,7 @@ def estimate(
     """Estimate a run.
 
     Args:
-        traced, compiled: its step.
+        traced, compiled: the run's step.
         topology: the slice that the step was compiled for.
         work: the run's amount of work.
         host_images_per_core: images/s that a core of the host decodes and augments.

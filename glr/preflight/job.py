@@ -14,7 +14,7 @@ from glr.preflight.topology import TOPOLOGIES
 from glr.preflight.tracing import Traced
 
 _COLOUR_AND_LABEL = 4 * (3 * 4 + 1)  # bytes of an image's colours and label
-_NEAR = 16  # a search ends when the next candidate is less than a 16th away
+_NEAR = 16  # a search ends when the fitting and the refused number differ by at most a 16th
 
 
 def preflight(config: DictConfig, compiler: Callable[[Step], tuple[Traced, Compiled]]) -> Estimate:
@@ -95,10 +95,10 @@ def train_set(config: DictConfig) -> tuple[int, int]:
 
 
 def largest_share(fits: Callable[[int], bool], guess: int) -> int:
-    """Find the largest number of images per core that fits, to within a 16th; 0 if none does.
+    """Find the largest number of images per core that fits, to within a 16th; 0 if not even one image fits.
 
     Args:
-        fits: returns whether this many images per core fit; each call compiles the step.
+        fits: returns True if a number of images per core fits; each call compiles the step.
         guess: the number to try first.
     """
     fitting, refused, candidate = 0, None, max(guess, 1)

@@ -1,4 +1,4 @@
-"""Trace and compile a config's train step, each in a process of its own, and each distinct step once."""
+"""Trace and compile each distinct train step once; tracing and compiling run in separate processes."""
 
 import json
 import re
@@ -18,13 +18,13 @@ from glr.preflight.topology import TOPOLOGIES
 from glr.preflight.tracing import Traced
 from glr.storage.temporary import temporary_folder
 
-# Settings that shape the step: the schedule and the rate are only a few scalars in it, and weights change nothing.
+# Settings that determine the program. The schedule and the rate change only scalars in it; weights change nothing.
 _PARTS = (
     *("backbone", "pooling", "head", "optimizer", "regularization", "model"),
     *("data.image_size", "data.normalization", "train.batch_size", "train.precision"),
 )
 _NOT_PARTS = {"label", "weights", "learning_rate"}
-_SHOWN = 2000  # characters of a crash
+_SHOWN = 2000  # last characters of a crash's output that are shown
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Step:
 
     @property
     def key(self) -> str:
-        """Equal for all steps that compile to the same program, but for a few scalars."""
+        """The same text for all steps that compile to the same program, except for a few scalars."""
         train = self.config.train
         parts = {
             key: value
@@ -59,7 +59,7 @@ class Step:
 
 
 class Compiler:
-    """Compiles steps and caches the results, failures too."""
+    """Compiles steps and caches the results, including failures."""
 
     def __init__(self) -> None:
         self._known: dict[str, tuple[Traced, Compiled] | GlrError] = {}

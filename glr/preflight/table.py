@@ -45,7 +45,7 @@ def table(rows: Sequence[Mapping[str, object]], *, searched: bool) -> str:
 
     Args:
         rows: values by field; a run that could not be estimated has only `failure` beside these three.
-        searched: largest batches were found by the compiler, not guessed.
+        searched: True if compiling found the largest batches, False if they are guesses.
     """
     fields = [field for field in _FIGURES if any(row.get(field) is not None for row in rows)]
     if len(rows) == 1 and "failure" not in rows[0]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 GIB = 2**30
-# In the smallest slices a chip in a corner has two neighbours.
+# Links of a chip in a corner of these slices, which has the fewest neighbours.
 _LINKS = 2
 
 
@@ -20,7 +20,7 @@ class Topology:
         bandwidth: GB/s between a chip and its memory.
         link: GB/s between two chips, each way.
         clock: MHz; None where it is not published.
-        chip_config: how a chip's cores work together, if Cloud TPUs differ from the compiler's default.
+        chip_config: the compiler's name of the chip's core mode, if Cloud TPUs do not use its default.
     """
 
     layout: str
@@ -41,13 +41,13 @@ class Topology:
     def exchange_seconds(self, size: int) -> float:
         """Estimate the time in which the chips add up `size` bytes of gradients from each core.
 
-        A ring moves 2 (n - 1) / n of them through every chip (Patarasuk and Yuan, 2009), over all links at once.
+        A ring moves 2 (n - 1) / n of these bytes through every chip (Patarasuk and Yuan, 2009), over all links at once.
         """
         return 2 * (self.chips - 1) / self.chips * size / (_LINKS * self.link * 1e9)
 
 
 # Peak, memory bandwidth and links: cloud.google.com/tpu/docs, its pages v2 to v6e; links of v2 and v3: Jouppi et al.,
-# CACM 63(7), 2020, 496 and 656 Gbit/s each way. Clocks: the same, and Jouppi et al., ISCA 2023 (v4).
+# CACM 63(7), 2020, 496 and 656 Gbit/s each way. Clocks: the same sources, and Jouppi et al., ISCA 2023 (v4).
 TOPOLOGIES = {
     "v2-8": Topology("v2:2x2", cores=8, chips=4, memory=7.48, peak=45, bandwidth=700, link=62, clock=700),
     "v3-8": Topology("v3:2x2", cores=8, chips=4, memory=15.48, peak=123, bandwidth=900, link=82, clock=940),

@@ -1,4 +1,4 @@
-"""Trace a config's train step to HLO, the compiler's input; run as a process of its own, which contains TensorFlow.
+"""Trace a config's train step to HLO, the compiler's input, in its own process: TensorFlow conflicts with the compiler.
 
 python -m glr.preflight.tracing CONFIG OUTPUT REPLICAS CLASSES STEPS_PER_EPOCH TRUSTED_CLASS...
 """
@@ -25,7 +25,7 @@ def trace(config: DictConfig, *, replicas: int, classes: int, steps_per_epoch: i
     """Trace the step that `train` runs, for one replica.
 
     Args:
-        config: composed from conf/train.yaml; weights that it names are not loaded.
+        config: composed from conf/train.yaml; the weights that it names are not loaded.
         replicas: number of replicas that share the global batch.
         classes: number of train classes.
         steps_per_epoch: number of steps, which the schedule needs.
@@ -56,7 +56,7 @@ def trace(config: DictConfig, *, replicas: int, classes: int, steps_per_epoch: i
         tf.TensorSpec((*stacked, share), tf.int32),
         tf.TensorSpec((*stacked, share, 3, 4), tf.float32),
     ]
-    if stacked:  # one step of the call, with the batches of all
+    if stacked:  # the step's number, which selects one of the stacked batches
         batch.insert(0, tf.TensorSpec((), tf.int32))
     function = step.replica_step_of if stacked else step.replica_step
     compiled = tf.function(lambda *batch: strategy.run(function, batch), jit_compile=True, autograph=False)

@@ -1,1 +1,1 @@
-"""The command `train`: a run from its config to its scores, with checkpoints from which it continues."""
+"""The command `train`: train and score the run that a config describes; continue it from its checkpoints."""

@@ -27,7 +27,7 @@ def _train(config: DictConfig, worker: Worker) -> float:
     from glr.data.opening import open_data
     from glr.tracking.weights import initial_weights
 
-    # Opened before TensorFlow, whose import takes seconds, so that mistakes in data and weights are reported at once.
+    # Open these before importing TensorFlow, which takes seconds: mistakes in data and weights are reported at once.
     data = open_data(config.data, prepare=config.data.prepare_when_missing)
     weights = initial_weights(config)
     import_tensorflow()

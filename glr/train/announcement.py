@@ -28,7 +28,7 @@ def describe(config: DictConfig, data: PreparedData, scored: EvaluationSet, part
 
 
 def plot(config: DictConfig, data: PreparedData, parts: Assembly, run: Recorder, folder: Path) -> None:
-    """Plot the learning rate over time and train images as the network sees them, into `folder`; record the plots."""
+    """Write plots of the learning rate and of augmented train images into `folder`, and record them."""
     schedule, augmentation = folder / "schedule.png", folder / "augmentation.png"
     plot_schedule(parts.schedule, parts.pipeline.steps_per_epoch, config.train.epochs, schedule)
     run.file(schedule)

@@ -19,7 +19,7 @@ from glr.model.network import RetrievalModel
 from glr.optim.schedule import Schedule
 from glr.train.step import TrainStep
 
-_OF_ONE_REPLICA = ("gradient_accumulation_steps", "ema_overwrite_frequency")  # Keras's optimizer settings
+_OF_ONE_REPLICA = ("gradient_accumulation_steps", "ema_overwrite_frequency")  # Keras allows these on one replica only
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def assembled(config: DictConfig, data: PreparedData, weights: Path | None) -> A
     Args:
         config: composed from conf/train.yaml.
         data: the prepared data set.
-        weights: file of a model of the same shape, to start from; None: start as the backbone's config says.
+        weights: file of initial weights, of a model of the same shape; None: initialise as the backbone's config says.
 
     Raises:
         GlrError: settings and data do not fit together.

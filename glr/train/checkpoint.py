@@ -1,4 +1,4 @@
-"""Checkpoints: one file each, written atomically, from which a training run continues exactly."""
+"""Checkpoints of a training run: one atomically written file each, from which the run continues exactly."""
 
 import io
 import json
@@ -20,7 +20,7 @@ from glr.train.state import State
 
 _NAME = re.compile(r"step-(\d{10})\.npz")
 _STATE = "state"
-_said: set[str] = set()  # folders whose refused deletes were reported
+_said: set[str] = set()  # folders for which a refused delete was reported
 
 
 class CheckpointError(GlrError):
@@ -30,15 +30,15 @@ class CheckpointError(GlrError):
 class Checkpoints:
     """The checkpoints of one training run, in a folder of its own, local or gs://.
 
-    A file holds every variable and the `State`. It gets its name only when it is complete (by a rename or an object's
-    upload), and holds checksums, so that a truncated or damaged file is never loaded. A thread writes it while training
+    A file holds every variable, the `State` and checksums. It gets its name only when it is complete (by a rename or an
+    object's upload). A truncated or damaged file is therefore never loaded. A thread writes the file while training
     continues; a failed write is reported, and the previous checkpoint stays.
 
     Args:
         folder: holds the checkpoints of this run only.
         keep: number of the latest checkpoints to keep, besides the best.
-        minutes, steps, epochs: save after this interval; None: this interval does not count.
-        steps_per_epoch: steps.
+        minutes, steps, epochs: intervals between saves, whichever ends first; None: not used.
+        steps_per_epoch: number of steps in an epoch.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Checkpoints:
         """Load the newest undamaged checkpoint into the variables; return None if there is none.
 
         Raises:
-            GlrError: the checkpoint is of another model, or cannot be read now.
+            GlrError: the checkpoint is of another model, or the disk or the bucket failed.
         """
         for step in reversed(self._stored_steps()):
             if (stored := self._read(step)) is not None:
@@ -91,7 +91,7 @@ class Checkpoints:
         return stored[1]
 
     def weights_of(self, step: int, variables: Sequence[keras.Variable]) -> None:
-        """Load the leading variables from a kept checkpoint.
+        """Load a kept checkpoint's first values, those of the model, into the variables.
 
         Raises:
             CheckpointError: the checkpoint does not exist or is damaged.
@@ -110,7 +110,7 @@ class Checkpoints:
         return self._seconds is not None and time.monotonic() - self._saved_at >= self._seconds
 
     def save(self, state: State, variables: Sequence[keras.Variable]) -> None:
-        """Write a checkpoint, unless this state has one; return as soon as the values are copied."""
+        """Write a checkpoint unless this state is already saved; return once the values are copied."""
         started = time.monotonic()
         self.wait()
         if self._saved == (state.step, state.evaluated) and not self._failed:
@@ -140,7 +140,7 @@ class Checkpoints:
     def _last(self) -> str:
         try:
             steps = self._stored_steps()
-        except GlrError:  # a bucket out of reach
+        except GlrError:  # the bucket cannot be reached
             return ""
         return f" (the last one is of step {steps[-1]:,})" if steps else " (there is none yet)"
 
@@ -150,7 +150,7 @@ class Checkpoints:
         arrays[_STATE] = np.frombuffer(state, np.uint8)
         np.savez(buffer, allow_pickle=False, **arrays)
         storage.write(self._path(step), buffer.getbuffer(), overwrite=True)
-        # Later checkpoints are damaged: training continued from an earlier one.
+        # Later checkpoints are damaged, since training continued from an earlier one: they do not count.
         with _costs_space(self._folder):
             steps = [old for old in self._stored_steps() if old <= step]
             for old in steps[: -self._keep]:
@@ -158,7 +158,7 @@ class Checkpoints:
                     storage.delete(self._path(old))
 
     def _read(self, step: int) -> tuple[list[np.ndarray], State] | None:
-        """A checkpoint's values and state; None if it is missing or (reported on stderr) damaged.
+        """Read a checkpoint's values and state; None: it is missing, or damaged, which is reported on stderr.
 
         Raises:
             GlrError: the disk or the bucket failed; the checkpoint may be undamaged.
@@ -203,7 +203,7 @@ def discard(folder: str) -> bool:
 
 @contextmanager
 def _costs_space(folder: str) -> Iterator[None]:
-    """Continue if deletes are refused, as by a bucket's retention policy; report it once per folder."""
+    """Continue if deletes are refused, for example by a bucket's retention policy; report this once per folder."""
     try:
         yield
     except GlrError as error:

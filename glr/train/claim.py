@@ -22,8 +22,8 @@ from glr.tracking.run import LostError
 from glr.train.checkpoint import clear, clear_parts, discard
 from glr.train.note import ASIDE, NOTE, read, write
 
-_SAVING = 120.0  # seconds
-_LOOKING = 1.0  # seconds, more than another command needs to test whether a job's lock is held
+_SAVING = 120.0  # seconds to wait for a job of the sweep that is still saving
+_LOOKING = 1.0  # seconds to wait for another command that only tests whether a job's lock is held
 
 
 class TakenError(GlrError):
@@ -48,9 +48,9 @@ class Claim:
 
     Attributes:
         folder: the folder of its checkpoints.
-        journal: the name of its run's journal, whichever process writes it.
+        journal: the name of the run's journal, the same for every process that works on the job.
         attempt: the number of processes that have worked on the job, this one included.
-        continues: a checkpoint to continue from exists.
+        continues: True if a checkpoint to continue from exists.
         holder: a random word that identifies this process.
         journals: the folder of the journals.
     """
@@ -80,11 +80,11 @@ class Claim:
             discard(self.folder)
 
     def complete(self) -> None:
-        """Keep the checkpoints until MLflow has all records of the run; a later command of its name deletes them."""
+        """Keep the complete run's checkpoints; a later run of its name deletes them once MLflow has all records."""
         self._note(complete=_word_of(self.journals))
 
     def abandon(self) -> None:
-        """Mark the run as abandoned, so that other settings may use its name."""
+        """Mark the run as abandoned, so that a run with other settings may use its name."""
         self._note(abandoned=True)
 
     def _note(self, **values: object) -> None:
@@ -95,7 +95,7 @@ class Claim:
         try:
             note = read(self.folder)
         except GlrError:
-            return False  # a bucket out of reach, which saving reports
+            return False  # the bucket cannot be reached; saving reports this
         return note is not None and note["holder"] != self.holder
 
 
@@ -109,15 +109,15 @@ def claimed(
     journal: str,
     finished: Callable[[], PastRun | None] = lambda: None,
 ) -> Iterator[Claim]:
-    """Claim the job that a config stands for.
+    """Claim the job that a config describes.
 
     Args:
         config: composed from conf/train.yaml.
         identity: the job's identity.
         name: the run's name.
-        alone: not part of a sweep: an interrupted run of this name with other settings is refused.
-        journal: the name of the journal, if the run is new.
-        finished: looks for a finished run of this job; called in a sweep and after waiting for another process.
+        alone: True outside a sweep, where an interrupted run of this name with other settings is an error.
+        journal: the name of a new run's journal.
+        finished: returns a finished run of this job or None; called in a sweep and after waiting for another process.
 
     Raises:
         DoneError: another process has completed the job meanwhile.
@@ -150,7 +150,7 @@ def claimed(
 
 
 def _leave(config: DictConfig, identity: Identity, name: str, *, alone: bool) -> None:
-    """Delete the job's checkpoints, and mark interrupted runs of its name as given up."""
+    """Delete the job's checkpoints; abandon interrupted runs of its name, in a sweep only those on other data."""
     clear(storage.join(config.checkpoint.path, identity.folder))
     for other, unfinished in _others(config, identity, name):
         if alone or _is_with_other_data(unfinished, config, identity):
@@ -160,14 +160,14 @@ def _leave(config: DictConfig, identity: Identity, name: str, *, alone: bool) ->
 def _new_note(config: DictConfig, identity: Identity, name: str, journal: str) -> dict[str, Any]:
     folder = storage.join(config.checkpoint.path, identity.folder)
     if not storage.exists(storage.join(folder, ASIDE)):
-        clear(folder)  # left by a complete run, whose note was deleted first
+        clear(folder)  # checkpoints of a complete run whose note is already deleted
     note = {"study": config.study, "name": name, "journal": journal, "attempt": 0, "key": identity.key}
     note |= {"data": _place(config), "digest": identity.digest}
     return note | {"settings": without_secrets(identity.settings), "time": time.time()}
 
 
 def _taken(config: DictConfig, identity: Identity, note: dict[str, Any]) -> Claim:
-    """Write a run's note with a new holder, so that a lost machine that comes back sees that it lost the run."""
+    """Write a run's note with a new holder, so that a former holder that resumes sees that it lost the run."""
     folder = storage.join(config.checkpoint.path, identity.folder)
     note |= {"attempt": note["attempt"] + 1, "holder": secrets.token_hex(8), "abandoned": False, "complete": None}
     write(folder, note)
@@ -176,7 +176,7 @@ def _taken(config: DictConfig, identity: Identity, note: dict[str, Any]) -> Clai
 
 
 def followed(config: DictConfig, identity: Identity) -> Claim:
-    """The claim of a worker that is not the chief; the chief has claimed the job."""
+    """Return the claim for a worker that is not the chief; only the chief claims the job itself."""
     folder, journals = storage.join(config.checkpoint.path, identity.folder), Path(config.tracking.journal)
     return Claim(folder, "", 0, continues=False, holder="", journals=journals)
 
@@ -206,7 +206,7 @@ def _refuse_changes(config: DictConfig, identity: Identity, name: str, *, alone:
 
 
 def _is_with_other_data(note: dict[str, object], config: DictConfig, identity: Identity) -> bool:
-    """Return whether a run is this job on an earlier state of its data set."""
+    """Return True if a run is this job on an earlier version of its data set."""
     return note.get("key") == identity.key and note["data"] == _place(config)
 
 
@@ -236,7 +236,7 @@ def _is_recorded(config: DictConfig, note: dict[str, Any]) -> bool:
 
 
 def _word_of(journals: Path) -> str:
-    """A word that identifies a folder of journals: other machines may have another folder of the same path."""
+    """Return a word that identifies a folder of journals: another machine may have another folder at this path."""
     file = journals / ".folder"
     with suppress(GlrError):  # it exists, or cannot be written
         storage.write(file, secrets.token_hex(8).encode())
@@ -246,13 +246,13 @@ def _word_of(journals: Path) -> str:
 
 
 def _locks(config: DictConfig) -> Path:
-    """The folder of locks: the checkpoints', to cover all who share those; the journals' if those are in a bucket."""
+    """Return the folder of locks: checkpoint.path, so that all its users share them; for a bucket, tracking.journal."""
     return Path(config.tracking.journal if storage.is_bucket(config.checkpoint.path) else config.checkpoint.path)
 
 
 @contextmanager
 def _held(folder: Path, key: str, wait: float = 0) -> Iterator[bool]:
-    """Hold a job's lock, which ends with the process; yield whether this process had to wait for another one."""
+    """Hold a job's lock, which ends with the process; yield True if another process held the lock first."""
     path, waited = folder / f"{key}.lock", False
     try:
         folder.mkdir(parents=True, exist_ok=True)

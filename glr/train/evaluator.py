@@ -19,13 +19,13 @@ class Evaluator:
     """Computes every retrieval and recognition metric of a data set, for Public and Private separately.
 
     Args:
-        data: with index and query images and their solutions; the constructor reads the solutions.
+        data: has index and query images and their solutions; the constructor reads the solutions.
         extractor: describes images.
         parallelism: images decoded at once.
         neighbors: nearest images that classify a query.
         memory: GB for the search.
-        dtype: float32 or float16, of the descriptors.
-        head: classifies images of the split `validation`, which is not trained on; None: no such split.
+        dtype: the descriptors' type, float32 or float16.
+        head: classifies images of the split `validation`, which is not trained on; None: there is no such split.
 
     Attributes:
         set: index and query images, and the task.
@@ -55,7 +55,7 @@ class Evaluator:
         self.seconds = 0.0
 
     def __call__(self, folder: Path) -> dict[str, float]:
-        """Evaluate the model as it is now: `public/map_at_100`, `private/gap`, ..., `validation/accuracy`.
+        """Evaluate the model with its current weights; return `public/map_at_100`, ..., `validation/accuracy`.
 
         Args:
             folder: emptied, then filled with the descriptors, `<split>_descriptors.npy` [N, D] and `<split>_ids.txt`,

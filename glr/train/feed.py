@@ -12,15 +12,15 @@ from glr.errors import GlrError
 
 
 class Feed:
-    """An iterator over (distributed batch, steps in it) of the steps `first` to `last` (from 0, exclusive).
+    """Iterates over (distributed batch, number of its steps) for the steps `first` to `last` - 1, counted from 0.
 
     Each host decodes its own part of a batch only. With several steps per call, their batches are stacked; at the end
-    of an epoch fewer steps may remain, and the rest of the stack is padding.
+    of an epoch, where fewer steps may remain, the stack is padded.
 
     Args:
         pipeline: makes the batches; its batch size is a multiple of the number of replicas.
         strategy: distributes to the replicas.
-        first, last: steps.
+        first, last: the first step, and the step after the last.
         steps_per_call: batches in a stack; 1: plain batches.
     """
 
@@ -57,7 +57,7 @@ class Feed:
                 tf.TensorSpec((*stacked, part, 3, 4), tf.float32),
             )
             options = tf.data.Options()
-            # With autotune on, dropping an iterator waits for its thread, up to a minute.
+            # With autotune, deleting an iterator waits up to a minute for its thread.
             options.autotune.enabled = False
             batches = tf.data.Dataset.from_generator(replica_batches, output_signature=signature)
             return batches.prefetch(2).with_options(options)
@@ -66,7 +66,7 @@ class Feed:
 
     @cached_property
     def _iterator(self) -> Iterator[object]:
-        """Created at the first batch, so that decoding does not begin earlier."""
+        """The iterator over batches, created at the first batch so that decoding does not begin earlier."""
         return iter(self._strategy.distribute_datasets_from_function(self._dataset))
 
     def __iter__(self) -> "Feed":
@@ -85,7 +85,7 @@ class Feed:
             raise
 
     def _calls(self, step: int) -> Iterator[int]:
-        """Yield the number of steps of each call, from a step on: no call crosses the end of an epoch."""
+        """Yield each call's number of steps, from `step` on; no call crosses the end of an epoch."""
         while step < self._last:
             left = self._steps_per_epoch - step % self._steps_per_epoch
             steps = min(self._steps_per_call, left, self._last - step)

@@ -13,15 +13,15 @@ from glr.errors import PREEMPTED
 
 
 class Interruption:
-    """A context that handles these signals at once or, within `deferred` and after `defer`, when `obey` is called.
+    """A context that obeys these signals at once; within `deferred` and after `defer`, only when `obey` is called.
 
-    A run that was started to outlive its terminal (`nohup`) keeps ignoring SIGHUP.
+    A run that was started with `nohup` keeps ignoring SIGHUP.
 
     On submitit's request, SLURM sends SIGUSR2 before a job's time limit; submitit's handler, which queues the job
-    again, is called at the end. A second Ctrl-C is always obeyed at once.
+    again, is called when the context ends. A second Ctrl-C is always obeyed at once.
 
     Attributes:
-        impatient: a second Ctrl-C came: do not save.
+        impatient: True after a second Ctrl-C: do not save.
     """
 
     def __init__(self):
@@ -31,7 +31,7 @@ class Interruption:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> "Interruption":
-        if threading.current_thread() is threading.main_thread():  # elsewhere Python allows no handlers
+        if threading.current_thread() is threading.main_thread():  # other threads cannot set handlers
             limited = callable(signal.getsignal(signal.SIGUSR2))
             for number in ending(signal.SIGINT, *([signal.SIGUSR2] if limited else [])):
                 self._before[number] = signal.signal(number, self._handle)
@@ -66,7 +66,7 @@ class Interruption:
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
-        """In this context, obey signals as they come; first obey a waiting one."""
+        """In this context, obey signals at once; first obey a signal that waits."""
         before, self._deferred = self._deferred, False
         try:
             self.obey()

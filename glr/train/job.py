@@ -31,8 +31,8 @@ class Job:
         config: composed from conf/train.yaml.
         data: the prepared data set.
         run: records the job.
-        claim: on the job, with the folder of its checkpoints.
-        weights: file of a model of the same shape, to start from; None: start as the backbone's config says.
+        claim: the claim on the job, with the folder of its checkpoints.
+        weights: file of initial weights, of a model of the same shape; None: initialise as the backbone's config says.
         worker: this process among those that train the job; only the chief records and saves.
     """
 
@@ -88,5 +88,5 @@ def opened(config: DictConfig, data: PreparedData, initial: InitialWeights | Non
             images = {"images": data.images("train")}
             recorded.dataset(config.data.label, data.digest, config.data.path, "training", images)
             yield Job(config, data, recorded, claim, weights, worker)
-        # Unsent records are on this machine only, so keep the checkpoints, which other machines may share.
+        # Unsent records exist on this machine only, so keep the checkpoints, which other machines may share.
         claim.release() if recorded.complete else claim.complete()

@@ -13,18 +13,18 @@ from glr.train.state import EpochSums, State
 from glr.train.step import TrainStep, outcomes
 
 _SECONDS_BETWEEN_READINGS = 2.0
-_LARGEST_WEIGHT = 1e4  # weights begin below 1; cosines, and so the loss, stay finite however large the weights grow
+_LARGEST_WEIGHT = 1e4  # weights begin below 1; the loss depends on cosines only, so it stays finite if weights explode
 
 
 class Loop:
-    """Trains from the position of a state.
+    """Trains a run from the position that its state holds.
 
     Args:
         step: updates the weights with a batch.
         batches: an iterator over (batch, steps in it), from the state's step on.
         state: updated in place.
         steps_per_epoch: batches in each epoch.
-        max_skipped: how many batches may be skipped because their gradients are not finite; more stop the run.
+        max_skipped: number of batches that may be skipped for gradients that are not finite; one more stops the run.
     """
 
     def __init__(self, step: TrainStep, batches: Feed, state: State, *, steps_per_epoch: int, max_skipped: int = 0):
@@ -37,14 +37,14 @@ class Loop:
         self._first = True
 
     def epoch(self, label: str = "") -> Iterator[bool]:
-        """Train the remaining steps of the epoch; none remain if only its metrics were not recorded.
+        """Train the remaining steps of the epoch; none remain if the run stopped before it recorded the metrics.
 
         Args:
             label: text of the progress bar.
 
         Yields:
-            After each call of the step, whether the state's sums are up to date. The time that the caller takes does
-            not count as training.
+            After each call of the step, True if the state's sums are up to date. The caller's time does not count as
+            training.
 
         Raises:
             DivergedError: a loss is not finite, too many batches were skipped, or the head's weights have exploded.
@@ -52,7 +52,7 @@ class Loop:
         state, per_epoch = self._state, self._steps_per_epoch
         begin, end = state.evaluated * per_epoch, (state.evaluated + 1) * per_epoch
         state.begin_epoch(per_epoch)
-        read = -math.inf  # the first step is read, so that a hopeless run ends at once
+        read = -math.inf  # read the first step, so that a run that diverges at once ends at once
         with tqdm(
             total=per_epoch * self.step.batch_size,
             initial=(state.step - begin) * self.step.batch_size,
@@ -64,13 +64,13 @@ class Loop:
             while state.step < end:
                 started = time.monotonic()
                 batch, steps = next(self._batches)
-                if not self._first:  # the first batch starts the pipeline
+                if not self._first:  # the first batch also waits for the pipeline's start
                     state.sums.waited += time.monotonic() - started
                 self._first = False
                 self._pending.append((self.step(batch, steps), steps))
                 state.step += steps
                 bar.update(steps * self.step.batch_size)
-                # Reading a value waits for the device: reading rarely costs little and keeps the bar's rate true.
+                # Reading a value waits for the device. A rare read costs little and keeps the bar's rate correct.
                 if due := time.monotonic() - read > _SECONDS_BETWEEN_READINGS or state.step == end:
                     read = time.monotonic()
                     self.read()
@@ -81,7 +81,7 @@ class Loop:
                 yield due
 
     def read(self) -> None:
-        """Update the state's sums with all steps done.
+        """Add the steps since the last reading to the state's sums.
 
         Raises:
             DivergedError: a loss is not finite, or too many batches were skipped.
@@ -128,8 +128,8 @@ class Loop:
 
         Returns:
             loss, penalty, accuracy (means over the epoch), learning_rate and head_scale (at its last step),
-            images_per_second, seconds, data_wait_share (of the seconds, waiting for images), compute_images_per_second
-            (while not waiting) and skipped_batches.
+            images_per_second, seconds, data_wait_share (share of the seconds spent waiting for images),
+            compute_images_per_second (without the waiting) and, if batches may be skipped, skipped_batches.
         """
         sums, images = self._state.sums, self._steps_per_epoch * self.step.batch_size
         computing = max(sums.seconds - sums.waited, 1e-9)

@@ -1,4 +1,4 @@
-"""The note of a run beside its checkpoints: the run that they belong to, and the process that works on it."""
+"""The note beside a run's checkpoints, which names the run and the process that works on it."""
 
 import json
 import re
@@ -15,11 +15,11 @@ _FIELDS = {
     **{"study": str, "name": str, "journal": str, "attempt": int, "holder": str, "key": str, "data": str},
     **{"settings": dict, "time": int | float, "abandoned": bool},
 }
-_JOURNAL = re.compile(r"[\w-]+")  # a name, no path
+_JOURNAL = re.compile(r"[\w-]+")  # a file name, not a path
 
 
 def read(folder: str) -> dict[str, Any] | None:
-    """Read the note in a folder of checkpoints; None: it is missing, or damaged and then set aside."""
+    """Read the note in a folder of checkpoints; None: it is missing, or it was damaged and is now set aside."""
     path = storage.join(folder, NOTE)
     if not storage.exists(path):
         return None

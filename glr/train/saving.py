@@ -1,4 +1,4 @@
-"""When a training run is saved, and how a signal ends it: between two steps, after a checkpoint."""
+"""Save a training run at intervals, and end it on a signal: between two steps, after a checkpoint."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -14,11 +14,11 @@ from glr.train.interruption import Interruption
 from glr.train.job import Job
 from glr.train.state import State
 
-_CALLS_BETWEEN_QUESTIONS = 10  # calls of the step after which workers ask each other whether one must stop
+_CALLS_BETWEEN_QUESTIONS = 10  # calls of the step between two checks for a signal on any worker
 
 
 class Saving:
-    """Restores a run from its newest checkpoint, and saves it from then on; of several workers, the chief saves.
+    """Restores a run from its newest checkpoint, and saves the run; among several workers, only the chief saves.
 
     Args:
         job: the job to train; its run's metrics are saved, too.
@@ -56,12 +56,12 @@ class Saving:
         self.state = checkpoint or State()
 
     def boundary(self, read: Callable[[], None]) -> None:
-        """Call between two steps: save if it is time; save and stop if a signal arrived.
+        """Between two steps, save if a checkpoint is due; save and stop if a signal waits.
 
         Args:
             read: updates the state's sums.
         """
-        self._interruption.defer()  # not before the first step: compiling may take minutes, and nothing would be lost
+        self._interruption.defer()  # not during the first step: it may compile for minutes, and a stop loses nothing
         with self._interruption.deferred():
             stops = self._stops()
             if stops or (self._worker.is_chief and self._checkpoints.due(self.state)):
@@ -85,7 +85,7 @@ class Saving:
 
     @contextmanager
     def around(self) -> Iterator[None]:
-        """Run code that changes no weights; on a signal or an error, save and then stop."""
+        """Run code that changes no weights; on a signal, save and stop; on an error, save and raise it."""
         try:
             with self._interruption.at_once():
                 yield
@@ -102,7 +102,7 @@ class Saving:
 
     @contextmanager
     def weights_of(self, step: int, model: keras.Model) -> Iterator[None]:
-        """Put the weights of a kept checkpoint into the model for a while; signals wait, and nothing is saved.
+        """In this context, the model has the weights of a kept checkpoint, signals wait, and nothing is saved.
 
         Raises:
             CheckpointError: the checkpoint is missing or damaged.
@@ -112,7 +112,7 @@ class Saving:
             return
         with self._interruption.deferred():
             own = values_of(model.variables)
-            self._lent = True  # until its own weights are back: a checkpoint would hold weights of two steps
+            self._lent = True  # a checkpoint saved now would mix weights of two steps
             try:
                 self._checkpoints.weights_of(step, model.variables)
                 yield
@@ -123,7 +123,7 @@ class Saving:
         self._interruption.obey()
 
     def wait(self) -> bool:
-        """Wait for the pending checkpoint, and return whether it was written."""
+        """Wait for the pending checkpoint; return whether its write succeeded."""
         return self._checkpoints.wait()
 
     def _stops(self) -> bool:
@@ -139,4 +139,4 @@ class Saving:
         if saved and self._worker.is_chief:
             print(f"\nstopped after step {self.state.step:,}, saved; the same command continues", file=sys.stderr)
         self._interruption.obey()
-        sys.exit(PREEMPTED)  # another worker's signal
+        sys.exit(PREEMPTED)  # another worker received the signal

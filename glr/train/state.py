@@ -33,8 +33,8 @@ class State:
     Attributes:
         step: steps done.
         sums: sums over the current epoch.
-        skipped: batches skipped because of their gradients, in the whole run.
-        evaluated: epochs that are done: evaluated, or not due for evaluation.
+        skipped: batches skipped in the whole run, for gradients that are not finite.
+        evaluated: number of finished epochs, including those not due for evaluation.
         best: the best evaluated epoch.
         scores: the latest scores of the "untrained" and the "trained" model.
         metrics: all recorded metrics, from `Recorder.metrics_so_far`.
@@ -49,7 +49,7 @@ class State:
     metrics: list[object] = field(default_factory=list)
 
     def begin_epoch(self, steps_per_epoch: int) -> None:
-        """Reset the sums if an epoch begins; keep those of an epoch that is under way or not recorded yet."""
+        """Reset the sums if an epoch begins; keep the sums of an epoch that is unfinished or not recorded yet."""
         if self.step == self.evaluated * steps_per_epoch:
             self.sums = EpochSums()
 

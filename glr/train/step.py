@@ -31,7 +31,7 @@ class TrainStep:
         optimizer: an optimizer that follows the schedule.
         schedule: maps a step to its learning rate, for the record.
         regularization: has `penalty(network, head)`, added to the loss.
-        strategy: the model and the optimizer were made in its scope.
+        strategy: runs the step; the model and the optimizer were built in its scope.
         batch_size: images per step over all replicas.
         skip_non_finite: leave the weights as they are if a gradient is not finite.
         steps_per_call: steps per host call; if there are several, their batches are stacked.
@@ -56,18 +56,18 @@ class TrainStep:
         self.batch_size = batch_size
         self.steps_per_call = steps_per_call
         with strategy.scope():
-            # A loss-scaling optimizer skips such steps by itself.
+            # A loss-scaling optimizer itself skips steps with gradients that are not finite.
             scaling = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
             self.optimizer = SkipNonFinite(optimizer) if skip_non_finite and not scaling else optimizer
             self.optimizer.build(model.trainable_variables)
-        # The step sums gradients over the replicas before the optimizer sees them: Keras's optimizers would clip
-        # each replica's gradients separately, and also test them for infinities separately.
+        # The step sums gradients over the replicas before it calls the optimizer. Keras's optimizers would otherwise
+        # clip each replica's gradients, and test them for infinities, separately.
         keep_gradients(self._inner)
-        # In Keras each replica has its own running means, and the first replica's are stored. Here they are averaged.
+        # Keras keeps running means per replica and stores the first replica's. This step averages them instead.
         several = strategy.num_replicas_in_sync > 1
         own = [norm for norm in model.batch_norms() if several and norm.trainable and not norm.synchronized]
         self._running: list[Any] = [running for norm in own for running in (norm.moving_mean, norm.moving_variance)]
-        # A skipped step must not change these either: running means and head scales.
+        # A skipped step must not change running means and head scales either.
         self._followers = [v for v in model.non_trainable_variables if "float" in v.dtype] if skip_non_finite else []
         # No AutoGraph: it would only delay the first step, as no Python control flow over tensors needs rewriting.
         self._compiled = tf.function(self._one if steps_per_call == 1 else self._several, autograph=False)
@@ -90,7 +90,7 @@ class TrainStep:
         return float(self.schedule(max(batches_seen(self._inner) - 1, 0)))
 
     def largest_head_weight(self) -> float:
-        """The largest absolute value among the head's weights; NaN if one of them is NaN."""
+        """The largest absolute value among the head's weights; NaN if any of them is NaN."""
         weights = [weight.value.read_value() for weight in self.model.head.trainable_variables]
         return max((float(tf.reduce_max(tf.abs(weight))) for weight in weights), default=0.0)
 
@@ -137,7 +137,7 @@ class TrainStep:
         skipped = tf.zeros(())
         if self._followers:
             finite: Any = self.optimizer.check_finite(gradients)
-            # Loss scaling skips steps regularly; those are not counted.
+            # Loss scaling skips steps regularly; these are not counted.
             if isinstance(self.optimizer, SkipNonFinite):
                 skipped = tf.where(finite, 0.0, 1.0) / self.strategy.num_replicas_in_sync
             for follower, old in zip(self._followers, before, strict=True):
@@ -147,7 +147,7 @@ class TrainStep:
         return tf.stack([loss, penalty, accuracy, skipped])
 
     def _summed(self, gradients: list[tf.Tensor | None]) -> list[tf.Tensor | None]:
-        """The gradients of the global batch; None for a weight that does not affect the loss."""
+        """Return the gradients summed over the replicas; None for a weight that does not affect the loss."""
         known = [gradient for gradient in gradients if gradient is not None]
         context = tf.distribute.get_replica_context()
         if self.strategy.num_replicas_in_sync > 1:

@@ -34,7 +34,7 @@ from glr.train.state import Best
 from glr.train.watch import Watch
 from glr.tuning.trial import Trial
 
-_OF_HDF5 = 2**17  # bytes that the structure of a file of weights takes
+_OF_HDF5 = 2**17  # bytes of a weights file's structure, without the weights
 _LOOK_FOR_ROOM = 5.0  # seconds between two attempts to write to a full disk
 Result = TypeVar("Result")
 
@@ -43,12 +43,12 @@ def train(job: Job) -> dict[str, dict[str, float]]:
     """Train, evaluate and record a job; continue from its newest checkpoint if there is one.
 
     Returns:
-        The retrieval metrics (`public/gap`, ...) of the "trained" model and, if configured, of the "untrained" one.
+        The retrieval metrics (`public/gap`, ...) of the "trained" model and, if configured, of the "untrained" model.
 
     Raises:
         GlrError: the data cannot be read, training diverged, another worker is gone, or another machine has taken the
             run over.
-        KeyboardInterrupt, SystemExit: a signal or a full disk (`NO_ROOM`) ended it; a checkpoint holds its progress.
+        KeyboardInterrupt, SystemExit: a signal or full disk (`NO_ROOM`) ended the run; a checkpoint holds its progress.
     """
     with (
         Trial(job.config.sweep.trial) as trial,
@@ -69,7 +69,7 @@ def train(job: Job) -> dict[str, dict[str, float]]:
 
 @contextmanager
 def _loss_explained(worker: Worker) -> Iterator[None]:
-    """Explain the error of a worker that has lost the others."""
+    """Explain the error if this worker has lost the connection to the others."""
     try:
         yield
     except tf.errors.OpError as error:
@@ -107,9 +107,9 @@ class _Training:
     """A run that is being trained.
 
     Args:
-        job: what is trained.
+        job: the job to train.
         parts: the run's parts.
-        trial: the trial of a search; it ends a hopeless run.
+        trial: the trial of a search, which prunes an unpromising run.
         interruption: tells whether a signal asks to stop.
         folder: holds files until they are stored.
     """
@@ -127,7 +127,7 @@ class _Training:
         self._saving = Saving(job, parts, interruption)
         self.state = state = self._saving.state
         if state.step == self._total:
-            state.evaluated = min(state.evaluated, config.train.epochs - 1)  # its ranking is lost
+            state.evaluated = min(state.evaluated, config.train.epochs - 1)  # its ranking is not saved
         validation = "validation" in job.data.shards and not config.data.train_on_validation
         self._evaluator = Evaluator(
             job.data,
@@ -163,7 +163,7 @@ class _Training:
             print(f"untrained: {self._shown(state.scores['untrained'])}")
 
     def epochs(self) -> Iterator[int]:
-        """Yield the epochs, from 1, that are not evaluated yet; a search may prune the rest."""
+        """Yield the remaining epochs, counted from 1; a search may prune the rest."""
         while self.state.evaluated < self._job.config.train.epochs:
             if self._trial.hopeless():
                 print(f"pruned after epoch {self.state.evaluated}")
@@ -189,7 +189,7 @@ class _Training:
         self._watch.warn()
 
     def evaluate(self, epoch: int) -> None:
-        """Evaluate if it is time, and record the scores; save if the epoch is the best so far."""
+        """Evaluate if this is due, and record the scores; save if the epoch is the best so far."""
         config, last = self._job.config, epoch == self._job.config.train.epochs
         every = config.evaluate.every
         if last or (every is not None and epoch % every == 0):
@@ -219,7 +219,7 @@ class _Training:
             self._with_room(self._store_last)
             self._with_room(self._store_best)
             self._with_room(self._store_gallery)
-            if job.config.evaluate.keep_descriptors and self._descriptors.is_dir():  # not of a trial pruned at once
+            if job.config.evaluate.keep_descriptors and self._descriptors.is_dir():  # a trial pruned at once has none
                 self._with_room(lambda: run.descriptors(self._descriptors))
         self._saving.wait()
 

@@ -11,18 +11,18 @@ from glr.sweep.words import duration
 from glr.train.state import State
 
 _LONG_WAIT = 0.2  # warn if the device waits for images longer than this share of an epoch's time
-_WORTH_SAYING = 5.0  # ... and longer than these seconds
-_LONG_ENOUGH = 120.0  # seconds of an epoch after which to warn before its end
-_SILENT = 30.0  # seconds of an epoch without a word
+_WORTH_SAYING = 5.0  # seconds; shorter waits cause no warning
+_LONG_ENOUGH = 120.0  # seconds of an epoch after which the warning does not wait for its end
+_SILENT = 30.0  # seconds of an epoch after which the pace is printed once
 
 
 class Watch:
-    """Follows a training run by its state.
+    """Watches a training run through its state.
 
     Args:
         config: composed from conf/train.yaml.
         state: the run's state.
-        steps_per_epoch: steps.
+        steps_per_epoch: number of steps in an epoch.
     """
 
     def __init__(self, config: DictConfig, state: State, steps_per_epoch: int):
@@ -34,7 +34,7 @@ class Watch:
         self._measured_from: tuple[int, int, float] | None = None if sys.stdout.isatty() else (-1, 0, 0.0)
 
     def report(self, evaluation_seconds: float) -> None:
-        """Tell the launcher how far the run is; if an epoch takes long, print the pace once.
+        """Report the run's progress to the launcher; in a long epoch, print the pace once.
 
         Args:
             evaluation_seconds: duration of an evaluation.
@@ -68,7 +68,7 @@ class Watch:
             say(f"step {state.step:,} of {total:,}: {speed}, about {duration(steps / pace)} of training to go")
 
     def warn(self) -> None:
-        """Warn, once an epoch, of an input pipeline that is too slow."""
+        """Warn, at most once an epoch, if the input pipeline is too slow."""
         sums, epoch = self._state.sums, self._state.evaluated + 1
         if epoch == self._warned or sums.waited < max(_LONG_WAIT * sums.seconds, _WORTH_SAYING):
             return
@@ -84,5 +84,5 @@ class Watch:
 
     @property
     def _done(self) -> int:
-        """Steps of the epoch that are done."""
+        """The number of steps done in the epoch."""
         return self._state.step - self._state.evaluated * self._steps_per_epoch

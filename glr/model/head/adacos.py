@@ -38,15 +38,15 @@ class AdaCosSemi(AdaCos):
 class AdaCosDynamic(AdaCos):
     """s = ln(B_avg) / cos(min(pi/4, theta_med)); B_avg = batch mean of the wrong classes' sum of exp(s_prev cos).
 
-    The paper assumes B_avg > 1, which many classes guarantee. With few classes B_avg can fall to 1 or below; s would be
-    0 or negative and the gradient would vanish or change sign, so such a step keeps the previous scale. s has no upper
-    bound, as in the paper: it grows without limit while wrong cosines stay above cos(min(pi/4, theta_med)).
+    The paper assumes B_avg > 1, which many classes guarantee. With few classes B_avg can fall to 1 or below. Then s
+    would be 0 or negative, and the gradient would vanish or change sign: such a step keeps the previous scale. As in
+    the paper, s grows without limit while wrong cosines stay above cos(min(pi/4, theta_med)).
     """
 
     def scale_for(self, cosines: tf.Tensor, own: tf.Tensor, is_own: tf.Tensor) -> tf.Tensor:
         """Compute and store this step's scale."""
         previous = tf.convert_to_tensor(self.scale)
-        # In logarithms throughout: exp(s cos) overflows float32 where s cos > 88.
+        # Use logarithms throughout: exp(s cos) overflows float32 where s cos > 88.
         log_sums = tf.reduce_logsumexp(tf.where(is_own, -math.inf, previous * cosines), axis=1)
         log_sums = gathered(log_sums)
         log_mean = tf.reduce_logsumexp(log_sums) - tf.math.log(tf.cast(tf.size(log_sums), tf.float32))
@@ -60,7 +60,7 @@ def cos_of_median(own: tf.Tensor) -> tf.Tensor:
 
     The median of an even number of angles is the mean of the middle two.
     """
-    # Rounding leaves cosines just outside -1..1, where acos is NaN.
+    # Rounding can leave cosines just outside -1..1, where acos is NaN.
     angles = tf.sort(gathered(tf.acos(tf.clip_by_value(own, -1.0, 1.0))))
     size = tf.size(angles)
     median = (angles[(size - 1) // 2] + angles[size // 2]) / 2

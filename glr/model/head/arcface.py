@@ -1,4 +1,4 @@
-"""Margins added to the angle of the own class."""
+"""Heads with a margin added to the angle of the own class."""
 
 import math
 
@@ -26,12 +26,12 @@ class ArcFace(CosineHead):
         self.margin = margin
 
     def with_margin(self, cosines: tf.Tensor, own: tf.Tensor, is_own: tf.Tensor) -> tf.Tensor:
-        """Cosines with the margin on the own class."""
+        """Return the cosines with the margin on the own class."""
         return tf.where(is_own, penalised(own, self.margin)[:, tf.newaxis], cosines)
 
 
 class SubCenterArcFace(ArcFace):
-    """ArcFace with K weights per class; the nearest one counts (Deng et al., ECCV 2020, "Sub-center ArcFace").
+    """ArcFace with K centres per class; only the nearest counts (Deng et al., ECCV 2020, "Sub-center ArcFace").
 
     Args:
         num_classes: C.
@@ -48,7 +48,7 @@ class SubCenterArcFace(ArcFace):
         if centers < 1:
             raise ValueError(f"centers={centers}: expected at least 1")
         self.centers = centers
-        # Column k * C + c is class c's k-th centre: with classes last, a TPU pads no axis of K to 128 lanes.
+        # Column k * C + c is class c's k-th centre: with classes last, a TPU need not pad an axis of length K to 128.
         self.columns = centers * num_classes
 
     def cosines(self, descriptors: tf.Tensor) -> tf.Tensor:

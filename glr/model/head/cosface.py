@@ -1,4 +1,4 @@
-"""A margin taken from the cosine of the own class."""
+"""A head with a margin subtracted from the cosine of the own class."""
 
 import tensorflow as tf
 
@@ -24,5 +24,5 @@ class CosFace(CosineHead):
         self.margin = margin
 
     def with_margin(self, cosines: tf.Tensor, own: tf.Tensor, is_own: tf.Tensor) -> tf.Tensor:  # noqa: ARG002
-        """Cosines with the margin on the own class."""
+        """Return the cosines with the margin on the own class."""
         return tf.where(is_own, cosines - self.margin, cosines)

@@ -5,7 +5,7 @@ import math
 import keras
 import tensorflow as tf
 
-# Least squared norm: a zero vector, or a class weight that decayed to nothing, keeps finite values and gradients.
+# Least squared norm, so that zero vectors and class weights that decayed to 0 have finite values and gradients.
 _LEAST = 1e-12
 
 
@@ -13,7 +13,7 @@ class CosineHead(keras.layers.Layer):
     """Softmax cross-entropy over scaled cosines; a head overrides `with_margin`, `scale_for` or both.
 
     Computes in float32 under every precision policy. Weights: `kernel` [D, C], and `scale`, the scale s of the latest
-    step (a scalar that no gradient reaches), so that s is logged and saved.
+    step (a scalar without a gradient), so that s is logged and saved.
 
     Args:
         num_classes: C.
@@ -46,7 +46,7 @@ class CosineHead(keras.layers.Layer):
             initializer=keras.initializers.Constant(self.first_scale),
             dtype="float32",
             trainable=False,
-            aggregation="only_first_replica",  # computed from the global batch, so equal on all
+            aggregation="only_first_replica",  # computed from the global batch, so equal on all replicas
         )
 
     def call(self, descriptors: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -60,9 +60,9 @@ class CosineHead(keras.layers.Layer):
             Losses float32 [B], and bool [B], True if the plain cosine, without margin, is largest for the own class.
         """
         cosines = self.cosines(descriptors)
-        # This mask reads and replaces the own classes' cosines. XLA fuses the comparison into its neighbours, forward
-        # and backward, whereas a scatter (also the gradient of a gather) needs [B, C] buffers of its own; uncompiled,
-        # the mask costs a byte per logit.
+        # This mask reads and replaces the own classes' cosines. XLA fuses the comparison into adjacent operations,
+        # forward and backward, whereas a scatter (also the gradient of a gather) needs [B, C] buffers of its own.
+        # Without XLA, the mask costs a byte per logit.
         is_own = labels[:, tf.newaxis] == tf.range(self.num_classes)
         own = tf.reduce_sum(tf.where(is_own, cosines, 0.0), axis=1)
         scale = tf.stop_gradient(self.scale_for(cosines, own, is_own))
@@ -74,7 +74,7 @@ class CosineHead(keras.layers.Layer):
     def cosines(self, descriptors: tf.Tensor) -> tf.Tensor:
         """Cosines float32 [B, C] between descriptors [B, D] and the classes' weights."""
         unit = tf.math.l2_normalize(tf.cast(descriptors, tf.float32), axis=1, epsilon=_LEAST)
-        # Dividing the product by |W_c|, instead of W, avoids a normalised copy [D, C], which the gradient would keep.
+        # Divide the product, not W, by |W_c|: a normalised copy of W [D, C] would be kept for the gradient.
         squares = tf.reduce_sum(tf.square(self.kernel), axis=0)
         return tf.matmul(unit, self.kernel) * tf.math.rsqrt(tf.maximum(squares, _LEAST))
 

@@ -36,7 +36,7 @@ class CurricularFace(ArcFace):
         )
 
     def with_margin(self, cosines: tf.Tensor, own: tf.Tensor, is_own: tf.Tensor) -> tf.Tensor:
-        """Cosines with the margin on the own class and the curriculum's weight on hard wrong classes."""
+        """Return the cosines with the margin on the own class and the curriculum's weight on hard wrong classes."""
         mean = global_mean(tf.reduce_mean(tf.stop_gradient(own)))
         t = self.momentum * tf.convert_to_tensor(self.t) + (1 - self.momentum) * mean
         self.t.assign(t)

@@ -1,4 +1,4 @@
-"""Values over the global batch, for heads; with one replica, or outside of a replica, they are the local ones."""
+"""Values over the global batch, for heads; with one replica, or outside a replica, they are the local values."""
 
 import tensorflow as tf
 
