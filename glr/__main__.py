@@ -1,4 +1,4 @@
-"""`python -m glr` and `glr`: list the commands, or run one as `python -m glr.COMMAND` does."""
+"""`python -m glr` and `glr`: list the commands, or run a command as `python -m glr.COMMAND` does."""
 
 import runpy
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def commands() -> dict[str, str]:
-    """Each command with the first line of its docstring, read from the source: imports would take seconds."""
+    """Each command with the first line of its docstring, read from the source, since imports would take seconds."""
     commands = {}
     for file in sorted(Path(__file__).parent.glob("*.py")) + sorted(Path(__file__).parent.glob("*/__main__.py")):
         name = file.parent.name if file.name == "__main__.py" else file.stem
@@ -35,8 +35,8 @@ def main() -> None:
         sys.exit(2)
     else:
         del sys.argv[1]
-        # A console script does not search the current folder, which may hold users' own classes. It comes last, so that
-        # no file of a downloaded folder replaces a library.
+        # A console script does not search the current folder, which may hold users' own classes. Search this folder
+        # last, so that no file in it replaces a library.
         if (folder := str(Path.cwd())) not in sys.path:
             sys.path.append(folder)
         # The command becomes the main module, as with `python -m`: launchers start their jobs by its name.

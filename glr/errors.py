@@ -11,7 +11,7 @@ _NO_ROOM_SAID = (os.strerror(errno.ENOSPC), "database or disk is full", "No usab
 
 
 class GlrError(Exception):
-    """Bad input (a setting, a file, a record): one sentence that names it and says what to do.
+    """Bad input (a setting, a file, a record); the message names the input and says what to do in one sentence.
 
     Commands print the message without a traceback and exit with status 1.
     """

@@ -1,6 +1,6 @@
-"""The private parts of Keras that glr uses where no public ones exist.
+"""The private parts of Keras that glr uses where no public interface exists.
 
-They are those of Keras 3.10 to 3.15; other versions may lack them, or no longer call them.
+Keras 3.10 to 3.15 has and uses these parts; other versions may lack them or not use them.
 """
 # pyright: reportPrivateUsage=false
 
@@ -50,12 +50,12 @@ def keep_gradients(optimizer: keras.optimizers.Optimizer) -> None:
 
 
 def batches_seen(optimizer: keras.optimizers.Optimizer) -> int:
-    """The number of batches applied; `optimizer.iterations` counts several as one if gradients are accumulated."""
+    """The number of batches applied; with accumulated gradients, `optimizer.iterations` counts several as one."""
     return int(optimizer._iterations.value.read_value())
 
 
 def adam_moments(optimizer: keras.optimizers.Adam, variable: keras.Variable) -> tuple[keras.Variable, keras.Variable]:
-    """A variable's running mean of the gradient and of its square."""
+    """A variable's running mean of the gradient and its running mean of the squared gradient."""
     position = optimizer._get_variable_index(variable)
     return optimizer._momentums[position], optimizer._velocities[position]
 

@@ -8,7 +8,7 @@ from glr.config.printing import say
 
 @command("prepare")
 def main(config: DictConfig) -> None:
-    """Prepare the data set that the config describes, or verify the one that exists."""
+    """Prepare the data set that the config describes, or verify the existing data set."""
     from glr.data.opening import open_data
 
     data = open_data(

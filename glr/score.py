@@ -18,7 +18,7 @@ from glr.retrieval.scores import table
 
 @command("score", printed=True)
 def main(config: DictConfig) -> None:
-    """Score the predictions, print a table, and write it as JSON if asked for."""
+    """Score the predictions, print the scores as a table, and write them as JSON on request."""
     solution = read_solution(config.solution)
     if config.task is not None and config.task.value != solution.task:
         raise GlrError(
@@ -47,7 +47,7 @@ def main(config: DictConfig) -> None:
 
 
 def _check_known(config: DictConfig, predicted: Collection[str], solution: Solution) -> None:
-    """Refuse predictions of queries that the solution does not name: they are of another task, split or data set."""
+    """Refuse predictions for queries that the solution does not name: they are from another task, split or data set."""
     unknown = [query for query in predicted if query not in solution.usage]
     if unknown:
         raise GlrError(

@@ -1,1 +1,1 @@
-"""The command `compare`: tables of studies as Markdown, CSV, JSON or HTML. No TensorFlow here."""
+"""The command `compare`: tables of studies as Markdown, CSV, JSON or HTML. It never imports TensorFlow."""

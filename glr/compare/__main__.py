@@ -14,7 +14,7 @@ README = Path("README.md")
 
 @command("compare", printed=True)
 def main(config: DictConfig) -> None:
-    """Write the tables that the config describes, or check that existing ones are fresh."""
+    """Write the tables that the config describes, or check that the existing tables are up to date."""
     studies = list(config.study) if OmegaConf.is_list(config.study) else [config.study]
     if not all(isinstance(study, str) for study in studies):
         raise GlrError(f"study={config.study}: expected the name of a study, or several as [one, another]")

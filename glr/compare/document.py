@@ -9,10 +9,10 @@ END = "<!-- glr.compare: end -->"
 
 
 def replaced(path: Path, content: str) -> tuple[str, str]:
-    """Return a document's text unchanged, and with `content` between its markers.
+    """Return a document's text, first unchanged, then with `content` between its markers.
 
     Raises:
-        GlrError: a marker is missing, doubled, or the second stands before the first.
+        GlrError: the text is not UTF-8, a marker is missing or repeated, or the markers are in the wrong order.
     """
     try:
         with path.open(encoding="utf-8", newline="") as file:  # line ends stay as they are

@@ -74,7 +74,7 @@ def _as_escape(match: re.Match[str]) -> str:
 
 
 def _neutral(value: object) -> object:
-    """A cell that spreadsheets read as text, not as a formula."""
+    """Change a text so that spreadsheets do not read it as a formula."""
     if not isinstance(value, str):
         return value
     return f"'{printable(value)}" if value.lstrip()[:1] in _FORMULA else printable(value)
@@ -90,7 +90,7 @@ def _marked(cell: Cell) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Text that Markdown shows as it is; harmless characters (the _ in a word, a lone ~, ->) are not escaped."""
+    """Escape a text so that Markdown shows it unchanged; harmless characters (the _ in a word, a lone ~, ->) stay."""
     text = _shortened(text).replace("&", "&amp;").replace("<", "&lt;").replace("$", "&#36;")
     text = re.sub(r"[\\|`*\[\]]", r"\\\g<0>", text)
     text = re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\_", text)

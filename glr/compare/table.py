@@ -27,7 +27,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """A title, its heading depth below the document's, the columns and which are centred, and rows of cells."""
+    """A title, its heading level (1 is the document's title), the columns, the centred columns, and rows of cells."""
 
     title: str
     depth: int
@@ -37,13 +37,13 @@ class Table:
 
 
 def tables(singles: Sequence[Row], ensembles: Sequence[Row], *, decimals: int, backbones: Sequence[str]) -> list[Table]:
-    """The single models, the ensembles, and the single models of each backbone.
+    """Make a table of the single models, a table of the ensembles, and a table of each backbone's single models.
 
     Args:
-        singles: rows, in the order to print.
-        ensembles: rows, in the order to print; if there are none, their table is left out.
-        decimals: decimals of scores. A backbone's own table truncates them to at most three.
-        backbones: whose tables come first; then the others in order of appearance.
+        singles: rows in the order to print.
+        ensembles: rows in the order to print; without rows, their table is left out.
+        decimals: decimals of scores. A backbone's own table truncates scores to at most three decimals.
+        backbones: the backbones whose tables come first; the other tables follow in order of appearance.
     """
     scores = ("Public Score", "Private Score")
     rows = tuple((*_described(row), *_scores(row, decimals)) for row in singles)
@@ -75,7 +75,7 @@ def _model(row: Row) -> Cell:
 
 
 def _scores(row: Row, decimals: int) -> tuple[Cell, Cell]:
-    """Public and Private; of a continuation, Public on a separate line, Private after a slash."""
+    """Public and Private; the Public of a continuation is on a second line, its Private after a slash."""
     public, private = (_rounded(value, decimals, row) for value in (row.public, row.private))
     if row.continuation is None:
         return _plain(public), _plain(private)

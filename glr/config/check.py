@@ -1,4 +1,4 @@
-"""Check the settings of every job before any of them starts: each mistake is one sentence."""
+"""Check the settings of every job before any job starts; report a mistake in one sentence."""
 
 from math import inf
 
@@ -18,7 +18,7 @@ _SBATCH = ("nodes", "ntasks", "ntasks_per_node")
 
 
 def composed(config_name: str, overrides: list[str]) -> tuple[DictConfig, dict[str, str]]:
-    """One job's config, checked, and the choice of each of its groups.
+    """Compose and check one job's config; return it with the choice of each of its groups.
 
     Raises:
         GlrError: the first mistake, in one sentence.
@@ -30,7 +30,7 @@ def composed(config_name: str, overrides: list[str]) -> tuple[DictConfig, dict[s
 def check_command_line(
     config_name: str, overrides: list[str], multirun: bool, required: bool = True
 ) -> tuple[list[str], list[list[str]] | None]:
-    """Check every job that a command line stands for.
+    """Check every job that a command line defines.
 
     Args:
         config_name: the command's file in conf/, without .yaml.
@@ -39,10 +39,10 @@ def check_command_line(
         required: report missing values as mistakes.
 
     Returns:
-        As `glr.config.jobs.jobs_of_line`.
+        The same as `glr.config.jobs.jobs_of_line`.
 
     Raises:
-        GlrError: the first mistake, in one sentence; in a sweep it names the job.
+        GlrError: the first mistake, in one sentence; in a sweep, the sentence names the job.
     """
     overrides, jobs = jobs_of_line(config_name, overrides, multirun)
     for number, job in enumerate(jobs or [overrides], start=1):
@@ -66,7 +66,7 @@ def _checked(config_name: str, overrides: list[str], required: bool = True) -> C
 
 
 def _check_launcher(job: Composition) -> None:
-    """Refuse a launcher that starts each job several times, unless the processes train it together."""
+    """Refuse a launcher that starts several processes per job, unless they train the job together."""
     together = "strategy" in job.settings and class_of("strategy", job.settings.strategy._target_) == "multi_worker"
     for key in ("nodes", "tasks_per_node", *(f"additional_parameters.{name}" for name in _SBATCH)):
         count = OmegaConf.select(job.hydra, f"launcher.{key}", default=None)
@@ -78,13 +78,13 @@ def _check_launcher(job: Composition) -> None:
 
 
 def check_slots(settings: DictConfig) -> None:
-    """Refuse a setting that is no component where one is required; missing values are allowed.
+    """Check that every setting that must hold a component does; allow missing values.
 
     Args:
-        settings: with their schema's types.
+        settings: a job's settings, typed by their schema.
 
     Raises:
-        GlrError: names the first such setting.
+        GlrError: a setting holds no component; the message names the first such setting.
     """
     for key in slots(OmegaConf.get_type(settings)):
         place, _, name = key.rpartition(".")
@@ -100,7 +100,7 @@ def check(settings: DictConfig, required: bool = True) -> None:
     """Check a job's settings: the arguments of every component, bounds, and missing values.
 
     Args:
-        settings: with their schema's types.
+        settings: a job's settings, typed by their schema.
         required: report missing values as mistakes.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The command line of every `python -m glr.<command>`: Hydra, with each mistake reported at once in one sentence."""
+"""Run `python -m glr.<command>` with Hydra: check the command line first, and report a mistake in one sentence."""
 
 import errno
 import importlib
@@ -30,13 +30,13 @@ from glr.config.shorthand import choices
 from glr.config.signals import ending
 from glr.errors import NO_ROOM, PREEMPTED, GlrError, first_line, is_no_room, no_room_in_words
 
-# Errors of joblib, submitit and Ray after the death of a job's process.
+# The errors that joblib, submitit and Ray raise after a job's process has died.
 _LOST = {"TerminatedWorkerError", "UncompletedJobError", "WorkerCrashedError"}
 _OF_STORES = {"MlflowException", "SQLAlchemyError"}
 
 
 def decimal(number: float) -> str:
-    """A number as tables print it, without exponent and trailing zeros: 1e-05 -> 0.00001."""
+    """Format a number for tables, without an exponent or trailing zeros: 1e-05 -> 0.00001."""
     return f"{number:.12f}".rstrip("0").rstrip(".")
 
 
@@ -44,11 +44,11 @@ def setup() -> None:
     """Register schemas and resolvers; call it once before any config is composed."""
     register()
     OmegaConf.register_new_resolver("decimal", decimal, replace=True)
-    # Gives two commands that start in the same second different folders.
+    # A random part of a folder's name: two commands that start in the same second get different folders.
     OmegaConf.register_new_resolver("token", lambda: _token(os.getpid()), replace=True)
-    # For folders named after a setting: a study's name cannot point to another folder.
+    # Makes a setting safe as the name of a folder: a study's name cannot point to another folder.
     OmegaConf.register_new_resolver("file_name", as_file_name, replace=True)
-    # For --help: the choices of this command's groups. Hydra would list the groups of all commands.
+    # Lists the choices of this command's groups in --help; Hydra would list the groups of all commands.
     OmegaConf.register_new_resolver("choices", lambda *groups: "\n".join(map(_listed, groups)), replace=True)
     # The text that a label shows for null: ${or:${.scale},C-1}.
     OmegaConf.register_new_resolver("or", lambda value, instead: instead if value is None else value, replace=True)
@@ -65,11 +65,11 @@ def _listed(group: str) -> str:
 
 
 class JobFunction:
-    """A command's function as Hydra calls it, once for each job; its pickle holds only the command's name.
+    """Wraps a command's function for Hydra, which calls it once per job; its pickle holds only the command's name.
 
     Args:
         name: the command's name.
-        task: the command's function of a config.
+        task: the command's function, which takes a config.
 
     Attributes:
         failure: the exception that the function raised outside a sweep, or None.
@@ -82,7 +82,7 @@ class JobFunction:
 
     def __call__(self, config: DictConfig) -> object:
         """Run the function; outside a sweep, keep its exception in `failure`."""
-        output.protect()  # in a launcher's worker
+        output.protect()  # this may be a launcher's worker, where the streams are not protected yet
         try:
             return self._task(config)
         except Exception as error:
@@ -106,13 +106,13 @@ def main_of(name: str) -> "Command":
 
 
 class Command:
-    """Wraps a function of a config as a command; calling it reads the command line of this process.
+    """Wraps a function as a command; a call runs the command with this process's command line.
 
     Args:
-        task: the function.
-        config_name: as in `command`.
-        together: as in `command`.
-        printed: as in `command`.
+        task: the function, which takes a config.
+        config_name: see `command`.
+        together: see `command`.
+        printed: see `command`.
     """
 
     def __init__(self, task: Callable[..., object], config_name: str, together: bool, printed: bool):
@@ -122,7 +122,7 @@ class Command:
     def __call__(self) -> None:
         """Run the command; an error that the user can fix ends the process with one sentence."""
         setup()
-        os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra lets exceptions through, and they are reported below
+        os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra must not catch exceptions: they are reported below
         for number in ending():
             signal.signal(number, lambda *_: sys.exit(PREEMPTED))  # exit through the clean-up code
         output.protect()
@@ -130,7 +130,7 @@ class Command:
             printed = self._dispatch()
             if printed and (lost := output.failure()):
                 if not is_no_room(lost):
-                    sys.exit(1)  # the reader has gone: `--help | head`
+                    sys.exit(1)  # the reader has closed the pipe: `--help | head`
                 raise lost
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)
@@ -160,7 +160,7 @@ class Command:
         shown = arguments.help or arguments.cfg or arguments.info
         overrides, jobs = check_command_line(self._config_name, given, arguments.multirun, not shown)
         if shown and jobs:
-            overrides, jobs = jobs[0], None  # one job stands for the sweep
+            overrides, jobs = jobs[0], None  # show the sweep's first job
         if arguments.help:  # Hydra's own help takes three times as long
             print(help_text(self._config_name, overrides))
         elif self._together and not shown:
@@ -183,28 +183,28 @@ class Command:
 def command(
     config_name: str, *, together: bool = False, printed: bool = False
 ) -> Callable[[Callable[..., object]], Command]:
-    """Make a function of a config into a command with conf/<config_name>.yaml as its settings.
+    """Make a function a command whose settings are in conf/<config_name>.yaml; the function takes a config.
 
-    The command checks all settings of every job before the function runs. A GlrError or a file-system error ends it
-    with one sentence on stderr and status 1.
+    The command checks all settings of every job before the function runs. A GlrError or a file-system error ends the
+    command with one sentence on stderr and status 1.
 
     Args:
         config_name: the file in conf/, without .yaml.
-        together: call the function once, without Hydra's launcher, with the list of all jobs: for each job its config
-            and the choices of its groups.
+        together: call the function once, without Hydra's launcher, with a list of pairs, one per job: the config and
+            the choices of its groups.
         printed: the printed text is the command's result; the command fails if the text cannot be written.
     """
     return partial(Command, config_name=config_name, together=together, printed=printed)
 
 
 def help_text(config_name: str, overrides: list[str]) -> str:
-    """The command's help: its purpose, its choices, and its settings as these overrides compose them."""
+    """Return the command's help: its purpose, its choices, and its settings with these overrides."""
     job = composition(config_name, tuple(overrides))
     return Template(job.hydra.help.template).substitute(CONFIG=OmegaConf.to_yaml(job.settings))
 
 
 def _sentence(error: Exception) -> str | None:
-    """One sentence that explains an error to the user; None for a bug, which shows its traceback instead."""
+    """Explain an error to the user in one sentence; return None for a bug, whose traceback is shown instead."""
     if isinstance(error, GlrError):
         return str(error)
     if isinstance(error, ModuleNotFoundError) and error.name in {"tensorflow", "keras"}:

@@ -1,13 +1,13 @@
 """Components: config nodes that name a class by `_target_`; check their arguments, then build the object.
 
-A component is identified by its place in the config and its class's name (`head: ArcFace`), not by its module:
-conf/<group>/ names the current module, so that stored configs still resolve after a module has moved. A user's own
-class (`_target_: mypackage.MyHead`) is identified by its full path.
+A component's identity is its place in the config and its class's name (`head: ArcFace`). The module is no part of it:
+conf/<group>/ names the current module, so stored configs still resolve after a module has moved. A user's own class
+(`_target_: mypackage.MyHead`) is identified by its full path.
 
 A command line may name any class of the kind that its place requires. A stored config is untrusted data: it may name
-only the classes in conf/<group>/ and those that the user trusts.
+only the classes in conf/<group>/ and the classes that the user trusts.
 
-The check reads signatures from the source (`glr.config.signature`): it needs no TensorFlow and takes milliseconds.
+The check reads signatures from the source (`glr.config.signature`), so it needs no TensorFlow and takes milliseconds.
 """
 
 import importlib
@@ -41,11 +41,11 @@ class UnknownSettingError(GlrError):
 
 
 def build(config: DictConfig, **runtime: Any) -> Any:
-    """Call the config's target with its arguments, and with those run-time values that its signature names.
+    """Call the config's target with the config's arguments and the run-time values that the target accepts.
 
     Raises:
-        GlrError: the target is missing or of another kind than the place's choices, or the constructor refused a value;
-            the message names the component.
+        GlrError: the target does not exist or lacks the base class of the place's choices, or its constructor refused a
+            value; the message names the component.
     """
     target, place = config["_target_"], full_key(config)
     try:
@@ -73,7 +73,7 @@ def _imported(target: str) -> Any:
 
 @cache
 def _kind(place: str) -> type | None:
-    """The nearest common base of the classes that conf/ names at a place; None: no such base, or one is a function."""
+    """The nearest common base of a place's classes in conf/; None if they have none or a choice is a function."""
     classes = [_imported(target) for target in named(place).values()]
     if not classes or not all(isinstance(each, type) for each in classes):
         return None
@@ -82,7 +82,7 @@ def _kind(place: str) -> type | None:
 
 
 def components(config: DictConfig, prefix: str = "") -> Iterator[tuple[str, DictConfig]]:
-    """Yield (full key, node) of every component below `config`, whose own key is `prefix`."""
+    """Yield (full key, node) of every component below `config`; `prefix` is the full key of `config`."""
     names: list[Any] = list(config)
     for name in names:
         if OmegaConf.is_missing(config, name) or OmegaConf.is_interpolation(config, name):
@@ -97,7 +97,7 @@ def components(config: DictConfig, prefix: str = "") -> Iterator[tuple[str, Dict
 @cache
 def _files(place: str) -> dict[str, list[Path]]:
     """The targets that conf/ names at a place (`head`, `data.source`), each with the YAML files that name it."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # every command reads all choices: OmegaConf takes 130 ms
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # every command reads all choices; OmegaConf takes 130 ms
     group, *path = place.split(".")
     files: dict[str, list[Path]] = {}
     for file in sorted((CONF / group).rglob("*.yaml")):
@@ -117,7 +117,7 @@ def named(place: str) -> dict[str, str]:
 
 @cache
 def _listed(place: str, target: str) -> dict[str, object]:
-    """Return the arguments and values that conf/ lists for a target, or for all choices if conf/ does not name it."""
+    """Return the arguments that conf/ lists for a target, with values; for an unlisted target, those of all choices."""
     files = _files(place)
     values: dict[str, object] = {}
     for file in files.get(target) or chain.from_iterable(files.values()):
@@ -129,7 +129,7 @@ def _listed(place: str, target: str) -> dict[str, object]:
 
 
 def class_of(place: str, target: str) -> str:
-    """The identity of a component's class: its name if conf/ names it at this place, else its full path.
+    """The identity of a component's class: its name if conf/ names the class at this place, else its full path.
 
     A class of glr is identified by its name alone, because its module may have moved.
     """
@@ -143,10 +143,10 @@ def resolve(config: DictConfig, trust: Sequence[str] = ()) -> None:
 
     Args:
         config: changed in place.
-        trust: packages, or full paths of classes, that may be built although conf/ does not name them.
+        trust: packages or full class paths that are allowed although conf/ does not name them.
 
     Raises:
-        GlrError: a component names any other class.
+        GlrError: a component names a class that neither conf/ nor `trust` allows.
     """
     for key, node in components(config):
         target = node["_target_"]
@@ -157,7 +157,7 @@ def resolve(config: DictConfig, trust: Sequence[str] = ()) -> None:
         if package == "glr":
             has = ", ".join(known) or "none"
             raise GlrError(f"{key}: this version of glr has no class {name} there (it has {has})")
-        # First refuse what trust cannot allow. Only Keras's settings can be checked without importing the target.
+        # First refuse targets that trust cannot allow. Only a Keras class's settings can be checked without an import.
         if package == "keras":
             check(key, node, set())
         else:
@@ -176,11 +176,11 @@ def check(key: str, node: DictConfig, runtime: set[str]) -> None:
     Args:
         key: the key that holds the component.
         node: its config.
-        runtime: arguments that only the run knows; a config must not set them.
+        runtime: arguments that are known only at run time; a config must not set them.
 
     Raises:
         UnknownSettingError: an argument that the target does not have.
-        GlrError: a target that does not belong there, a missing argument, or a value of a wrong type.
+        GlrError: a target that is not allowed at this key, a missing argument, or a value of a wrong type.
     """
     target = node["_target_"]
     _check_target(key, target)
@@ -189,7 +189,7 @@ def check(key: str, node: DictConfig, runtime: set[str]) -> None:
         arguments = signature(target)
     except GlrError as error:
         raise GlrError(f"{key}._target_={target}: {error}") from error
-    if arguments is None:  # a class of Keras: the YAML lists all arguments, and its values show their types
+    if arguments is None:  # a Keras class: the YAML lists all arguments, and its values show their types
         defaults = _listed(key, target)
         for name in settings:
             if name not in defaults:
@@ -207,7 +207,7 @@ def check(key: str, node: DictConfig, runtime: set[str]) -> None:
 
 
 def _check_target(key: str, target: Any) -> None:
-    """Refuse a class of glr that conf/ does not name at this place, or of a Keras module that conf/ does not use."""
+    """Refuse glr classes that conf/ does not name at this place, and classes of Keras modules that it does not use."""
     package = target.split(".")[0] if isinstance(target, str) else ""
     ours = named(key).values()
     modules = {each.rpartition(".")[0] for each in ours if not each.startswith("glr.")}

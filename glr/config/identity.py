@@ -1,7 +1,7 @@
-"""The name of a run, and the key that identifies a job: a hash of all settings that its result depends on.
+"""The name of a run, and the key that identifies a job: a hash of all settings that the job's result depends on.
 
 The key covers each component's class and arguments, every other setting that the result depends on, and the version of
-the mathematics. It does not cover labels, module paths, the names of choices, where data lie, or where and how a job
+the mathematics. It excludes labels, module paths, names of choices, paths of data, and settings for where and how a job
 computes and is recorded. Two commands are the same job if their keys and the digests of their data sets are equal.
 A *configuration* is a job without its seed.
 """
@@ -17,14 +17,14 @@ from omegaconf import DictConfig, OmegaConf
 from glr.config.component import class_of
 from glr.config.secrets import redacted
 
-# Increased when the mathematics changes, so that old results do not count as new ones.
+# Increase it when the mathematics changes, so that old results do not count as new results.
 RESULT_VERSION = 1
 
 # Settings added later, each with the value that keeps the result of earlier versions. The key omits a setting
 # that has this value, so that a new setting does not make finished jobs run again.
 ADDED: dict[str, object] = {"data.background": 255}
 
-# Settings that decide where and how a job computes, is recorded and reports; they may change when a job continues.
+# Settings for where and how a job computes, records and reports; they may change when a job continues.
 _CIRCUMSTANCES = {
     *["tracking", "checkpoint", "resume", "strategy", "sweep", "index", "highlights", "trust"],
     *["data.path", "data.parallelism", "data.cache_dir", "data.prepare_when_missing"],
@@ -42,7 +42,7 @@ def settings_of(config: DictConfig, init_from: str | None = None) -> dict[str, o
 
     Args:
         config: composed from conf/train.yaml.
-        init_from: the identity of the weights that `config.init_from` names; None: use its text.
+        init_from: the identity of the weights that `config.init_from` names; None: use the text of the setting.
     """
     resolved: Any = OmegaConf.to_container(config, resolve=True, enum_to_str=True)
     if init_from is not None:
@@ -56,7 +56,7 @@ class Identity:
 
     Attributes:
         settings: the settings that determine the job's result; see `settings_of`.
-        digest: the digest of its data set.
+        digest: the digest of the job's data set.
     """
 
     settings: Mapping[str, object]
@@ -85,7 +85,7 @@ def differences(before: Mapping[str, object], now: Mapping[str, object]) -> list
 
 
 def flattened(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield (dotted key, value) of a nested mapping."""
+    """Yield (dotted key, value) for each value of a nested mapping."""
     for key, value in values.items():
         if isinstance(value, Mapping):
             yield from flattened(value, f"{prefix}{key}.")
@@ -94,7 +94,7 @@ def flattened(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[
 
 
 def is_circumstance(key: str) -> bool:
-    """Return whether a setting only concerns where a job computes, how it is recorded or what reports show."""
+    """Return True if a setting only affects where a job computes, how it is recorded or what reports show."""
     return key in _CIRCUMSTANCES or key.split(".")[0] in _CIRCUMSTANCES or key.split(".")[-1] == "label"
 
 
@@ -116,7 +116,7 @@ def _identifying(config: Mapping[str, object]) -> Iterator[tuple[str, object]]:
         place, _, name = key.rpartition(".")
         if name == "_target_" and not is_circumstance(place):
             yield place, class_of(place, value)
-        # A source's strings are paths: the digest of the data set covers the files' content.
+        # Leave out a source's strings, which are paths: the digest of the data set covers the files' content.
         elif not is_circumstance(key) and not (place == "data.source" and isinstance(value, str | None)):
             yield key, value
 

@@ -9,12 +9,12 @@ DISTRIBUTION = "glr-retrieval"  # in package indexes, where `glr` is another pro
 
 
 def shipped(name: str, package: Path) -> Path:
-    """conf/ or sweeps/: the copy inside an installed package, else the folder beside the package in its checkout.
+    """Find conf/ or sweeps/: inside an installed package, or beside the package in its checkout.
 
-    The parent of an installed package is site-packages, where another package's `conf/` may lie.
+    The parent of an installed package is site-packages, which may hold another package's `conf/`.
 
     Raises:
-        FileNotFoundError: neither exists.
+        FileNotFoundError: neither folder exists.
     """
     if (package / name).is_dir():
         return package / name
@@ -29,6 +29,6 @@ CONF, SWEEPS = (shipped(name, _PACKAGE) for name in ("conf", "sweeps"))
 
 
 def pip_install(*extras: str) -> str:
-    """The command that installs one of these extras: from the checkout that runs, or from a package index."""
+    """The command that installs one of these extras: from this checkout, or from a package index."""
     project = "." if CONF.parent != _PACKAGE else DISTRIBUTION
     return "pip install " + " or ".join(f"'{project}[{extra}]'" for extra in extras)

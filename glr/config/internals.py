@@ -1,6 +1,6 @@
-"""The private parts of Hydra and OmegaConf that glr uses where no public ones exist.
+"""The private parts of Hydra and OmegaConf that glr uses where no public interface exists.
 
-They are those of hydra-core 1.3 and omegaconf 2.3; other versions may lack them.
+hydra-core 1.3 and omegaconf 2.3 have these parts; other versions may lack them.
 """
 # pyright: reportPrivateUsage=false
 
@@ -17,10 +17,10 @@ except (ImportError, AttributeError) as error:
 
 
 def command_line() -> Namespace:
-    """This process's command line, as Hydra reads it; overrides may stand on both sides of a flag."""
+    """Parse this process's command line as Hydra does; overrides may precede and follow a flag."""
     return get_args_parser().parse_intermixed_args()
 
 
 def full_key(node: Container) -> str:
-    """The place of a node in its config: `data.source`."""
+    """Return the full key of a node in its config, such as `data.source`."""
     return str(node._get_full_key(None))

@@ -1,4 +1,4 @@
-"""The jobs of a command line: a single one, every combination of a sweep, or samples of a search."""
+"""The jobs of a command line: a single job, every combination of a sweep, or example jobs of a search."""
 
 import re
 from itertools import product
@@ -27,8 +27,8 @@ def jobs_of_line(config_name: str, overrides: list[str], multirun: bool) -> tupl
         multirun: the command line has the flag -m.
 
     Returns:
-        The overrides with shorthands written out; the overrides of each job of a sweep, or None if it is a single job.
-        A search has no fixed jobs: the list holds a few that cover all of its values.
+        The overrides with shorthands expanded, and the overrides of each job of a sweep (None for a single job).
+        A search has no fixed jobs: its list holds a few jobs that cover all choices and both ends of each range.
 
     Raises:
         GlrError: a mistake in the grammar, the sweep or the search.
@@ -39,7 +39,7 @@ def jobs_of_line(config_name: str, overrides: list[str], multirun: bool) -> tupl
     multirun = multirun or len(overrides) > len(shorthand)
     sweeper, searched = None, "hydra/sweeper=optuna" in overrides
     try:
-        # Compose the whole first job: some of the settings may exist only with a swept choice.
+        # Compose the whole first job: some settings may exist only with a swept choice.
         first = composition(config_name, tuple(value for o in parsed for value in list(_values(o))[:1]))
         sweeper, searched = first.hydra.sweeper, first.choices["hydra/sweeper"] == "optuna"
         multirun = multirun or first.hydra.mode == RunMode.MULTIRUN
@@ -54,7 +54,7 @@ def jobs_of_line(config_name: str, overrides: list[str], multirun: bool) -> tupl
 
 
 def jobs_of(config: DictConfig) -> list[list[str]]:
-    """The overrides of each job of the sweep that Hydra is about to launch; for a search, a few cover all values."""
+    """The overrides of each job of the sweep that Hydra is about to launch; for a search, of a few example jobs."""
     hydra = config.hydra
     return _jobs(parse(given(hydra)), hydra.sweeper, hydra.runtime.choices["hydra/sweeper"] == "optuna")
 
@@ -66,7 +66,7 @@ def given(hydra: Any) -> list[str]:
 
 
 def keep_config(config: DictConfig) -> None:
-    """Write the config of the sweep that Hydra is about to launch into its folder, without secrets."""
+    """Save the config of the sweep that Hydra is about to launch, without secrets, in the sweep's folder."""
     folder = Path(config.hydra.sweep.dir)
     folder.mkdir(parents=True, exist_ok=True)
     visible = without_secrets(OmegaConf.to_container(config, resolve=False, enum_to_str=True))
@@ -81,8 +81,8 @@ def first_of(config: DictConfig) -> DictConfig:
 def launchable(overrides: list[str]) -> list[str]:
     """A sweep's overrides in a form that Hydra can launch.
 
-    Before Hydra starts the jobs, it composes the settings that all of them share, with the default choices. A setting
-    of a swept choice (head=arcface,cosface head.margin=0.3) would fail there, so it becomes a sweep of one value.
+    Before Hydra starts the jobs, it composes their common settings with the default choices. A setting of a swept
+    choice (head=arcface,cosface head.margin=0.3) would fail there, so this setting becomes a sweep of one value.
     """
     parsed = parse(overrides)
     if not any(override.is_sweep_override() and _is_group(override.get_key_element()) for override in parsed):
@@ -94,7 +94,7 @@ def _as_sweep(override: Override) -> str:
     if override.is_sweep_override() or not re.match(r"(?!(hydra|tracking|sweep)\.)\w+\.", override.input_line or ""):
         return override.input_line or ""
     if override.value() is None:
-        return f"++{override.input_line}"  # Hydra does not sweep over null; ++ also adds a setting
+        return f"++{override.input_line}"  # Hydra cannot sweep over null; ++ also adds a missing setting
     return f"{override.key_or_group}=choice({override.get_value_element_as_str()})"
 
 
@@ -117,7 +117,7 @@ def _jobs(parsed: list[Override], sweeper: DictConfig | None, searched: bool) ->
 
 
 def _values(override: Override) -> list[str]:
-    """The override for each job; [] for a continuous range, which the sweeper samples later."""
+    """List the override's values, each as KEY=VALUE; [] for a continuous range, which the sweeper samples later."""
     if override.is_sweep_override() and override.is_discrete_sweep():
         return [f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]
     return [] if override.is_sweep_override() else [override.input_line or ""]

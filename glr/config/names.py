@@ -1,10 +1,10 @@
-"""Names from elsewhere (of a run, a study) as parts of paths."""
+"""Turn a name that a user chose (of a run or a study) into a part of a path."""
 
 import re
 
-_LONGEST = 150  # bytes, of the 255 that file systems take
+_LONGEST = 150  # bytes; file systems allow 255
 
 
 def as_file_name(name: str) -> str:
-    """A name as a single part of a path: letters, digits and `._+=,-`; other characters become `_`."""
+    """Make a name a single part of a path: keep letters, digits and `._+=,-`; other characters become `_`."""
     return re.sub(r"^\.+|[^\w.+=,-]", "_", name).encode()[:_LONGEST].decode(errors="ignore") or "_"

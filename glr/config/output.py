@@ -1,4 +1,4 @@
-"""Standard output and error that never fail: a full disk, a closed pipe or a closed terminal does not end the work."""
+"""Make writes to standard output and error never raise, even on a full disk or a closed pipe or terminal."""
 
 import io
 import os
@@ -15,7 +15,7 @@ class Output(io.RawIOBase):
         descriptor: the descriptor of a file, a pipe or a terminal; it is left open.
 
     Attributes:
-        failure: the error that makes the latest bytes wait; None: all bytes are written.
+        failure: the error of the last write; None: all bytes are written.
     """
 
     def __init__(self, descriptor: int):
@@ -24,7 +24,7 @@ class Output(io.RawIOBase):
         self.failure: OSError | None = None
 
     def write(self, data: Any) -> int:
-        """Write the bytes, or keep the last MiB that cannot be written; return the length of `data`."""
+        """Write the bytes, or keep the last MiB of unwritten bytes; return the length of `data`."""
         self._waiting += bytes(data)
         self.failure = None
         try:
@@ -49,14 +49,14 @@ class Output(io.RawIOBase):
 
 
 def protect() -> None:
-    """Make sys.stdout and sys.stderr of this process never raise on a write."""
+    """Replace this process's sys.stdout and sys.stderr by streams whose writes never raise."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None or stream is not getattr(sys, f"__{name}__"):
             continue  # closed from the start, protected already, or replaced by other code
         stream.flush()
         raw = Output(stream.fileno())
-        buffer: Any = raw if stream.write_through else io.BufferedWriter(raw)  # PYTHONUNBUFFERED: a sweep reads live
+        buffer: Any = raw if stream.write_through else io.BufferedWriter(raw)  # unbuffered: a sweep reads live output
         options = {"encoding": stream.encoding, "errors": stream.errors}
         new = io.TextIOWrapper(
             buffer, **options, line_buffering=stream.line_buffering, write_through=stream.write_through
@@ -65,11 +65,11 @@ def protect() -> None:
 
 
 def failure() -> OSError | None:
-    """Return the error that holds printed text back; None: all text is written, or sys.stdout is not protected."""
+    """Return the error that keeps printed text unwritten; None: all text is written, or sys.stdout is not protected."""
     sys.stdout.flush()
     buffer = getattr(sys.stdout, "buffer", None)
     raw = getattr(buffer, "raw", buffer)
     if isinstance(raw, Output):
-        raw.write(b"")  # there may be room by now
+        raw.write(b"")  # try again: the disk may have room now
         return raw.failure
     return None

@@ -10,7 +10,7 @@ from glr.errors import GlrError
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers between two ends, both included."""
+    """A range of numbers that includes both ends."""
 
     low: float
     high: float
@@ -19,12 +19,12 @@ class Range:
 
     @property
     def whole(self) -> bool:
-        """True if its numbers are whole."""
+        """True if both ends are integers."""
         return isinstance(self.low, int) and isinstance(self.high, int)
 
     @property
     def ends(self) -> list[str]:
-        """Its lowest and its highest value, as written on a command line."""
+        """The lowest and the highest value, as written on a command line."""
         return [written(self.low), written(self.high)]
 
     def __str__(self) -> str:
@@ -32,18 +32,18 @@ class Range:
         return f"{self.low:g} to {self.high:g}{step}{', logarithmic' if self.log else ''}"
 
 
-# The values of a setting as they are written on a command line, or the range that they are in.
+# The values of a setting, each as written on a command line, or the range of the values.
 Parameter = list[str] | Range
 
 
 def parameter(override: Override) -> Parameter:
-    """The values that an override allows; a single one if it is no sweep.
+    """The values that an override allows; a single value if the override is no sweep.
 
-    `interval(a,b)` is a range of decimal numbers, `int(interval(a,b))` of whole ones. `range(a,b,step)` goes in steps
-    and excludes b. `tag(log,...)` makes a range logarithmic. Anything else is a choice.
+    `interval(a,b)` is a range of floats, `int(interval(a,b))` a range of integers. `range(a,b,step)` has steps and
+    excludes b. `tag(log,...)` makes a range logarithmic. Anything else lists choices.
 
     Raises:
-        GlrError: a range has no value, or a logarithmic one reaches zero or has steps.
+        GlrError: a range has fewer than two values, or a logarithmic range reaches zero or has steps.
     """
     swept = override.value()
     if not override.is_sweep_override():
@@ -57,7 +57,7 @@ def parameter(override: Override) -> Parameter:
         if not values:
             raise GlrError(f"{override.input_line}: this range holds no number")
         step = abs(swept.step)
-        # Whole numbers have step 1 anyway; without a step they may be sampled logarithmically.
+        # Integers have step 1 by default; without an explicit step they may be sampled logarithmically.
         whole = isinstance(values[0], int) and step == 1
         domain = Range(values[0], values[-1], None if whole else step, "log" in swept.tags)
     else:
@@ -75,10 +75,10 @@ def is_open(domain: Parameter) -> bool:
 
 
 def covering(parameters: dict[str, Parameter], groups: Iterable[str]) -> list[list[str]]:
-    """Overrides of a few jobs that together show every mistake in a search.
+    """Overrides of a few jobs that together reveal every mistake in a search.
 
-    Each combination of the choices of `groups` (config groups, whose choices decide which settings exist) is paired
-    with each value, or both ends of the range, of every other setting.
+    Each combination of the choices of `groups` is paired with each value, or both ends of the range, of every other
+    setting. `groups` are config groups; their choices decide which settings exist.
     """
     combinations: list[list[str]] = [[]]
     for group in groups:
@@ -90,7 +90,7 @@ def covering(parameters: dict[str, Parameter], groups: Iterable[str]) -> list[li
 
 
 def written(value: float | str) -> str:
-    """Write a value for a command line; 12 decimal digits round 0.30000000000000004 to 0.3."""
+    """Format a value for a command line; 12 significant digits round 0.30000000000000004 to 0.3."""
     return repr(float(f"{value:.12g}")) if isinstance(value, float) else str(value)
 
 

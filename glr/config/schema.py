@@ -117,7 +117,7 @@ class Gap:
 
 @dataclass
 class Evaluation:
-    """When to evaluate, and which metric is the score."""
+    """The times and limits of an evaluation, and the metric that is the score."""
 
     every: int | None = at_least(1, default=None)
     untrained: bool = False
@@ -193,8 +193,8 @@ class Preflighting:
     log: bool = False
 
 
-# conf/preflight.yaml. Hydra merges it after train.yaml and its experiment. A default would override their values, so
-# every setting of TrainConfig is MISSING here.
+# The schema of conf/preflight.yaml. Hydra merges it after train.yaml and the experiment. A default would override their
+# values, so every setting of TrainConfig is MISSING here.
 PreflightConfig = make_dataclass(
     "PreflightConfig",
     [
@@ -243,7 +243,7 @@ class EvaluateConfig:
 
 @dataclass
 class EnsembleSearch:
-    """Which ensembles to try."""
+    """The ensembles that a search tries."""
 
     search: EnsembleMethod | None = None
     max_members: int = at_least(1)
@@ -365,7 +365,7 @@ class CompareConfig:
     compare: Comparison = field(default_factory=Comparison)
 
 
-# Arguments that are known only at run time, so that no YAML can list them.
+# Arguments that are known only at run time, so no YAML can list them.
 RUNTIME_ARGUMENTS = {
     "backbone": {"image_size"},
     "head": {"num_classes"},

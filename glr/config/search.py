@@ -10,13 +10,13 @@ from glr.config.installation import pip_install
 from glr.config.schema import at_least, bounds
 from glr.errors import GlrError
 
-# The better scores: high or low ones.
+# The goal of the search: high scores or low scores.
 Direction = StrEnum("Direction", "maximize minimize")
 
-# How the next values are chosen: by the tree-structured Parzen estimator (Bergstra et al., 2011), or at random.
+# The sampler of the next values: the tree-structured Parzen estimator (Bergstra et al., 2011), or random sampling.
 Sampler = StrEnum("Sampler", "tpe random")
 
-# The trials to stop early: those below the median at the same step; those that Hyperband stops (Li et al., 2018); none.
+# The rule that stops trials early: below the median at the same step, Hyperband (Li et al., 2018), or no rule.
 Pruner = StrEnum("Pruner", "median hyperband none")
 
 
@@ -24,23 +24,23 @@ Pruner = StrEnum("Pruner", "median hyperband none")
 class Settings:
     """The settings hydra.sweeper.*, and their defaults."""
 
-    n_trials: int = at_least(1, default=20)  # in total, those of earlier commands included
+    n_trials: int = at_least(1, default=20)  # in total, including the trials of earlier commands
     n_jobs: int = at_least(1, default=1)  # trials that are launched together
     direction: Direction = Direction.maximize
     sampler: Sampler = Sampler.tpe
     seed: int = at_least(0, default=0)  # seed of the sampler
     pruner: Pruner = Pruner.median
-    warmup_trials: int = at_least(0, default=5)  # finished trials before any is pruned by the median
+    warmup_trials: int = at_least(0, default=5)  # finished trials before the median pruner starts
     warmup_steps: int = at_least(0, default=2)  # the first epoch after which a trial may be pruned
     storage: str = "mlruns/searches.journal"
-    study_name: str | None = None  # name of the search; null: a separate search for each set of ranges and settings
+    study_name: str | None = None  # name of the search; null: each set of ranges and settings has its own search
 
 
 def check(node: DictConfig) -> None:
     """Check `hydra.sweeper` of a composed config.
 
     Raises:
-        GlrError: a number is too small, the storage is no file, or Optuna is not installed.
+        GlrError: a number is too small, a name or storage is invalid, or Optuna is not installed.
     """
     for key, lowest, _ in bounds(Settings):
         if node[key] < lowest:

@@ -1,8 +1,8 @@
 """Keep secrets (tokens, keys, passwords in addresses) out of command lines, records and printed text.
 
-`conceal` moves the secrets of a command line into environment variables before Hydra sees them: Hydra's files, what
-launchers pickle and the command lines of jobs hold `${oc.env:GLR_SECRET_1}` only. `redacted` hides these values, the
-values of environment variables with a telling name, and text that looks like a secret.
+`conceal` moves the secrets of a command line into environment variables before Hydra sees them. Hydra's files, pickles
+of launchers and command lines of jobs then hold only `${oc.env:GLR_SECRET_1}`. `redacted` hides these values, those of
+environment variables whose names mark secrets, and text that looks like a secret.
 """
 
 import os
@@ -26,10 +26,10 @@ _NAME = (
 
 
 def _address(one: str, more: str) -> re.Pattern[str]:
-    """The user's part of an address; `one` matches a character of a name, `more` a character of a password.
+    """Match the user's part of an address; `one` matches a character of a name, `more` a character of a password.
 
-    The match extends to the last @: a password may hold @ and, against the rules, a slash. An @ belongs to the path if
-    neither an @ nor a password precedes the first slash. The next address ends the match.
+    The match extends to the last @, since a password may hold @ and, against the rules, a slash. An @ belongs to the
+    path if no @ and no password precede the first slash. The next address ends the match.
     """
     return re.compile(
         rf"\b[a-z][a-z0-9+.\-]*://(?P<secret>(?:(?![/:@]){one})*:(?!\d+/)(?:(?!://){more})*"
@@ -39,7 +39,7 @@ def _address(one: str, more: str) -> re.Pattern[str]:
 
 
 def _assigned(value: str) -> re.Pattern[str]:
-    """NAME=VALUE and NAME: VALUE, also quoted, in an address's query, or as the end of a longer name (hf_token)."""
+    """Match NAME=VALUE and NAME: VALUE, also in quotes or an address's query; NAME may end a longer name (hf_token)."""
     return re.compile(
         rf"(?:{_NAME}|\bsig|(?<=[?&])(?:key|sas))['\"]?\s*[=:]\s*(?P<secret>(?!null\b|None\b)(?:{value}))",
         re.IGNORECASE,
@@ -51,7 +51,7 @@ _ISSUED = re.compile(
     r"(?P<secret>\\*\b(?:gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w\-]{20,}|sk-[\w\-]{20,}|hf_\w{20,}|A[KS]IA[0-9A-Z]{16}"
     r"|ya29\.[\w.\-]{10,}|AIza[\w\-]{35}|xox[abprs]-[\w\-]{10,}|dapi[0-9a-f]{32}))"
 )
-# Secrets in the value of a setting, where they may hold blanks and quotes. Interpolations are left alone.
+# Secrets in the value of a setting, where they may hold blanks and quotes. Interpolations do not match.
 _IN_VALUE = (_address(r"(?!\\*\$\{)[^\s'\"]", r"(?!\\*\$\{)."), _assigned(r"(?:(?!\\*\$\{)[^&])+"), _ISSUED)
 _IN_TEXT = (
     _address(r"[^\s'\"]", r"[^\s'\"]"),
@@ -70,7 +70,7 @@ _VARIABLE = "GLR_SECRET_"
 _REFERENCE = re.compile(rf"\$\{{oc\.env:{_VARIABLE}\d+\}}")
 _SHORTEST = 6  # characters; a shorter secret may equal a common word (false), so it is not hidden everywhere
 _READ = re.compile(r"\$\\?\{oc\.env\\?:\s*['\"]?(\w+)")
-# Environment variables that hold no secret even if an override reads them: those of the machine and of schedulers.
+# Environment variables that hold no secret even if an override reads them: variables of the machine and schedulers.
 _HARMLESS = re.compile(
     rf"{_VARIABLE}\d+|HOME|USER|LOGNAME|HOST|PWD|SHELL|LANG|(?:SLURM|PBS|LSB|SGE)_\w+"
     r"|\w*(?:NAME|PATH|DIR|FILE|_USER|_HOST|_ID)"
@@ -79,17 +79,17 @@ _PLAIN = re.compile(r"[\d.eE+\-]+|[/.~].*|[\w+.\-]+://.*", re.DOTALL)  # numbers
 
 
 def conceal(overrides: Sequence[str]) -> list[str]:
-    """Move each secret of the overrides to an environment variable of this process, and name the variable instead.
+    """Move each secret of the overrides to an environment variable of this process, and refer to the variable instead.
 
-    The value of an environment variable that an override reads counts as a secret too, unless it names a study or a
-    choice.
+    The value of an environment variable that an override reads counts as a secret too, unless the override sets the
+    study or a choice.
     """
     return [_concealed(override) for override in overrides]
 
 
 def _concealed(line: str) -> str:
     key = line.partition("=")[0]
-    if key != "study" and not (CONF / key).is_dir():  # names of studies and choices stand everywhere
+    if key != "study" and not (CONF / key).is_dir():  # names of studies and choices appear everywhere
         for name in _READ.findall(line):
             _note(name, os.environ.get(name, ""))
     try:
@@ -108,7 +108,7 @@ def _concealed(line: str) -> str:
 
 
 def _written(value: Any, telling: bool) -> str:
-    """A parsed value in Hydra's grammar, without its secrets; `telling`: its key's name marks a secret."""
+    """Write a parsed value in Hydra's grammar without its secrets; `telling`: the key's name marks a secret."""
     if isinstance(value, dict):
         pairs = ((Transformer.str(k), _written(v, telling or _is_telling(str(k)))) for k, v in value.items())
         return f"{{{','.join(f'{name}:{text}' for name, text in pairs)}}}"
@@ -135,7 +135,7 @@ def _reference(secret: str) -> str:
 
 
 def _note(name: str, value: str) -> None:
-    """Let `redacted` hide the secrets of an environment variable here and in this process's children."""
+    """Let `redacted` hide the secrets of an environment variable in this process and its children."""
     if _HARMLESS.fullmatch(name) or _PLAIN.fullmatch(value):
         _replaced(value, _IN_VALUE, _reference)
     elif len(value) >= _SHORTEST and not _is_telling(name):
@@ -171,7 +171,7 @@ def _known() -> set[str]:
 
 
 def redacted(text: str) -> str:
-    """A text with `***` where it held a secret: `http://user:word@host` becomes `http://***@host`."""
+    """Return the text with `***` for each secret: `http://user:word@host` becomes `http://***@host`."""
     text = _REFERENCE.sub(HIDDEN, text)
     for secret in sorted(_known(), key=len, reverse=True):
         text = text.replace(secret, HIDDEN)

@@ -1,4 +1,4 @@
-"""The overrides of a command line; the shorthands `sweep=NAME` and `experiment=published/09`, written out for Hydra."""
+"""Parse the overrides of a command line; expand the shorthands `sweep=NAME` and `experiment=published/09` for Hydra."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -14,10 +14,10 @@ from glr.errors import GlrError, first_line
 
 
 def parse(overrides: Sequence[str]) -> list[Override]:
-    """The overrides of a command line in Hydra's grammar.
+    """Parse overrides in Hydra's grammar.
 
     Raises:
-        GlrError: an override does not follow it.
+        GlrError: an override does not follow the grammar.
     """
     try:
         return OverridesParser.create().parse_overrides(list(overrides))
@@ -26,7 +26,7 @@ def parse(overrides: Sequence[str]) -> list[Override]:
 
 
 def in_grammar(text: str) -> str:
-    """A text in Hydra's grammar: in quotes, unless it reads the same without."""
+    """Write a text in Hydra's grammar: in quotes, unless Hydra reads the same text without them."""
     try:
         if parse([f"key={text}"])[0].value() == text:
             return text
@@ -36,13 +36,13 @@ def in_grammar(text: str) -> str:
 
 
 def choices(group: str) -> list[str]:
-    """The names of a group's choices, those in its folders included; files with a leading underscore are no choices."""
+    """The names of a group's choices, including those in subfolders; files with a leading underscore do not count."""
     files = (CONF / group).rglob("*.yaml")
     return sorted(str(f.relative_to(CONF / group).with_suffix("")) for f in files if not f.name.startswith("_"))
 
 
 def unknown_choice(group: str, name: str, known: Iterable[str]) -> GlrError:
-    """The sentence for an unknown choice."""
+    """Return the error for an unknown choice; it names the closest choice and all choices."""
     close = get_close_matches(name, known := list(known), n=1)
     hint = f"did you mean {group}={close[0]}? " if close else ""
     return GlrError(f"{group}={name}: there is no such choice; {hint}Choices: {', '.join(known)}")
@@ -52,7 +52,7 @@ def written_out(overrides: list[Override]) -> list[str]:
     """The overrides with `sweep=NAME` expanded to `sweep.name=NAME` and the settings of sweeps/NAME.yaml.
 
     An experiment's number becomes its full name. The command line's own settings replace the sweep's. The command line
-    of a sweep's job holds all of them, so nothing is expanded again.
+    of a sweep's job holds every setting of the sweep, so nothing is added there.
 
     Raises:
         GlrError: there is no such sweep, or its file is wrong.
@@ -77,7 +77,7 @@ def written_out(overrides: list[Override]) -> list[str]:
 
 
 def _numbered(name: str) -> str:
-    """The experiment with the number `published/09`; any other name unchanged."""
+    """Return the full name of the experiment with a number such as `published/09`; return other names unchanged."""
     known = choices("experiment")
     matches = [other for other in known if other.startswith(f"{name}_")]
     return matches[0] if name not in known and len(matches) == 1 else name

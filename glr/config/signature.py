@@ -17,7 +17,7 @@ _ROOT = Path(__file__).parents[2]
 def signature(target: str) -> dict[str, str] | None:
     """The arguments of a class or function: name -> annotation, as written in the source.
 
-    A class without a constructor of its own has that of its bases. None: the constructor is Keras's.
+    A class without its own constructor has the arguments of its base's constructor. None: the constructor is Keras's.
 
     Raises:
         GlrError: no such module, class or function.
@@ -36,7 +36,7 @@ def signature(target: str) -> dict[str, str] | None:
             if any("dataclass" in ast.unparse(decorator) for decorator in statement.decorator_list):
                 fields = [member for member in statement.body if isinstance(member, ast.AnnAssign)]
                 return {ast.unparse(member.target): ast.unparse(member.annotation) for member in fields}
-            for base in statement.bases:  # the first that has a constructor, as in Python
+            for base in statement.bases:  # the first base that has a constructor, as in Python
                 inherited = _inherited(_qualified(ast.unparse(base), tree, module))
                 if inherited is None or inherited:
                     return inherited
@@ -89,7 +89,7 @@ def _arguments(function: ast.FunctionDef) -> dict[str, str]:
 
 
 def type_of_value(value: object) -> str:
-    """The type of a default; null in a Keras component's YAML stands for a number that is switched off."""
+    """The type of a default; null in a Keras component's YAML stands for an optional number."""
     return "float | None" if value is None else type(value).__name__
 
 

@@ -8,22 +8,22 @@ Normalization = StrEnum("Normalization", "zero_one minus_one_one imagenet")
 # Keras's mixed-precision policies; heads and descriptors are float32 in each.
 Precision = StrEnum("Precision", "float32 mixed_bfloat16 mixed_float16")
 
-# The statistics of BatchNorm in training: those of each replica's share, or of the global batch.
+# The images that BatchNorm's statistics cover in training: each replica's share, or the global batch.
 BatchNorm = StrEnum("BatchNorm", "per_replica synchronised")
 
 # The metrics that can be a run's score; higher is better.
 Score = StrEnum("Score", "gap map_at_100 mp_at_10 recall_at_1 recall_at_5 recall_at_10 top1_accuracy")
 
-# The ended jobs of a sweep to run again.
+# The ended jobs that a sweep runs again.
 Rerun = StrEnum("Rerun", "failed all none")
 
 # A change of a local MLflow store: its folder was copied or moved.
 StoreState = StrEnum("StoreState", "moved")
 
-# Number type of stored descriptors.
+# The number type of stored descriptors.
 StoredType = StrEnum("StoredType", "float32 float16")
 
-# The weights that a run stores: those of its last epoch, and those of its best epoch on Public.
+# The weights that a run stores: of its last epoch, and of its best epoch on Public.
 StoredWeights = StrEnum("StoredWeights", "last best")
 
 # How to search for the best ensemble.

@@ -1,7 +1,7 @@
 """Objects in Google Cloud Storage, by path (`gs://BUCKET/NAME`): the operations that `glr.storage` builds on.
 
-The one module that talks to Google Cloud Storage; it imports the library at first use, since most runs need no bucket.
-Each write carries the generation that it replaces as its precondition, so any request can be repeated; requests are
+Only this module talks to Google Cloud Storage. It imports the library at first use, since most runs need no bucket.
+The precondition of each write is the generation that it replaces, so any request can be repeated. Requests are
 repeated for two minutes while the service is busy or cannot be reached.
 """
 
@@ -19,9 +19,9 @@ import google_crc32c
 
 from glr.errors import GlrError, first_line
 
-# Bytes of one request: a thread holds this many in memory, and the patience is that of one request.
+# Bytes per request. A thread holds one request in memory, and `_PATIENCE` limits one request.
 CHUNK = 2**24
-# Connections kept open; more threads would not be faster.
+# Connections that are kept open, and so the highest useful number of threads.
 CONNECTIONS = 64
 _PATIENCE = 120.0  # seconds
 _READER, _WRITER = "roles/storage.objectViewer", "roles/storage.objectUser"
@@ -30,7 +30,7 @@ _client_lock = threading.Lock()
 
 
 class ReplacedError(GlrError):
-    """Someone else has written or deleted the object since it was looked at."""
+    """Another process has written or deleted the object since `look` found it."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class FileInfo:
 
 @dataclass(frozen=True)
 class Object:
-    """An object as `look` saw it; each write gives it another generation."""
+    """An object as `look` found it; each write gives an object a new generation."""
 
     path: str
     info: FileInfo
@@ -78,7 +78,7 @@ def existing(path: str | Path) -> Object:
     """Return the object that is now at a path.
 
     Raises:
-        GlrError: no object is there.
+        GlrError: the object does not exist.
     """
     stored = look(path)
     if stored is None:
@@ -93,7 +93,7 @@ def fetch(stored: Object, file: BinaryIO, start: int, end: int, step: Callable[[
         stored: the object.
         file: the file to append to.
         start, end: positions within the object.
-        step: called with the number of bytes that have just arrived.
+        step: function to call with the number of bytes that have just arrived.
 
     Raises:
         ReplacedError: the object was replaced or deleted.
@@ -117,17 +117,17 @@ def fetch(stored: Object, file: BinaryIO, start: int, end: int, step: Callable[[
 def store(
     path: str | Path, content: BinaryIO, info: FileInfo, seen: Object | None, *, same_will_do: bool = False
 ) -> None:
-    """Upload an object; it becomes visible when it is complete, with the right CRC32C.
+    """Upload an object; it becomes visible only when it is complete and its CRC32C is right.
 
     Args:
         path: the object's path.
         content: its bytes.
         info: their size and CRC32C.
-        seen: the object to replace; None: the path must be free.
-        same_will_do: accept that someone else has just written the same content.
+        seen: the object to replace; None: no object may exist at the path.
+        same_will_do: accept an object with the same content that another process has just written.
 
     Raises:
-        ReplacedError: someone else has written the object since it was seen.
+        ReplacedError: another process has written the object since `look` found it.
         GlrError: the object may not be written, or the service cannot be reached.
     """
     from google.api_core.exceptions import PreconditionFailed
@@ -145,7 +145,7 @@ def store(
                 retry=_retry(failures.append),
             )
         except PreconditionFailed as error:
-            # After a failure, the same content is from this upload's earlier try, whose answer was lost.
+            # After a failed try, equal content comes from that try, whose answer was lost.
             stored = look(path) if failures or same_will_do else None
             if stored is None or stored.info != info:
                 change = "exists already" if seen is None else "was changed by someone else just now"
@@ -156,7 +156,7 @@ def remove(stored: Object) -> None:
     """Delete an object.
 
     Raises:
-        ReplacedError: someone else has written the object since it was found.
+        ReplacedError: another process has written the object since `look` found it.
         GlrError: the object may not be deleted, or the service cannot be reached.
     """
     from google.api_core.exceptions import NotFound
@@ -165,14 +165,14 @@ def remove(stored: Object) -> None:
         try:
             _blob(stored.path).delete(if_generation_match=stored.generation, retry=_retry())
         except NotFound:
-            return  # deleted by someone else, or by a request whose answer was lost
+            return  # deleted by another process, or by a request whose answer was lost
 
 
 def objects(folder: str | Path) -> dict[str, FileInfo]:
-    """Every object below a folder by its relative name, without the empty objects that stand for folders.
+    """The objects below a folder: relative name -> size and CRC32C, without the empty objects that stand for folders.
 
     Raises:
-        GlrError: the bucket is missing or may not be read, or a name would lead out of the folder on a disk.
+        GlrError: the bucket is missing or may not be read, or an object's name is no path below the folder.
     """
     bucket, name = _split(folder)
     prefix = f"{name.rstrip('/')}/" if name else ""
@@ -237,7 +237,7 @@ def _without_bucket(error: Exception) -> bool:
 
 @contextmanager
 def _explained(path: str | Path, role: str = _READER) -> Iterator[None]:
-    """Turn an error of Google's library about a path into a sentence; the operation needs `role`."""
+    """Turn an error of Google's library about a path into a GlrError; `role` is the role that the operation needs."""
     bucket = f"gs://{_split(path)[0]}"
     from google.api_core import exceptions as api
     from google.auth.exceptions import GoogleAuthError

@@ -1,4 +1,4 @@
-"""Locks between processes: a file that one process holds; the lock ends with the process, even by a kill."""
+"""Locks between processes: one process at a time holds a file; the lock ends when the process ends or is killed."""
 
 import errno
 import fcntl
@@ -31,12 +31,12 @@ def held(path: Path, wait: float = inf) -> Iterator[int]:
 def acquire(path: Path, wait: float = inf) -> int:
     """Open a file to read and append, creating it if need be, and lock it; closing the descriptor unlocks it.
 
-    The holder may delete the file: those who waited for it then create it again. A link is not followed: in a shared
-    folder it may lead to any file.
+    The holder may delete the file; the waiting processes then create it again. A symbolic link is refused, since in a
+    shared folder it may lead to any file.
 
     Args:
         path: the file's path, on this machine's disk.
-        wait: seconds to wait for another process that holds it.
+        wait: seconds to wait for another process that holds the lock.
 
     Raises:
         BlockingIOError: another process still holds the lock.

@@ -50,7 +50,7 @@ def read(path: str | Path, start: int = 0, end: int | None = None) -> bytes:
         stored, content = bucket.existing(path), io.BytesIO()
         size = stored.info.size
         stop = size if end is None else min(end, size)
-        with suppress(ReplacedError):  # then read the new object
+        with suppress(ReplacedError):  # the object was replaced: read the new object
             bucket.fetch(stored, content, start, stop)
             data = content.getvalue()
             damaged = (start, stop) == (0, size) and FileInfo.of(data) != stored.info
@@ -60,12 +60,12 @@ def read(path: str | Path, start: int = 0, end: int | None = None) -> bytes:
 
 
 def write(path: str | Path, data: bytes | memoryview, *, overwrite: bool = False) -> None:
-    """Write a file atomically, and create its folders: readers never see a partial file, and no failure leaves one.
+    """Create a file's folders, and write the file atomically: no reader sees a partial file, even after a failure.
 
     Overwriting keeps the permissions, follows a link to its file, and writes into a device or a pipe.
 
     Raises:
-        GlrError: the file exists (unless `overwrite`), someone else changes it meanwhile, or it cannot be written.
+        GlrError: the file exists (unless `overwrite`), another process changes it meanwhile, or it cannot be written.
     """
     if is_bucket(path):
         seen = bucket.look(path) if overwrite else None
@@ -75,7 +75,7 @@ def write(path: str | Path, data: bytes | memoryview, *, overwrite: bool = False
         with explained(path):
             Path(path).write_bytes(data)
         return
-    target = Path(os.path.realpath(path)) if overwrite else Path(path)  # a link stays, and points to the new content
+    target = Path(os.path.realpath(path)) if overwrite else Path(path)  # keep a link, and write to its target
     part = target.with_name(f"{target.name}.{secrets.token_hex(8)}{PART}")
     with explained(path):
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -89,13 +89,13 @@ def write(path: str | Path, data: bytes | memoryview, *, overwrite: bool = False
             if overwrite:
                 part.replace(target)
             else:
-                target.hardlink_to(part)  # unlike a rename, it fails if the file exists
+                target.hardlink_to(part)  # unlike a rename, this fails if the file exists
         finally:
             part.unlink(missing_ok=True)
 
 
 def files(folder: str | Path) -> dict[str, FileInfo]:
-    """Every file below a folder by its relative name, except local ones being written (`*.part`); {} without any.
+    """The files below a folder: relative name -> size and CRC32C, without unfinished local files (`*.part`); may be {}.
 
     Raises:
         GlrError: the folder or the bucket may not be read, or there is no such bucket.
@@ -111,7 +111,7 @@ def delete(path: str | Path) -> None:
     """Delete a file, if it exists.
 
     Raises:
-        GlrError: the file cannot be deleted, or someone else changes it meanwhile.
+        GlrError: the file cannot be deleted, or another process changes it meanwhile.
     """
     if not is_bucket(path):
         with explained(path):
@@ -121,12 +121,12 @@ def delete(path: str | Path) -> None:
 
 
 def normalized(path: str) -> str:
-    """A path in one spelling: absolute and without links if it is local, without a slash at the end."""
+    """Return the one spelling of a path: absolute and without links if it is local, without a trailing slash."""
     return path.rstrip("/") if is_bucket(path) else str(Path(path).resolve())
 
 
 def checksum(path: str | Path) -> str:
-    """The CRC32C of a file, hexadecimal; a bucket stores it.
+    """The CRC32C of a file, hexadecimal; the CRC32C of an object is read from the bucket.
 
     Raises:
         GlrError: the file is missing or cannot be read.
@@ -142,7 +142,7 @@ def checksum(path: str | Path) -> str:
 
 @contextmanager
 def explained(path: str | Path) -> Iterator[None]:
-    """Turn an error of the operating system about a local file into a sentence."""
+    """Turn an error of the operating system about a local file into a GlrError."""
     try:
         yield
     except FileNotFoundError as error:

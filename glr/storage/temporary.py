@@ -1,4 +1,4 @@
-"""Temporary folders; making one deletes the folders that killed processes left."""
+"""Temporary folders; creating a folder deletes the folders that killed processes left."""
 
 import os
 import re
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from glr.storage.lock import held
 
-_LOCK = re.compile(r"(\.?glr-[0-9a-f]{16})\.lock")  # the lock of the folder of this name, held by its process
+_LOCK = re.compile(r"(\.?glr-[0-9a-f]{16})\.lock")  # the lock of the folder of this name; its process holds the lock
 
 
 @contextmanager
@@ -27,7 +27,7 @@ def temporary_folder(beside: Path | None = None) -> Iterator[Path]:
             _clear(file, file.with_name(of[1]))
     folder = place / f"{'glr-' if beside is None else '.glr-'}{secrets.token_hex(8)}"
     file = folder.with_name(f"{folder.name}.lock")
-    with held(file):  # another command that clears may hold it for a moment
+    with held(file):  # another command that cleans up may hold the lock for a moment
         try:
             folder.mkdir(mode=0o700)
             yield folder

@@ -1,4 +1,4 @@
-"""Copy files to and from Google Cloud Storage, several at a time; a second call continues a stopped one."""
+"""Copy files to and from Google Cloud Storage, several at a time; a second call continues an interrupted call."""
 
 import os
 import re
@@ -27,16 +27,16 @@ def upload(
     threads: int = 8,
     progress: Callable[[int], object] | None = None,
 ) -> None:
-    """Copy local files to Google Cloud Storage, several at a time; a second call continues a stopped one.
+    """Copy local files to Google Cloud Storage, several at a time; a second call continues an interrupted call.
 
     Args:
-        files: (local file, gs:// path); objects that have the same size and CRC32C already are not sent again.
-        overwrite: replace a file that has other content, instead of refusing it.
-        threads: files at a time.
-        progress: called with the number of bytes just sent or skipped, by one thread at a time.
+        files: (local file, gs:// path); a file whose object already has the same size and CRC32C is not sent again.
+        overwrite: replace an object that has other content; False: raise a GlrError.
+        threads: number of files at a time.
+        progress: function to call with the number of bytes just sent or skipped; one thread at a time calls it.
 
     Raises:
-        GlrError: the first file that fails; uploads under way are cancelled, and none leaves a part of a file.
+        GlrError: the first file that fails; unfinished uploads are cancelled, and leave no part of a file.
     """
     _in_parallel(partial(_upload, overwrite), files, threads, progress)
 
@@ -44,15 +44,15 @@ def upload(
 def download(
     files: Sequence[tuple[str, Path]], *, threads: int = 8, progress: Callable[[int], object] | None = None
 ) -> None:
-    """Copy files from Google Cloud Storage, several at a time; a second call continues a stopped one.
+    """Copy files from Google Cloud Storage, several at a time; a second call continues an interrupted call.
 
-    Each file grows as `NAME.GENERATION.part` beside its target, which it replaces when its CRC32C is right.
+    Each file is written as `NAME.GENERATION.part` beside its target, and replaces the target when its CRC32C is right.
 
     Args:
-        files: (gs:// path, local file); a local file with the right size and CRC32C is left as it is.
-        threads: files at a time.
-        progress: called with the number of bytes just received or already here, by one thread at a time; with a
-            negative number before a damaged file is fetched again.
+        files: (gs:// path, local file); a local file that already has the right size and CRC32C is not fetched.
+        threads: number of files at a time.
+        progress: function to call with the number of bytes just received or already on disk; negative before a damaged
+            file is fetched again. One thread at a time calls it.
 
     Raises:
         GlrError: the first file that fails; the received parts of the others are kept for the next call.
@@ -62,12 +62,12 @@ def download(
     for part in (part for folder in {target.parent for target in targets} for part in folder.glob(f"*{PART}")):
         begun = re.fullmatch(r"(.+)\.\d+\.part", part.name)
         if begun and part.with_name(begun[1]) in targets:
-            part.unlink(missing_ok=True)  # a part of a generation that has been replaced since
+            part.unlink(missing_ok=True)  # a part of an earlier version of the object
 
 
 @contextmanager
 def on_disk(path: str | Path) -> Iterator[Path]:
-    """Yield a local path of a file: its own, or that of a temporary copy of an object.
+    """Yield a local path to a file: the path itself, or the path of an object's temporary copy.
 
     Raises:
         GlrError: the object could not be downloaded.
@@ -132,7 +132,7 @@ def _download(source: str, target: Path, step: Callable[[int], None]) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         while not _holds(target, info):
             with held(part) as lock, os.fdopen(lock, "ab", closefd=False) as file:
-                if _holds(target, info):  # another process has finished it while this one waited
+                if _holds(target, info):  # another process has finished the download meanwhile
                     part.unlink(missing_ok=True)  # missing_ok: that process may delete it first
                     break
                 if file.tell() > info.size:

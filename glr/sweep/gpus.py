@@ -5,9 +5,9 @@ import subprocess
 
 
 def dealt(jobs: int) -> list[dict[str, str]]:
-    """The environment of each of `jobs` simultaneous jobs: its GPUs; with fewer GPUs than jobs, jobs share them.
+    """The environments of `jobs` simultaneous jobs, each with the job's GPUs; if GPUs are too few, jobs share them.
 
-    Empty for a single job, without GPUs, and if the user has set CUDA_VISIBLE_DEVICES.
+    The environments are empty for a single job, without GPUs, or if the user has set CUDA_VISIBLE_DEVICES.
     """
     try:
         line = ["nvidia-smi", "--query-gpu=uuid", "--format=csv,noheader"]

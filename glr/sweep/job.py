@@ -19,7 +19,7 @@ class JobState(Enum):
     SKIPPED = "skipped"  # it has finished before
     FAILED = "failed"
     OVERDUE = "time limit"
-    LEFT = "failed before"  # and does not run again
+    LEFT = "failed before"  # it failed before, and does not run again
     STOPPED = "stopped"  # stopped together with the sweep, by Ctrl-C or SIGTERM
 
 
@@ -29,20 +29,20 @@ UNFINISHED = (JobState.WAITING, JobState.RUNNING, JobState.RETRYING, JobState.ST
 
 @dataclass
 class Job:
-    """A job; epoch, score and time left belong to its latest start."""
+    """A job; its epoch, score and remaining time belong to its latest start."""
 
     number: int  # from 1
     overrides: list[str]  # its command line
-    shown: str  # the overrides that distinguish it from the others
+    shown: str  # the overrides that distinguish it from the other jobs
     folder: Path  # holds its log
-    identity: Identity | None = None  # identity of a train job; None: another command
+    identity: Identity | None = None  # None: no train job, or its data set or weights are missing
     study: str | None = None
     state: JobState = JobState.WAITING
     starts: int = 0
     kills: int = 0  # starts that were killed from outside
     seconds: float = 0.0  # running time of all its starts
-    wait: float = 0.0  # seconds before it is started again
-    due: float = 0.0  # the time of that start, by time.monotonic()
+    wait: float = 0.0  # seconds before the job is started again
+    due: float = 0.0  # the time of the next start, by time.monotonic()
     epoch: int | None = None
     epochs: int | None = None
     score: float | None = None
@@ -51,12 +51,12 @@ class Job:
 
     @property
     def log(self) -> Path:
-        """The file of its output."""
+        """The file that holds the job's output."""
         return self.folder / "log.txt"
 
 
 def differing(jobs: Sequence[Sequence[str]]) -> list[str]:
-    """The overrides that tell each job from the others; all of them for a single job."""
+    """The overrides that distinguish each job from the others; all overrides of a single job."""
     shown = [[text for text in job if not text.startswith(("hydra.", "sweep."))] for job in jobs]
     common = set.intersection(*map(set, shown)) if len(shown) > 1 else set()
     return [redacted(" ".join(text for text in job if text not in common)) or "(no overrides)" for job in shown]

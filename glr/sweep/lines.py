@@ -1,4 +1,4 @@
-"""A sweep as lines of text: one for each change of a job's state; jobs that run one by one add their output."""
+"""A sweep as lines of text: a line for each change of a job's state, and the output of jobs that run one by one."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ class Lines:
 
     Args:
         jobs: the sweep's jobs.
-        total: their number; None if it is unknown, as in a search.
+        total: the number of all jobs; None if it is unknown, as in a search.
         follow: also print the output of the jobs, which must run one at a time.
     """
 
@@ -68,7 +68,7 @@ class Follower:
         self._rest = b""
 
     def lines(self, ended: bool) -> list[str]:
-        """The lines since the last call; the last one, too, if it is unfinished and the job has ended."""
+        """The complete lines since the last call; if the job has ended, an incomplete last line, too."""
         if not self._log.exists():
             return []
         with self._log.open("rb") as file:
@@ -82,13 +82,13 @@ class Follower:
 
 
 def stopping(running: int) -> str:
-    """The line after the first Ctrl-C or SIGTERM."""
+    """The line to print after the first Ctrl-C or SIGTERM."""
     jobs = "the running job saves its state" if running == 1 else f"{running} running jobs save their state"
     return f"stopping: {jobs}; a second Ctrl-C kills" if running else "stopping"
 
 
 def pausing(seconds: float) -> str:
-    """The line for a sweep that waits for room on a disk."""
+    """The line to print when a sweep waits for room on a disk."""
     return f"a disk is full: the sweep pauses, and tries again in {duration(seconds)}; make room"
 
 

@@ -18,16 +18,16 @@ _STYLES = {
     **{JobState.RUNNING: "bold", JobState.FINISHED: "green", JobState.FAILED: "red", JobState.OVERDUE: "red"},
     **{JobState.SKIPPED: "dim", JobState.LEFT: "dim red", JobState.RETRYING: "yellow", JobState.WAITING: "dim"},
 }
-# If the terminal is too short for all jobs, the table shows those whose states come first in this list.
+# If the terminal is too short for all jobs, the table shows the jobs whose states come first in this list.
 _URGENCY = [JobState.RUNNING, JobState.RETRYING, JobState.STOPPED, JobState.FAILED, JobState.OVERDUE, JobState.WAITING]
 
 
 class LiveTable:
-    """Shows the jobs in a table and keeps it up to date; use it in a `with`.
+    """Shows the jobs in a table and keeps the table up to date; a context manager.
 
     Args:
         jobs: the sweep's jobs.
-        places: how many run at a time.
+        places: number of jobs that run at a time.
         follow: also print the jobs' output, above the table.
         console: the console to draw on; None: the terminal.
     """
@@ -36,7 +36,7 @@ class LiveTable:
         self._jobs, self._places = jobs, places
         self._console = console or Console()
         self._followers = {job.number: Follower(job) for job in jobs} if follow else {}
-        # No refresh thread: the jobs' processes are forked from this process.
+        # No refresh thread, since this process forks the jobs' processes.
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
         self._ticks = 0
 
@@ -70,12 +70,12 @@ class LiveTable:
         self._say(pausing(seconds))
 
     def table(self, rows: int) -> Table:
-        """The table, with at most `rows` jobs."""
+        """The table with at most `rows` jobs."""
         by_urgency = sorted(self._jobs, key=lambda job: _URGENCY.index(job.state) if job.state in _URGENCY else 9)
         shown = sorted(by_urgency[:rows], key=lambda job: job.number)
         texts = [_HEADER, *map(_row, shown)]
         widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
-        # The width left for the settings: rich would narrow all columns, but only this one may be cut.
+        # The width left for the settings: rich would narrow all columns, but only the settings may be cut.
         room = max(10, self._console.width - sum(widths) + widths[1] - 2 * len(widths))
         table = Table(box=None, pad_edge=False)
         for name in _HEADER:

@@ -18,14 +18,14 @@ from glr.errors import GlrError
 
 
 class SweepRun(Callback):
-    """Opens one MLflow run for a sweep, the same at each start; the jobs read its id and become its children.
+    """Opens one MLflow run per sweep, the same run if the sweep starts again; the jobs, its children, read its id.
 
     Hydra does not call `on_multirun_end` after a failed job, so the run is also closed at exit: as KILLED after SIGINT,
     SIGTERM or SIGHUP, else as FAILED.
     """
 
     def on_multirun_start(self, config: DictConfig, **_: object) -> None:
-        """Create the store, if it is new, and the parent run, unless the same sweep was run before."""
+        """Open the parent run; create the store and the run if they do not exist yet."""
         # Hydra builds this callback in every command: MLflow's import must wait until there is a sweep.
         from glr.config.jobs import first_of, given
         from glr.tracking.run import PARENT_VARIABLE, begin
@@ -43,7 +43,7 @@ class SweepRun(Callback):
             )
             parent = self.run.wait()
         except GlrError as error:
-            sys.exit(f"error: {error}")  # Hydra makes a warning of any other exception
+            sys.exit(f"error: {error}")  # Hydra turns any other exception into a warning
         os.environ[PARENT_VARIABLE] = parent
         self._status = "FAILED"
         atexit.register(self._close)
@@ -74,7 +74,7 @@ class SweepRun(Callback):
 
 
 def _key(overrides: list[str]) -> str:
-    """A hash of a sweep's overrides, without those that say where and how it runs."""
+    """A hash of a sweep's overrides, without the overrides for where and how the sweep runs."""
     from glr.config.identity import is_circumstance
 
     lasting = []

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def planned(config: DictConfig, overrides: Sequence[Sequence[str]], first: int = 0) -> list[Job]:
-    """The jobs of a sweep or of one of its batches; jobs that need not run are not WAITING (see `skip`).
+    """The jobs of a sweep or of one of its batches; only jobs that must run are WAITING (see `skip`).
 
     Args:
         config: the config that Hydra gives a sweep's launcher.
@@ -36,9 +36,9 @@ def planned(config: DictConfig, overrides: Sequence[Sequence[str]], first: int =
 
 
 def identify(jobs: Sequence[Job], configs: Sequence[DictConfig]) -> None:
-    """Give train jobs their identities and studies; data sets that are not prepared yet are prepared first.
+    """Give train jobs their identities and studies; first prepare missing data sets if the config says so.
 
-    A job whose data set or initial weights are missing gets no identity: it reports the mistake when it runs.
+    A job whose data set or initial weights are missing gets no identity; the job reports the mistake when it runs.
 
     Args:
         jobs: a sweep's jobs.
@@ -50,7 +50,7 @@ def identify(jobs: Sequence[Job], configs: Sequence[DictConfig]) -> None:
     known: dict[Hashable, str | Exception | None] = {}
 
     def once(key: Hashable, find: Callable[[], str | None]) -> str | Exception | None:
-        """The result of `find`, or its exception; it is called once for all jobs that share the key."""
+        """Return the result of `find`, or its exception; call `find` once for all jobs that share the key."""
         if key not in known:
             try:
                 known[key] = find()
@@ -100,7 +100,7 @@ def skip(jobs: Sequence[Job], uri: str, rerun: str) -> None:
 
 
 def finished(uri: str, study: str, identity: Identity) -> "PastRun | None":
-    """Return the newest run of a job if it has finished; None if it has not, or if the store does not answer."""
+    """Return the newest run of a job if this run has finished; else, or if the store does not answer, return None."""
     try:
         run = _newest(uri, [study], f"tags.key = '{identity.key}'").get((identity.key, identity.digest))
     except Exception:  # each kind of store has its own errors, and none of them may end a run

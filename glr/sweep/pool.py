@@ -18,10 +18,10 @@ _LONGEST_PAUSE = 600.0  # s between two tries of a sweep whose disk is full
 
 @dataclass(frozen=True)
 class JobLimits:
-    """conf: sweep.*"""
+    """The settings sweep.* of conf/, and the grace time."""
 
     jobs: int = 1  # at a time
-    minutes: float | None = None  # running time of one job
+    minutes: float | None = None  # the longest running time of one job; None: no limit
     retries: int = 3  # for a job that was killed
     backoff: float = 30.0  # s before the first retry, doubled for each later retry
     grace: float = 60.0  # s between SIGTERM and SIGKILL for a job over its time limit
@@ -31,25 +31,25 @@ class View(Protocol):
     """A display of a sweep's jobs."""
 
     def changed(self, job: Job) -> None:
-        """A job has another state."""
+        """Show that a job's state has changed."""
 
     def tick(self) -> None:
-        """Some time has passed."""
+        """Bring the display up to date; called at short intervals."""
 
     def stopping(self, running: int) -> None:
-        """The sweep was told to stop while `running` jobs run."""
+        """Show that the sweep stops, and waits for `running` jobs."""
 
     def pausing(self, seconds: float) -> None:
-        """A disk is full: no job starts for a while."""
+        """Show that a disk is full, so that no job starts for `seconds`."""
 
 
 class Stopping:
     """A context that only notes SIGINT, SIGTERM and SIGHUP; at its end the earlier handlers are restored.
 
-    A sweep that was started to outlive its terminal (`nohup`) keeps ignoring SIGHUP.
+    A sweep that was started with `nohup` keeps ignoring SIGHUP.
     """
 
-    signal: int | None = None  # the first that came
+    signal: int | None = None  # the first signal that came
     times: int = 0
 
     def __enter__(self):
@@ -69,11 +69,11 @@ class Pool:
     """Runs jobs.
 
     Args:
-        jobs: the pool runs the WAITING ones, in this order.
-        command: a job's program and arguments.
+        jobs: all jobs; the pool runs the WAITING jobs, in this order.
+        command: function that returns a job's program and arguments.
         limits: the limits of simultaneous jobs, running time and retries.
         view: shows the changes.
-        environment: variables for the job in a place from 0 to limits.jobs - 1.
+        environment: function that returns the variables for the job in a place from 0 to limits.jobs - 1.
     """
 
     def __init__(
@@ -89,14 +89,14 @@ class Pool:
         self._running: dict[int, tuple[Job, Process]] = {}  # by place
         self._before: dict[int, float] = {}  # job number -> seconds of its earlier starts
         self._asked: dict[int, float] = {}  # job number -> time of SIGTERM after its time limit
-        self._pauses = 0  # since a job last finished
+        self._pauses = 0  # pauses since a job last finished
         self._paused = -inf  # no job starts before this time
 
     def run(self) -> int | None:
         """Run until no job is left; return the signal that stopped the sweep, or None.
 
-        The first SIGINT, SIGTERM or SIGHUP passes SIGTERM on to the running jobs and waits for them; a second one kills
-        them.
+        At the first SIGINT, SIGTERM or SIGHUP, the pool sends SIGTERM to the running jobs and waits for them. At the
+        second, it kills them.
         """
         told = 0
         with Stopping() as stop:
@@ -186,7 +186,7 @@ class Pool:
         self._change(job, JobState.RETRYING)
 
     def _pause(self, job: Job, reason: str) -> None:
-        """Start no job for a while, since none would find room; retry this job without a limit."""
+        """Start no job for a while, since the disk is full; then start this job again, without counting a retry."""
         now = time.monotonic()
         if now >= self._paused:  # else another job has begun this pause
             wait = min(self._limits.backoff * 2**self._pauses, _LONGEST_PAUSE)

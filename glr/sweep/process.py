@@ -1,4 +1,4 @@
-"""One job's process: started in its own session, watched through files; and the meaning of its exit code."""
+"""One job's process, started in its own session and watched through files, and the meaning of its exit code."""
 
 import ctypes
 import json
@@ -22,7 +22,7 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 class Fate(Enum):
-    """A process's end."""
+    """The way in which a process ended."""
 
     FINISHED = "finished"
     FAILED = "failed"  # by itself: it would fail again
@@ -31,22 +31,22 @@ class Fate(Enum):
 
 
 class Process:
-    """A job's process, leader of a session of its own, so that a terminal's Ctrl-C does not reach it.
+    """A job's process in a session of its own, so that a terminal's Ctrl-C does not reach the job.
 
-    Its output goes straight into a file, so a launcher that dies breaks no pipe. On Linux the job then gets SIGTERM.
+    Its output goes to a file: a pipe would break if the launcher died. On Linux, the job then gets SIGTERM.
 
     Args:
         command: the program and its arguments.
         log: the file that output and errors are appended to.
         progress: the file that the job writes its progress to.
-        environment: variables that it gets besides those of this process.
+        environment: variables for the job, in addition to the variables of this process.
     """
 
     def __init__(self, command: Sequence[str], log: Path, progress: Path, environment: Mapping[str, str]):
         self._progress = progress
         progress.unlink(missing_ok=True)
         log.parent.mkdir(parents=True, exist_ok=True)
-        # Unbuffered, so that the log holds the last words of a job that is killed.
+        # Unbuffered, so that the log holds the last output of a killed job.
         own = {"PYTHONUNBUFFERED": "1", VARIABLE: str(progress.absolute()), **environment}
         with log.open("ab") as output:
             self._process = subprocess.Popen(
@@ -71,7 +71,7 @@ class Process:
         return time.monotonic() - self.started
 
     def poll(self) -> int | None:
-        """The exit code; None while it runs. After its end, kill the processes left in its session."""
+        """Return the exit code, or None while the job runs. After its end, kill the processes left in its session."""
         code = self._process.poll()
         if code is not None:
             self._signal_session(signal.SIGKILL)
@@ -95,7 +95,7 @@ class Process:
         self._process.terminate()
 
     def kill(self) -> None:
-        """End the job and all that it has started."""
+        """Kill the job and every process in its session."""
         self._signal_session(signal.SIGKILL)
 
     def _signal_session(self, number: int) -> None:
@@ -115,7 +115,7 @@ def fate(code: int) -> Fate:
 
 
 def described(code: int) -> str:
-    """Describe an exit code, as in "was killed by SIGKILL"."""
+    """Describe an exit code, as in "killed by SIGTERM"."""
     if code == PREEMPTED:
         return "stopped by SIGTERM"
     if code == NO_ROOM:
@@ -129,7 +129,7 @@ def described(code: int) -> str:
 
 
 def last_words(log: Path) -> str | None:
-    """The last line of a log, which is a traceback's exception or a command's `error: ...`; None if there is none."""
+    """The text of a log's last `error: ...` line, else the last line (a traceback's exception); None: no line."""
     try:
         with log.open("rb") as file:
             file.seek(max(0, log.stat().st_size - 8192))
@@ -149,7 +149,7 @@ def _signal(code: int) -> signal.Signals | None:
 
 
 def _end_with_parent():
-    """A function for a child on Linux to run before its program: it requests SIGTERM for when the launcher dies."""
+    """Return a function that a child on Linux runs before its program: it requests SIGTERM when the launcher dies."""
     if sys.platform != "linux":
         return None
     parent, libc = os.getpid(), ctypes.CDLL(None)

@@ -10,7 +10,7 @@ from glr import storage
 from glr.config.secrets import redacted
 from glr.errors import GlrError, in_words
 
-VARIABLE = "GLR_PROGRESS"  # names the file; unset if no launcher reads it
+VARIABLE = "GLR_PROGRESS"  # names the file; unset if no launcher reads the file
 
 
 def report(**values: object) -> None:

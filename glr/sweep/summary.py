@@ -1,4 +1,4 @@
-"""A sweep's end as text: every job by score, the failures with their reasons, and the number of jobs left."""
+"""A sweep's end as text: every job by score, the failures with their reasons, and the number of ended jobs."""
 
 from collections.abc import Sequence
 from math import inf
@@ -33,7 +33,7 @@ def failure(jobs: Sequence[Job]) -> GlrError | None:
 
 
 def left(jobs: Sequence[Job], total: int | None, *, anew: bool) -> str:
-    """Return a line with the number of jobs that a stopped sweep has left.
+    """Return a line for a stopped sweep: the number of ended jobs, and the command that continues the sweep.
 
     Args:
         jobs: the jobs planned so far.

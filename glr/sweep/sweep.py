@@ -16,13 +16,13 @@ def run(
     """Run the WAITING jobs, and show their states.
 
     Args:
-        jobs: runs the WAITING ones, and only shows the others.
-        command: a job's program and arguments.
+        jobs: all jobs; jobs that are not WAITING are only shown.
+        command: function that returns a job's program and arguments.
         limits: the limits of simultaneous jobs, running time and retries.
         total: the number of all jobs; None if it is unknown.
 
     Returns:
-        The signal that stopped them, or None.
+        The signal that stopped the sweep, or None.
     """
     follow = limits.jobs == 1
     environment = dealt(limits.jobs).__getitem__

@@ -7,7 +7,7 @@ from glr.sweep.job import UNFINISHED, Job, JobState
 
 
 def duration(seconds: float) -> str:
-    """A time in its two largest units: 40 s, 12 min, 3 h 05 min, 2 d 04 h."""
+    """A time in at most two units: 40 s, 12 min, 3 h 05 min, 2 d 04 h."""
     whole = round(seconds)
     if whole < 100:
         return f"{whole} s"
@@ -27,17 +27,17 @@ def state(job: Job) -> str:
 
 
 def epoch(job: Job) -> str:
-    """Its epoch and the number of epochs, as 3/20; empty before its first report."""
+    """The job's epoch and its number of epochs, as 3/20; empty before its first report."""
     return "" if job.epoch is None else f"{job.epoch}/{job.epochs or '?'}"
 
 
 def score(job: Job) -> str:
-    """Its latest score; empty before it has one."""
+    """The job's latest score; empty before the first score."""
     return "" if job.score is None else f"{job.score:.5f}"
 
 
 def seconds_left(jobs: Sequence[Job], places: int) -> float | None:
-    """The sweep's remaining seconds with `places` jobs at a time; None before a job finishes or reports its own."""
+    """The sweep's remaining seconds with `places` jobs at a time; None before a job finishes or reports its time."""
     lasting = [job.seconds for job in jobs if job.state == JobState.FINISHED]
     running = [job for job in jobs if job.state == JobState.RUNNING]
     lasting += [job.seconds + job.seconds_left for job in running if job.seconds_left is not None]

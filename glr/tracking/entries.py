@@ -39,14 +39,14 @@ class Continue:
 
 @dataclass(frozen=True)
 class Params:
-    """Parameters."""
+    """Set parameters of the run."""
 
     values: dict[str, str]
 
 
 @dataclass(frozen=True)
 class Tags:
-    """Tags."""
+    """Set tags of the run."""
 
     values: dict[str, str]
 
@@ -90,14 +90,14 @@ class End:
 
 @dataclass(frozen=True)
 class Unreadable:
-    """JSON that this version cannot read as a record: kept unchanged, never sent."""
+    """JSON that this version cannot read as a record; it is kept unchanged and never sent."""
 
     content: object
 
 
 @dataclass(frozen=True)
 class Damaged:
-    """Stands for a damaged line of the journal, so that later records keep their numbers."""
+    """Replaces a damaged line of the journal, so that later records keep their numbers."""
 
     line: int
 

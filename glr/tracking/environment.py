@@ -18,7 +18,7 @@ _CODE = ("glr", "conf", "sweeps", "hydra_plugins")
 
 
 def environment() -> dict[str, str]:
-    """Git commit, versions of libraries and Python, platform, command and overrides."""
+    """The tags for the Git commit, the versions of libraries and Python, platform, command and overrides."""
     overrides = given(HydraConfig.get()) if HydraConfig.initialized() else sys.argv[1:]
     tags = {"python": platform.python_version(), "platform": platform.platform(), "overrides": " ".join(overrides)}
     tags["command"] = shlex.join(["python", "-m", module(), *overrides])
@@ -30,7 +30,7 @@ def environment() -> dict[str, str]:
     root = Path(__file__).parents[2]
     if (commit := _git(root, "rev-parse", "HEAD")) is not None:
         tags["mlflow.source.git.commit"] = commit
-        changes = _git(root, "status", "--porcelain", "--", *_CODE)  # with untracked files, such as a new head
+        changes = _git(root, "status", "--porcelain", "--", *_CODE)  # includes untracked files, such as a new head
         tags["git.uncommitted_changes"] = str(bool(changes))
     return tags
 
@@ -44,7 +44,7 @@ def user() -> str:
 
 
 def module() -> str:
-    """The command's module; `__main__` does not name it in a launcher's worker."""
+    """The command's module; Hydra's config names it, since `__main__` is another module in a launcher's worker."""
     if HydraConfig.initialized():
         return f"glr.{HydraConfig.get().job.config_name}"
     spec = sys.modules["__main__"].__spec__

@@ -1,4 +1,4 @@
-"""Past runs: all of a study, or the one that a user names."""
+"""Past runs: all runs of a study, or the run that a user names."""
 
 import gc
 import re
@@ -17,7 +17,7 @@ from glr.errors import GlrError
 from glr.tracking.recorder import recorded
 from glr.tracking.writer import order
 
-WEIGHTS = "weights/{}.weights.h5"  # a run's file: last or best
+WEIGHTS = "weights/{}.weights.h5"  # path of a run's file; {} is last or best
 _PAGE = 1000
 
 
@@ -31,20 +31,20 @@ class PastRun:
     status: str  # RUNNING, FINISHED, FAILED, KILLED
     started: int  # ms
     params: dict[str, str]
-    metrics: dict[str, float]  # the last value of each
+    metrics: dict[str, float]  # the last value of each metric
     tags: dict[str, str]
-    store: str = field(repr=False)  # its address, which may hold a password
+    store: str = field(repr=False)  # the store's address, which may hold a password
 
     @property
     def kind(self) -> str | None:
-        """train, ensemble, evaluation, preflight or sweep; None: glr did not record it."""
+        """train, ensemble, evaluation, preflight or sweep; None: glr did not record the run."""
         return self.tags.get("kind")
 
     def stored(self, name: str) -> Path:
         """A file or folder that the run stored: the original if it lies on this machine, else a copy.
 
         Raises:
-            GlrError: the run has none of this name, or it cannot be fetched.
+            GlrError: the run has no file of this name, or the file cannot be fetched.
         """
         with suppress(MlflowException, OSError):
             file = Path(MlflowClient(self.store).download_artifacts(self.id, name))
@@ -60,9 +60,9 @@ def runs_of(
 
     Args:
         client: the store's client.
-        studies: MLflow experiments.
+        studies: names of MLflow experiments.
         query: a filter in MLflow's search syntax.
-        missing_ok: a study that does not exist has no runs.
+        missing_ok: skip a study that does not exist; False: raise a GlrError.
 
     Raises:
         GlrError: a study does not exist.
@@ -92,7 +92,7 @@ def matching(runs: list[PastRun], wanted: Mapping[str, object]) -> list[PastRun]
     """The runs that have these values of parameters or tags.
 
     Raises:
-        GlrError: a name is no parameter and no tag of any run.
+        GlrError: no run has a parameter or tag of this name.
     """
     for name in wanted:
         known = {key for run in runs for key in (*run.params, *run.tags)}
@@ -104,10 +104,10 @@ def matching(runs: list[PastRun], wanted: Mapping[str, object]) -> list[PastRun]
 
 
 def find(client: MlflowClient, name: str) -> PastRun:
-    """The run with this id, or the only one with this name; `study/name` looks in one study.
+    """The run with this id, or the only run with this name; `study/name` looks in one study.
 
     Raises:
-        GlrError: there is no such run, or several have the name.
+        GlrError: there is no such run, or several runs have the name.
     """
     if (run := _with_id(client, name)) is not None:
         return run
@@ -127,7 +127,7 @@ def stored_weights(client: MlflowClient, name: str, study: str) -> tuple[PastRun
     """The last weights of the run with this id, or of the newest finished run of this name in a study.
 
     Raises:
-        GlrError: there is no such run, or it stored no weights.
+        GlrError: there is no such run, or the run stored no weights.
     """
     run = _with_id(client, name)
     if run is None:
@@ -165,7 +165,7 @@ def _past(client: MlflowClient, run: Run, study: str) -> PastRun:
 
 @contextmanager
 def _without_collection():
-    """Switch garbage collection off for a while: with SQLAlchemy's many objects it takes two thirds of the time."""
+    """Switch garbage collection off for a while: on SQLAlchemy's many objects it takes two thirds of a query's time."""
     enabled = gc.isenabled()
     gc.disable()
     try:

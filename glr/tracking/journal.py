@@ -29,7 +29,7 @@ class Progress:
     """How far a journal has been sent to MLflow.
 
     Attributes:
-        run: id of the MLflow run to which records were sent; None: none was sent.
+        run: id of the MLflow run to which records were sent; None: no record was sent.
         next: number of the first record that was not tried yet.
         later: numbers of earlier records to send later: the store failed on them, but accepted others.
         refused: a line for each record that no store will accept.
@@ -44,17 +44,17 @@ class Progress:
 class Journal:
     """The records of one run, in order; one process at a time holds the journal.
 
-    If there is room, a record is on disk when `append` returns: a line with its checksum. Opening the journal again
-    ignores a last line that a kill cut off; other lines that are damaged become `Damaged` entries. Copies of files lie
-    beside the journal until they are sent.
+    A record is a line with a checksum. If the disk has room, the record is on disk when `append` returns. Opening the
+    journal again ignores a last line that a kill cut off; other damaged lines become `Damaged` entries. Copies of files
+    lie beside the journal until they are sent.
 
     Args:
         folder: the folder of all journals, on this machine's disk.
         name: this journal's name.
-        wait: seconds to wait for another process that holds it.
+        wait: seconds to wait for another process that holds the journal.
 
     Attributes:
-        failure: why the latest records are in memory only; None: they are on disk.
+        failure: the reason why the latest records are only in memory; None: they are on disk.
 
     Raises:
         BusyError: another process holds the journal.
@@ -98,7 +98,7 @@ class Journal:
         return bool(self.entries) and isinstance(self.entries[-1], End)
 
     def append(self, entry: Entry) -> None:
-        """Write a record; while the disk has no room, keep it in memory, and say so once."""
+        """Write a record; while the disk has no room, keep the record in memory, and print a warning once."""
         self.entries.append(entry)
         text = json.dumps(as_json(entry)).encode()
         self._unwritten += b"%08x %b\n" % (zlib.crc32(text), text)
@@ -151,7 +151,7 @@ class Journal:
         return path
 
     def sent(self) -> Progress:
-        """The progress that `note_sent` saved last; an empty one if the note is missing or damaged."""
+        """The progress that `note_sent` saved last; an empty `Progress` if the note is missing or damaged."""
         try:
             note = Progress(**json.loads(self._progress.read_bytes()))
             following = min(max(int(note.next), 0), len(self.entries))
@@ -175,24 +175,24 @@ class Journal:
         self.close()
 
     def close(self) -> None:
-        """Close the file, which unlocks it."""
+        """Close the file, which releases its lock."""
         os.close(self._file)
 
     def remove(self) -> None:
-        """Delete the journal, and close it."""
+        """Delete the journal and the copies of files, and close the journal."""
         shutil.rmtree(self._folder, ignore_errors=True)
         self.path.unlink(missing_ok=True)
         self.close()
 
     def _read(self) -> list[Entry]:
         content = self.path.read_bytes()
-        # A kill or a crash cut off the record after the last line end. Keep it until `append`: this may be no journal.
+        # The bytes after the last line end are a cut-off record. Keep them until `append`: the file may be no journal.
         self._end = content.rfind(b"\n") + 1
         return [_entry(line, number) for number, line in enumerate(content[: self._end].split(b"\n")[:-1], start=1)]
 
 
 def _entry(line: bytes, number: int) -> Entry:
-    """The record of a line; earlier versions wrote no checksums."""
+    """The record of a line; lines of earlier versions have no checksum."""
     checksum, _, text = (b"", b"", line) if line.startswith(b"{") else line.partition(b" ")
     if checksum and checksum != b"%08x" % zlib.crc32(text):
         return Damaged(number)
@@ -203,7 +203,7 @@ def _entry(line: bytes, number: int) -> Entry:
 
 
 def is_there(folder: Path, name: str) -> bool:
-    """Return True if a journal waits to be sent."""
+    """Return True if the folder holds a journal of this name that waits to be sent."""
     return (folder / f"{name}{_ENDING}").exists()
 
 

@@ -18,7 +18,7 @@ from glr.tracking.recorder import DirectRun
 from glr.tracking.store import experiment
 from glr.tracking.writer import RunWriter
 
-_RECORDED = "recorded"  # the tag that names the row a run was recorded from
+_RECORDED = "recorded"  # the tag that names the leaderboard's row of a run
 _DIGEST = "recorded.digest"
 
 
@@ -28,7 +28,7 @@ class _PublishedRow:
 
     name: str
     kind: str  # train or ensemble
-    scores: dict[str, float]  # empty: it failed
+    scores: dict[str, float]  # empty: the run failed
     source: str
     overrides: list[str] = field(default_factory=list)
     params: dict[str, object] = field(default_factory=dict)
@@ -37,15 +37,15 @@ class _PublishedRow:
 def record_study(client: MlflowClient, study: str, artifacts: str | None) -> tuple[int, int]:
     """Write every row of sweeps/<study>/leaderboard.yaml into MLflow, as a run with its experiment's full parameters.
 
-    A row that MLflow has with the same parameters and scores stays as it is; a row that differs is replaced.
+    A run that already has the row's parameters and scores stays; a run that differs is replaced.
 
     Args:
         client: the store's client.
-        study: also the name of the MLflow experiment.
+        study: name of the study and of the MLflow experiment.
         artifacts: folder for the files of a new MLflow experiment; None: the server decides.
 
     Returns:
-        The number of rows, and the number of those written now.
+        The number of rows, and the number of rows that this call wrote.
 
     Raises:
         GlrError: there is no such study, or a row is wrong.
@@ -71,7 +71,7 @@ def record_study(client: MlflowClient, study: str, artifacts: str | None) -> tup
         run.params(row.params)
         if row.scores:
             run.metrics({f"leaderboard/{usage}": score for usage, score in row.scores.items()}, 0)
-        # The digest comes last: if the row is interrupted before, the next call writes it again.
+        # Write the digest last: if this call is interrupted earlier, the next call writes the row again.
         run.tags({_DIGEST: digest})
         client.set_terminated(run_id, "FINISHED" if row.scores else "FAILED")
         written += 1
@@ -82,11 +82,11 @@ def record_run(client: MlflowClient, name: str, *, public: float, private: float
     """Write a run's scores on a leaderboard, as its metrics `leaderboard/public` and `leaderboard/private`.
 
     Raises:
-        GlrError: there is no such run, or there are several.
+        GlrError: there is no such run, or several runs have the name.
     """
     run = find(client, name)
     scores = {"leaderboard/public": public, "leaderboard/private": private}
-    DirectRun(RunWriter(client, run.id, fresh=True)).metrics(scores, 0)  # as fresh: a correction replaces the score
+    DirectRun(RunWriter(client, run.id, fresh=True)).metrics(scores, 0)  # fresh: a corrected score replaces the old one
     return run
 
 

@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlsplit
 
 from glr.errors import GlrError
 
-# The columns of MLflow's tables that hold places of files.
+# The columns of MLflow's tables that hold paths of files.
 _COLUMNS = (
     ("experiments", "artifact_location"),
     ("runs", "artifact_uri"),
@@ -20,10 +20,10 @@ _STUDIES = "SELECT experiment_id, name, creation_time, artifact_location FROM ex
 
 
 def origin(database: Path) -> Path | None:
-    """The folder from which a store was copied or moved without `rewrite`; None: its paths are right.
+    """The folder from which a store was copied or moved without `rewrite`; None: the store's paths are right.
 
     Args:
-        database: the SQLite file, by its full path.
+        database: full path of the SQLite file.
     """
     with closing(_opened(database)) as store:
         studies = store.execute(_STUDIES).fetchall()
@@ -32,7 +32,7 @@ def origin(database: Path) -> Path | None:
         if files is None or files.is_relative_to(database.parent):
             continue
         other, own = files.parent / database.name, database.parent / files.name
-        # Copied: the original exists. Moved: the files are gone from there, and are here.
+        # Copied: the original store exists. Moved: the files exist only beside this database.
         if study in _studies(other) or (not files.exists() and own.exists()):
             return files.parent
     return None

@@ -15,7 +15,7 @@ from glr.tracking.writer import ARTIFACTS, RunWriter
 
 
 class Recorder(ABC):
-    """Records of one run; secrets are taken out of them.
+    """Records one run; secrets are removed from its records.
 
     Attributes:
         complete: the run has ended, and MLflow has all of its records.
@@ -39,7 +39,7 @@ class Recorder(ABC):
 
     @abstractmethod
     def file(self, path: Path, folder: str | None = None) -> None:
-        """Store a file with the run; afterwards it may be deleted or replaced, but not written into.
+        """Store a file with the run; the caller may then delete or replace the file, but not write into it.
 
         Raises:
             GlrError: the disk has no room for it.
@@ -54,7 +54,7 @@ class Recorder(ABC):
         """
 
     def params(self, values: Mapping[str, object]) -> None:
-        """Record parameters: nested ones flattened with dots, a list as JSON, None as null."""
+        """Record parameters: nested mappings are flattened with dots, a list becomes JSON, None becomes null."""
         visible = without_secrets(dict(values))
         self.record(Params({key: recorded(value) for key, value in flattened(visible)}))
 
@@ -67,11 +67,11 @@ class Recorder(ABC):
         self.record(Metrics({key: float(value) for key, value in values.items()}, step))
 
     def metrics_so_far(self) -> list[object]:
-        """All recorded metrics as JSON values, for a checkpoint, which outlives this machine."""
+        """All recorded metrics as JSON values, to be saved in a checkpoint, which outlives this machine's journal."""
         return []
 
     def restore(self, metrics: Iterable[object]) -> None:
-        """Record the metrics of a checkpoint that are not recorded here: another machine may never have sent them."""
+        """Record the metrics of a checkpoint that this journal lacks: another machine may never have sent them."""
         known = {json.dumps(entry) for entry in self.metrics_so_far()}
         for entry in metrics:
             if json.dumps(entry) not in known:
@@ -82,7 +82,7 @@ class Recorder(ABC):
         self.record(DatasetUse(redacted(name), digest, redacted(path), context, dict(profile)))
 
     def descriptors(self, folder: Path) -> None:
-        """Store the files of a folder as the run's descriptors, and tag the run with their place.
+        """Store the files of a folder as the run's descriptors, and tag the run with their location.
 
         Raises:
             GlrError: the disk has no room for them.
@@ -92,10 +92,10 @@ class Recorder(ABC):
         self.tags({"descriptors": f"{ARTIFACTS}/descriptors"})
 
     def config(self, config: DictConfig, choices: Mapping[str, object]) -> None:
-        """Record a composed config: its choices and settings as parameters, and all of it as config.yaml.
+        """Record a composed config: its choices and settings as parameters, and the whole config as config.yaml.
 
         Args:
-            config: resolved; `tracking` and `sweep` are not recorded as parameters.
+            config: the config; its sections `tracking` and `sweep` are not recorded as parameters.
             choices: group -> choice, of this config's groups and of Hydra's own.
         """
         settings = without_secrets(OmegaConf.to_container(config, resolve=True, enum_to_str=True))
@@ -129,7 +129,7 @@ class DirectRun(Recorder):
 
 
 class Unrecorded(Recorder):
-    """Stands in for the run on every worker but the chief, which records it."""
+    """Records nothing: every worker uses it except the chief, which records the run."""
 
     def record(self, entry: Entry) -> None:
         """Do nothing."""
@@ -142,5 +142,5 @@ class Unrecorded(Recorder):
 
 
 def recorded(value: object) -> str:
-    """The text of a parameter in MLflow: None and lists as JSON, all else as Python prints it."""
+    """The text of a parameter in MLflow: None and lists as JSON, all other values as Python prints them."""
     return json.dumps(value) if value is None or isinstance(value, list) else str(value)

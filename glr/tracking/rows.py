@@ -9,14 +9,14 @@ from glr.errors import GlrError
 from glr.tracking.history import PastRun
 
 _NORMALIZATIONS = {"zero_one": "0 ~ 1", "minus_one_one": "-1 ~ 1", "imagenet": "ImageNet"}
-# Part of a run -> the parameter it is read from. A part without a value (no regularization) is not printed.
+# Part of a run -> the parameter that holds its text. A part without a value (no regularization) is not printed.
 MODEL = {
     "backbone": "backbone.label",
     "pooling": "pooling.label",
     "head": "head.label",
     "regularization": "regularization.label",
 }
-# ... and its name in the column Setting.
+# Part of a run -> the parameter that holds its value, and its name in the column Setting.
 SETTING = {
     "batch_size": ("train.batch_size", "Batch size"),
     "epochs": ("train.epochs", "Epochs"),
@@ -34,12 +34,12 @@ class Row:
 
     run: PastRun
     index: int
-    model: dict[str, str]  # part -> text; of an ensemble: {"members": "(9)+(15)"}
+    model: dict[str, str]  # part -> text; for an ensemble: {"members": "(9)+(15)"}
     setting: dict[str, tuple[str, str]] = field(default_factory=dict)  # part -> (name, text)
-    highlights: frozenset[str] = frozenset()  # parts
+    highlights: frozenset[str] = frozenset()  # parts to print in bold
     public: float | None = None
     private: float | None = None
-    continuation: "Row | None" = None  # the run of the same index that started from this one's weights
+    continuation: "Row | None" = None  # the run of the same index that started from this run's weights
 
     @property
     def failed(self) -> bool:
@@ -59,15 +59,15 @@ class Row:
 
 
 def single_models(runs: Iterable[PastRun], score: str | None, settings: Iterable[str] = ()) -> list[Row]:
-    """A row for each finished or failed run, by index; a continuation within the row it continues.
+    """A row for each finished or failed run, in order of index; a continuation is part of the row that it continues.
 
     Args:
-        runs: in order of start; those without an index of their own are numbered after the others.
-        score: a metric; None: the leaderboard's score if recorded, else the run's own.
+        runs: runs in order of start; runs without an index are numbered after the others.
+        score: a metric; None: the leaderboard's score if recorded, else the run's own score.
         settings: further parameters for the column Setting.
 
     Raises:
-        GlrError: no run has the metric or one of the parameters.
+        GlrError: no run has the metric, or no run has a parameter of `settings`.
     """
     runs = [run for run in runs if run.kind == "train" and run.status in ("FINISHED", "FAILED")]
     _check_known(runs, score, settings)
@@ -88,7 +88,7 @@ def single_models(runs: Iterable[PastRun], score: str | None, settings: Iterable
 
 
 def ensembles(runs: Iterable[PastRun], singles: Iterable[Row], score: str | None) -> list[Row]:
-    """A row for each ensemble, by index; members are named by the index of their row.
+    """A row for each ensemble, in order of index; a member is named by the index of its row.
 
     Raises:
         GlrError: no run has the metric.
@@ -109,7 +109,7 @@ def ensembles(runs: Iterable[PastRun], singles: Iterable[Row], score: str | None
 
 
 def _numbered(runs: list[PastRun]) -> Iterator[tuple[int, PastRun]]:
-    """(index, run) by index; within an index in order of start, a run before its continuation."""
+    """Yield (index, run) in order of index; runs of an index in order of start, continuations last."""
     own = {run.id: index for run in runs if (index := _own_index(run)) is not None}
     following = max(own.values(), default=0)
     numbered = []
@@ -121,7 +121,7 @@ def _numbered(runs: list[PastRun]) -> Iterator[tuple[int, PastRun]]:
 
 
 def _own_index(run: PastRun) -> int | None:
-    """A run's parameter `index`; None if it has none. Another tool in a shared store may have logged anything."""
+    """A run's parameter `index`; None if it is missing or not a number, as another tool may have logged it."""
     try:
         return int(run.params["index"])
     except (KeyError, ValueError):
@@ -163,12 +163,12 @@ def _text(part: str, value: str) -> str:
 
 
 def highlighted(rows: list[Row], rule: str) -> list[Row]:
-    """The rows with the parts to print in bold.
+    """Return the rows, each with the parts to print in bold.
 
     Args:
-        rows: single models, by index.
+        rows: single models, in order of index.
         rule: explicit: the parts in each run's own `highlights`. previous: the parts that differ from the previous row
-            of the same backbone. Anything else is a run's index, name or id: the parts that differ from this run.
+            of the same backbone. Any other rule is a run's index, name or id: the parts that differ from this run.
 
     Raises:
         GlrError: no row, or more than one, matches the run that the rule names.

@@ -22,17 +22,17 @@ from glr.tracking.sender import Sender
 from glr.tracking.store import check_place, connect, pages, reason
 from glr.tracking.writer import JOURNAL
 
-# The parent run's id, for the jobs in their own processes.
+# The environment variable that gives the parent run's id to the jobs.
 PARENT_VARIABLE = "GLR_PARENT_RUN_ID"
 _FIRST_TRY = 10.0  # seconds to wait for the store's first answer, which may be that the run was deleted
 
 
 class LostError(GlrError):
-    """MLflow does not have the run that has ended: its records are in the journal only."""
+    """The run has ended, but MLflow does not have it: its records are only in the journal."""
 
 
 class Run(Recorder):
-    """An open run: its records are in the journal at once, and in MLflow soon after."""
+    """An open run: each record is in the journal at once, and in MLflow soon after."""
 
     def __init__(self, journal: Journal, sender: Sender):
         self._journal = journal
@@ -41,13 +41,13 @@ class Run(Recorder):
 
     @property
     def id(self) -> str | None:
-        """The run's id in MLflow; None while the store has not answered."""
+        """The run's id in MLflow; None until the store has answered."""
         writer = self._sender.sending.writer
         return None if writer is None else writer.run_id
 
     @property
     def pages(self) -> str:
-        """The address of the run's study for a browser; the store's own while it has not answered."""
+        """The address of the run's study for a browser; until the store has answered, the store's address."""
         uri, writer = self._opening.uri, self._sender.sending.writer
         return uri if writer is None else pages(uri, writer.experiment_id)
 
@@ -123,18 +123,18 @@ def begin(
         study: the MLflow experiment.
         name: the run's name.
         kind: train, ensemble, evaluation, preflight or sweep.
-        parent: the id of the parent run; None: the sweep's, if there is one.
-        journal: the name of the journal, for a run that may be continued; None: a new one.
-        attempt: number of this process, from 1, among those that work on the run in turn, on any machine; records
-            of earlier attempts change neither status nor tags. None: not counted.
+        parent: the id of the parent run; None: the sweep's run, if there is a sweep.
+        journal: the name of the journal, for a run that may be continued; None: a new name.
+        attempt: number of this process, from 1, among all processes that have worked on the run, on any machine.
+            Records of earlier attempts change neither status nor tags. None: not counted.
         continued: earlier work exists, so start even if the store cannot be reached.
         tags: further tags.
 
     Raises:
         GlrError: the store cannot be opened or written to, the run or its study was deleted, the journal cannot be
-            read or written, or the place for files holds a password.
+            read or written, or the address for files holds a password.
     """
-    check_place(tracking.artifacts)  # the journal holds it unredacted: any process may send the run
+    check_place(tracking.artifacts)  # the journal holds the address unredacted, since any process may send the run
     parent = parent or os.environ.get(PARENT_VARIABLE)
     # Another process may hold the journal while it sends a large file of an earlier attempt.
     again = attempt is not None and attempt > 1
@@ -163,7 +163,7 @@ def begin(
 
 
 def _create(uri: str, sender: Sender, journal: Journal) -> None:
-    """Create the run in MLflow before anything is trained; without a store, remove its journal and raise GlrError."""
+    """Create the run in MLflow before training starts; if this fails, remove the journal and raise GlrError."""
     try:
         sender.sending.open(connect(uri))
     except GlrError:
@@ -175,7 +175,7 @@ def _create(uri: str, sender: Sender, journal: Journal) -> None:
 
 
 def _end_deleted(sender: Sender, journal: Journal, *, new: bool) -> str:
-    """Close the journal of a run that was deleted in MLflow, and return the advice to its user."""
+    """Close the journal of a run that was deleted in MLflow, and return advice for the user."""
     why = str(sender.sending.trouble)
     sender.finish()
     if not new:
@@ -188,11 +188,11 @@ def _end_deleted(sender: Sender, journal: Journal, *, new: bool) -> str:
 def run(tracking: Tracking, study: str, name: str, **options: Any) -> Iterator[Run]:
     """Open a run as `begin` does, and end it as FINISHED.
 
-    An exception ends it as FAILED (Ctrl-C and SIGTERM: KILLED), with the reason in the tag `failure`; the tag
+    An exception ends the run as FAILED (Ctrl-C and SIGTERM: KILLED), with the reason in the tag `failure`. The tag
     `diverged` says whether training diverged.
 
     Raises:
-        LostError: MLflow does not have the run at its end.
+        LostError: the run has ended, but MLflow does not have it.
     """
     opened = begin(tracking, study, name, **options)
     try:

@@ -19,12 +19,12 @@ _FIRST_WAIT, _LONGEST_WAIT = 0.5, 10.0  # seconds between tries
 
 
 class Sender(threading.Thread):
-    """Sends a run's journal while it grows, and the journals that dead runs left.
+    """Sends a run's journal while it grows, and the journals that killed processes left.
 
     Args:
         uri: address of the store.
         journal: the run's journal.
-        patience: seconds for which `finish` keeps trying while everything fails.
+        patience: seconds for which `finish` keeps trying while every try fails.
     """
 
     def __init__(self, uri: str, journal: Journal, patience: float):
@@ -36,7 +36,7 @@ class Sender(threading.Thread):
         self._closing = threading.Event()
         self._given_up = threading.Event()
         self.tried = threading.Event()  # set after the store was first asked for the run
-        self._failing: float | None = None  # since when
+        self._failing: float | None = None  # time of the first of the current failures
         self._client: MlflowClient | None = None
 
     def notify(self) -> None:
@@ -61,7 +61,7 @@ class Sender(threading.Thread):
         return self.sending.deleted or time.monotonic() - since >= self.patience
 
     def run(self) -> None:
-        """Send until `finish` is called, then close the journal, which stays open even after an error."""
+        """Send until `finish` is called, then close the journal; after an error, it stays open until then, too."""
         try:
             self._send()
         finally:
@@ -80,7 +80,7 @@ class Sender(threading.Thread):
                 return
             elif self.sending.trouble is not None:
                 self._failing = self._failing or time.monotonic()
-            # Alternate with the run's own records, which may never end.
+            # Alternate between the run's own records, which may never end, and other journals.
             if self.sending.trouble is None and not self._closing.is_set():
                 progress = next(rest, False) or progress
             if progress:
@@ -102,7 +102,7 @@ class Sender(threading.Thread):
         return sending.advance(self._client)
 
     def _others(self) -> Iterator[bool]:
-        """Send the journals that dead runs left, a step at a time."""
+        """Send the journals that killed processes left, a step at a time."""
         with suppress(Exception):  # the folder may be gone
             for journal in left_behind(self.sending.journal.path.parent):
                 with suppress(Exception):  # a corrupt journal must not block the others
@@ -117,7 +117,7 @@ def send_left_behind(folder: Path, uri: str) -> tuple[int, list[str]]:
         uri: address of the store.
 
     Returns:
-        The number of journals that were sent, and a line for each that was not.
+        The number of journals that were sent, and a line for each journal that was not.
 
     Raises:
         GlrError: the store cannot be opened.

@@ -1,4 +1,4 @@
-"""Send one journal to MLflow, and keep track of the records that are sent, wait or are refused."""
+"""Send one journal to MLflow, and keep track of sent, waiting and refused records."""
 
 from itertools import islice, takewhile
 
@@ -13,13 +13,13 @@ from glr.tracking.writer import RunWriter, is_refusal
 class Sending:
     """Sends one journal to MLflow.
 
-    The records are sent in order. A record on which the store fails waits, without blocking later ones; a record
+    The records are sent in order. If the store fails on a record, the record waits and later records are sent. A record
     that no store will accept is refused.
 
     Attributes:
         writer: the run's writer; None: MLflow does not know the run yet.
         trouble: a line that says why the last try failed; None: it succeeded.
-        deleted: True if the try failed because the run or its study was deleted.
+        deleted: True if the last try failed because the run or its study was deleted.
         progress: how far the journal has been sent.
     """
 
@@ -54,7 +54,7 @@ class Sending:
         self.writer = writer
 
     def advance(self, client: MlflowClient) -> bool:
-        """Send some records; return whether any were sent. Never raises: `trouble` says what failed."""
+        """Send some records; return True if this succeeds. Never raises: `trouble` says what failed."""
         try:
             if self.writer is None:
                 self.open(client)
@@ -75,7 +75,7 @@ class Sending:
         return True
 
     def settle(self) -> None:
-        """Close the journal: delete it if all of it was sent, else keep it."""
+        """Close the journal: keep it if records wait, set it aside if records were refused, else delete it."""
         if self.unsent:
             self.journal.close()
         elif self.progress.refused:
@@ -84,7 +84,7 @@ class Sending:
             self.journal.remove()
 
     def _row(self, position: int) -> int:
-        """Return how many records to send together: all metrics in a row, or one other record."""
+        """Return how many records to send together: all consecutive metrics, or one other record."""
         row = takewhile(lambda entry: isinstance(entry, Metrics), islice(self.journal.entries, position, None))
         return sum(1 for _ in row) or 1
 
@@ -104,7 +104,7 @@ class Sending:
                 self.progress.later.append(position)
 
     def _send_later(self) -> bool:
-        """Write one waiting record, and return whether the store accepted or refused one."""
+        """Write one waiting record, and return True if the store accepted or refused a record."""
         for position in self.progress.later:
             try:
                 self._write(position, 1)
@@ -124,7 +124,7 @@ class Sending:
             self.writer.write_metrics(entry for entry in entries if isinstance(entry, Metrics))
         elif isinstance(entry, Artifact):
             file = self.journal.kept(entry.place)
-            if file.exists():  # otherwise it is stored, and a kill lost the note
+            if file.exists():  # otherwise the file was sent, and a kill lost the note
                 self.writer.store(file, entry.folder)
                 file.unlink()
         elif isinstance(entry, Tags):  # a record that waited must not overwrite later values
@@ -135,7 +135,7 @@ class Sending:
             self.writer.write(entry)
 
     def _is_refused(self, error: Exception) -> bool:
-        """Return whether no store will accept the record; raises if MLflow does not have the run."""
+        """Return True if every store will refuse the record; raises if MLflow does not have the run."""
         if is_refusal(error):
             assert self.writer
             self.writer.verify()
@@ -146,13 +146,13 @@ class Sending:
         self.progress.refused.append(reason(error))
 
     def _is_passed(self, position: int, count: int) -> bool:
-        """Return whether failed records may wait: true if the store accepts a later record, so that it is in reach."""
+        """Return True if failed records may wait: the store takes or refuses a later record, so it can be reached."""
         assert self.writer
         entries = self.journal.entries
         if isinstance(entries[position], Artifact | Unreadable):
-            return True  # metrics need not wait for room for files
+            return True  # metrics must not wait until the store has room for files
         if isinstance(entries[position], Continue | End):
-            return False  # they set the status, whose order counts
+            return False  # they set the status, so their order counts
         for entry in islice(entries, position + count, None):
             if not isinstance(entry, Artifact | Continue | Unreadable | Damaged):
                 try:

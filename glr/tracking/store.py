@@ -1,4 +1,4 @@
-"""Opens the MLflow store, and creates it once, however many processes start at the same time."""
+"""Opens the MLflow store; if several processes start at the same time, only one creates the store."""
 
 import logging
 import os
@@ -18,7 +18,7 @@ from glr.storage.lock import held
 from glr.tracking.places import origin, rewrite
 
 _SQLITE = "sqlite:///"
-_OLDEST = (2, 4)  # the first MLflow version whose server takes all records; earlier ones refuse data sets
+_OLDEST = (2, 4)  # the first MLflow version whose server accepts all records; earlier servers refuse data sets
 _PATIENCE = 10  # seconds for a server's first answer
 
 
@@ -40,7 +40,7 @@ def connect(uri: str) -> MlflowClient:
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # fail in seconds at a wrong address
-    os.environ.setdefault("MLFLOW_ALLOW_HTTP_REDIRECTS", "false")  # a login page is no answer to a record
+    os.environ.setdefault("MLFLOW_ALLOW_HTTP_REDIRECTS", "false")  # a redirect to a login page is not success
     try:
         with _alone(uri):
             if uri.startswith("http"):
@@ -50,7 +50,7 @@ def connect(uri: str) -> MlflowClient:
             old = origin(database) if (database := _database(uri)) else None
     except GlrError:
         raise
-    except Exception as error:  # each kind of store, driver and proxy has its own
+    except Exception as error:  # each kind of store, driver and proxy has its own errors
         missing = isinstance(error, ModuleNotFoundError)
         why = f"its driver is missing: pip install {error.name}" if missing else reason(error)
         raise GlrError(f"tracking.uri={redacted(uri)}: the MLflow store cannot be opened ({why})") from error
@@ -90,17 +90,17 @@ def _check_server(uri: str) -> None:
 
 
 def is_missing(error: Exception) -> bool:
-    """Return True if MLflow answers that it does not have what was asked for."""
+    """Return True if MLflow answers that the requested object does not exist."""
     return isinstance(error, MlflowException) and error.error_code == "RESOURCE_DOES_NOT_EXIST"
 
 
 def restoring(client: MlflowClient, command: str) -> str:
-    """The command line that restores something deleted."""
+    """The command line that restores a deleted run or experiment; `command` is its part after `mlflow`."""
     return f"MLFLOW_TRACKING_URI={shlex.quote(redacted(client.tracking_uri))} mlflow {command}"
 
 
 def reason(error: Exception) -> str:
-    """Why a call to a store failed, in a line."""
+    """The reason why a call to a store failed, in one line."""
     if isinstance(error, OSError) and error.filename and error.strerror:
         return redacted(f"{error.filename}: {error.strerror}")
     text = str(getattr(error, "orig", None) or error).strip() or type(error).__name__
@@ -112,10 +112,10 @@ def reason(error: Exception) -> str:
 
 
 def check_place(artifacts: str | None) -> None:
-    """Check that a place for files holds no password: MLflow would store it and show it to everyone.
+    """Check that an address for files holds no password: MLflow would store the password and show it to everyone.
 
     Raises:
-        GlrError: the place holds a password.
+        GlrError: the address holds a password.
     """
     if artifacts is not None and shows_secret(artifacts):
         raise GlrError(
@@ -125,7 +125,7 @@ def check_place(artifacts: str | None) -> None:
 
 
 def experiment(client: MlflowClient, name: str, artifacts: str | None) -> str:
-    """The id of the experiment `name`; a new one puts its files below `artifacts` (None: where the server decides)."""
+    """Find or create the experiment `name`, with files below `artifacts` (None: the server decides); return its id."""
     known = client.get_experiment_by_name(name)
     if known is not None:
         if known.lifecycle_stage == "deleted":
@@ -149,7 +149,7 @@ def experiment(client: MlflowClient, name: str, artifacts: str | None) -> str:
 
 
 def pages(uri: str, experiment_id: str) -> str:
-    """The address of an experiment's runs for a browser; for a local store, first the command that serves it.
+    """The address of an experiment's runs for a browser; for a local store, preceded by the command that serves it.
 
     MLflow's pages open at chats and prompts; `workflowType` selects training runs.
     """
@@ -160,13 +160,13 @@ def pages(uri: str, experiment_id: str) -> str:
 
 
 def _database(uri: str) -> Path | None:
-    """The file of a SQLite store, by its full path."""
+    """The full path of a SQLite store's file; None for another store."""
     return Path(uri.removeprefix(_SQLITE)).resolve() if uri.startswith(_SQLITE) else None
 
 
 @contextmanager
 def _alone(uri: str):
-    """Hold a lock beside a SQLite store, and create a missing one: two processes at once would corrupt a new store."""
+    """Hold a lock beside a SQLite store, and create a missing store: two processes at once would corrupt it."""
     file = _database(uri)
     if file is None:
         yield
@@ -186,6 +186,6 @@ def _make(file: Path) -> None:
     part = file.with_name(f"{file.name}.part")
     for rest in (part, part.with_name(f"{part.name}-journal")):
         rest.unlink(missing_ok=True)
-    part.touch()  # with the permissions of other files: SQLite would not let the group write
+    part.touch()  # sets the usual permissions: SQLite would not let the group write
     SqlAlchemyStore(f"{_SQLITE}{part}", DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH).engine.dispose()
     part.rename(file)

@@ -29,7 +29,7 @@ class InitialWeights:
 
 
 def initial_weights(config: DictConfig) -> InitialWeights | None:
-    """Return the weights that a run starts from; None: the config names none, so the backbone's setting counts.
+    """Return the weights that a run starts from; None: the config names none, so the backbone's setting applies.
 
     Raises:
         GlrError: there is no such file or run.

@@ -30,26 +30,26 @@ JOURNAL = "journal"  # the tag that names a run's journal
 ORDER = "order"  # the tag that replaces a run's start time as its sort key, if clocks disagree
 ATTEMPT = "attempt"  # the tag with the number of the latest process that worked on the run
 ARTIFACTS = "<artifacts>"  # in a tag's value: stands for the place of the run's files
-_BATCH = 900  # metrics per request; MLflow takes 1,000
+_BATCH = 900  # metrics per request; MLflow's limit is 1,000
 # MLflow's error codes for a record that it will never accept; other errors may be temporary.
 _REFUSALS = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS"}
 
 
 def is_refusal(error: Exception) -> bool:
-    """Return True if the store will never accept the record: MLflow's own JSON says so, not a proxy's page."""
+    """Return True if the store will never accept the record; only MLflow's own JSON counts, not a proxy's page."""
     if isinstance(error, RestException) and error.json.get("error_code") == "BAD_REQUEST":
-        return True  # in the JSON: MLflow's client gives this code to any answer of status 400
+        return True  # read from the JSON: MLflow's client gives this code to every answer with status 400
     return isinstance(error, RecordError) or (isinstance(error, MlflowException) and error.error_code in _REFUSALS)
 
 
 def order(tags: Mapping[str, str], started: int) -> int:
-    """Return a sort key: the later a run began, the higher."""
+    """Return a run's sort key: a later start gives a higher key."""
     noted = tags.get(ORDER, "")
     return int(noted) if noted.isdecimal() else started
 
 
 def _order(client: MlflowClient, study: str, key: str | None) -> dict[str, str]:
-    """The tag that orders a new run after earlier runs of the same job whose clocks were ahead."""
+    """The tag that sorts a new run after earlier runs of the same job from machines whose clocks were ahead."""
     if key is None:
         return {}
     runs = client.search_runs([study], "tags.key = '{}'".format(key.replace("'", "\\'")))
@@ -61,8 +61,8 @@ class RunWriter:
     """Writes the records of one run.
 
     A parameter or a step's metric that MLflow already has keeps its value: a killed run repeats the steps after its
-    last checkpoint, and its history must hold each step once. Status and tags are those of the latest attempt: records
-    that an earlier attempt left on a lost machine only add parameters, metrics and files.
+    last checkpoint, and its history must hold each step once. The latest attempt sets status and tags: records that an
+    earlier attempt left on another machine only add parameters, metrics and files.
 
     Args:
         client: the store's client.
@@ -70,7 +70,7 @@ class RunWriter:
         fresh: MLflow has no records of the run.
 
     Attributes:
-        fresh: MLflow had no records of the run at first.
+        fresh: MLflow had no records of the run when this writer was made.
         attempt: the attempt that wrote these records (see `glr.tracking.run.begin`); None: not counted.
     """
 
@@ -103,7 +103,7 @@ class RunWriter:
                 writer = cls(client, known, fresh=False)
             except MlflowException as error:
                 if not is_missing(error):
-                    raise  # else the database was replaced
+                    raise  # if the run is missing, the database was replaced
             else:
                 writer.verify()
                 return writer
@@ -134,7 +134,7 @@ class RunWriter:
         return all(entry.step in self._seen(key) for key in entry.values)
 
     def write(self, entry: Entry) -> None:
-        """Write any record except an `Artifact`: `store` writes those.
+        """Write any record except an `Artifact`, which `store` writes.
 
         Raises:
             RecordError: the record is damaged.
@@ -198,7 +198,7 @@ class RunWriter:
             raise
 
     def _continue(self, entry: Continue) -> None:
-        """Set the status to RUNNING again."""
+        """Set the status to RUNNING again, and set the attempt's tags."""
         self.attempt = entry.attempt
         if self._is_superseded():
             return

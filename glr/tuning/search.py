@@ -29,25 +29,25 @@ from glr.tuning.trial import named
 
 Launch = Callable[[list[list[str]], int], Sequence[JobReturn]]
 
-# The search ends after this many failures in a row.
+# Failures in a row that end the search.
 _GIVE_UP = 10
 _PROBLEM, _COMMAND, _INTERRUPTED = "problem", "command", "interrupted"
 _RUNNING = ".running"
 
 
 class Search:
-    """One search: a study of Optuna's in a file; opening it with the same ranges and settings continues it."""
+    """One search: an Optuna study in a file; opening it with the same ranges and settings continues the search."""
 
     def __init__(self, space: Mapping[str, Parameter], problem: Mapping[str, object], settings: Settings):
         """Open the search, and queue the trials that an earlier command left unfinished.
 
         Args:
-            space: by key, the range of a setting or its values.
-            problem: the other settings that the scores depend on, by key; only a search with the same is continued.
+            space: a setting's key -> its range or its values.
+            problem: key -> value of the other settings that the scores depend on; a search continues if they are equal.
             settings: the search's settings.
 
         Raises:
-            GlrError: the search of this name has other ranges or settings.
+            GlrError: the file has a search of this name with other ranges or settings.
         """
         self.settings = settings
         self.distributions = {key: _distribution(domain) for key, domain in space.items() if is_open(domain)}
@@ -75,10 +75,10 @@ class Search:
         self._take_up()
 
     def run(self, launch: Launch) -> None:
-        """Run trials until the search has as many as `n_trials`.
+        """Run trials until `n_trials` trials of the search have ended.
 
         Args:
-            launch: runs jobs, each given by its overrides; the second argument is the first job's number.
+            launch: function that runs jobs, given each job's overrides and the number of the first job.
 
         Raises:
             GlrError: no trial gave a score, or ten in a row failed.
@@ -102,8 +102,8 @@ class Search:
         self._summarize(done)
 
     def _ask(self) -> optuna.Trial:
-        # Seeded by the trial's position, not by a generator's state: a continued search chooses the same values as an
-        # uninterrupted one.
+        # The seed depends on the trial's position, not on a generator's state: a continued search chooses the same
+        # values as an uninterrupted search.
         place = len([t for t in self.study.get_trials(deepcopy=False) if not t.user_attrs.get(_INTERRUPTED)])
         self.study.sampler = _sampler(self.settings, place)
         trial = self.study.ask(self.distributions)
@@ -118,7 +118,7 @@ class Search:
         returns: Sequence[JobReturn | None] = [None] * len(trials)
         try:
             returns = launch(jobs, first)
-        except Exception as error:  # launchers have errors of their own for a job that failed or was killed
+        except Exception as error:  # each launcher has its own errors for a job that failed or was killed
             print(printable(f"{type(error).__name__}: {error}"), file=sys.stderr, flush=True)
         for trial, returned in zip(trials, returns, strict=True):
             score = _score(returned)
@@ -162,7 +162,7 @@ class Search:
         say(f"the best is trial {best.number} with {best.value:.5f}: {_shown(best.params)}")
 
     def _take_up(self) -> None:
-        """Queue the unfinished trials again whose commands are no longer running."""
+        """Queue unfinished trials again if their commands are no longer running."""
         living = self._living()
         for trial in self.study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
             if trial.user_attrs.get(_COMMAND) not in living:
@@ -172,7 +172,7 @@ class Search:
 
     @contextmanager
     def _sign_of_life(self) -> Iterator[None]:
-        """Hold a lock beside the search's file, which shows all machines that this process is running."""
+        """Hold a lock beside the search's file; the lock shows other machines that this process is running."""
         sign = self.file.with_name(f"{self.file.name}.{self._command}{_RUNNING}")
         with held(sign):
             try:
@@ -181,7 +181,7 @@ class Search:
                 sign.unlink(missing_ok=True)
 
     def _living(self) -> set[str]:
-        """The commands that are running; delete the locks that others left."""
+        """Return the running commands; delete the locks that ended commands left."""
         living: set[str] = set()
         for sign in self.file.parent.glob(f"{escape(self.file.name)}.*{_RUNNING}"):
             try:
@@ -201,7 +201,7 @@ def _distribution(domain: Parameter) -> BaseDistribution:
 
 
 def _name(problem: Mapping[str, object], settings: Settings) -> str:
-    """A name that is the same for the same problem and settings of the search."""
+    """Name a search by a hash of its problem and settings."""
     way = [settings.direction.value, settings.sampler.value, settings.seed, settings.pruner.value]
     text = json.dumps([problem, way, settings.warmup_trials, settings.warmup_steps], sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()

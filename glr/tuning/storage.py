@@ -1,4 +1,4 @@
-"""The file of a search: a journal of Optuna's that several processes may write to."""
+"""The file of a search: an Optuna journal that several processes may write to."""
 
 import errno
 import json
@@ -44,10 +44,10 @@ class _WholeLineJournal(JournalFileBackend):
 
 
 def opened(file: Path) -> JournalStorage:
-    """The storage in this file, which need not exist yet.
+    """Open the storage in this file; a missing file is created.
 
     Raises:
-        GlrError: the file is something else, or damaged.
+        GlrError: the file is not the journal of a search, or is damaged.
     """
     optuna.logging.set_verbosity(logging.WARNING)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
@@ -61,7 +61,7 @@ def opened(file: Path) -> JournalStorage:
 
 
 def trial_id(storage: JournalStorage, search: str, number: int) -> int:
-    """The storage's own number of a search's trial.
+    """The storage's id of a search's trial.
 
     Raises:
         KeyError: there is no such search or trial.
@@ -70,7 +70,7 @@ def trial_id(storage: JournalStorage, search: str, number: int) -> int:
 
 
 def record_pruner(study: optuna.Study, settings: Settings) -> None:
-    """Store the pruner's settings with the search, for its jobs, which prune in processes of their own."""
+    """Store the pruner's settings with the search: its jobs read them in their own processes."""
     kept = {"kind": settings.pruner.value, "trials": settings.warmup_trials, "steps": settings.warmup_steps}
     if study.user_attrs.get(_PRUNER) != kept:
         study.set_user_attr(_PRUNER, kept)

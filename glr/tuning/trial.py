@@ -1,4 +1,4 @@
-"""A trial of a search in its job's process: report scores, and learn whether the trial is hopeless."""
+"""A trial of a search in its job's process: report scores, and ask if the trial should stop early."""
 
 import sys
 from collections.abc import Iterator
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 class Trial:
-    """The trial that the setting `sweep.trial` names; None, for a run outside a search: every method does nothing.
+    """The trial that the setting `sweep.trial` names; for None (a run outside a search), every method does nothing.
 
-    As a context it tells the search how the job ended: with its last score, or as pruned if it was hopeless or
-    diverged, so that the search avoids its values. Other exceptions are not reported: the search notices the failure.
+    As a context manager, it reports the job's end to the search: the last score, or pruned if the job was hopeless or
+    diverged, so that the search avoids its values. It reports no other exception: the search sees that the job failed.
     """
 
     def __init__(self, name: str | None):
@@ -60,7 +60,7 @@ class Trial:
                 self._trial.report(score, step)
 
     def hopeless(self) -> bool:
-        """Return True if the job should stop, now that its score has been reported."""
+        """Return True if the job should stop early, given the scores reported so far."""
         if self._study is not None and not self._hopeless:
             with _tolerated():
                 self._hopeless = self._trial.should_prune()
@@ -85,7 +85,7 @@ class Trial:
 
 @contextmanager
 def _tolerated() -> Iterator[None]:
-    """Continue training if the search cannot be updated (a full disk, a missing folder, a trial given up)."""
+    """Continue training if the search cannot be updated (a full disk, a missing folder, a finished trial)."""
     from optuna.exceptions import UpdateFinishedTrialError
 
     try:
@@ -97,5 +97,5 @@ def _tolerated() -> Iterator[None]:
 
 
 def named(file: Path, search: str, number: int) -> str:
-    """The setting `sweep.trial` of a trial."""
+    """The value of the setting `sweep.trial` that names a trial."""
     return f"{file}:{search}:{number}"

@@ -1,10 +1,10 @@
 """Hydra sweeper `grid`: runs every combination of a sweep's values.
 
 Hydra's own sweeper `basic` composes every job before it launches the first, which takes half a minute for 500 jobs.
-This sweeper launches the combinations that the command line has composed and checked already.
+This sweeper launches the combinations without composing them again: the command line has composed and checked them.
 
-With every launcher, finished jobs are skipped and a summary is printed: the launcher `subprocess` does both itself, and
-for other launchers this sweeper does.
+Finished jobs are skipped and a summary is printed with every launcher. The launcher `subprocess` does both itself; this
+sweeper does both for other launchers.
 """
 
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ from glr.sweep.summary import failure, summary
 
 @dataclass
 class GridSweeperConfig:
-    """conf: hydra/sweeper=grid."""
+    """The settings of hydra/sweeper=grid."""
 
     _target_: str = "hydra_plugins.glr_grid.GridSweeper"
     max_batch_size: int | None = None  # jobs that are launched together; null: all
@@ -48,7 +48,7 @@ class GridSweeper(Sweeper):
         self._batch = max_batch_size
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Keep the sweep's config, and make its launcher."""
+        """Keep the sweep's config, and create its launcher."""
         self._config = config
         self._launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
@@ -58,7 +58,7 @@ class GridSweeper(Sweeper):
         """Run the jobs.
 
         Raises:
-            GlrError: a batch holds no job, or jobs failed.
+            GlrError: the batch size is below 1, or jobs failed.
         """
         keep_config(self._config)
         jobs = jobs_of(self._config)

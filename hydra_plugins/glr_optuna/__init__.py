@@ -1,6 +1,6 @@
 """Hydra sweeper `optuna`: searches over ranges instead of running every combination.
 
-Hydra imports every plugin at each start, so nothing here imports Optuna before a search begins.
+Hydra imports every plugin at each start, so this module imports Optuna only when a search begins.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from glr.config.search import Settings
 
 @dataclass
 class OptunaSweeperConfig(Settings):
-    """conf: hydra/sweeper=optuna."""
+    """The settings of hydra/sweeper=optuna."""
 
     _target_: str = "hydra_plugins.glr_optuna.OptunaSweeper"
     n_jobs: int = II("sweep.jobs")
@@ -36,7 +36,7 @@ class OptunaSweeper(Sweeper):
         self.settings = Settings(**settings)
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Keep the sweep's config, and make its launcher."""
+        """Keep the sweep's config, and create its launcher."""
         self._loader, self._config = hydra_context.config_loader, config
         self._launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
@@ -58,13 +58,13 @@ class OptunaSweeper(Sweeper):
         settings = settings_of(
             OmegaConf.masked_copy(self._config, [str(key) for key in self._config if key != "hydra"])
         )
-        # Leave out the settings that are searched, and those of a choice that is searched.
+        # Leave out the searched settings, and the settings of a searched choice.
         settings = without_secrets(settings)
         problem = {k: v for k, v in settings.items() if k not in space and k.split(".")[0] not in space}
 
         def launch(jobs: list[list[str]], first: int) -> Sequence[JobReturn]:
             return self._launcher.launch([[*fixed, *job] for job in jobs], initial_job_idx=first)
 
-        problem["data.path"] = storage.normalized(self._config.data.path)  # other data, another search
+        problem["data.path"] = storage.normalized(self._config.data.path)  # a search over other data is another search
 
         Search(space, problem, self.settings).run(launch)

@@ -1,7 +1,7 @@
-"""Hydra launcher `subprocess`: each job of a sweep in a process of its own, `sweep.jobs` at a time.
+"""Hydra launcher `subprocess`: runs each job of a sweep in a process of its own, `sweep.jobs` at a time.
 
-TensorFlow keeps memory, seeds and (on a TPU) the device for the life of a process, and a job that crashes ends its
-process, so only one process per job keeps jobs apart. Hydra finds launchers only here; the work is done in glr.sweep.
+Jobs in one process would affect each other: TensorFlow keeps memory, seeds and (on a TPU) the device until the process
+ends, and a crash ends the process. Hydra finds launchers only in hydra_plugins; glr.sweep does the work.
 """
 
 import os
@@ -29,7 +29,7 @@ from glr.sweep.summary import failure, left, summary
 
 @dataclass
 class SubprocessLauncherConfig:
-    """conf: hydra/launcher=subprocess."""
+    """The settings of hydra/launcher=subprocess."""
 
     _target_: str = "hydra_plugins.glr_subprocess.SubprocessLauncher"
 
@@ -49,15 +49,15 @@ class SubprocessLauncher(Launcher):
         self.jobs: list[Job] = []  # jobs of all batches
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Run a batch of jobs, which without a search is the whole sweep.
+        """Run a batch of jobs: the whole sweep, unless the sweeper makes several batches.
 
-        A search (Optuna's, say) gets failures as results, and decides about them.
+        A search, such as Optuna's, gets failures as results, and decides how to continue.
 
         Raises:
             GlrError: a job failed (raised after the last job), or another sweep runs in this folder.
-            KeyboardInterrupt: the sweep was stopped; SystemExit: by SIGTERM.
+            KeyboardInterrupt: the sweep was stopped; after SIGTERM or SIGHUP, SystemExit instead.
         """
-        from glr.sweep.sweep import run  # rich's import waits until there is a sweep
+        from glr.sweep.sweep import run  # imports rich, which only a sweep needs
 
         sweep = self.config.sweep
         limits = JobLimits(sweep.jobs, sweep.minutes, sweep.retries, sweep.backoff)
@@ -73,7 +73,7 @@ class SubprocessLauncher(Launcher):
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Hold the sweep's folder: two sweeps in one would mix their logs and their progress."""
+        """Lock the sweep's folder: two sweeps in one folder would mix their logs and their progress."""
         folder = Path(self.config.hydra.sweep.dir)
         folder.mkdir(parents=True, exist_ok=True)
         try:
