@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-# NTSC's luma and chroma: turning the chroma plane changes the hue and leaves greys alone.
+# NTSC's luma and chroma: rotating the chroma plane changes the hue, but not greys.
 _YIQ = np.array([[0.299, 0.587, 0.114], [0.595716, -0.274453, -0.321263], [0.211456, -0.522591, 0.311135]])
 _YIQ_TO_RGB = np.linalg.inv(_YIQ)
 
@@ -40,7 +40,7 @@ class Study:
     Args:
         flip: probability of a left-right flip.
         brightness: added to every channel, uniform in +- this, in units of the normalised image.
-        hue: share of a full turn, uniform in +- this (at most 0.5). As a rotation in YIQ, one matrix per image.
+        hue: share of a full turn, uniform in +- this (at most 0.5); a rotation in YIQ, one matrix per image.
         rotation: degrees, standard deviation around 0.
         shear: degrees, standard deviation around 0.
         zoom: factor, standard deviation around 1, drawn for height and width separately.
@@ -76,7 +76,7 @@ class Study:
         """
         normal, flip, hue, brightness = _normal(uniforms[:, :6]), uniforms[:, 6], uniforms[:, 7], uniforms[:, 8]
         turn, slant = np.radians(normal[:, 0] * self.rotation), np.radians(normal[:, 1] * self.shear)
-        # A zoom of 0 or less would turn the picture inside out; at 0.1 this is ten standard deviations away.
+        # A zoom of 0 or less would divide by zero or mirror the image; at 0.1 it is ten standard deviations away.
         wide, high = np.maximum(1 + normal[:, 2:4] * self.zoom, 0.05).T
         right, down = normal[:, 4:6].T * self.shift
         mirror = np.where(flip < self.flip, -1.0, 1.0)

@@ -14,7 +14,7 @@ SPLITS = ("train", "validation", "index", "query")
 
 @dataclass(frozen=True)
 class Photo:
-    """One image: its id, file, class as the source names it (None: unknown), and where the source lists it."""
+    """One image: its id, its file, its class in the source (None: unknown), and its place in the source's listing."""
 
     id: str
     path: str
@@ -28,7 +28,7 @@ class Catalog:
     It is a temporary SQLite file with a 16 MiB cache in memory.
 
     Args:
-        seed: determines the order of the train images and which of them are moved to validation.
+        seed: determines the order of the train images and the choice of validation images.
     """
 
     def __init__(self, seed: int = 0):
@@ -71,12 +71,12 @@ class Catalog:
         self._database.executemany(insert, ((task, *row) for row in rows))
 
     def leave_out(self, landmark: str, path: str, reason: str) -> None:
-        """Note a file or folder of a class that the set will not contain."""
+        """Record that the set leaves out a file or folder of a class."""
         insert = "INSERT INTO left_out (landmark, path, reason) VALUES (?, ?, ?)"
         self._database.execute(insert, (landmark, path, reason))
 
     def left_out(self) -> Iterator[tuple[str, str, str]]:
-        """Yield (class, path, reason) of what `leave_out` noted."""
+        """Yield (class, path, reason) for each record of `leave_out`."""
         return self._database.cursor().execute("SELECT landmark, path, reason FROM left_out ORDER BY number")
 
     def close(self) -> None:
@@ -95,7 +95,7 @@ class Catalog:
     def split_validation(self, share: float) -> None:
         """Move a share of each class's train images to the split `validation`; at least one image stays.
 
-        A fractional number of images is rounded up or down at random, so that the overall share comes out right.
+        A fractional number of images is rounded up or down at random, so that the overall share is right on average.
         """
         self._database.execute(
             """
@@ -112,7 +112,7 @@ class Catalog:
         )
 
     def emptied(self, skipped: Iterable[str]) -> list[str]:
-        """Return the train classes all of whose train and validation images are among the skipped ids."""
+        """Return the train classes that have only skipped ids among their train and validation images."""
         self._database.execute("CREATE TEMP TABLE skipped (id PRIMARY KEY)")
         self._database.executemany("INSERT OR IGNORE INTO skipped VALUES (?)", ((image_id,) for image_id in skipped))
         rows = self._database.execute(
@@ -128,7 +128,7 @@ class Catalog:
         return self._database.execute("SELECT COUNT(*) FROM photo WHERE split = ?", (split,)).fetchone()[0]
 
     def photos(self, split: str) -> Iterator[tuple[str, str, int]]:
-        """Yield (id, file, label): train and validation images shuffled, others as they were added, with label -1."""
+        """Yield (id, file, label): train and validation images shuffled; others in the order of adding, label -1."""
         shuffled = split in ("train", "validation")
         return self._database.cursor().execute(
             f"""
@@ -156,7 +156,7 @@ class Catalog:
         """Refuse solutions that name unknown images or omit a query.
 
         Raises:
-            GlrError: names the first such image.
+            GlrError: there is such an image; the message names the first.
         """
         unanswered = self._database.execute(
             "SELECT id FROM photo WHERE split = 'query' AND id NOT IN (SELECT id FROM answer) ORDER BY number LIMIT 1"

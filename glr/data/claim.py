@@ -1,4 +1,4 @@
-"""The claim to a folder of a bucket: an object that the process preparing a data set there rewrites as a heartbeat."""
+"""The claim to a folder of a bucket: an object that the preparing process rewrites as a heartbeat."""
 
 import io
 import json
@@ -25,7 +25,7 @@ _SILENCE = 60.0  # seconds without a heartbeat after which the holder counts as 
 
 @contextmanager
 def claimed(folder: str) -> Iterator[Callable[[], None]]:
-    """Claim a folder of a bucket that is empty or whose last holder ended without finishing.
+    """Claim a folder of a bucket; the folder must be empty, or its last holder must have ended without finishing.
 
     On exit the claim is deleted, or, if the data set is unfinished, released so that another process can continue.
 
@@ -88,7 +88,7 @@ class _Claim:
                 said = True
 
     def _write(self, holder: str | None) -> None:
-        """Replace the claim, each time with other content."""
+        """Replace the claim; its content differs each time."""
         content = json.dumps({"holder": holder, "beat": secrets.token_hex(8)}).encode()
         info = storage.FileInfo.of(content)
         try:

@@ -1,4 +1,4 @@
-"""Class folders: the images below each, and the files that are none."""
+"""Class folders: the images below each folder, and the files that are not images."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -13,12 +13,12 @@ from glr.data.photo import HEIC_SUFFIXES, is_image
 from glr.errors import GlrError
 
 _LINK = "a link to a folder above it"
-# Folders of these names alone are the splits of a data set.
+# If all folders have such names, they are the splits of a data set, not classes.
 _SPLITS = {"train", "training", "val", "valid", "validation", "test", "testing", "dev"}
 
 
 class ClassFolder(NamedTuple):
-    """A class: its folder's name, its images' paths below that, sorted, and (path, reason) of each other file.
+    """A class: its folder's name, the sorted paths of its images below the folder, and (path, reason) per other file.
 
     The name is empty for the files beside the class folders.
     """
@@ -32,7 +32,7 @@ def class_folders(path: str) -> Iterator[ClassFolder]:
     """Yield the class folders of a folder, sorted by name. Hidden files and folders do not count; links are followed.
 
     Raises:
-        GlrError: no such folder, or its folders are the splits of a data set.
+        GlrError: the folder is missing, or its folders are the splits of a data set.
     """
     if storage.is_bucket(path):
         names = sorted(storage.files(path))
@@ -76,7 +76,7 @@ def _sorted(name: str, files: Iterable[tuple[str, str | None]]) -> ClassFolder:
 
 
 def _below(folder: Path, prefix: str, above: tuple[tuple[int, int], ...]) -> Iterator[tuple[str, str | None]]:
-    """Yield (path, None) of each file below a folder, and (path, reason) of a link that would lead in a circle."""
+    """Yield (path, None) of each file below a folder, and (path, reason) of each link to a folder above it."""
     if (own := _identity(folder)) in above:
         yield prefix.rstrip("/"), _LINK
         return

@@ -8,12 +8,12 @@ import simplejpeg
 
 from glr.data.photo import too_large
 
-cv2.setNumThreads(0)  # the pipeline runs images in parallel; threads within an image would fight over the cores
+cv2.setNumThreads(0)  # the pipeline runs images in parallel; threads within an image would compete for the cores
 
 # OpenCV is 1.5 times as fast on four channels as on three.
 _CHANNELS = 4
-# Added before truncation to uint8. The mean of two pixels, half-way between two integers, may come out slightly less or
-# more, depending on the order of the sums; slightly more than 0.5 rounds it up both here and in exported models.
+# Added before truncation to uint8. The order of float sums puts the mean of two pixels slightly below or above a half;
+# with slightly more than 0.5, both this code and exported models round it up.
 ROUNDING = 0.50137
 # TensorFlow's default. Fast chroma upsampling would save another 5 %, but leaves artefacts at colour edges.
 FAST_DCT = True
@@ -31,7 +31,7 @@ class Warp:
 
     def __init__(self, size: int):
         self._size = size
-        # libjpeg bypasses the cache for rows at multiples of 32 bytes: reading them next is a third slower.
+        # For rows at multiples of 32 bytes libjpeg bypasses the cache, which makes the next read a third slower.
         self._decoded = aligned(0, 16, 32)
         self._frame = np.empty((size, size, _CHANNELS), np.uint8)
 
@@ -104,10 +104,10 @@ def aligned(size: int, rest: int, divisor: int) -> np.ndarray:
 
 
 class Placement:
-    """Where `tf.image.resize_with_pad` puts an image of `height` x `width` pixels in a frame of `size` x `size`.
+    """The place of an image of `height` x `width` pixels in the `size` x `size` frame of `tf.image.resize_with_pad`.
 
     The image is scaled to `high` x `wide` pixels, with `top` black rows above it and `left` black columns to its left;
-    a pixel of the frame covers `down` x `across` of the image. `sides`: where the image, not a band, ends the frame.
+    a pixel of the frame covers `down` x `across` of the image. `sides` lists the sides without a black band.
     """
 
     def __init__(self, height: int, width: int, size: int):
@@ -120,9 +120,9 @@ class Placement:
 
 
 def letterbox(image: np.ndarray, frame: np.ndarray) -> None:
-    """Fit an image uint8 [H, W, 3] into a frame uint8 [S, S, 3], bilinear, with black bands where it is not square."""
+    """Fit an image uint8 [H, W, 3] into a frame uint8 [S, S, 3], bilinear, with black bands if it is not square."""
     placed = Placement(image.shape[0], image.shape[1], len(frame))
-    # In float, as TensorFlow does it: OpenCV's resize of uint8 rounds its weights.
+    # Resize in float, like TensorFlow: OpenCV's resize of uint8 rounds its weights.
     resized = cv2.resize(image.astype(np.float32), (placed.wide, placed.high), interpolation=cv2.INTER_LINEAR)
     frame[:] = 0
     rounded = (resized + ROUNDING).astype(np.uint8)

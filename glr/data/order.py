@@ -1,4 +1,4 @@
-"""The order of a train set's images: a seeded permutation, different in each epoch, that reads in large blocks."""
+"""The order of a train set's images: a seeded permutation, different in each epoch, read in large blocks."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -10,7 +10,7 @@ from glr.data.randomness import generator
 
 
 class Place(NamedTuple):
-    """Where an image lies: its shard, its block in the shard, and its record in the block."""
+    """The place of an image: its shard, its block in the shard, and its record in the block."""
 
     shard: int
     block: int
@@ -25,7 +25,7 @@ class Order:
 
     Args:
         counts: records of each shard.
-        block: records of a block; a shard's last one may have fewer.
+        block: records of a block; a shard's last block may have fewer.
         window: images shuffled together, give or take a block.
         seed: any whole number from 0; None: the stored order.
     """
@@ -47,7 +47,7 @@ class Order:
         self.images = int(self._size.sum())
 
     def window_of(self, epoch: int, position: int) -> int:
-        """The window that a position (from 0) of an epoch lies in."""
+        """The window that contains a position (from 0) of an epoch."""
         return int(np.searchsorted(self._epoch(epoch).starts, position, "right")) - 1
 
     def windows(self, epoch: int) -> int:
@@ -59,7 +59,7 @@ class Order:
         return int(self._epoch(epoch).starts[window])
 
     def blocks(self, epoch: int, window: int) -> list[tuple[int, int]]:
-        """The (shard, block) pairs that a window's images lie in."""
+        """The (shard, block) pairs that hold a window's images."""
         return [(int(self._shard[i]), int(self._block[i])) for i in self._epoch(epoch).members[window]]
 
     def window(self, epoch: int, window: int) -> list[Place]:

@@ -26,12 +26,12 @@ SUFFIXES = {
     *(".jp2", ".j2k", ".j2c", ".jpf", ".jpx"),
     *(HEIC_SUFFIXES if _READS_HEIC else ()),
 }
-# Largest values of grey images: of floats, and of 8, 10, 12, 14 and 16 bits.
+# Usual largest values of grey images: of floats, then of 8, 10, 12, 14 and 16 bits.
 _WHITES = (1, 255, 1023, 4095, 16383, 65535)
 # Limits of training: OpenCV's resampling has 16-bit coordinates, and each thread holds a whole decoded image.
 LARGEST_SIDE = 32_000
 MOST_PIXELS = 100_000_000
-# A JPEG that is shrunk is decoded at a fraction of its size, but a progressive one is held as a whole, 6 bytes a pixel.
+# A JPEG to shrink is decoded at a fraction of its size, but libjpeg holds progressive JPEGs whole, 6 bytes a pixel.
 MOST_SHRUNK_PIXELS = 400_000_000
 LARGEST_FILE = 2**30  # bytes
 QUALITY = 95
@@ -75,12 +75,12 @@ def too_large(height: int, width: int) -> str | None:
 
 
 def jpeg(content: bytes, *, max_side: int | None = None, check: bool = True, background: int = 255) -> Jpeg:
-    """Convert an image file's content to an upright RGB JPEG; one that qualifies already passes through unchanged.
+    """Convert an image file's content to an upright RGB JPEG; content of this form passes through unchanged.
 
     Args:
         content: an image in one of `FORMATS`.
         max_side: pixels; an image with a longer side is shrunk to it.
-        check: decode JPEGs to verify them; else check only the header and the end of those that pass through.
+        check: decode JPEGs to verify them; else check only the header and the end of JPEGs that pass through.
         background: the grey behind transparent pixels, 0 (black) to 255.
 
     Raises:
@@ -124,7 +124,7 @@ def _why_convert(content: bytes, height: int, width: int, colours: str, max_side
 
 
 def _check_size(height: int, width: int, max_side: int | None, most: int = MOST_PIXELS) -> None:
-    """Refuse an image too large to train on, or, if it is to be shrunk, one of more than `most` pixels to decode."""
+    """Refuse an image too large to train on; with `max_side`, refuse an image of more than `most` pixels instead."""
     if max_side is None and (problem := too_large(height, width)):
         raise GlrError(f"{problem}; shrink such images with data.max_side")
     if max_side is not None and height * width > most:
@@ -133,7 +133,7 @@ def _check_size(height: int, width: int, max_side: int | None, most: int = MOST_
 
 def _check_pixels(content: bytes, decode: bool) -> None:
     if decode:
-        # At an eighth of the size: this reads all the data with little computation.
+        # Decoding at an eighth of the size reads all the data with little computation.
         simplejpeg.decode_jpeg(content, "GRAY", fastdct=True, fastupsample=True, min_height=1, min_width=1)
     elif content.rfind(b"\xff\xd9") < content.rfind(b"\xff\xda"):
         raise ValueError("it is cut off")
@@ -161,10 +161,10 @@ def _converted(content: bytes, reason: str | None, max_side: int | None, backgro
 
 
 def _grey(image: PIL.Image.Image) -> tuple[PIL.Image.Image, str]:
-    """Scale a grey image of more than 8 bits to 8, and describe the range that becomes black to white.
+    """Scale a grey image of more than 8 bits to 8 bits, and describe the values that become black and white.
 
-    The range ends at the smallest usual maximum that holds all values. Values outside 0 to 65,535 have no usual
-    maximum: their own least and largest value become black and white.
+    Black is 0, and white is the smallest usual maximum that no value exceeds. If values lie outside of 0 to 65,535,
+    black is the least and white the largest value.
 
     Raises:
         GlrError: a value is NaN or infinite.

@@ -1,4 +1,4 @@
-"""Images to describe, from a prepared set's split or from files: decoded by threads, in batches of a fixed order."""
+"""Images to describe, from a split of a prepared set or from files; threads decode them in ordered batches."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -25,7 +25,7 @@ class Picture(NamedTuple):
     pixels: np.ndarray
 
 
-# (first, count) -> a context manager for each picture.
+# Maps (first, count) to a context manager for each picture.
 Reading = Callable[[int, int], Sequence[AbstractContextManager[Picture]]]
 
 
@@ -90,7 +90,7 @@ class ImageFile(NamedTuple):
 
 
 class FilePictures:
-    """Image files, turned upright; those that are not RGB JPEGs are first converted to one, as `prepare` does."""
+    """Image files, turned upright; files that are not RGB JPEGs are first converted, as in `prepare`."""
 
     def __init__(self, files: Sequence[ImageFile]):
         self._files = files
@@ -131,13 +131,13 @@ def batches(
         image_size: S, the side in pixels of the square that images are letterboxed into; None keeps their size.
         batch_size: images per batch.
         parallelism: threads that decode.
-        first: images to skip, which are not read.
+        first: number of images to skip; they are not read.
 
     Yields:
-        (id, label) of each image, and the images uint8 [B, S, S, 3], or as a list of [H, W, 3].
+        (id, label) of each image, and the images: uint8 [B, S, S, 3], or a list of uint8 [H, W, 3] in their own size.
 
     Raises:
-        GlrError: an image cannot be decoded; names it.
+        GlrError: an image cannot be decoded; the message names it.
     """
     with threads(parallelism) as workers, threads(READERS) as readers:
         read = pictures.reader(readers, batch_size)

@@ -1,7 +1,7 @@
 """The train pipeline: a prepared data set's images, augmented, in batches.
 
-Threads decode and resample while the device computes, without TensorFlow or tf.data: simplejpeg and OpenCV release the
-GIL, every batch is computed by formula, and errors can name a damaged record by its place.
+Threads decode and resample while the device computes; simplejpeg and OpenCV release the GIL. Unlike tf.data, this
+pipeline computes every batch by a formula, and its errors name a damaged record's place.
 """
 
 import itertools
@@ -87,7 +87,7 @@ class TrainPipeline:
             rows: the part of each global batch to yield; None: all.
 
         Raises:
-            GlrError: a record is damaged; names its shard, offset and image.
+            GlrError: a record is damaged; the message names its shard, offset and image.
         """
         rows = range(self.batch_size) if rows is None else rows
         own = threading.local()

@@ -9,7 +9,7 @@ from glr.errors import GlrError
 
 
 def read_rankings(source: str | Path | Iterable[str], k: int = 100) -> dict[str, tuple[str, ...]]:
-    """Read a retrieval CSV, `id,images`: map each query to the first k images of its ranking, best first; may be empty.
+    """Read a retrieval CSV, `id,images`: map each query to its first k images, best first; a ranking may be empty.
 
     Args:
         source: a path, local or gs://, or lines of text such as an open file (messages use its `name`, if it has one).
@@ -19,7 +19,7 @@ def read_rankings(source: str | Path | Iterable[str], k: int = 100) -> dict[str,
         GlrError: the file or a column is missing, the file is not text, or an id is empty or repeated.
     """
     rows = Rows(source, "predictions", ["retrieval"])
-    # Tuples of strings: the garbage collector stops tracking them, unlike lists.
+    # The garbage collector stops tracking tuples of strings; it keeps tracking lists.
     return {query: tuple(images.split(maxsplit=k)[:k]) for _, query, images, _ in rows}
 
 
@@ -30,8 +30,8 @@ def read_classes(source: str | Path | Iterable[str]) -> dict[str, tuple[str, flo
         source: a path, local or gs://, or lines of text such as an open file (messages use its `name`, if it has one).
 
     Raises:
-        GlrError: the file or a column is missing, the file is not text, an id is empty or repeated, or a prediction is
-            not one class and its confidence, a finite number.
+        GlrError: the file or a column is missing, the file is not text, an id is empty or repeated, a prediction is not
+            one class and one confidence, or a confidence is not finite.
     """
     classes = {}
     for where, query, landmarks, _ in Rows(source, "predictions", ["recognition"]):

@@ -26,7 +26,7 @@ from glr.storage.lock import held
 
 _REPORT = "image_report.csv"
 _WRITING = re.compile(r".+\.[0-9a-f]{16}\.part")  # temporary files of `storage.write`
-# A folder with only these counts as empty: the lock of processes that wait for its data set, and the file system's own.
+# A folder that holds only these counts as empty: the lock that processes wait on, and the file system's own folder.
 _UNCOUNTED = {OPENING, "lost+found"}
 
 
@@ -41,7 +41,7 @@ class Options:
         seed: determines the images' order and the choice of validation images.
         shard_images: the most images per shard.
         workers: processes.
-        skip_bad: leave out images that cannot be decoded; else fail once all have been read.
+        skip_bad: leave out images that cannot be decoded; else fail after all images have been read.
         check: decode every image; else read only its header and its end.
     """
 
@@ -62,10 +62,10 @@ def prepare(source: Source, path: str | Path, options: Options = DEFAULTS, *, se
     """Write a source's images as shards below `path`.
 
     Upright RGB JPEGs pass through byte for byte; other images are converted and listed in `image_report.csv`. Train
-    classes are numbered from 0 in the order of their names, and train images shuffled over the shards. The same source
-    and options give the same bytes, whatever the number of workers and interruptions. An interrupted preparation leaves
+    classes are numbered from 0 in the order of their names. Train images are shuffled over the shards. The same source
+    and options give the same bytes with any number of workers and interruptions. An interrupted preparation leaves
     finished shards in `<path>.partial` (in a bucket or an existing empty folder: in `path` itself, without a manifest);
-    the next one continues with them.
+    the next preparation continues with these shards.
 
     Args:
         source: fills a catalogue with its images.
@@ -145,7 +145,7 @@ def _write_images(folder: str, catalog: Catalog, options: Options) -> dict[str, 
 
 
 def _reported(folder: str, catalog: Catalog) -> Iterator[tuple[str, str, str, str]]:
-    """Yield (class, path, "left out", why) of what the source left out, and (id, file, outcome, why) of images."""
+    """Yield (class, path, "left out", why) for paths that the source left out; (id, file, outcome, why) for images."""
     yield from ((landmark, path, "left out", reason) for landmark, path, reason in catalog.left_out())
     yield from reports(folder)
 
@@ -185,10 +185,10 @@ def _kept(answers: str, skipped: Container[str]) -> str:
 
 @contextmanager
 def _unfinished(path: str) -> Iterator[tuple[str, Callable[[], None]]]:
-    """Yield the folder to fill, and a function that raises GlrError if another process has taken it over.
+    """Yield the folder to fill, and a function that raises GlrError if another process has taken the folder over.
 
-    The folder is `<path>.partial`, renamed to `path` at the end; in a bucket, or where `path` is a folder already (a
-    mounted volume, say), it is `path` itself.
+    The folder is `<path>.partial`, renamed to `path` at the end. In a bucket, or if `path` is a folder already (such as
+    a mounted volume), the folder is `path` itself.
 
     Raises:
         GlrError: another process is filling it, or `path` holds something else.
@@ -211,9 +211,9 @@ def _unfinished(path: str) -> Iterator[tuple[str, Callable[[], None]]]:
             stack.enter_context(held(lock, wait=0))
         except BlockingIOError:
             raise GlrError(f"{folder} is being written by another process; wait for it") from None
-        # Delete what a killed process has left.
+        # Delete the leftovers of a killed process.
         for leftover in folder.glob(f"{STAGING}*"):
-            shutil.rmtree(leftover, ignore_errors=True)  # another user's cannot be read
+            shutil.rmtree(leftover, ignore_errors=True)  # another user's folder cannot be read
         for leftover in (file for file in folder.iterdir() if _WRITING.fullmatch(file.name)):
             leftover.unlink()
         try:

@@ -24,8 +24,8 @@ MANIFEST = "manifest.json"
 OPENING = ".opening"  # the lock on which processes wait until the set is prepared
 # Records in a block, the part of a shard that is read at once: about 6 MB of GLDv2.
 BLOCK = 64
-# A local set of up to this many bytes has its checksums verified whenever it is opened; a larger one, only its files'
-# sizes, and each record's own checksum when it is read. A bucket stores its files' checksums.
+# Opening a local set of up to this many bytes verifies its checksums; opening a larger local set verifies only sizes.
+# Opening a set in a bucket compares the bucket's checksums. Reading a record always verifies the record's checksum.
 CHECKSUMS_UP_TO = 2**30
 _AGAIN = "copy it again, or prepare the data set again"
 
@@ -49,7 +49,7 @@ class PreparedData:
         classes: number of classes of the train images.
         block: records in a block.
         settings: how the set was prepared, by name; the source's settings are named `source.<name>`.
-        report: how many images were `converted`, and how many `skipped`; image_report.csv names them.
+        report: counts of the rows of image_report.csv by outcome: `converted`, `skipped` or `left out`.
         shards: the shards of each split.
 
     Raises:
@@ -107,7 +107,7 @@ class PreparedData:
         """Read a block: (byte offset in the shard, record).
 
         Raises:
-            GlrError: the block is truncated or damaged; names the shard and the offset.
+            GlrError: the block is truncated or damaged; the message names the shard and the offset.
         """
         file, start = self.file(shard.file), shard.blocks[block]
         end = shard.blocks[block + 1] if block + 1 < len(shard.blocks) else shard.size
@@ -126,10 +126,10 @@ class PreparedData:
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
     def check_settings(self, settings: dict[str, object]) -> None:
-        """Refuse a run whose settings (named as in `settings`) differ from this set's; null is not compared.
+        """Refuse a run whose settings (named as in `settings`) differ from this set's; null settings are not compared.
 
         Raises:
-            GlrError: names the first difference.
+            GlrError: a setting differs; the message names the first.
         """
         for key, value in settings.items():
             before = self.settings.get(key, value)  # earlier versions had fewer settings

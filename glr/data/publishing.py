@@ -19,7 +19,7 @@ STAGING = ".writing-"  # prefix of the temporary folders in a local folder; a ki
 def published(folder: str) -> Iterator[tuple[BinaryIO, Callable[[str], None]]]:
     """Yield a file to write, and a function that publishes the complete file in `folder` under a name."""
     bucket = storage.is_bucket(folder)
-    # The next command deletes a killed process's leftovers in the system's folder, and `prepare` those in `folder`.
+    # After a kill, the next command deletes the leftovers in the system's folder, and `prepare` those in `folder`.
     with temporary_folder() if bucket else tempfile.TemporaryDirectory(prefix=STAGING, dir=folder) as place:
         staging = Path(place) / "file"
         with staging.open("wb") as file:

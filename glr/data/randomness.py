@@ -1,4 +1,4 @@
-"""Random numbers by formula: a position's numbers do not depend on those drawn before."""
+"""Random numbers by formula: a position's numbers do not depend on earlier draws."""
 
 import zlib
 
@@ -13,13 +13,13 @@ def generator(seed: int, purpose: str, *place: int) -> np.random.Generator:
 def uniforms(seed: int, epoch: int, first: int, count: int, draws: int) -> np.ndarray:
     """Draw `draws` numbers, uniform in (0, 1), for each of `count` positions of an epoch from `first` on.
 
-    Philox is counter-based: a position's numbers are computed without those before it (Salmon et al., Parallel random
-    numbers: as easy as 1, 2, 3, SC 2011).
+    Philox is counter-based: it computes a position's numbers without the earlier positions' (Salmon et al., Parallel
+    random numbers: as easy as 1, 2, 3, SC 2011).
 
     Returns:
         float64 [count, draws].
     """
-    numbers = -(-draws // 4) * 4  # each step of the counter gives four
+    numbers = -(-draws // 4) * 4  # each step of the counter gives four numbers
     bits = _bits(seed, "position", epoch)
     bits.advance(first * numbers // 4)
     raw = bits.random_raw(count * numbers).reshape(count, numbers)[:, :draws]

@@ -12,7 +12,7 @@ from glr.errors import GlrError
 
 
 class Record(NamedTuple):
-    """A record that is being read, with the block it lies in."""
+    """A record that is being read: its file, its block, and its number in the block."""
 
     file: str
     block: Future[list[tuple[int, bytes]]]
@@ -33,14 +33,14 @@ class Record(NamedTuple):
 
 
 class Reader:
-    """Reads the blocks of a window when it begins, and prefetches those of the next window.
+    """Reads the blocks of a window when the window begins, and prefetches the next window's blocks.
 
     Args:
         data: the prepared set.
         shards: its shards to read.
         order: the order of their images.
         readers: threads that read.
-        repeat: another epoch follows each epoch; prefetch its first window.
+        repeat: at an epoch's end, prefetch the first window of the next epoch.
     """
 
     def __init__(

@@ -10,17 +10,17 @@ from glr.errors import GlrError
 
 # Each task's column of answers in solutions and predictions.
 COLUMNS = {"retrieval": "images", "recognition": "landmarks"}
-# The csv module refuses fields over 128 KiB, which one query with 7,000 relevant images has.
+# By default the csv module refuses fields over 128 KiB; the field of a query with 7,000 relevant images is longer.
 _LONGEST_FIELD = 2**30
 
 
 class Rows:
-    """The rows of one file. Iterating, possible once, yields (place for messages, id, answers, further columns).
+    """The rows of one file. One iteration is possible; it yields (place for messages, id, answers, further columns).
 
     Args:
         source: a path, local or gs://, or lines of text such as an open file (messages use its `name`, if it has one).
         what: the kind of file, for messages: solution or predictions.
-        tasks: the tasks that it may belong to; the first whose column the file has becomes `task`.
+        tasks: the tasks that the file may belong to; `task` is the first of them with a column in the file.
         further: other columns that the file must have.
 
     Raises:
@@ -63,13 +63,13 @@ class Rows:
             raise GlrError(f"{self.name}: no queries below the header")
 
     def _read(self, source: str | Path | Iterable[str], what: str) -> Iterator[tuple[int, list[str]]]:
-        """Yield (number of its last line, row) of every row that is not blank."""
+        """Yield (number of the row's last line, row) for every row that is not blank."""
         csv.field_size_limit(_LONGEST_FIELD)
         try:
             if isinstance(source, str | Path):
                 if not storage.exists(source):
                     raise GlrError(f"{source}: no such file; expected a {what} CSV")
-                # Not a StringIO, which takes four bytes a character.
+                # A StringIO would take four bytes a character.
                 source = io.TextIOWrapper(io.BytesIO(storage.read(source)), "utf-8-sig", newline="")
             reader = csv.reader(source)
             yield from ((reader.line_num, row) for row in reader if row)

@@ -48,7 +48,7 @@ class ShardTask:
         return hashlib.blake2b(json.dumps(settings).encode()).hexdigest()[:32]
 
     def finished(self, files: Mapping[str, storage.FileInfo]) -> Shard | None:
-        """Return the shard that an earlier run wrote; None if it is missing or lacks bad images, now perhaps mended.
+        """Return the shard of an earlier run, or None to write it: it is missing, outdated, or skipped bad images.
 
         Args:
             files: the folder's files.
@@ -130,7 +130,7 @@ def reports(folder: str) -> Iterator[tuple[str, str, str, str]]:
 
 
 def clear(folder: str, shards: Container[str]) -> None:
-    """Delete all notes, and stale shards, which a note names but `shards` does not contain."""
+    """Delete all notes, and the stale shards: those that a note names but `shards` does not contain."""
     for name, note in _notes(folder):
         if note and note.shard.file not in shards:
             storage.delete(storage.join(folder, note.shard.file))

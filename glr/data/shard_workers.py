@@ -52,7 +52,7 @@ def write_shards(tasks: Iterator[ShardTask], folder: str, *, workers: int, image
 def _written(
     tasks: Iterator[ShardTask], files: dict[str, storage.FileInfo], pool: ProcessPoolExecutor | None, most: int
 ) -> Iterator[tuple[ShardTask, Shard]]:
-    """Yield each task with its shard; at most `most` are pending at a time, because each holds its list of images."""
+    """Yield each task with its shard; at most `most` tasks are pending, because each holds its list of images."""
     pending: dict[Future[Shard], ShardTask] = {}
     for task in tasks:
         if (shard := task.finished(files)) is not None:

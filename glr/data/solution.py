@@ -7,7 +7,7 @@ from pathlib import Path
 from glr.data.rows import COLUMNS, Rows
 from glr.errors import GlrError
 
-USAGES = ("Public", "Private")  # those that are scored
+USAGES = ("Public", "Private")  # the usages that are scored
 _KNOWN = (*USAGES, "Ignored")
 
 
@@ -33,7 +33,7 @@ class Solution:
 def read_solution(source: str | Path | Iterable[str]) -> Solution:
     """Read a Kaggle solution CSV: `id,images,Usage` (retrieval) or `id,landmarks,Usage` (recognition).
 
-    Several values are separated by blanks; empty or `None` stands for none.
+    Blanks separate values; an empty field or `None` holds no value.
 
     Args:
         source: a path, local or gs://, or lines of text such as an open file (messages use its `name`, if it has one).

@@ -91,7 +91,7 @@ class CsvSource:
 
 
 class _Finder:
-    """Finds images by id: checks each place on a disk; in a bucket, assumes that all images lie like the first."""
+    """Finds images by id. On a disk it checks each place; in a bucket it assumes the first image's layout for all."""
 
     def __init__(self, folder: str):
         self._folder = folder
@@ -167,7 +167,7 @@ class FolderSource:
     """A folder of class folders; whole classes are held out, and their images become index and queries.
 
     An image's id is its path below `path`; a class has the name of its folder. Blanks become `_`, because solution
-    files separate values by blanks. Queries are Public and Private in turn.
+    files separate values by blanks. Queries are Public and Private alternately.
     """
 
     def __init__(self, *, path: str | None, retrieval_classes: float, query_images: float, seed: int):
@@ -185,10 +185,10 @@ class FolderSource:
         """Find the images and draw the splits.
 
         Raises:
-            GlrError: no such folder, or too few classes or images to split.
+            GlrError: the folder is missing, or has too few classes or images to split.
         """
         counts = {folder.name: len(folder.images) for folder in class_folders(self.path) if folder.images}
-        several = [name for name, count in counts.items() if count > 1]  # an index image and a query
+        several = [name for name, count in counts.items() if count > 1]  # enough for an index image and a query
         draw = random.Random(self.seed)
         retrieval = set(draw.sample(several, min(round(len(counts) * self.retrieval_classes), len(several))))
         if not retrieval or len(retrieval) > len(counts) - 2:

@@ -20,7 +20,7 @@ def example(encoded: bytes, height: int, width: int, image_id: str, label: int) 
         encoded: JPEG bytes.
         height, width: pixels.
         image_id: the image's name.
-        label: its class, or -1 where there is none.
+        label: the image's class; -1: none.
     """
     features = {
         "image/encoded": encoded,
@@ -54,7 +54,7 @@ def split(data: bytes, file: str, start: int = 0) -> list[tuple[int, bytes]]:
         (byte offset in the file, record).
 
     Raises:
-        GlrError: the part is truncated or a checksum is wrong; names the file and the record's offset.
+        GlrError: the part is truncated or a checksum is wrong; the message names the file and the record's offset.
     """
     records: list[tuple[int, bytes]] = []
     at = 0
@@ -87,7 +87,7 @@ class Image(NamedTuple):
 
 
 def parse(record: bytes) -> Image:
-    """Read a serialised `tf.train.Example` in DELF's schema, whatever program wrote it.
+    """Read a serialised `tf.train.Example` in DELF's schema, written by any program.
 
     Raises:
         ValueError: the record is not such an example, or a feature is missing.
@@ -146,7 +146,7 @@ def _number(message: memoryview, at: int) -> tuple[int, int]:
 
 
 def _signed(number: int | memoryview) -> int:
-    # Some writers pack a list of integers (into bytes), others write them one by one.
+    # Some writers pack a list of integers into bytes; others write the integers one by one.
     value = number if isinstance(number, int) else _number(number, 0)[0]
     return value - 2**64 if value >= 2**63 else value
 

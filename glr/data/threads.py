@@ -1,4 +1,4 @@
-"""Threads that fill batches, a few of them ahead of the batch that the caller waits for."""
+"""Threads that fill batches; they work a few batches ahead of the caller."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -10,8 +10,8 @@ import numpy as np
 
 from glr.data.geometry import aligned
 
-READERS = 8  # blocks or files read at once: from a bucket each waits for the network
-_AHEAD = 2  # batches being filled beyond the one that the caller waits for
+READERS = 8  # blocks or files read at once; each read from a bucket waits for the network
+_AHEAD = 2  # batches filled ahead of the batch that the caller waits for
 _ROWS = 8  # images that a thread takes at once
 
 Result = TypeVar("Result")
@@ -24,7 +24,7 @@ def frames(count: int, size: int) -> np.ndarray:
 
 @contextmanager
 def threads(count: int) -> Iterator[ThreadPoolExecutor]:
-    """Yield a pool of threads; on exit they are told to stop, but not waited for."""
+    """Yield a pool of threads; on exit, cancel what has not started, without waiting for the threads."""
     pool = ThreadPoolExecutor(count)
     try:
         yield pool
@@ -33,7 +33,7 @@ def threads(count: int) -> Iterator[ThreadPoolExecutor]:
 
 
 def spread(workers: ThreadPoolExecutor, fill: Callable[[int], None], rows: int, result: Result) -> Callable[[], Result]:
-    """Let threads fill all rows of a result; return a function that waits for it."""
+    """Let threads fill all rows of a result; return a function that waits for the filled result."""
 
     def some(first: int) -> None:
         for row in range(first, min(first + _ROWS, rows)):

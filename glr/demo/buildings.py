@@ -1,4 +1,4 @@
-"""The plans of the landmarks, as data: which parts each kind has, in which sizes.
+"""The plans of the landmarks, as data: the parts of each kind, and their sizes.
 
 In a plan a tuple (low, high) is a range and a list holds choices: both are drawn once for each landmark.
 """
@@ -12,7 +12,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Part:
-    """A shape in one or several places. x runs right, y away, z up; sizes are in units of the landmark's height.
+    """A shape in one or several places. x points right, y back, z up; sizes are in units of the landmark's height.
 
     A part in the middle carries the parts that follow; parts elsewhere carry nothing.
     """

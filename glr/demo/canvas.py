@@ -37,7 +37,7 @@ class Canvas:
         self.width = width
 
     def facets(self, points: np.ndarray, ends: np.ndarray, colours: np.ndarray, order: np.ndarray) -> None:
-        """Fill F outlines in `order` [V] with colours [F, 3]; `ends` [F]: where each one's `points` [P, 2] end."""
+        """Fill outlines in `order` [V] with colours [F, 3]; `ends` [F]: the end of each outline in `points` [P, 2]."""
         places, shades = _fixed(points), _bytes(colours[order]).tolist()
         starts = np.concatenate([[0], ends[:-1]])
         pixels, fill = self.pixels, cv2.fillConvexPoly

@@ -16,7 +16,7 @@ from glr.demo.scene import Landmark, photograph
 from glr.errors import GlrError
 
 VERSION = 2  # raise it when a change of the drawing code changes the photos
-SETTINGS = "settings.json"  # the version and the settings of the photos, beside them
+SETTINGS = "settings.json"  # a file beside the photos, with their version and settings
 _NONE = 10**6  # the landmark number of photos that show no landmark
 _COLUMNS = {
     "train": "id,landmark_id",

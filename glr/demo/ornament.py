@@ -17,12 +17,12 @@ GLASS = colours("1a1f2e 335273 4d291a d9ebf5")
 class Layer(NamedTuple):
     """One outline, repeated in the cells of a grid over a face."""
 
-    colour: str  # one of the style's
+    colour: str  # a name in `Style.colours`
     shape: str = "square"
     share: tuple[float, float] = (1.0, 1.0)  # share of a cell's width and height
     cell: tuple[float, float] = (1.0, 1.0)  # width and height, in the landmark's height; 0: the whole face's
     step: int = 1  # fill every `step`th cell, as on a chessboard
-    rise: float = 0.5  # where in its cell the outline is: 0 at the bottom, 1 at the top
+    rise: float = 0.5  # the outline's height in its cell: 0 at the bottom, 1 at the top
     glow: bool = False  # a window: shines at night
 
     def on(self, width: float, height: float) -> list[np.ndarray]:
@@ -37,7 +37,7 @@ class Layer(NamedTuple):
         return [outline(self.shape, c + left, r + low, wide, high) / grid for c, r in cells]
 
 
-# Cells are multiples of the style's own.
+# Here a cell is a multiple of the style's own cell.
 MASONRY = (
     Layer("trim", step=1000),
     Layer("trim", share=(1.0, 0.5), cell=(0, 1)),
@@ -106,7 +106,7 @@ class Style:
         }
 
     def covers(self, name: str) -> list[Cover]:
-        """The covers of a body's sides in turn: one of `COVERS`, or one of the style's colours, plain."""
+        """The covers of a body's sides in turn: an entry of `COVERS`, or a plain colour of the style."""
         return [self._cover(*words.split()) for words in COVERS.get(name, (name,))]
 
     def _cover(self, colour: str, *layers: str) -> Cover:

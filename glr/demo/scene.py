@@ -63,7 +63,7 @@ class _Camera:
         places = self.places(mesh.points)
         low, high = places.min(0), places.max(0)
         self._scale = min(rng.uniform((0.8, 0.75), (1.0, 1.0)) * frame / (high - low))
-        self._scale *= rng.uniform(1.1, 1.3) if rng.random() < 0.1 else 1  # too close
+        self._scale *= rng.uniform(1.1, 1.3) if rng.random() < 0.1 else 1  # sometimes too close
         room = frame - self._scale * (high - low)
         # Anywhere from left to right, but rarely near the top.
         corner = room * rng.uniform((0.1, 0.4), (0.9, 1.0)) + frame * rng.uniform(-0.04, 0.04, 2)

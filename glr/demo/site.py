@@ -16,10 +16,10 @@ Vector = Sequence[float] | np.ndarray
 
 
 class Site:
-    """Builds a plan of `buildings.KINDS`; `rng` draws the style, and each range and choice of the plan."""
+    """Builds a plan of `buildings.KINDS`; `rng` draws the style, and a value for each range and choice of the plan."""
 
     def __init__(self, plan: Sequence[object], rng: np.random.Generator):
-        self.bodies: list[list[Mark]] = []  # faces and marks of each
+        self.bodies: list[list[Mark]] = []  # the faces and marks of each body
         self._rng = rng
         self._style = Style(rng)
         self._crown = self._draw(CROWNS)

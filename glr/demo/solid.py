@@ -52,7 +52,7 @@ class Mesh:
         low, high = points.min(0), points.max(0)
         points -= (low + high) / 2 * (1, 1, 0) + low * (0, 0, 1)
         self.points = points / max(high[0] - low[0], high[2] - low[2])  # [P, 3]
-        self.ends = np.cumsum([len(outline) for outline in outlines])  # [F], where a face's corners end in `points`
+        self.ends = np.cumsum([len(outline) for outline in outlines])  # [F], the end of each face's corners in `points`
         self.colours, self.glow = np.array(shades), np.array(glow)  # [F, 3], 0 to 1; bool [F]
         starts = np.concatenate([[0], self.ends[:-1]])
         self.first = self.points[starts]  # [F, 3], a corner of each face
@@ -65,7 +65,7 @@ class Mesh:
         self.high = np.maximum.reduceat(self.points, first)
 
     def visible(self, eye: np.ndarray) -> np.ndarray:
-        """Return the faces [V] turned to an eye at [3], in drawing order: a hidden face before those that hide it."""
+        """Return the faces [V] turned to an eye at [3], in drawing order: a hidden face before faces that hide it."""
         front = np.flatnonzero(((eye - self.first) * self.normals).sum(1) > 1e-9)
         return front[np.argsort(self._ranks(eye)[self.body[front]], kind="stable")]
 

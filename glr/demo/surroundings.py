@@ -7,7 +7,7 @@ from glr.demo.things import BACKDROPS, CLOUDS, INDOORS, OUTDOORS, THINGS, Group
 from glr.demo.weather import LAMP, Light, fall
 
 SNOW, WATER = 0, 1
-GROUNDS = colours("ebf0f7 406b85 578c38 bdb3a3 d6bd8a 5c5c61 806142")  # and grass, plaza, sand, asphalt, earth
+GROUNDS = colours("ebf0f7 406b85 578c38 bdb3a3 d6bd8a 5c5c61 806142")  # from 2 on: grass, plaza, sand, asphalt, earth
 GREENS = colours("296124 4d7a29 1a4729 b86b1f e69eb8")
 PAINTS = ("pane", "lamp", "skin", "dark", "bark", "white", "glass", "a", "b", "wall", "tiles", "leaf")
 FIXED = colours("404550 b0b0b0 cc9978 262626 4d3321 ebebeb 404550")  # colours of the first seven paints

@@ -1,4 +1,4 @@
-"""Things other than landmarks, as data: their pieces, and how many of them stand where."""
+"""Things other than landmarks, as data: their pieces, and the number, size and place of their groups."""
 
 from typing import NamedTuple
 
@@ -60,10 +60,10 @@ class Group(NamedTuple):
     """Several things in a picture."""
 
     names: str  # names in `THINGS`
-    number: tuple[int, int]  # the fewest and the most
+    number: tuple[int, int]  # the smallest and the largest number
     height: tuple[float, float]  # as shares of the picture's height, for a thing whose foot is at the bottom
     foot: tuple[float, float] = (0, 1)  # 1 at the bottom of the picture, 0 at the horizon, -1 at the top
-    aside: float = 0.0  # how much of the middle stays free
+    aside: float = 0.0  # share of the picture's width that stays free in the middle
     distance: float = 0.5  # 0 at the camera, 1 at the landmark
 
 

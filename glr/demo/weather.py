@@ -60,7 +60,7 @@ class Light:
         return self.hazed(colour * (self.ambient + 0.45 * self.sun), distance)
 
     def on_faces(self, colours: np.ndarray, normals: np.ndarray, lit: np.ndarray) -> np.ndarray:
-        """Return the landmark's faces' colours [F, 3] in this light; normals are unit [F, 3], `lit` bool [F]."""
+        """Return the colours [F, 3] of the landmark's faces in this light; unit `normals` [F, 3], `lit` bool [F]."""
         towards = np.maximum(normals @ self.direction, 0)[:, None]
         up = 0.8 + 0.2 * normals[:, 2:]
         shaded = colours * (self.ambient * up + self.sun * towards + self.floodlit)

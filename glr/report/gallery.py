@@ -36,7 +36,7 @@ class QueryResults:
         image: uint8 RGB [H, W, 3].
         results: best first.
         relevant: the number of right index images, found or not; None if unknown.
-        first_right: the rank, from 1, of the first right image, if known; used if the results hold none.
+        first_right: the rank, from 1, of the first right image, if known; used if no result is right.
     """
 
     group: str
@@ -60,10 +60,10 @@ class QueryResults:
 
 
 def choose(precisions: Mapping[str, float], each: int) -> list[tuple[str, str]]:
-    """Choose the queries with the worst AP, those around the median, and those with the best.
+    """Choose the queries with the worst AP, the AP around the median, and the best AP.
 
-    Queries of equal AP are ordered by id. No query is chosen twice: if there are fewer than 3 * `each`, all are chosen,
-    a third for each group.
+    Queries of equal AP are ordered by id. No query is chosen twice: of fewer than 3 * `each` queries, all are chosen, a
+    third for each group.
 
     Args:
         precisions: AP by query.

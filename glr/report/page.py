@@ -13,7 +13,7 @@ from glr.report.gallery import QueryResults, check_entries
 from glr.report.palette import RIGHT, WRONG, css
 from glr.report.template import template
 
-_LONGEST = 256  # pixels of an image's long side: twice what it is shown at, for sharp displays
+_LONGEST = 256  # pixels of an image's long side: twice the displayed size, for sharp displays
 _QUALITY = 88
 _SIGNS = 16  # characters of an id below a result
 _MARKS = {True: ("right", "✓"), False: ("wrong", "✗")}
@@ -63,7 +63,7 @@ def _short(name: str) -> str:
 
 
 def _encoded(image: np.ndarray) -> _Thumbnail:
-    """Encode an image as the smaller of JPEG and PNG; for drawings this is PNG, which keeps their edges."""
+    """Encode an image as JPEG or PNG, whichever is smaller; for drawings that is PNG, which keeps edges sharp."""
     smaller = min(1.0, _LONGEST / max(image.shape[:2]))
     if smaller < 1:
         size = max(round(image.shape[1] * smaller), 1), max(round(image.shape[0] * smaller), 1)

@@ -1,4 +1,4 @@
-"""The colours of right and wrong, RGB: they differ in lightness too, and never stand without a mark."""
+"""The colours of right and wrong, RGB: they also differ in lightness, and a mark accompanies each use."""
 
 RIGHT = (31, 157, 85)
 WRONG = (200, 30, 45)

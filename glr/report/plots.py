@@ -18,9 +18,8 @@ _NARROWEST = 1e-3  # a narrower range of scores is drawn as one value
 def interpolated_precision(solution: Answers, rankings: Rankings, k: int = 100) -> np.ndarray:
     """Precision at the recall levels 0, 0.01, ..., 1: the mean over the queries with a relevant image.
 
-    A query's interpolated precision at recall r is the highest precision at any recall r' ≥ r; 0 where its first k
-    results do not reach r. Recall is the share of all relevant images, also of more than k. A repeated image counts
-    once.
+    A query's interpolated precision at recall r is the highest precision at any recall r' ≥ r; 0 if its first k results
+    do not reach r. Recall is the share of all relevant images, even of more than k. A repeated image counts once.
 
     Source: Manning, Raghavan & Schütze, Introduction to Information Retrieval, 2008, section 8.4, there at 11 levels.
 
@@ -44,7 +43,7 @@ def interpolated_precision(solution: Answers, rankings: Rankings, k: int = 100) 
                 first.setdefault(image, rank)
         precisions = np.arange(1, len(first) + 1) / np.array(list(first.values()))
         highest = np.maximum.accumulate(precisions[::-1])[::-1]
-        # The hits needed to reach each level, in whole numbers.
+        # The number of hits that reaches each level.
         needed = np.maximum(-(-np.arange(_LEVELS + 1) * len(relevant) // _LEVELS), 1)
         reached = needed <= len(first)
         total[reached] += highest[needed[reached] - 1]
@@ -61,7 +60,7 @@ def plot_precision_recall(solutions: Mapping[str, Answers], rankings: Rankings, 
     Args:
         solutions: the relevant images of each query, for each part of the task; a curve per part.
         rankings: the images found for each query, best first.
-        file: to write.
+        file: path of the PNG to write.
         k: ranks that count.
 
     Raises:
@@ -76,7 +75,7 @@ def plot_precision_recall(solutions: Mapping[str, Answers], rankings: Rankings, 
         precision = interpolated_precision(solution, rankings, k)
         shown = max(np.count_nonzero(precision), 1)
         label = f"{part}: mAP@{k} {mean_average_precision(solution, rankings, k):.3f}"
-        # The lines differ in style too, and a dot marks the end of each.
+        # The lines also differ in style, and a dot marks the end of each line.
         style = ("-", "--", ":", "-.")[number % 4]
         (line,) = axes.plot(levels[:shown], precision[:shown], style, linewidth=2, label=label)
         axes.plot(levels[shown - 1], precision[shown - 1], "o", color=line.get_color(), markersize=5, clip_on=False)
@@ -92,7 +91,7 @@ def plot_score_distribution(
     Args:
         right: similarities of right results; may be empty.
         wrong: similarities of wrong results; may be empty.
-        file: to write.
+        file: path of the PNG to write.
 
     Raises:
         GlrError: both are empty.
@@ -112,7 +111,7 @@ def plot_score_distribution(
         axes.hist(values, bins, density=True, histtype="stepfilled", color=colour, alpha=0.25)
         axes.hist(values, bins, density=True, histtype="step", color=colour, linestyle=style, linewidth=1.5)
         axes.axvline(middle, color=colour, linestyle=style, linewidth=2, label=label)
-    beside = (bins[-1] - bins[0]) / 50  # so that a median at the end is seen whole
+    beside = (bins[-1] - bins[0]) / 50  # room for the line of a median at the end
     axes.set(xlabel="similarity", ylabel="density", xlim=(bins[0] - beside, bins[-1] + beside))
     _finish(figure, file)
 

@@ -1,4 +1,4 @@
-"""Pictures of a run's retrieval: a gallery, precision against recall, the scores of right and wrong results."""
+"""Pictures of a run's retrieval: a gallery, precision against recall, and the scores of right and wrong results."""
 
 from pathlib import Path
 
@@ -23,9 +23,9 @@ def report(
     Args:
         task: knows the right answers.
         ranking: the results of its queries.
-        index, query: the images, in the order that the ranking's positions count in.
+        index, query: the images, in the order of the ranking's ids.
         title: title of the gallery.
-        each: number of worst, of median and of best queries to show.
+        each: number of queries to show of each kind: worst, median and best.
         folder: must exist.
 
     Returns:

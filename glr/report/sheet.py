@@ -89,7 +89,7 @@ def _result(sheet: Image.Image, pen: ImageDraw.ImageDraw, x: int, y: int, rank: 
     colour = RIGHT if result.relevant else WRONG
     pen.rectangle((x, y, x + CELL - 1, y + CELL - 1), colour)
     sheet.paste(_cell(result.image, CELL - 2 * FRAME), (x + FRAME, y + FRAME))
-    # In the corner, over the frame and a little of the image, within the cell.
+    # The badge lies in the cell's corner; it covers the frame and a little of the image.
     badge = _badge(result.relevant, _BADGE)
     sheet.paste(badge, (x + CELL - _BADGE, y + CELL - _BADGE), badge)
     middle, below = x + CELL // 2, y + CELL + 18

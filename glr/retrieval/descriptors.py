@@ -25,10 +25,10 @@ class Descriptors(NamedTuple):
 
 
 def files(folder: Path, name: str) -> tuple[Path, Path, Path]:
-    """The files: `<name>_ids.txt`, an id a line; `<name>_descriptors.npy`; and `<name>_checksums.txt`.
+    """The files: `<name>_ids.txt`, one id per line; `<name>_descriptors.npy`; and `<name>_checksums.txt`.
 
     Each line of the last file holds a number of rows and the CRC32C (hexadecimal) of the other files up to that row:
-    one line per batch while they grow, a single line at the end.
+    one line per batch while the files grow, a single line once they are complete.
     """
     return folder / f"{name}_ids.txt", folder / f"{name}_descriptors.npy", folder / f"{name}_checksums.txt"
 
@@ -59,11 +59,11 @@ def save(folder: Path, name: str, descriptors: Descriptors) -> None:
 class DescriptorWriter:
     """Writes descriptors batch by batch; continues the files that an earlier writer of the same name left unfinished.
 
-    Until the writer is closed its files end in `.part`. A killed process loses nothing that was appended; a batch that
-    a crash of the machine has damaged is detected by its checksum and written again.
+    Until the writer is closed its files end in `.part`. A killed process loses nothing that was appended. After a crash
+    of the machine, the next writer detects damaged batches by their checksums; they are written again.
 
     Args:
-        folder: an existing folder; use a separate one for each model, set and way of describing.
+        folder: an existing folder; use a separate folder for each model, set and way of describing.
         name: name of the split.
         images: the total number of descriptors to write.
         dtype: float32 or float16.
@@ -158,7 +158,7 @@ class DescriptorWriter:
 
 
 def _open(part: Path) -> BinaryIO:
-    # Unbuffered: a buffer of Python's would be lost with the process.
+    # Unbuffered: a killed process would lose the content of Python's buffer.
     return open(part, "r+b" if part.exists() else "w+b", buffering=0)  # noqa: PTH123 (Path.open's type)
 
 

@@ -22,7 +22,7 @@ class Describer(Protocol):
     """A model that describes images.
 
     Attributes:
-        image_size: S, of the square images it takes; None: images of any size.
+        image_size: S, the side in pixels of the square images that it takes; None: images of any size.
         batch_size: images per batch.
     """
 
@@ -38,7 +38,7 @@ class Extractor:
     """Describes images over all replicas; compiled once, at its first batch.
 
     Args:
-        model: has `describe`, from uint8 images [b, S, S, 3] to float32 [b, D], run on each replica, and `image_size`.
+        model: has `image_size`, and `describe`, which maps uint8 images [b, S, S, 3] to float32 [b, D] on each replica.
         strategy: where to compute.
         batch_size: the most images per call; rounded up to a multiple of the number of replicas.
     """
@@ -67,7 +67,7 @@ class Extractor:
             yield self._fetched(*before)
 
     def _begin(self, pixels: np.ndarray) -> tf.Tensor:
-        if len(pixels) < self.batch_size:  # every call has the same shape: a smaller batch is filled up with black
+        if len(pixels) < self.batch_size:  # pad a smaller batch with black: every call has the same shape
             pixels = np.pad(pixels, ((0, self.batch_size - len(pixels)), *[(0, 0)] * (pixels.ndim - 1)))
 
         def part(context: tf.distribute.experimental.ValueContext) -> tf.Tensor:
@@ -101,7 +101,7 @@ def extract(
         Ids and memory-mapped descriptors, in the order of the pictures.
 
     Raises:
-        GlrError: there are no images, or one cannot be decoded.
+        GlrError: there are no images, or an image cannot be decoded.
     """
     if not len(pictures):
         raise GlrError(f"there are no {name} images to describe")

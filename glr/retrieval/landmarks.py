@@ -151,12 +151,12 @@ def headline(scores: Mapping[str, float], metric: str) -> dict[str, float]:
 
 
 def classify(ranking: Ranking, index_classes: Mapping[str, str], neighbors: int) -> Classes:
-    """Predict each query's class: the one with the largest sum of similarities among its nearest index images.
+    """Predict each query's class: the class with the largest sum of similarities among its nearest index images.
 
-    With one neighbour, this is that image's class. Among equal sums, the class that comes first in the ranking wins.
+    With one neighbour, this is the neighbour's class. Of equal sums, the class that comes first in the ranking wins.
 
     Returns:
-        Each query's class and confidence, which is the sum.
+        Each query's class and its confidence, the sum.
     """
     predictions: dict[str, tuple[str, float]] = {}
     classes = np.array([index_classes[image_id] for image_id in ranking.index_ids], object)

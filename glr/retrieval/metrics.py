@@ -23,7 +23,7 @@ Classes = Mapping[str, tuple[Hashable, float]]
 def average_precision(relevant: AbstractSet[Hashable], predicted: Sequence[Hashable], k: int = 100) -> float:
     """AP@k of one query: (1 / min(m, k)) Σ_{r ≤ min(n, k)} P(r) rel(r), for m relevant images and n predictions.
 
-    P(r) is the precision of the first r. A repeated prediction keeps its rank, but only its first rank can be a hit.
+    P(r) is the precision of the first r predictions. A repeated prediction takes up a rank, but is not a hit again.
 
     Args:
         relevant: the query's relevant images, at least one.
@@ -38,7 +38,7 @@ def average_precision(relevant: AbstractSet[Hashable], predicted: Sequence[Hasha
 
 
 def mean_average_precision(solution: Answers, predictions: Rankings, k: int = 100) -> float:
-    """mAP@k: the mean of AP@k over the queries with a relevant image; an unanswered one has AP 0.
+    """mAP@k: the mean of AP@k over the queries with a relevant image; an unanswered query has AP 0.
 
     Raises:
         GlrError: no query has a relevant image.
@@ -66,8 +66,8 @@ def mean_precision(solution: Answers, predictions: Rankings, k: int) -> float:
 def recall_at(solution: Answers, predictions: Rankings, k: int) -> float:
     """Recall@k: the share of queries with a relevant image among the first k.
 
-    Source: Jégou et al., Product quantization for nearest neighbor search, TPAMI 2011; as in metric learning since
-    Song et al., arXiv:1511.06452. It is not the share of a query's relevant images that were found.
+    It does not measure the share of a query's relevant images that were found. Source: Jégou et al., Product
+    quantization for nearest neighbor search, TPAMI 2011; used in metric learning since Song et al., arXiv:1511.06452.
 
     Raises:
         GlrError: no query has a relevant image.
@@ -79,7 +79,7 @@ def recall_at(solution: Answers, predictions: Rankings, k: int) -> float:
 
 
 def mean_position(solution: Answers, predictions: Rankings, k: int = 100) -> float:
-    """The mean rank, from 1, of the first relevant image; k + 1 for a query with none among the first k.
+    """The mean rank, from 1, of the first relevant image; k + 1 if none is among the first k.
 
     Raises:
         GlrError: no query has a relevant image.
@@ -91,7 +91,7 @@ def mean_position(solution: Answers, predictions: Rankings, k: int = 100) -> flo
 
 
 def median_position(solution: Answers, predictions: Rankings, k: int = 100) -> float:
-    """The median rank, from 1, of the first relevant image; k + 1 for a query with none among the first k.
+    """The median rank, from 1, of the first relevant image; k + 1 if none is among the first k.
 
     Raises:
         GlrError: no query has a relevant image.
@@ -105,8 +105,8 @@ def median_position(solution: Answers, predictions: Rankings, k: int = 100) -> f
 def global_average_precision(solution: Answers, predictions: Classes) -> float:
     """GAP (micro AP): (1 / M) Σ_i P(i) rel(i) over the predictions of all images, by descending confidence.
 
-    P(i) is the precision of the first i, M the number of images that show a landmark. Images that show none stay in the
-    ranking and cost precision. Equal confidences are ordered by image id.
+    P(i) is the precision of the first i predictions, M the number of images that show a landmark. Images without a
+    landmark stay in the ranking and lower the precision. Equal confidences are ordered by image id.
 
     Args:
         solution: the landmarks that each image shows.

@@ -9,20 +9,20 @@ import tensorflow as tf
 
 from glr.errors import GlrError
 
-# Rows of a query block: fewer make the product slower. The last one is zero, see `_merge`.
+# Rows of a query block: a smaller block makes the product slower. Its last row is zero, see `_merge`.
 _ROWS = 1024
-# Rows of a chunk of the index: chunks are selected by their best products first, see `_merge`.
+# Rows of a chunk of the index. The search first selects chunks by their best products, see `_merge`.
 _CHUNK = 32
 # Rows of an index block are a multiple of this: otherwise the last columns are summed in another order (with AVX2).
 _STRETCH = 768
-# Fewest rows of a query block. Below about 200, libraries sum in another order: scores would depend on their number.
+# Fewest rows of a query block. Below about 200 rows libraries sum in another order: the block size would change scores.
 _FEWEST = 256
 
 
 def top_k(queries: np.ndarray, index: np.ndarray, k: int, *, memory: float = 1.5) -> tuple[np.ndarray, np.ndarray]:
     """Find the k rows of the index with the largest inner products with each query.
 
-    Computed in float32, on an accelerator if there is one. Equal scores are ordered by position, whatever the blocks.
+    Computed in float32, on an accelerator if there is one. Equal scores are ordered by position, for any block size.
     The index is read once, from start to end, and not copied if it is float32.
 
     Args:
@@ -55,7 +55,7 @@ def top_k(queries: np.ndarray, index: np.ndarray, k: int, *, memory: float = 1.5
     positions = np.zeros((len(queries), k), np.int64)
     with _full_float32(), tf.device(_device()):
         for begin in range(0, len(index), size):
-            # The last block ends with the index and shows some rows once more; those below `begin` do not count.
+            # The last block ends with the index and repeats some rows; rows below `begin` do not count.
             start = max(min(begin, len(index) - size), 0)
             block = tensor(_rows(index, start, size))
             span = tf.constant([start, begin, len(index)], tf.int64)
@@ -76,14 +76,14 @@ def top_k(queries: np.ndarray, index: np.ndarray, k: int, *, memory: float = 1.5
 def _merge(queries: Any, index: Any, span: Any, scores: Any, positions: Any) -> tuple[Any, Any, Any]:
     """Merge a block of the index into the best results so far.
 
-    The k best products lie in the k chunks with the largest maxima (of equal ones the first): if one were in another
-    chunk, each of those k would hold a product that goes before it. Selecting chunks first costs little beside the
-    matrix product; a selection among all products costs as much as the product itself.
+    The k best products lie in the k chunks with the largest maxima (of equal maxima, the first): if a best product lay
+    in another chunk, each of the k chunks would hold a product ranked before it. Selecting chunks first costs little
+    beside the matrix product; a selection among all products costs as much as the matrix product itself.
 
     Args:
         queries: [q, D]; the last row is zero, so that its product is NaN if the index holds NaN or infinity.
         index: [n, D], n a multiple of the chunk.
-        span: int64, the position of the block's first row, and the first and the last (exclusive) position that counts.
+        span: int64, the position of the block's first row, the first position that counts, and the end (exclusive).
         scores: [q, k], descending.
         positions: [q, k], of these scores.
 
@@ -97,7 +97,7 @@ def _merge(queries: Any, index: Any, span: Any, scores: Any, positions: Any) -> 
     low, high = (tf.cast(bound - span[0], tf.int32) for bound in (span[1], span[2]))
     firsts = _CHUNK * tf.range(size // _CHUNK)
     maxima = tf.where((firsts + _CHUNK > low) & (firsts < high), tf.reduce_max(chunks, 2), -np.inf)
-    # One more than k: the maximum of a chunk that counts only in part may be that of a row that does not count.
+    # One chunk more than k: a chunk that counts only in part may owe its maximum to a row that does not count.
     _, chosen = tf.math.top_k(maxima, min(scores.shape[1] + 1, size // _CHUNK), sorted=False)
     chosen = tf.sort(chosen, axis=1)
     similarities = tf.reshape(tf.gather(chunks, chosen, batch_dims=1), [count, -1])
@@ -110,7 +110,7 @@ def _merge(queries: Any, index: Any, span: Any, scores: Any, positions: Any) -> 
 
 
 def _rows(descriptors: np.ndarray, start: int, size: int) -> np.ndarray:
-    """`size` rows from `start` on, zeros past the end: with one shape, `_merge` is traced once."""
+    """Return `size` rows from `start` on, padded with zeros past the end: with one shape, `_merge` is traced once."""
     values = descriptors[start : start + size]
     if values.dtype not in (np.dtype("float16"), np.dtype("float32")):
         values = values.astype(np.float32)

@@ -12,16 +12,16 @@ from glr.errors import GlrError
 
 
 class _Recorded:
-    """Stands in for an object of NumPy: records what the pickle builds it from, and does nothing.
+    """Stands in for an object of NumPy: only records the arguments and the state that the pickle gives the object.
 
-    NumPy itself must not load it: an array whose pickle lies about its type can point to any place in memory.
+    NumPy itself must not load the object: an array whose pickle lies about its type can point to any place in memory.
     """
 
     def __init__(self, *arguments: Any):
         self.arguments = arguments
         self.state: Any = None
 
-    # Every stand-in has this, so that the pickle cannot set attributes of an object or, worse, of the class.
+    # Without this method the pickle could set attributes of an object or, worse, of the class.
     def __setstate__(self, state: object) -> None:
         self.state = state
 
@@ -58,16 +58,16 @@ class _Scalar(_Recorded):
     """A number of NumPy, built from type and bytes."""
 
     def number(self) -> int | float:
-        """Return its value."""
+        """Return the number's value."""
         kind, data = self.arguments
         return np.frombuffer(_bytes(data), kind.dtype()).item()
 
 
 class _NoBytes(_Recorded):
-    """`bytes`, called without arguments for empty bytes; the real one, called with a number, could fill the memory."""
+    """`bytes`, called without arguments for empty bytes; the real `bytes` of a large number could fill the memory."""
 
 
-# All that a pickle may ask for. For Python 2, Python 3 writes bytes as a string to encode, and empty ones as bytes().
+# All that a pickle may ask for. For Python 2, Python 3 writes bytes as a string to encode, empty bytes as bytes().
 _ALLOWED: dict[tuple[str, str], object] = {
     ("numpy", "dtype"): _Type,
     ("numpy", "ndarray"): _Recorded,

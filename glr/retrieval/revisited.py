@@ -1,7 +1,7 @@
 """The protocol of revisited Oxford and Paris: their ground truth, read safely, and mAP and mP@k at three difficulties.
 
 Source: Radenović et al., Revisiting Oxford and Paris: Large-Scale Image Retrieval Benchmarking, CVPR 2018,
-arXiv:1803.11285, section 4.1; what the paper leaves open (trapezoids, mP@k) is as in the authors' scoring code.
+arXiv:1803.11285, section 4.1; where the paper is silent (trapezoids, mP@k), this follows the authors' scoring code.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from glr.errors import GlrError
 from glr.retrieval.plain_pickle import numbers, read_pickle
 from glr.retrieval.task import Ranking
 
-# By level: the labels whose images are relevant, and those whose images are removed from the ranking.
+# For each level: the labels of relevant images, and the labels of images that are removed from the ranking.
 LEVELS = {
     "easy": (("easy",), ("hard", "junk")),
     "medium": (("easy", "hard"), ("junk",)),
@@ -36,7 +36,7 @@ class Query:
         box: the part of the image that is searched for, in pixels: left, top, right, bottom.
         easy: positions in the index of images that clearly show the same thing.
         hard: positions of images that show it badly.
-        junk: positions of images that show so little of it that they count neither way.
+        junk: positions of images that show very little of it; they count neither as right nor as wrong.
     """
 
     name: str
@@ -55,7 +55,7 @@ class GroundTruth:
     """The content of a ground-truth file.
 
     Attributes:
-        index: names of the N index images, in the order that positions count in.
+        index: names of the N index images; positions refer to this order.
         queries: the Q queries.
     """
 
@@ -110,7 +110,7 @@ class RevisitedTask:
         return revisited_metrics(self._ground_truth, ranking.positions)
 
     def answers(self) -> dict[str, dict[str, AbstractSet[str]]]:
-        """Return the relevant images of the level medium: all labelled ones but junk."""
+        """Return each query's relevant images at the level medium: easy and hard images."""
         names = self._ground_truth.index
         wanted = LEVELS["medium"][0]
         return {"Medium": {q.name: {names[n] for n in q.labelled(wanted)} for q in self._ground_truth.queries}}
@@ -123,14 +123,14 @@ def revisited_metrics(ground_truth: GroundTruth, positions: np.ndarray) -> dict[
     (1 / m) Σ_j (P(r_j - 1) + P(r_j)) / 2 over the ranks r_j, from 1, of the m relevant images, with P(0) = 1. mP@k is
     the precision of the first min(k, rank of the last relevant image). Queries without a relevant image are left out.
 
-    The protocol ranks the whole index. In a shorter ranking the relevant images that are missing add nothing to AP
-    and count as ranked after all others: mAP is a lower bound. mP@k equals that of the whole ranking if the row holds
-    at least k images that are not ignored, else it is a lower bound too. (The authors' code takes the last relevant
-    image in the row, and fails on a row without any.)
+    The protocol ranks the whole index. In a shorter ranking, missing relevant images add nothing to AP and count as
+    ranked last: mAP is a lower bound. mP@k is exact if the row holds at least k images that are not ignored; else it
+    is a lower bound too. (The authors' code takes the last relevant image in the row, and fails on a row without
+    relevant images.)
 
     Args:
         ground_truth: the ground truth of Q queries and N index images.
-        positions: int [Q, N], or [Q, k]: by query, positions in the index, best first, each once.
+        positions: int [Q, N] or [Q, k]; each query's positions in the index, best first, without repetition.
 
     Raises:
         GlrError: the positions are not of this index and these queries, or no query has a relevant image at a level.

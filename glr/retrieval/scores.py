@@ -4,11 +4,11 @@ from collections.abc import Mapping
 
 
 def table(states: Mapping[str, Mapping[str, float]]) -> str:
-    """A line per metric, a column per part of the task (public and private; easy, medium and hard) and state.
+    """Return a line per metric, with a column per part of the task (public, private; easy, medium, hard) and state.
 
     Args:
-        states: the metrics of each state ("untrained", "trained"; "" for the only one), named `<part>/<metric>`. Other
-            metrics, and those that the last state lacks, are left out.
+        states: the metrics of each state ("untrained", "trained"; "" for a single state), named `<part>/<metric>`.
+            Other metrics, and metrics that the last state lacks, are left out.
     """
     last = list(states.values())[-1]
     parts = list(dict.fromkeys(name.split("/")[0] for name in last if "/" in name and name != "validation/accuracy"))

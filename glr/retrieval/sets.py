@@ -133,7 +133,7 @@ def _files(name: str, folder: str) -> list[ImageFile]:
 
 
 def _digest(files: Sequence[ImageFile]) -> str:
-    """Return a fingerprint of files: their ids, paths, boxes and, if local, times of change."""
+    """Return a fingerprint of files: their ids, paths, boxes and, if local, modification times."""
     times = ("" if storage.is_bucket(file.path) else str(Path(file.path).stat().st_mtime_ns) for file in files)
     text = "\n".join(f"{file} {time}" for file, time in zip(files, times, strict=True))
     return google_crc32c.Checksum(text.encode()).hexdigest().decode()

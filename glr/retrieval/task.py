@@ -1,4 +1,4 @@
-"""Evaluation: from the descriptors of index and queries to the scores of a task."""
+"""Evaluation: rank the index images for each query by their descriptors, and score the ranking with a task."""
 
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
@@ -43,7 +43,7 @@ class Task(Protocol):
         ...
 
     def answers(self) -> dict[str, dict[str, AbstractSet[str]]]:
-        """Return each query's right index images, for each part of the task that is scored separately."""
+        """Return the right index images by query, for each part of the task that is scored separately."""
         ...
 
 
@@ -58,8 +58,8 @@ def evaluate(
 
     Args:
         task: knows the right answers.
-        index: L2-normalised.
-        query: L2-normalised.
+        index: descriptors of the index images, L2-normalised.
+        query: descriptors of the queries, L2-normalised.
         memory: GB for the search.
         rerank: changes the first ranking; the search finds at least `rerank.depth` neighbours.
 
