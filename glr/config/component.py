@@ -44,8 +44,8 @@ def build(config: DictConfig, **runtime: Any) -> Any:
     """Call the config's target with the config's arguments and the run-time values that the target accepts.
 
     Raises:
-        GlrError: the target does not exist or lacks the base class of the place's choices, or its constructor refused a
-            value; the message names the component.
+        GlrError: the target does not exist, does not derive from the base class that the place's choices share, or
+            refused a value in its constructor; the message names the component.
     """
     target, place = config["_target_"], full_key(config)
     try:
@@ -157,7 +157,7 @@ def resolve(config: DictConfig, trust: Sequence[str] = ()) -> None:
         if package == "glr":
             has = ", ".join(known) or "none"
             raise GlrError(f"{key}: this version of glr has no class {name} there (it has {has})")
-        # First refuse targets that trust cannot allow. Only a Keras class's settings can be checked without an import.
+        # First refuse what `trust` could not allow. Only Keras's classes have settings that need no import to check.
         if package == "keras":
             check(key, node, set())
         else:

@@ -40,7 +40,7 @@ class Site:
         return value
 
     def _set(self, part: Part, foot: float, under: np.ndarray) -> tuple[float, np.ndarray]:
-        """Set a part on or around a top of size [2]; return the next part's foot and the size of the top there."""
+        """Set a part on, or around, a top of width and depth `under`; return the next part's foot and its `under`."""
         wide = under[0] * part.width
         size = np.array([wide, wide if part.depth is None else under[1] * part.depth])
         z, top = 0.0 if part.beside else foot, size

@@ -12,8 +12,8 @@ def _windows(columns: int, rows: int, width: float, height: float) -> tuple[Piec
 
 
 # A thing's pieces: paint, outline, and box (left, bottom, width, height) in units of the thing's height; x from its
-# middle, y up from its foot. Paints are names in `surroundings.PAINTS`; some are drawn for each thing: "a" and "b"
-# vivid, "wall" and "tiles" muted, "leaf" a green.
+# middle, y up from its foot. Paints are names in `surroundings.PAINTS`, or chosen at random for each thing: vivid "a" and
+# "b", muted "wall" and "tiles", a green "leaf".
 THINGS: dict[str, tuple[Piece, ...]] = {
     "house": (
         *(("tiles", "triangle", -0.45, 0.68, 0.9, 0.32), ("wall", "square", -0.4, 0, 0.8, 0.7)),

@@ -36,7 +36,7 @@ def model_card(
     lines = ["---", yaml.safe_dump(front, sort_keys=False).strip(), "---", ""]
     lines += [f"# {' + '.join(run.name for run in runs)}", ""]
     lines += [
-        f"Maps an image to a descriptor, a vector of {done.dimension:,} numbers and length 1. The inner product of two "
+        f"Maps an image to a descriptor, a unit vector of {done.dimension:,} numbers. The inner product of two "
         "descriptors measures how similar their images are.",
         "",
         "| | |",

@@ -47,7 +47,8 @@ class Task(Protocol):
         ...
 
 
-# Maps queries [Q, D], index [N, D], scores [Q, k], positions [Q, k] and GB to new scores and positions.
+# Maps queries [Q, D], index [N, D], scores [Q, k], positions [Q, k] and a memory limit in GB to
+# new scores and positions.
 Rerank = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray, float], tuple[np.ndarray, np.ndarray]]
 
 

@@ -161,7 +161,7 @@ class Journal:
             return Progress()
 
     def note_sent(self, progress: Progress) -> None:
-        """Save the progress. A kill may lose it: the writer skips records that MLflow already has."""
+        """Save the progress. Losing it does no harm: the writer skips records that MLflow already has."""
         with suppress(GlrError):
             storage.write(self._progress, json.dumps(asdict(progress)).encode(), overwrite=True)
 
