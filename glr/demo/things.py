@@ -12,7 +12,7 @@ def _windows(columns: int, rows: int, width: float, height: float) -> tuple[Piec
 
 
 # A thing's pieces: paint, outline, and box (left, bottom, width, height) in units of the thing's height; x from its
-# middle, y up from its foot. Paints are names in `surroundings.PAINTS`, or chosen at random for each thing: vivid "a" and
+# middle, y up from its foot. Paints are names in `surroundings.PAINTS`, or chosen at random per thing: vivid "a" and
 # "b", muted "wall" and "tiles", a green "leaf".
 THINGS: dict[str, tuple[Piece, ...]] = {
     "house": (
