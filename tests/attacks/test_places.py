@@ -85,18 +85,20 @@ def test_an_output_that_is_a_pipe_of_the_shell(tmp_path: Path):
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can make a device")
-def test_tables_that_are_written_to_a_device(work: Path):
-    os.mknod(work / "device", 0o666 | stat.S_IFCHR, os.makedev(1, 3))
-    assert here("compare", "study=Default", "output=device", cwd=work) == "device written\n"
-    assert (work / "device").is_char_device()
+def test_tables_that_are_written_to_a_device(recorded: Path, tmp_path: Path):
+    device = tmp_path / "device"
+    os.mknod(device, 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+    assert here("compare", f"output={device}", cwd=recorded) == f"{device} written\n"
+    assert device.is_char_device()
 
 
-def test_tables_that_are_written_to_a_pipe(work: Path):
-    os.mkfifo(work / "pipe")
+def test_tables_that_are_written_to_a_pipe(recorded: Path, tmp_path: Path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
     received: list[str] = []
-    reader = threading.Thread(target=lambda: received.append((work / "pipe").read_text()))
+    reader = threading.Thread(target=lambda: received.append(pipe.read_text()))
     reader.start()
-    assert here("compare", "study=Default", "output=pipe", cwd=work) == "pipe written\n"
+    assert here("compare", f"output={pipe}", cwd=recorded) == f"{pipe} written\n"
     reader.join(10)
     assert "### Single Model" in received[0]
 
