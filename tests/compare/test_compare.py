@@ -42,7 +42,8 @@ def test_the_documentations_script_draws_every_model_that_has_a_score(recorded: 
     monkeypatch.chdir(recorded)
     here("compare", "format=json", "output=study.json", cwd=recorded)
     names: dict = {}
-    exec(re.search(r"```python\n(.*?)```", (ROOT / "docs/commands/compare.md").read_text(), re.S)[1], names)
+    (script,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/commands/compare.md").read_text(), re.S)
+    exec(script, names)
     drawn = [x for marks in names["axes"].collections[1:] for x, _ in marks.get_offsets()]
     scores = {run["index"]: run["private_score"] for run in names["runs"] if run["kind"] == "train"}
     assert len(drawn) == 16 + 1 + 5  # a model diverged, another was trained on, and the ensembles
