@@ -128,7 +128,7 @@ def _write_images(folder: str, catalog: Catalog, options: Options) -> dict[str, 
     for shard in write_shards(tasks, folder, workers=options.workers, images=sum(counts.values())):
         shards[shard.file.split("-")[0]].append(shard)
     skipped = [row for row in reports(folder) if row[2] == "skipped"]
-    for landmark in catalog.emptied(row[0] for row in skipped) if options.skip_bad else ():
+    for landmark in catalog.emptied(row[0] for row in skipped) if skipped and options.skip_bad else ():
         catalog.leave_out(landmark, "", "all images of this class were skipped")
     write_csv(folder, _REPORT, ("id", "file", "what", "reason"), _reported(folder, catalog))
     if skipped and not options.skip_bad:

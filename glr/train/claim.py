@@ -123,7 +123,7 @@ def claimed(
         DoneError: another process has completed the job meanwhile.
         GlrError: another process trains it; the data have changed; or an interrupted run of this name differs.
     """
-    folder = storage.join(config.checkpoint.path, identity.folder)
+    folder = _folder(config, identity)
     # When a sweep is started again, jobs of its first start may still be saving.
     with _held(_locks(config), identity.folder, wait=_LOOKING if alone else _SAVING) as waited:
         clear_parts(folder)
@@ -149,16 +149,21 @@ def claimed(
             raise
 
 
+def _folder(config: DictConfig, identity: Identity) -> str:
+    """The folder of a job's checkpoints."""
+    return storage.join(config.checkpoint.path, identity.folder)
+
+
 def _leave(config: DictConfig, identity: Identity, name: str, *, alone: bool) -> None:
     """Delete the job's checkpoints; abandon interrupted runs of its name, in a sweep only those on other data."""
-    clear(storage.join(config.checkpoint.path, identity.folder))
+    clear(_folder(config, identity))
     for other, unfinished in _others(config, identity, name):
         if alone or _is_with_other_data(unfinished, config, identity):
             write(other, unfinished | {"abandoned": True})
 
 
 def _new_note(config: DictConfig, identity: Identity, name: str, journal: str) -> dict[str, Any]:
-    folder = storage.join(config.checkpoint.path, identity.folder)
+    folder = _folder(config, identity)
     if not storage.exists(storage.join(folder, ASIDE)):
         clear(folder)  # checkpoints of a complete run whose note is already deleted
     note = {"study": config.study, "name": name, "journal": journal, "attempt": 0, "key": identity.key}
@@ -168,7 +173,7 @@ def _new_note(config: DictConfig, identity: Identity, name: str, journal: str) -
 
 def _taken(config: DictConfig, identity: Identity, note: dict[str, Any]) -> Claim:
     """Write a run's note with a new holder, so that a former holder that resumes sees that it lost the run."""
-    folder = storage.join(config.checkpoint.path, identity.folder)
+    folder = _folder(config, identity)
     note |= {"attempt": note["attempt"] + 1, "holder": secrets.token_hex(8), "abandoned": False, "complete": None}
     write(folder, note)
     continues = any(file.startswith("step-") for file in storage.files(folder))
@@ -177,7 +182,7 @@ def _taken(config: DictConfig, identity: Identity, note: dict[str, Any]) -> Clai
 
 def followed(config: DictConfig, identity: Identity) -> Claim:
     """Return the claim for a worker that is not the chief; only the chief claims the job itself."""
-    folder, journals = storage.join(config.checkpoint.path, identity.folder), Path(config.tracking.journal)
+    folder, journals = _folder(config, identity), Path(config.tracking.journal)
     return Claim(folder, "", 0, continues=False, holder="", journals=journals)
 
 
