@@ -155,6 +155,7 @@ def _end_with_parent():
     parent, libc = os.getpid(), ctypes.CDLL(None)
 
     def ask() -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the launcher's own handler would swallow the request
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
         if os.getppid() != parent:  # the launcher died meanwhile
             os.kill(os.getpid(), signal.SIGTERM)

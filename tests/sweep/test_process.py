@@ -113,3 +113,23 @@ def test_a_job_is_told_when_its_launcher_is_killed(tmp_path: Path):
         until((tmp_path / "told").exists)
     finally:
         os.killpg(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+
+
+SWALLOWED = """
+import os, signal, sys
+from glr.sweep.process import _end_with_parent
+signal.signal(signal.SIGTERM, lambda *_: None)
+ask = _end_with_parent()
+if not (launcher := os.fork()):
+    if not (job := os.fork()):  # its parent is not the one that it was made for, as if that had died
+        ask()
+        os.execlp("sleep", "sleep", "30")
+    os._exit(os.WTERMSIG(os.waitpid(job, 0)[1]))
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(launcher, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent died")
+def test_a_job_that_is_being_started_as_its_launcher_dies_ends_though_the_launcher_handles_the_signal():
+    done = subprocess.run([sys.executable, "-c", SWALLOWED], cwd=ROOT, timeout=25, check=False)
+    assert done.returncode == signal.SIGTERM
