@@ -22,8 +22,12 @@ FAST_DCT = True
 class Warp:
     """Decodes a JPEG and resamples it through an affine map into a frame: bilinear, in one pass.
 
-    The frame is that of `tf.image.resize_with_pad`: black bands pad an image that is not square. Outside the frame, its
-    edges are repeated. Each thread needs its own instance, because an instance reuses its decoding buffer.
+    The frame is that of `letterbox`: black bands pad an image that is not square. Outside the frame, its edges are
+    repeated. An image that is enlarged is letterboxed first and then warped, so that its bands begin where evaluation's
+    do; the identity gives `letterbox`'s frame bit for bit. An image that is reduced is warped once; the identity gives
+    the same bands, and pixels to within OpenCV's rounding of positions to 32nds.
+
+    Each thread needs its own instance, because an instance reuses its buffers.
 
     Args:
         size: S, side of the frame, pixels.
@@ -34,6 +38,7 @@ class Warp:
         # For rows at multiples of 32 bytes libjpeg bypasses the cache, which makes the next read a third slower.
         self._decoded = aligned(0, 16, 32)
         self._frame = np.empty((size, size, _CHANNELS), np.uint8)
+        self._fitted = np.empty((size, size, 3), np.uint8)
 
     def __call__(self, encoded: bytes | memoryview, geometry: np.ndarray, out: np.ndarray) -> None:
         """Fill a frame.
@@ -54,6 +59,9 @@ class Warp:
             self._decoded = aligned(need, 16, 32)
         image = self._decoded[:need].reshape(height, width, _CHANNELS)
         simplejpeg.decode_jpeg(encoded, "RGBX", fastdct=FAST_DCT, buffer=image)
+        if max(height, width) < self._size:
+            self._warp_enlarged(image[:, :, :3], geometry, out)
+            return
         placed = Placement(height, width, self._size)
         matrix = _pixels(placed, geometry, self._size)
         # OpenCV fills with black twice as fast as it repeats edges; the edges are then repeated only where they show.
@@ -61,6 +69,12 @@ class Warp:
         for side in placed.sides:
             self._repeat_edge(image, matrix, placed, side)
         cv2.cvtColor(self._frame, cv2.COLOR_RGBA2RGB, dst=out)
+
+    def _warp_enlarged(self, image: np.ndarray, geometry: np.ndarray, out: np.ndarray) -> None:
+        """Letterbox an image, then warp the frame: one pass would blur the edges of the bands over enlarged pixels."""
+        letterbox(image, self._fitted)
+        matrix = _pixels(Placement(self._size, self._size, self._size), geometry, self._size)
+        _resampled(self._fitted, matrix, out, cv2.BORDER_REPLICATE)
 
     def _repeat_edge(self, image: np.ndarray, matrix: list[float], placed: "Placement", side: str) -> None:
         """Redraw the part of the frame that lies beyond one side of the image, with that edge repeated."""
@@ -104,23 +118,30 @@ def aligned(size: int, rest: int, divisor: int) -> np.ndarray:
 
 
 class Placement:
-    """The place of an image of `height` x `width` pixels in the `size` x `size` frame of `tf.image.resize_with_pad`.
+    """The place of an image of `height` x `width` pixels in a `size` x `size` frame.
 
     The image is scaled to `high` x `wide` pixels, with `top` black rows above it and `left` black columns to its left;
     a pixel of the frame covers `down` x `across` of the image. `sides` lists the sides without a black band.
+
+    This is the frame of `tf.image.resize_with_pad` in whole numbers. TensorFlow divides in float32, which loses a pixel
+    of some sizes (333 x 1024 at 224 has 223 columns there, 224 here), and it refuses an image so narrow that no pixel
+    would be left (one line here).
     """
 
     def __init__(self, height: int, width: int, size: int):
-        ratio = max(height, width) / size
-        self.high, self.wide = max(int(height / ratio), 1), max(int(width / ratio), 1)
-        self.top, self.left = int((size - height / ratio) / 2), int((size - width / ratio) / 2)
+        longest = max(height, width)
+        self.high, self.wide = max(height * size // longest, 1), max(width * size // longest, 1)
+        self.top, self.left = ((longest - side) * size // (2 * longest) for side in (height, width))
         self.down, self.across = height / self.high, width / self.wide
         horizontal = ("left", "right") if self.wide == size else ()
         self.sides = (*horizontal, *(("top", "bottom") if self.high == size else ()))
 
 
 def letterbox(image: np.ndarray, frame: np.ndarray) -> None:
-    """Fit an image uint8 [H, W, 3] into a frame uint8 [S, S, 3], bilinear, with black bands if it is not square."""
+    """Fit an image uint8 [H, W, 3] into a frame uint8 [S, S, 3], bilinear, with black bands if it is not square.
+
+    The bands are those of `Placement`, and hard: no pixel mixes the image with a band.
+    """
     placed = Placement(image.shape[0], image.shape[1], len(frame))
     # Resize in float, like TensorFlow: OpenCV's resize of uint8 rounds its weights.
     resized = cv2.resize(image.astype(np.float32), (placed.wide, placed.high), interpolation=cv2.INTER_LINEAR)

@@ -51,10 +51,10 @@ class ExportedModel(tf.Module):
 
 def letterboxed(images: tf.Tensor, size: int) -> tf.Tensor:
     """Fit uint8 images [B, H, W, 3] into squares [B, size, size, 3] as `glr.data.geometry.letterbox` does."""
-    height, width = (tf.cast(tf.shape(images)[axis], tf.float64) for axis in (1, 2))
-    ratio = tf.maximum(height, width) / size
-    high, wide = (tf.maximum(tf.cast(side / ratio, tf.int32), 1) for side in (height, width))
-    top, left = (tf.cast((size - side / ratio) / 2, tf.int32) for side in (height, width))
+    height, width = (tf.shape(images, tf.int64)[axis] for axis in (1, 2))
+    longest = tf.maximum(height, width)
+    high, wide = (tf.cast(tf.maximum(side * size // longest, 1), tf.int32) for side in (height, width))
+    top, left = (tf.cast((longest - side) * size // (2 * longest), tf.int32) for side in (height, width))
     resized = tf.cast(images, tf.float32)
     for axis, target in ((2, wide), (1, high)):
         resized = _resized(resized, axis, target)
