@@ -16,7 +16,9 @@ class Changes(NamedTuple):
 
     geometry: float64 [N, 3, 3], affine matrices that map each point of the result to the point of the frame shown
         there; points are (x, y, 1), relative to the frame's centre, in units of its side.
-    colour: float32 [N, 3, 4], matrix M and offset b: the normalised pixel p becomes M p + b.
+    colour: float32 [N, 3, 4], matrix M and offset b: the pixel p (0 to 255) becomes M p + u b, then is normalised. The
+        unit u is the normalisation's scale: 255 for zero_one, 127.5 for minus_one_one, 57.6 (the mean of the channels'
+        scales) for imagenet.
     """
 
     geometry: np.ndarray
@@ -39,7 +41,7 @@ class Study:
 
     Args:
         flip: probability of a left-right flip.
-        brightness: added to every channel, uniform in +- this, in units of the normalised image.
+        brightness: added to every channel, uniform in +- this, in units of the normalised image (see `Changes`).
         hue: share of a full turn, uniform in +- this (at most 0.5); a rotation in YIQ, one matrix per image.
         rotation: degrees, standard deviation around 0.
         shear: degrees, standard deviation around 0.

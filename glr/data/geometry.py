@@ -1,4 +1,4 @@
-"""Geometry: decode a JPEG and resample it into the network's square frame in one pass."""
+"""Geometry: decode a JPEG and resample it into the network's square frame."""
 
 import math
 
@@ -20,7 +20,7 @@ FAST_DCT = True
 
 
 class Warp:
-    """Decodes a JPEG and resamples it through an affine map into a frame: bilinear, in one pass.
+    """Decodes a JPEG and resamples it through an affine map into a frame, bilinear.
 
     The frame is that of `letterbox`: black bands pad an image that is not square. Outside the frame, its edges are
     repeated. An image that is enlarged is letterboxed first and then warped, so that its bands begin where evaluation's

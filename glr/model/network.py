@@ -14,9 +14,30 @@ SCALES = {
 
 
 def normalise(images: tf.Tensor, normalization: str) -> tf.Tensor:
-    """Scale uint8 images [B, S, S, 3] to float32: `zero_one`, `minus_one_one` or `imagenet` (its mean and spread)."""
+    """Scale pixels of 0 to 255 to float32: `zero_one`, `minus_one_one` or `imagenet` (its mean and spread).
+
+    Args:
+        images: uint8 or float32 [B, S, S, 3].
+        normalization: a key of `SCALES`.
+    """
     offset, scale = SCALES[normalization]
     return (tf.cast(images, tf.float32) - tf.constant(offset)) / tf.constant(scale)
+
+
+def recoloured(images: tf.Tensor, colours: tf.Tensor, normalization: str) -> tf.Tensor:
+    """Change the colours of uint8 images [B, S, S, 3], then normalise them, to float32.
+
+    The change acts on the pixels and not on the normalised values: `imagenet` scales each channel by itself, so that a
+    turn of the hue there would tint greys. For the same reason one unit of brightness serves all channels.
+
+    Args:
+        images: uint8 [B, S, S, 3].
+        colours: float32 [B, 3, 4], each image's change (`glr.data.augment.Changes`).
+        normalization: a key of `SCALES`.
+    """
+    unit = sum(SCALES[normalization][1]) / 3
+    turned = tf.einsum("bhwc,bdc->bhwd", tf.cast(images, tf.float32), colours[:, :, :3])
+    return normalise(turned + unit * colours[:, tf.newaxis, tf.newaxis, :, 3], normalization)
 
 
 class RetrievalModel(keras.Model):
@@ -79,11 +100,10 @@ class RetrievalModel(keras.Model):
         Args:
             images: uint8 [B, S, S, 3].
             labels: int32 [B].
-            colours: float32 [B, 3, 4], each image's change of colour (`glr.data.augment.Changes`).
+            colours: float32 [B, 3, 4], each image's change of colour; see `recoloured`.
 
         Returns:
             Losses float32 [B], and bool [B], True if the nearest class is the right one.
         """
-        pixels = normalise(images, self.normalization)
-        pixels = tf.einsum("bhwc,bdc->bhwd", pixels, colours[:, :, :3]) + colours[:, tf.newaxis, tf.newaxis, :, 3]
+        pixels = recoloured(images, colours, self.normalization)
         return self.head(self.network(pixels, training=True), labels)

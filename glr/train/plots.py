@@ -13,7 +13,7 @@ from glr.data.geometry import FAST_DCT, Warp, letterbox
 from glr.data.prepared import PreparedData
 from glr.data.randomness import uniforms
 from glr.data.tfrecord import parse
-from glr.model.network import SCALES
+from glr.model.network import SCALES, recoloured
 
 
 def plot_schedule(schedule: Callable[[int], SupportsFloat], steps_per_epoch: int, epochs: int, file: Path) -> None:
@@ -44,8 +44,8 @@ def plot_augmentation(
         changes = augment.changes(uniforms(seed, 0, number * variants, variants, augment.draws))
         for geometry, colour in zip(*changes, strict=True):
             warp(encoded, geometry, frame)
-            changed = ((frame - offset) / scale) @ colour[:, :3].T + colour[:, 3]
-            row.append(np.clip(changed * scale + offset, 0, 255).astype(np.uint8))
+            seen = recoloured(frame[np.newaxis], colour[np.newaxis], normalization)[0].numpy()
+            row.append(np.clip(seen * scale + offset, 0, 255).astype(np.uint8))
         rows.append(np.pad(np.concatenate(row, axis=1), ((0, 4), (0, 0), (0, 0)), constant_values=255))
     sheet = np.concatenate(rows)
     smaller = min(1.0, 1600 / sheet.shape[1])

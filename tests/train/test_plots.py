@@ -29,7 +29,7 @@ def test_the_first_column_is_the_images_as_they_are(small_data: PreparedData, tm
     assert np.abs(drawn - drawn[:, :1]).mean() < 2  # nothing is changed
 
 
-@pytest.mark.parametrize(("normalization", "unit"), [("zero_one", 255), ("minus_one_one", 127.5)])
+@pytest.mark.parametrize(("normalization", "unit"), [("zero_one", 255), ("minus_one_one", 127.5), ("imagenet", 57.63)])
 def test_brightness_is_drawn_as_the_network_sees_it(
     small_data: PreparedData, tmp_path: Path, normalization: str, unit: float
 ):

@@ -155,7 +155,7 @@ def test_a_batch_without_a_finite_gradient_changes_nothing(remade: Remade):
     assert not all(np.isfinite(values).all() for values in state(sound))
 
 
-def test_colour_changes_are_applied_to_the_normalised_image():
+def test_brightness_is_in_units_of_the_normalised_image():
     step = make()
     images, labels, colours = map(tf.constant, batch_of())
     darker = colours + np.array([[0, 0, 0, -0.1]], np.float32)
