@@ -18,11 +18,11 @@ from glr.config.component import class_of
 from glr.config.secrets import redacted
 
 # Increase it when the mathematics changes, so that old results do not count as new results.
-RESULT_VERSION = 1
+RESULT_VERSION = 2
 
 # Settings added later, each with the value that keeps the result of earlier versions. The key omits a setting
 # that has this value, so that a new setting does not make finished jobs run again.
-ADDED: dict[str, object] = {"data.background": 255}
+ADDED: dict[str, object] = {"data.background": 255, "train.weight_decay_on": "all"}
 
 # Settings for where and how a job computes, records and reports; they may change when a job continues.
 _CIRCUMSTANCES = {

@@ -27,6 +27,7 @@ from glr.config.values import (
     StoreState,
     TaskName,
     TopologyName,
+    WeightDecayOn,
 )
 
 
@@ -94,6 +95,7 @@ class Training:
     steps_per_execution: int = at_least(1)
     on_nan: OnNan = OnNan.stop
     max_skipped_batches: int = at_least(1)
+    weight_decay_on: WeightDecayOn = WeightDecayOn.kernels
 
 
 @dataclass

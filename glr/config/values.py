@@ -32,6 +32,9 @@ EnsembleMethod = StrEnum("EnsembleMethod", "greedy exhaustive")
 # The reaction of training to a loss or gradient that is not finite.
 OnNan = StrEnum("OnNan", "stop skip_batch")
 
+# The weights that optimizer.weight_decay shrinks: those of two or more dimensions, or all.
+WeightDecayOn = StrEnum("WeightDecayOn", "kernels all")
+
 # Continue an interrupted run of the same command, or start over.
 Resume = StrEnum("Resume", "auto never")
 

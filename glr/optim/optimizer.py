@@ -1,5 +1,6 @@
-"""Adam and AdamW that update a variable with one fused kernel."""
+"""Adam and AdamW that update a variable with one fused kernel, and the weights that decay."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -42,3 +43,11 @@ class Adam(_FusedUpdate, keras.optimizers.Adam):
 
 class AdamW(_FusedUpdate, keras.optimizers.AdamW):
     """`keras.optimizers.AdamW` with the fused update; `amsgrad` has no fused kernel and uses Keras's update."""
+
+
+def decay_kernels_only(optimizer: keras.optimizers.Optimizer, weights: Sequence[keras.Variable]) -> None:
+    """Exclude weights of fewer than two dimensions from an optimizer's weight decay; call this before it is built.
+
+    These are biases, the scales and offsets of norms, and GeM's p ("no bias decay": He et al., arXiv:1812.01187).
+    """
+    optimizer.exclude_from_weight_decay(var_list=[weight for weight in weights if len(weight.shape) < 2])

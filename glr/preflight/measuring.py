@@ -53,9 +53,8 @@ class Step:
             if any(key == part or key.startswith(f"{part}.") for part in _PARTS)
             and key.split(".")[-1] not in _NOT_PARTS
         }
-        return json.dumps(
-            [parts, train.on_nan.value, train.steps_per_execution, self.topology, self.classes], sort_keys=True
-        )
+        words = train.on_nan.value, train.weight_decay_on.value
+        return json.dumps([parts, words, train.steps_per_execution, self.topology, self.classes], sort_keys=True)
 
 
 class Compiler:

@@ -16,6 +16,7 @@ from glr.data.prepared import PreparedData
 from glr.errors import GlrError
 from glr.model.loading import build_model, load_weights
 from glr.model.network import RetrievalModel
+from glr.optim.optimizer import decay_kernels_only
 from glr.optim.schedule import Schedule
 from glr.train.step import TrainStep
 
@@ -106,6 +107,8 @@ def train_step(
             except GlrError as error:
                 raise GlrError(f"init_from: {error}") from error
         optimizer = build(config.optimizer, learning_rate=schedule)
+        if config.train.weight_decay_on.value == "kernels":
+            decay_kernels_only(optimizer, model.trainable_variables)
         if config.train.precision.value == "mixed_float16":
             optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     return TrainStep(

@@ -12,7 +12,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from glr import storage
-from glr.config.identity import Identity, differences
+from glr.config.identity import RESULT_VERSION, Identity, differences
 from glr.config.secrets import redacted, without_secrets
 from glr.errors import DivergedError, GlrError
 from glr.storage.lock import acquire
@@ -167,7 +167,7 @@ def _new_note(config: DictConfig, identity: Identity, name: str, journal: str) -
     if not storage.exists(storage.join(folder, ASIDE)):
         clear(folder)  # checkpoints of a complete run whose note is already deleted
     note = {"study": config.study, "name": name, "journal": journal, "attempt": 0, "key": identity.key}
-    note |= {"data": _place(config), "digest": identity.digest}
+    note |= {"data": _place(config), "digest": identity.digest, "result_version": RESULT_VERSION}
     return note | {"settings": without_secrets(identity.settings), "time": time.time()}
 
 
@@ -203,6 +203,11 @@ def _refuse_changes(config: DictConfig, identity: Identity, name: str, *, alone:
     if not alone or not others:
         return
     note = max(others, key=lambda other: other["time"])
+    if note.get("result_version", 1) != RESULT_VERSION:  # notes had no version while it was 1
+        raise GlrError(
+            f"run {name} of study {config.study} is unfinished, and another version of glr began it, whose results "
+            "differ; give another name= to train another run, or resume=never to abandon it and start over"
+        )
     changed = "; ".join(differences(note["settings"], without_secrets(identity.settings)))
     raise GlrError(
         f"run {name} of study {config.study} is unfinished, and had other settings ({changed}); repeat its settings to "

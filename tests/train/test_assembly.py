@@ -4,11 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from omegaconf import DictConfig
 
 from glr.config.check import composed
 from glr.data.prepared import PreparedData
 from glr.errors import GlrError
+from glr.optim.schedule import Constant
 from glr.preflight.replica import OneOfMany
 from glr.train.assembly import assembled, train_step
 
@@ -53,6 +55,28 @@ def test_what_keras_has_for_one_replica_alone():
     with pytest.raises(GlrError, match=r"^optimizer\.gradient_accumulation_steps: Keras supports this on one replica"):
         train_step(accumulating, OneOfMany(8), lambda _: 0.1, classes=5)
     train_step(accumulating, OneOfMany(1), lambda _: 0.1, classes=5)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "all_decay"),
+    [
+        (["optimizer=adamw"], False),
+        (["optimizer=lamb", "train.on_nan=skip_batch"], False),
+        (["optimizer=sgd", "train.weight_decay_on=all"], True),
+    ],
+)
+def test_weight_decay_shrinks_the_kernels(overrides: list[str], all_decay: bool):
+    """Without a gradient, a step multiplies what decays by 1 - rate * decay, and leaves the rest as it is."""
+    decaying = config("optimizer.weight_decay=0.5", *overrides)
+    step = train_step(decaying, OneOfMany(1), Constant(peak=0.1), classes=5)
+    weights = step.model.trainable_variables
+    for weight in weights:
+        weight.assign(np.full(weight.shape, 2.0))
+    step.strategy.run(lambda: step.optimizer.apply([tf.zeros(weight.shape) for weight in weights], weights))
+    for weight in weights:
+        factor = 0.95 if all_decay or weight.path.endswith("kernel") else 1.0
+        np.testing.assert_allclose(weight.numpy(), 2 * factor, rtol=1e-6, err_msg=weight.path)
+    assert {weight.path.split("/")[-1] for weight in weights} == {"kernel", "gamma", "beta", "p", "bias"}
 
 
 def test_weights_to_start_from(small_data: PreparedData, tmp_path: Path):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from glr.config.check import composed
-from glr.config.identity import Identity, settings_of
+from glr.config.identity import RESULT_VERSION, Identity, settings_of
 from glr.errors import GlrError
 from glr.train.claim import Claim, claimed
 from tests.processes.forks import Forks
@@ -49,6 +49,18 @@ def test_a_changed_setting_is_refused_with_the_difference(tmp_path: Path):
     assert claim(tmp_path, "seed=1", "name=another").attempt == 1
     assert claim(tmp_path, "seed=2", alone=False).attempt == 1  # jobs of a sweep differ by intention
     assert claim(tmp_path).attempt == 2
+
+
+def test_a_run_begun_by_a_version_with_other_results_is_not_continued(tmp_path: Path):
+    begun, earlier = claim(tmp_path), tmp_path / "checkpoints" / f"{'0' * 16}-abc"
+    Path(begun.folder).rename(earlier)
+    (earlier / "step-0000000001.npz").write_bytes(b"x")
+    note = json.loads((earlier / "run.json").read_text())
+    assert note.pop("result_version") == RESULT_VERSION  # notes of version 1 lack it
+    (earlier / "run.json").write_text(json.dumps(note | {"key": "0" * 16}))
+    with pytest.raises(GlrError, match="is unfinished, and another version of glr began it, whose results differ; "):
+        claim(tmp_path)
+    assert claim(tmp_path, "resume=never").attempt == 1
 
 
 def test_resume_never_starts_anew_and_leaves_the_old_one_be(tmp_path: Path):
