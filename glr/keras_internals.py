@@ -14,7 +14,8 @@ import tensorflow as tf
 _USED = {
     (keras.layers.BatchNormalization, "call"): {"_moments"},
     (keras.optimizers.Adam, "update_step"): {"_get_variable_index", "_momentums", "_velocities"},
-    (keras.optimizers.Optimizer, "apply"): {"_iterations"},
+    (keras.optimizers.Optimizer, "apply"): {"_iterations", "_trainable_variables"},
+    (keras.optimizers.Optimizer, "_update_model_variables_moving_average"): {"_model_variables_moving_average"},
     (keras.optimizers.Optimizer, "_backend_update_step"): {"_all_reduce_sum_gradients"},
     (keras.optimizers.LossScaleOptimizer, "_common_apply"): {
         "_stateful_handle_finite_grads",
@@ -52,6 +53,13 @@ def keep_gradients(optimizer: keras.optimizers.Optimizer) -> None:
 def batches_seen(optimizer: keras.optimizers.Optimizer) -> int:
     """The number of batches applied; with accumulated gradients, `optimizer.iterations` counts several as one."""
     return int(optimizer._iterations.value.read_value())
+
+
+def moving_averages(optimizer: keras.optimizers.Optimizer) -> list[tuple[keras.Variable, keras.Variable]]:
+    """Each trained weight with its moving average; empty without `use_ema` and before the first step."""
+    if not optimizer.use_ema or not batches_seen(optimizer):
+        return []
+    return list(zip(optimizer._trainable_variables, optimizer._model_variables_moving_average, strict=True))
 
 
 def adam_moments(optimizer: keras.optimizers.Adam, variable: keras.Variable) -> tuple[keras.Variable, keras.Variable]:

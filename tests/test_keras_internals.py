@@ -8,7 +8,14 @@ import pytest
 import tensorflow as tf
 
 from glr import keras_internals
-from glr.keras_internals import SkipNonFinite, adam_moments, batches_seen, keep_gradients, replace_moments
+from glr.keras_internals import (
+    SkipNonFinite,
+    adam_moments,
+    batches_seen,
+    keep_gradients,
+    moving_averages,
+    replace_moments,
+)
 
 
 def test_a_layer_normalizes_by_the_moments_it_is_given():
@@ -36,6 +43,17 @@ def test_every_batch_counts_where_gradients_are_accumulated():
     assert (batches_seen(optimizer), int(optimizer.iterations)) == (3, 1)
 
 
+def test_the_moving_average_of_each_weight():
+    optimizer, weights = keras.optimizers.SGD(1.0, use_ema=True, ema_momentum=0.75), [keras.Variable([8.0])]
+    optimizer.build(weights)
+    assert moving_averages(optimizer) == []  # zeros, before the first step
+    for _ in range(2):
+        optimizer.apply([tf.constant([4.0])], weights)
+    ((weight, average),) = moving_averages(optimizer)
+    assert (weight is weights[0], float(weight[0]), float(average[0])) == (True, 0.0, 0.75 * 4.0)
+    assert moving_averages(keras.optimizers.SGD()) == []
+
+
 def test_the_moments_of_each_variable():
     optimizer, weights = keras.optimizers.Adam(beta_1=0.5, beta_2=0.75), [keras.Variable([1.0]), keras.Variable([2.0])]
     optimizer.apply([tf.constant([3.0]), tf.constant([8.0])], weights)
@@ -58,7 +76,8 @@ def test_a_step_that_is_not_finite_changes_nothing():
     [
         (keras.layers.BatchNormalization, "call", "_moments"),
         (keras.optimizers.Adam, "update_step", "_get_variable_index, _momentums, _velocities"),
-        (keras.optimizers.Optimizer, "apply", "_iterations"),
+        (keras.optimizers.Optimizer, "apply", "_iterations, _trainable_variables"),
+        (keras.optimizers.Optimizer, "_update_model_variables_moving_average", "_model_variables_moving_average"),
         (keras.optimizers.Optimizer, "_backend_update_step", "_all_reduce_sum_gradients"),
         (
             keras.optimizers.LossScaleOptimizer,

@@ -90,8 +90,13 @@ class Checkpoints:
         _assign(variables, stored[0], self._path(step))
         return stored[1]
 
-    def weights_of(self, step: int, variables: Sequence[keras.Variable]) -> None:
-        """Load a kept checkpoint's first values, those of the model, into the variables.
+    def weights_of(self, step: int, variables: Sequence[keras.Variable], places: Sequence[int]) -> None:
+        """Load some of a kept checkpoint's values into the variables.
+
+        Args:
+            step: the checkpoint's step.
+            variables: receive the values.
+            places: the position in the checkpoint of each variable's value.
 
         Raises:
             CheckpointError: the checkpoint does not exist or is damaged.
@@ -100,7 +105,7 @@ class Checkpoints:
         stored = self._read(step)
         if stored is None:
             raise CheckpointError(f"{self._path(step)} is missing or damaged")
-        _assign(variables, stored[0][: len(variables)], self._path(step))
+        _assign(variables, [stored[0][place] for place in places], self._path(step))
 
     def due(self, state: State) -> bool:
         """Return True if it is time to save."""

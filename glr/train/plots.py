@@ -7,6 +7,7 @@ from typing import Any, SupportsFloat
 import cv2
 import numpy as np
 import simplejpeg
+import tensorflow as tf
 from matplotlib.figure import Figure
 
 from glr.data.geometry import FAST_DCT, Warp, letterbox
@@ -44,7 +45,7 @@ def plot_augmentation(
         changes = augment.changes(uniforms(seed, 0, number * variants, variants, augment.draws))
         for geometry, colour in zip(*changes, strict=True):
             warp(encoded, geometry, frame)
-            seen = recoloured(frame[np.newaxis], colour[np.newaxis], normalization)[0].numpy()
+            seen = recoloured(tf.constant(frame[np.newaxis]), tf.constant(colour[np.newaxis]), normalization)[0].numpy()
             row.append(np.clip(seen * scale + offset, 0, 255).astype(np.uint8))
         rows.append(np.pad(np.concatenate(row, axis=1), ((0, 4), (0, 0), (0, 0)), constant_values=255))
     sheet = np.concatenate(rows)

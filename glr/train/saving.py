@@ -31,6 +31,7 @@ class Saving:
     """
 
     def __init__(self, job: Job, parts: Assembly, interruption: Interruption):
+        self._step = parts.step
         self._variables = parts.step.variables
         self._run = job.run
         self._claim = job.claim
@@ -101,20 +102,41 @@ class Saving:
             raise
 
     @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """In this context, the model has the averages of its weights, if the optimizer keeps any; nothing is saved."""
+        try:
+            with self._interruption.deferred():
+                self._step.swap_averages()
+                self._lent = True
+            self._interruption.obey()
+            yield
+        finally:
+            with self._interruption.deferred():
+                if self._lent:
+                    self._step.swap_averages()
+                    self._lent = False
+        self._interruption.obey()
+
+    @contextmanager
     def weights_of(self, step: int, model: keras.Model) -> Iterator[None]:
-        """In this context, the model has the weights of a kept checkpoint, signals wait, and nothing is saved.
+        """In this context, the model has the weights that a kept checkpoint's evaluation used, and nothing is saved.
+
+        Signals wait while these weights are of another step than the training's.
 
         Raises:
             CheckpointError: the checkpoint is missing or damaged.
         """
         if step == self.state.step:
-            yield
+            with self.averaged():
+                yield
             return
         with self._interruption.deferred():
             own = values_of(model.variables)
+            places = {id(variable): place for place, variable in enumerate(self._variables)}
             self._lent = True  # a checkpoint saved now would mix weights of two steps
             try:
-                self._checkpoints.weights_of(step, model.variables)
+                evaluated = [places[id(variable)] for variable in self._step.evaluated]
+                self._checkpoints.weights_of(step, model.variables, evaluated)
                 yield
             finally:
                 for variable, value in zip(model.variables, own, strict=True):

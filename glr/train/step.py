@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from glr.keras_internals import SkipNonFinite, batches_seen, keep_gradients
+from glr.keras_internals import SkipNonFinite, batches_seen, keep_gradients, moving_averages
 from glr.model.network import RetrievalModel
 
 
@@ -84,6 +84,22 @@ class TrainStep:
     def variables(self) -> list[keras.Variable]:
         """All variables that a step changes: weights, running means, scales, random seeds, and the optimizer's."""
         return [*self.model.variables, *self.optimizer.variables]
+
+    @property
+    def evaluated(self) -> list[keras.Variable]:
+        """The variables whose values an evaluation uses, one per variable of the model: its moving average, or itself.
+
+        BatchNorm's running statistics are running means already, so Keras keeps no further average of them.
+        """
+        averages = {id(weight): average for weight, average in moving_averages(self._inner)}
+        return [averages.get(id(variable), variable) for variable in self.model.variables]
+
+    def swap_averages(self) -> None:
+        """Exchange the trained weights with their moving averages, if any; the second call restores every bit."""
+        for weight, average in moving_averages(self._inner):
+            value = weight.value.read_value()
+            weight.assign(average.value.read_value())
+            average.assign(value)
 
     def learning_rate(self) -> float:
         """The rate of the last step."""

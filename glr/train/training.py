@@ -193,10 +193,8 @@ class _Training:
         config, last = self._job.config, epoch == self._job.config.train.epochs
         every = config.evaluate.every
         if last or (every is not None and epoch % every == 0):
-            if last and config.optimizer.get("use_ema"):
-                self._parts.step.optimizer.finalize_variable_values(self._parts.model.trainable_variables)
             with self._saving.around():
-                scores = self._with_room(lambda: self._evaluator(self._descriptors))
+                scores = self._with_room(self._scores)
             with self._interruption.deferred():
                 best = self._record(scores, epoch)
                 self.state.finish_epoch()
@@ -208,6 +206,10 @@ class _Training:
             self.state.finish_epoch()
         if not last:
             self._saving.boundary(self._loop.read)
+
+    def _scores(self) -> dict[str, float]:
+        with self._saving.averaged():
+            return self._evaluator(self._descriptors)
 
     def finish(self) -> None:
         """Store weights, gallery and descriptors with the run."""
@@ -244,7 +246,8 @@ class _Training:
                 time.sleep(_LOOK_FOR_ROOM)
 
     def _store_last(self) -> None:
-        _save_weights(self._parts.model, self._folder / "last.weights.h5")
+        with self._saving.averaged():
+            _save_weights(self._parts.model, self._folder / "last.weights.h5")
         self._job.run.file(self._folder / "last.weights.h5", "weights")
 
     def _record(self, scores: dict[str, float], epoch: int) -> bool:

@@ -24,7 +24,7 @@ from glr.config.installation import CONF
 from glr.devices import strategy
 from glr.model.head import adacos, curricularface
 from glr.model.network import RetrievalModel
-from glr.optim.optimizer import Adam, AdamW
+from glr.optim.optimizer import Adam, AdamW, decay_kernels_only
 from glr.optim.regularization import L2, Unregularized
 from glr.optim.schedule import Constant
 from glr.train.step import Outcome, TrainStep, outcomes
@@ -82,6 +82,7 @@ def cases() -> dict[str, Case]:
         "free, adamw": Case(
             optimizer=lambda: AdamW(0.01, epsilon=0.1, weight_decay=0.1), regularization=Unregularized()
         ),
+        "averaged": Case(optimizer=lambda: momentum(use_ema=True, ema_momentum=0.5)),
         "two steps a call": Case("adacos_dynamic", options={"steps_per_call": 2}),
         "float16": Case(optimizer=loss_scaled, precision="mixed_float16"),
         "bfloat16": Case("adacos_dynamic", precision="mixed_bfloat16"),
@@ -202,6 +203,7 @@ def step_of(case: Case, over: tf.distribute.Strategy) -> TrainStep:
         )
         model.batch_norms()[-1].trainable = not case.frozen
         optimizer = case.optimizer()
+        decay_kernels_only(getattr(optimizer, "inner_optimizer", optimizer), model.trainable_variables)
     near_the_images(model)
     schedule = Constant(peak=RATE)
     return TrainStep(model, optimizer, schedule, case.regularization, over, BATCH, **case.options)
@@ -230,8 +232,18 @@ def trained(case: Case, over: tf.distribute.Strategy) -> list[Snapshot]:
         for first in range(0, STEPS, count):
             calls = made[first] if count == 1 else tuple(map(np.stack, zip(*made[first : first + count], strict=True)))
             measured = outcomes([(step(distributed(calls, over, axis=0 if count == 1 else 1), count), count)])
-            found.append(Snapshot(measured[-1], [(label(v), np.array(v.value.read_value())) for v in step.variables]))
-        return found
+            found.append(snapshot(step, measured[-1]))
+        step.swap_averages()
+        return [*found, snapshot(step, found[-1].outcome)] if step.optimizer.use_ema else found
+
+
+def snapshot(step: TrainStep, outcome: Outcome) -> Snapshot:
+    """The step's variables; every replica has the same values."""
+    for variable in step.model.trainable_variables:
+        first, *others = step.strategy.experimental_local_results(variable.value)
+        for other in others:
+            np.testing.assert_array_equal(first.numpy(), other.numpy(), err_msg=variable.path)
+    return Snapshot(outcome, [(label(v), np.array(v.value.read_value())) for v in step.variables])
 
 
 def label(variable: keras.Variable) -> str:

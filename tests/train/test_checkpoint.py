@@ -101,10 +101,10 @@ def test_the_latest_and_the_best_are_kept(tmp_path: Path):
     saved(kept, 1, 2, 3, 4, 5, best=2)
     assert sorted(storage.files(tmp_path)) == [f"step-000000000{n}.npz" for n in (2, 4, 5)]
     there = variables(0)
-    kept.weights_of(2, there[:2])
+    kept.weights_of(2, there[:2], [0, 1])
     assert same(there, [*variables(2)[:2], *variables(0)[2:]])
     with pytest.raises(CheckpointError, match=r"step-0000000003\.npz is missing or damaged"):
-        kept.weights_of(3, there)
+        kept.weights_of(3, there, range(4))
 
 
 def test_one_that_cannot_be_read_now_is_not_passed_over(gcs: Gcs, gcs_folder: str):

@@ -73,6 +73,18 @@ def test_a_share_without_finite_gradients_stops_the_step_of_all(trained: Trained
         assert np.isfinite(after.outcome.loss)
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_weights_and_their_averages_are_swapped_on_all_replicas(trained: Trained, count: int):
+    assert differences(trained["averaged", 1], trained["averaged", count]) == []
+    raw, swapped = (snapshot.variables for snapshot in trained["averaged", count][-2:])
+    averages = [values for name, values in raw if name.endswith("_average")]
+    weights = [name for name, _ in raw if any(other.endswith(f"{name.replace('/', '_')}_average") for other, _ in raw)]
+    assert len(averages) == len(weights) >= 6
+    for name, average in zip(weights, averages, strict=True):
+        np.testing.assert_array_equal(dict(swapped)[name], average, err_msg=name)
+        assert not np.array_equal(dict(raw)[name], average)
+
+
 def test_several_steps_a_call_are_the_same_steps_on_replicas_too(trained: Trained):
     by_one = trained["adacos_dynamic", 1]
     for count in (1, 2):

@@ -26,12 +26,18 @@ from glr.train.state import Best
 
 
 class Training:
-    """Three weights and a moment, in the place of a model and its optimizer, that hold the number of the step."""
+    """Three weights and a moment, in the place of a model and its optimizer, that hold the number of the step.
+
+    The first weight has a moving average, which holds ten times the number.
+    """
 
     def __init__(self, interruption: Interruption, worker: Worker, claim: Any, config: Any):
         self.weights = [keras.Variable(np.zeros(2, np.float32)) for _ in range(3)]
         self.moment = keras.Variable(np.zeros(2, np.float32))
-        step = SimpleNamespace(variables=[*self.weights, self.moment])
+        self.average = keras.Variable(np.zeros(2, np.float32))
+        variables = [*self.weights, self.moment, self.average]
+        step = SimpleNamespace(variables=variables, evaluated=[self.average, *self.weights[1:]])
+        step.swap_averages = self.swap
         parts: Any = SimpleNamespace(step=step, strategy=None, pipeline=SimpleNamespace(steps_per_epoch=10))
         self.model: Any = SimpleNamespace(variables=self.weights)
         job = Job(config, SimpleNamespace(), Unrecorded(), claim, worker=worker)
@@ -43,10 +49,16 @@ class Training:
             self.saving.state.step += 1
             for variable in [*self.weights, self.moment]:
                 variable.assign(np.full(2, self.saving.state.step))
+            self.average.assign(np.full(2, 10 * self.saving.state.step))
             self.saving.boundary(self.read)
 
     def read(self) -> None:
         self.reads += 1
+
+    def swap(self) -> None:
+        weight, average = self.weights[0].numpy(), self.average.numpy()
+        self.weights[0].assign(average)
+        self.average.assign(weight)
 
     def numbers(self) -> list[float]:
         return [float(variable.numpy()[0]) for variable in [*self.weights, self.moment]]
@@ -97,11 +109,47 @@ def test_weights_of_another_step_are_lent(tmp_path: Path):
     with training(tmp_path) as begun:
         best_of_step_two(begun)
         with begun.saving.weights_of(2, begun.model):
-            assert begun.numbers() == [2, 2, 2, 3]
+            assert begun.numbers() == [20, 2, 2, 3]
             begun.saving.save()
         assert begun.numbers() == [3, 3, 3, 3]
         begun.saving.wait()
         assert kept(tmp_path) == [2]  # nothing was saved meanwhile
+
+
+def test_averages_are_lent(tmp_path: Path):
+    with training(tmp_path) as begun:
+        begun.steps(3)
+        for lent in (begun.saving.averaged(), begun.saving.weights_of(3, begun.model)):
+            with lent:
+                assert begun.numbers() == [30, 3, 3, 3]
+                begun.saving.save()
+            assert begun.numbers() == [3, 3, 3, 3]
+        begun.saving.wait()
+        assert kept(tmp_path) == []
+
+
+@pytest.mark.parametrize("during_the_swap", [True, False])
+def test_a_signal_while_averages_are_lent_saves_the_weights_of_the_training(tmp_path: Path, during_the_swap: bool):
+    with training(tmp_path) as begun:
+        begun.steps(3)
+        swap, lent = begun.swap, []
+
+        def swapped() -> None:
+            if during_the_swap:
+                os.kill(os.getpid(), signal.SIGTERM)
+            swap()
+
+        def stop() -> None:
+            lent.append(begun.numbers())
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        begun.saving._step.swap_averages = swapped
+        with pytest.raises(SystemExit), begun.saving.around(), begun.saving.averaged():
+            stop()
+        assert len(lent) == (0 if during_the_swap else 1)
+        assert begun.numbers() == [3, 3, 3, 3]
+    with training(tmp_path) as again:
+        assert (again.numbers(), float(again.average.numpy()[0])) == ([3, 3, 3, 3], 30)
 
 
 def test_what_fails_meanwhile_is_saved_with_the_weights_of_the_training(tmp_path: Path):

@@ -24,9 +24,9 @@ BATCH = 8
 
 
 def make(
-    regularization: object = None, optimizer: keras.optimizers.Optimizer | None = None, seed: int = 0, **options: Any
+    regularization: object = None, optimizer: keras.optimizers.Optimizer | None = None, ema: float = 0.0, **options: Any
 ) -> TrainStep:
-    keras.utils.set_random_seed(seed)
+    keras.utils.set_random_seed(0)
     strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
     with strategy.scope():
         model = RetrievalModel(
@@ -37,7 +37,7 @@ def make(
             batchnorm_momentum=0.9,
             normalization="minus_one_one",
         )
-        optimizer = optimizer or keras.optimizers.Adam(0.01)
+        optimizer = optimizer or keras.optimizers.Adam(0.01, use_ema=ema > 0, ema_momentum=ema)
     schedule = Constant(peak=float(optimizer.learning_rate))
     return TrainStep(model, optimizer, schedule, regularization or Unregularized(), strategy, BATCH, **options)
 
@@ -131,6 +131,28 @@ def test_several_steps_in_one_call_are_the_same_steps(remade: Remade):
     np.testing.assert_allclose(measured, expected, rtol=1e-4, atol=1e-6)
     for a, b in zip(state(one), state(several), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+def test_evaluations_use_the_moving_averages_and_training_goes_on_exactly():
+    step = make(ema=0.75)
+    weights = step.model.trainable_variables
+    step.swap_averages()
+    assert all(a is b for a, b in zip(step.evaluated, step.model.variables, strict=True))  # there is no average yet
+    expected: dict[int, np.ndarray] = {}
+    for number in range(3):
+        gradients = [tf.fill(weight.shape, 1.0 - number) for weight in weights]
+        step.strategy.run(step.optimizer.apply, (gradients, weights))
+        for weight in weights:
+            expected[id(weight)] = 0.75 * expected.get(id(weight), weight.numpy()) + 0.25 * weight.numpy()
+    before = state(step)
+    evaluated = [variable.numpy() for variable in step.evaluated]
+    for variable, values in zip(step.model.variables, evaluated, strict=True):
+        np.testing.assert_allclose(values, expected.get(id(variable), variable.numpy()), rtol=1e-5, atol=1e-7)
+        assert not variable.trainable or not np.array_equal(values, variable.numpy())
+    step.swap_averages()
+    np.testing.assert_equal([variable.numpy() for variable in step.model.variables], evaluated)
+    step.swap_averages()
+    np.testing.assert_equal(state(step), before)
 
 
 def test_a_batch_without_a_finite_gradient_changes_nothing(remade: Remade):

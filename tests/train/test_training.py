@@ -1,12 +1,20 @@
-"""A job is trained to its end: the returned scores equal the recorded ones."""
+"""A job is trained to its end: returned scores equal the recorded ones, evaluated weights the stored ones."""
+
+import itertools
+from pathlib import Path
+from typing import Any
 
 import h5py
+import numpy as np
 import pytest
+import tensorflow as tf
 from mlflow import MlflowClient
 
 from glr.data.prepared import PreparedData
 from glr.devices.workers import Worker
+from glr.train.evaluator import Evaluator
 from glr.train.job import opened
+from glr.train.step import TrainStep
 from glr.train.training import train
 from tests.train.test_job import config
 
@@ -35,3 +43,36 @@ def test_what_is_returned_is_what_is_recorded(short, small_data: PreparedData):
     for name in ("last", "best"):
         with h5py.File(client.download_artifacts(job.run.id, f"weights/{name}.weights.h5")) as file:
             assert "head" in file
+
+
+def test_every_evaluation_and_all_stored_weights_are_averages(
+    short, small_data: PreparedData, monkeypatch: pytest.MonkeyPatch
+):
+    short.optimizer.use_ema, short.optimizer.ema_momentum = True, 0.75
+    short.train.epochs, short.evaluate.untrained = 3, False
+    step, evaluate = TrainStep.__call__, Evaluator.__call__
+    before, after, evaluated, kernels = [], [], [], []
+
+    def stepped(self: TrainStep, *arguments: Any) -> tf.Tensor:
+        kernels[:] = [self.model.head.kernel]
+        before.append(kernels[0].numpy())
+        outcome = step(self, *arguments)
+        after.append(kernels[0].numpy())
+        return outcome
+
+    def scored(self: Evaluator, folder: Path) -> dict[str, float]:
+        evaluated.append(kernels[0].numpy())
+        return evaluate(self, folder) | {"public/gap": 1 / len(evaluated)}  # the first epoch is the best
+
+    monkeypatch.setattr(TrainStep, "__call__", stepped)
+    monkeypatch.setattr(Evaluator, "__call__", scored)
+    with opened(short, small_data, None, Worker()) as job:
+        train(job)
+    averages = list(itertools.accumulate(after, lambda average, kernel: 0.75 * average + 0.25 * kernel))
+    np.testing.assert_allclose(evaluated, averages[5::6], rtol=1e-4, atol=1e-6)  # 6 steps an epoch
+    assert not np.allclose(evaluated, after[5::6], rtol=1e-2)
+    np.testing.assert_array_equal(before[1:], after[:-1])  # training goes on from the weights, not from their averages
+    for name, expected in (("best", evaluated[0]), ("last", evaluated[2])):
+        file = MlflowClient(short.tracking.uri).download_artifacts(job.run.id, f"weights/{name}.weights.h5")
+        with h5py.File(file) as content:
+            np.testing.assert_array_equal(content["head/vars/0"][()], expected)
