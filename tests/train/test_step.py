@@ -143,7 +143,8 @@ def test_evaluations_use_the_moving_averages_and_training_goes_on_exactly():
         gradients = [tf.fill(weight.shape, 1.0 - number) for weight in weights]
         step.strategy.run(step.optimizer.apply, (gradients, weights))
         for weight in weights:
-            expected[id(weight)] = 0.75 * expected.get(id(weight), weight.numpy()) + 0.25 * weight.numpy()
+            average = expected.setdefault(id(weight), weight.numpy())
+            expected[id(weight)] = 0.75 * average + 0.25 * weight.numpy()
     before = state(step)
     evaluated = [variable.numpy() for variable in step.evaluated]
     for variable, values in zip(step.model.variables, evaluated, strict=True):

@@ -75,4 +75,6 @@ def test_every_evaluation_and_all_stored_weights_are_averages(
     for name, expected in (("best", evaluated[0]), ("last", evaluated[2])):
         file = MlflowClient(short.tracking.uri).download_artifacts(job.run.id, f"weights/{name}.weights.h5")
         with h5py.File(file) as content:
-            np.testing.assert_array_equal(content["head/vars/0"][()], expected)
+            kernel = content["head/vars/0"]
+            assert isinstance(kernel, h5py.Dataset)
+            np.testing.assert_array_equal(kernel[()], expected)
