@@ -3,7 +3,7 @@
     python -m tests.benchmarks.coverage trials=1000
 
 A study has 4 configurations, two of them equally good. The difficulty of a query, its preference for a configuration,
-and what one training makes of it are normal; an average precision is the logistic function of their sum, and a recognised
+and what one training makes of it are normal; an average precision is the logistic function of their sum, a recognised
 landmark is a sum above a threshold. The seeds' spread is given in standard errors of a single run over queries.
 """
 
