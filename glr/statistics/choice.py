@@ -1,0 +1,38 @@
+"""What it costs to choose a configuration by its Public score and to use it on Private."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from glr.statistics.replicates import Replicates
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The configuration that is the best on Public, and how it does on Private.
+
+    Attributes:
+        best: number of the configuration.
+        optimism: by how much its Public score is expected to be too high because it was chosen by it.
+        private_rank: its rank on Private, from 1.
+        private_loss: by how much the best configuration on Private exceeds it there.
+    """
+
+    best: int
+    optimism: float
+    private_rank: int
+    private_loss: float
+
+
+def choice(public: Replicates, private: Replicates) -> Choice:
+    """Choose by the highest Public value.
+
+    The optimism is the bootstrap's (Efron and Tibshirani, section 17.6): the mean, over resampled queries, of the
+    highest value minus the true sample's value of the configuration that has it.
+    """
+    best = int(public.values.argmax())
+    redrawn = public.resampled[~np.isnan(public.resampled).any(axis=1)]
+    winners = redrawn.argmax(axis=1)
+    optimism = float((redrawn.max(axis=1) - public.values[winners]).mean())
+    rank = 1 + int(np.count_nonzero(private.values > private.values[best]))
+    return Choice(best, optimism, rank, float(private.values.max() - private.values[best]))

@@ -1,0 +1,79 @@
+"""Effects of settings: the mean difference that a setting makes between configurations that agree in all others."""
+
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from glr.statistics.replicates import Estimate, Replicates
+
+Settings = Mapping[str, Hashable]
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What a setting's change from one value to another adds to the metric, on average over pairs of configurations.
+
+    Attributes:
+        setting: name of the setting.
+        values: the value before and after the change.
+        estimate: the mean difference.
+        pairs: number of pairs of configurations.
+        given: another setting and its value that all these configurations have; None: any.
+    """
+
+    setting: str
+    values: tuple[Hashable, Hashable]
+    estimate: Estimate
+    pairs: int
+    given: tuple[str, Hashable] | None = None
+
+
+def effects(settings: Sequence[Settings], replicates: Replicates, level: float = 0.95) -> list[Effect]:
+    """Estimate each change between two values of each setting that varies, where some pair differs in nothing else.
+
+    Args:
+        settings: settings of the configurations, with the same names in each.
+        replicates: their metric.
+        level: nominal coverage of the intervals.
+    """
+    return [effect for name in _varying(settings) for effect in _effects(settings, replicates, name, None, level)]
+
+
+def interactions(settings: Sequence[Settings], replicates: Replicates, level: float = 0.95) -> list[Effect]:
+    """Estimate the effects of each setting once for each value of each other setting that varies."""
+    names = _varying(settings)
+    return [
+        effect
+        for name in names
+        for other in names
+        if other != name
+        for value in dict.fromkeys(each[other] for each in settings)
+        for effect in _effects(settings, replicates, name, (other, value), level)
+    ]
+
+
+def _effects(
+    settings: Sequence[Settings], replicates: Replicates, name: str, given: tuple[str, Hashable] | None, level: float
+) -> Iterator[Effect]:
+    others = [tuple(sorted((key, value) for key, value in each.items() if key != name)) for each in settings]
+    chosen = [number for number, each in enumerate(settings) if given is None or each[given[0]] == given[1]]
+    values = dict.fromkeys(settings[number][name] for number in chosen)
+    for before, after in combinations(values, 2):
+        pairs = [
+            (first, second)
+            for first in chosen
+            for second in chosen
+            if (settings[first][name], settings[second][name]) == (before, after) and others[first] == others[second]
+        ]
+        if pairs:
+            weights = np.zeros(len(settings))
+            for first, second in pairs:
+                weights[first] -= 1 / len(pairs)
+                weights[second] += 1 / len(pairs)
+            yield Effect(name, (before, after), replicates.estimate(weights, level), len(pairs), given)
+
+
+def _varying(settings: Sequence[Settings]) -> list[str]:
+    return [name for name in settings[0] if len({each[name] for each in settings}) > 1] if settings else []

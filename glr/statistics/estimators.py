@@ -1,0 +1,103 @@
+"""Metrics as functions of how often each query is drawn, so that resamples need neither sorting nor copies."""
+
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Counts = npt.NDArray[np.uint8]
+
+
+class Estimator(Protocol):
+    """A metric of N queries, of which each is drawn a number of times."""
+
+    def __call__(self, counts: Counts) -> Floats:
+        """Compute the metric of each resample.
+
+        Args:
+            counts: [B, N], how often each resample draws each query.
+
+        Returns:
+            [B] values; NaN for a resample without a query that the metric measures.
+        """
+        ...
+
+
+class Mean:
+    """The mean of a value of each query: mAP, mP@10, recall, mean position, accuracy.
+
+    Args:
+        values: [N] values; NaN marks a query that the metric leaves out.
+    """
+
+    def __init__(self, values: npt.ArrayLike):
+        array = np.asarray(values, float)
+        self._measured = np.flatnonzero(~np.isnan(array))
+        self._values = array[self._measured]
+
+    def __call__(self, counts: Counts) -> Floats:
+        """Return the metric of each of the [B] resamples."""
+        drawn = counts[:, self._measured]
+        with np.errstate(invalid="ignore"):
+            return drawn @ self._values / drawn.sum(axis=1)
+
+
+class Median:
+    """The median of a value of each query, between the two middle ones if their number is even.
+
+    Args:
+        values: [N] values; NaN marks a query that the metric leaves out.
+    """
+
+    def __init__(self, values: npt.ArrayLike):
+        array = np.asarray(values, float)
+        self._order = np.argsort(array, kind="stable")[: np.count_nonzero(~np.isnan(array))]
+        self._sorted = array[self._order]
+
+    def __call__(self, counts: Counts) -> Floats:
+        """Return the metric of each of the [B] resamples."""
+        ranks = np.cumsum(counts[:, self._order], axis=1, dtype=np.int32)
+        medians = np.full(len(counts), np.nan)
+        for number, row in enumerate(ranks):
+            if len(row) and row[-1]:
+                middle = (row[-1] + 1) // 2, row[-1] // 2 + 1
+                medians[number] = self._sorted[np.searchsorted(row, middle)].mean()
+        return medians
+
+
+class GlobalAveragePrecision:
+    """GAP, `glr.retrieval.metrics.global_average_precision`, with its ranking sorted once.
+
+    A query that is drawn w times takes w ranks in succession. With H right ones among the R above it, a right query
+    adds Σ_{j=1..w} (H + j) / (R + j) = w - (R - H) (h(R + w) - h(R)), where h are the harmonic numbers.
+
+    Args:
+        ids: the N queries, which order equal confidences.
+        confidence: [N] confidence of each query's predicted class.
+        right: [N], True where the class is one that the query shows.
+        shown: [N], True where the query shows a landmark.
+    """
+
+    def __init__(self, ids: npt.ArrayLike, confidence: npt.ArrayLike, right: npt.ArrayLike, shown: npt.ArrayLike):
+        self._order = np.lexsort((np.asarray(ids), -np.asarray(confidence, float)))
+        self._right = np.flatnonzero(np.asarray(right, bool)[self._order])
+        self._shown = np.flatnonzero(np.asarray(shown, bool))
+        self._harmonic = np.concatenate([[0.0], np.cumsum(1 / np.arange(1, len(self._order) + 1))])
+
+    def __call__(self, counts: Counts) -> Floats:
+        """Return the metric of each of the [B] resamples."""
+        with np.errstate(invalid="ignore"):
+            return np.array([self._gained(row) for row in counts]) / counts[:, self._shown].sum(axis=1)
+
+    def _gained(self, counts: Counts) -> float:
+        """Return the sum of the right queries' precisions, of [N] counts."""
+        if not len(self._right):
+            return 0.0
+        ranked = counts.take(self._order, mode="clip")  # twice as fast as with the check of bounds
+        segments = np.add.reduceat(ranked, self._right, dtype=np.int32)  # each from a right query to the next one
+        ends = np.cumsum(segments) + int(ranked[: self._right[0]].sum())
+        above, drawn = ends - segments, ranked[self._right].astype(np.int64)
+        hits = np.cumsum(drawn) - drawn
+        gained = drawn - (above - hits) * (self._harmonic[above + drawn] - self._harmonic[above])
+        return float(gained.sum())

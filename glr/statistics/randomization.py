@@ -1,0 +1,97 @@
+"""Randomisation tests: how often would swapping the two systems' outcomes, query by query, differ as much?
+
+Source: Smucker, Allan and Carterette, CIKM 2007, section 2.1 (Fisher's randomisation test), two-sided.
+"""
+
+from collections.abc import Iterator
+from itertools import product
+
+import numpy as np
+import numpy.typing as npt
+
+from glr.statistics.estimators import Floats
+
+_CHUNK = 4_000_000
+
+
+def sign_flip_test(differences: npt.ArrayLike, number: int = 10_000, seed: int = 0) -> float:
+    """Return the p-value of a mean difference: each of the [N] differences may as well have the other sign.
+
+    NaN marks queries that the metric leaves out. With at most 12 differences other than zero, all 2^N signs are tried.
+    """
+    values = np.asarray(differences, float)
+    values = values[~np.isnan(values) & (values != 0)]
+    if len(values) <= 12:
+        signs = np.array(list(product([-1.0, 1.0], repeat=len(values))))
+        sums = signs @ values
+        return float(np.mean(np.abs(sums) >= np.abs(values.sum()) * (1 - 1e-12)))
+    sums = np.concatenate([(1.0 - 2.0 * swapped) @ values for swapped in _swaps(len(values), number, seed)])
+    return _share(np.abs(sums), abs(values.sum()))
+
+
+def exchange_test(
+    ids: npt.ArrayLike,
+    confidences: tuple[npt.ArrayLike, npt.ArrayLike],
+    rights: tuple[npt.ArrayLike, npt.ArrayLike],
+    shown: npt.ArrayLike,
+    number: int = 2000,
+    seed: int = 0,
+) -> float:
+    """Return the p-value of a difference in GAP: each query's outcomes of the two systems may as well be exchanged.
+
+    Both rankings are merged once: an exchange chooses, of each query's two places in the merged ranking, the other one.
+
+    Args:
+        ids: the N queries, which order equal confidences.
+        confidences: [N] confidence of each query's class, for each system.
+        rights: [N], True where the class is right, for each system.
+        shown: [N], True where the query shows a landmark.
+        number: exchanges to draw.
+        seed: seed of the draw.
+    """
+    names = np.asarray(ids)
+    confidence = np.concatenate([np.asarray(values, float) for values in confidences])
+    right = np.concatenate([np.asarray(values, bool) for values in rights])
+    images = np.count_nonzero(np.asarray(shown, bool))
+    order = np.lexsort((np.concatenate([names, names]), -confidence))
+    query, second = order % len(names), order >= len(names)
+    hit = np.flatnonzero(right[order])
+
+    if not len(hit):
+        return 1.0  # no exchange changes anything
+    places = np.arange(1, len(hit) + 1), hit + 1
+
+    def difference(swapped: npt.NDArray[np.bool_]) -> float:
+        chosen = swapped.take(query, mode="clip") == second  # the places of the first system after the exchange
+        segments = np.add.reduceat(chosen.view(np.uint8), hit, dtype=np.int32)
+        first = chosen[hit]
+        ranks = int(np.count_nonzero(chosen[: hit[0]])) + np.cumsum(segments) - segments + first
+        hits = np.cumsum(first)
+        other = (places[0] - hits)[~first] / (places[1] - ranks)[~first]
+        return (np.sum(hits[first] / ranks[first]) - other.sum()) / images
+
+    observed = difference(np.zeros(len(names), bool))
+    drawn = np.array([difference(row) for swapped in _swaps(len(names), number, seed) for row in swapped])
+    return _share(np.abs(drawn), abs(observed))
+
+
+def holm(p_values: npt.ArrayLike) -> Floats:
+    """Return p-values adjusted for several comparisons by Holm's step-down procedure."""
+    values = np.asarray(p_values, float)
+    order = np.argsort(values)
+    adjusted = np.empty(len(values))
+    adjusted[order] = np.minimum(np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1)), 1)
+    return adjusted
+
+
+def _swaps(queries: int, number: int, seed: int) -> Iterator[npt.NDArray[np.bool_]]:
+    generator = np.random.default_rng(seed)
+    rows = max(1, _CHUNK // max(queries, 1))
+    for start in range(0, number, rows):
+        shape = min(rows, number - start), -(-queries // 8)
+        yield np.unpackbits(generator.integers(0, 256, shape, np.uint8), axis=1, count=queries).astype(bool)
+
+
+def _share(drawn: Floats, observed: float) -> float:
+    """The observed arrangement counts as one of the draws, so that no p-value is 0."""
+    return float((1 + np.count_nonzero(drawn >= observed * (1 - 1e-12))) / (1 + len(drawn)))

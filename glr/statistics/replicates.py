@@ -1,0 +1,104 @@
+"""Configurations compared over their seeds: both the queries and the seeds are samples.
+
+A configuration's value is the mean over its runs, which differ in the seed. A weighted sum of such values (one value, a
+difference, the mean effect of a setting) has the variance V = Vq - Vi + Vs:
+
+- Vq is the variance of the weighted sum under resampled queries, which all runs share;
+- Vs = s² k with k = Σ w_c² / n_c, where s² is the variance between seeds, pooled over all configurations;
+- Vi = i k is in both, since seeds differ more on some queries than on others; i is what resampling adds to s².
+
+The interval is Student's, with Satterthwaite's degrees of freedom V² / (Vs² / νs), where νs counts the runs beyond each
+configuration's first. `tests/benchmarks/coverage.py` measures how often it holds the truth; a bootstrap of seeds and
+queries misses it too often with two or three seeds.
+
+If no configuration was run twice, the variance between seeds is unknown. The interval is then the percentile interval
+over queries, and it speaks of these trained models only, not of their configurations.
+"""
+
+from dataclasses import dataclass
+from math import inf
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import t as student
+
+from glr.statistics.bootstrap import percentile_interval
+from glr.statistics.estimators import Floats
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value and what is known of it.
+
+    Attributes:
+        value: the estimate.
+        low: lower end of its interval.
+        high: upper end of its interval.
+        p: two-sided p-value of 0; None if the variance of seeds is unknown.
+        degrees: degrees of freedom; None likewise.
+    """
+
+    value: float
+    low: float
+    high: float
+    p: float | None = None
+    degrees: float | None = None
+
+
+class Replicates:
+    """One metric of the runs of several configurations, measured on the same queries.
+
+    Args:
+        values: [R] values of the runs.
+        resampled: [B, R] values on resampled queries, see `glr.statistics.bootstrap.bootstrap`.
+        configurations: [R] numbers 0 .. C - 1 of the runs' configurations.
+    """
+
+    def __init__(self, values: npt.ArrayLike, resampled: npt.ArrayLike, configurations: npt.ArrayLike):
+        runs, numbers = np.asarray(values, float), np.asarray(configurations)
+        redrawn = np.asarray(resampled, float)
+        self.seeds = np.bincount(numbers)
+        member = numbers[:, None] == np.arange(len(self.seeds))
+        averaged = member / self.seeds
+        self.values: Floats = runs @ averaged
+        self.resampled: Floats = redrawn @ averaged
+        squares = ((runs - self.values[numbers]) ** 2) @ member
+        with np.errstate(invalid="ignore", divide="ignore"):
+            self.spread: Floats = np.sqrt(squares / (self.seeds - 1))  # NaN where there is one run
+        self.degrees = int(len(runs) - len(self.seeds))
+        self.seed_variance, self._in_both = None, 0.0
+        if self.degrees:
+            self.seed_variance = float(squares.sum() / self.degrees)
+            redrawn_squares = ((redrawn - self.resampled[:, numbers]) ** 2).sum(axis=1)
+            self._in_both = max(0.0, float(np.nanmean(redrawn_squares)) / self.degrees - self.seed_variance)
+
+    def estimate(self, weights: npt.ArrayLike, level: float = 0.95) -> Estimate:
+        """Estimate Σ w_c value_c of [C] weights."""
+        weighted = np.asarray(weights, float)
+        value, resampled = float(self.values @ weighted), self.resampled @ weighted
+        if self.seed_variance is None:
+            return Estimate(value, *percentile_interval(resampled, level))
+        share = float((weighted**2 / self.seeds).sum())
+        of_seeds = self.seed_variance * share
+        variance = max(0.0, float(np.nanvar(resampled, ddof=1)) - self._in_both * share) + of_seeds
+        if not variance:
+            return Estimate(value, value, value, 0.0 if value else 1.0, inf)
+        degrees = variance**2 / (of_seeds**2 / self.degrees) if of_seeds else inf
+        half = student.ppf((1 + level) / 2, degrees) * variance**0.5
+        p = 2 * student.sf(abs(value) / variance**0.5, degrees)
+        return Estimate(value, value - half, value + half, float(p), degrees)
+
+    def probability_best(self, seed: int = 0, *, lowest: bool = False) -> Floats:
+        """Return how often each configuration is the best one, over resampled queries and drawn means of seeds.
+
+        Args:
+            seed: seed of the draw.
+            lowest: the lowest value is the best (positions).
+        """
+        drawn = -self.resampled if lowest else self.resampled
+        if self.seed_variance is not None:
+            noise = np.random.default_rng(seed).standard_t(self.degrees, drawn.shape)
+            drawn = drawn + noise * np.sqrt(self.seed_variance / self.seeds)
+        drawn = drawn[~np.isnan(drawn).any(axis=1)]
+        best = drawn == drawn.max(axis=1, keepdims=True)
+        return (best / best.sum(axis=1, keepdims=True)).mean(axis=0)

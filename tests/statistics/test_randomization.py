@@ -1,0 +1,69 @@
+"""Randomisation tests against SciPy's, against every exchange in turn, and under the null hypothesis."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from glr.retrieval.metrics import global_average_precision
+from glr.statistics.randomization import exchange_test, holm, sign_flip_test
+
+
+@pytest.mark.parametrize("queries", [8, 12, 60])
+def test_sign_flips_are_scipys(queries: int):
+    differences = np.random.default_rng(queries).normal(0.4, 1, queries)
+    theirs = stats.permutation_test(
+        (differences,), np.mean, permutation_type="samples", n_resamples=20_000 if queries > 12 else np.inf, rng=1
+    )
+    ours = sign_flip_test(np.append(differences, [0.0, np.nan]), 20_000)
+    assert ours == pytest.approx(theirs.pvalue, abs=0.01 if queries > 12 else 1e-12)
+
+
+def gap(ids, confidence, right, shown) -> float:
+    predictions = {name: (hit, value) for name, hit, value in zip(ids, right, confidence, strict=True)}
+    return global_average_precision(
+        {name: {True} if s else set() for name, s in zip(ids, shown, strict=True)}, predictions
+    )
+
+
+def test_an_exchange_test_finds_the_share_of_all_exchanges():
+    random = np.random.default_rng(4)
+    ids = [f"q{number}" for number in range(9)]
+    confidences, rights = random.integers(0, 5, (2, 9)) / 5, random.random((2, 9)) < 0.5
+    shown = rights.any(axis=0)
+    observed = abs(gap(ids, confidences[0], rights[0], shown) - gap(ids, confidences[1], rights[1], shown))
+    as_much = 0
+    for exchanged in product([False, True], repeat=9):
+        first, second = (
+            (np.where(exchanged, *pair) for pair in (confidences[::side], rights[::side])) for side in (1, -1)
+        )
+        as_much += abs(gap(ids, *first, shown) - gap(ids, *second, shown)) >= observed - 1e-12
+    p = exchange_test(ids, tuple(confidences), tuple(rights), shown, number=20_000)
+    assert p == pytest.approx(as_much / 512, abs=0.012)
+
+
+def test_two_copies_of_a_run_do_not_differ():
+    assert sign_flip_test(np.zeros(100)) == 1
+    ids, confidence, right = np.arange(50), np.random.default_rng(0).random(50), np.arange(50) % 2 == 0
+    assert exchange_test(ids, (confidence, confidence), (right, right), right, number=50) == 1
+    nothing = np.zeros(50, bool)
+    assert exchange_test(ids, (confidence, confidence[::-1]), (nothing, nothing), right, number=50) == 1
+
+
+def test_p_values_are_uniform_where_there_is_no_difference():
+    random = np.random.default_rng(6)
+    means, gaps = [], []
+    for seed in range(150):
+        means.append(sign_flip_test(random.normal(size=40), 400, seed))
+        confidences, shown = random.random((2, 40)), random.random(40) < 0.5
+        rights = (random.random((2, 40)) < 0.5) & shown
+        gaps.append(exchange_test(np.arange(40), tuple(confidences), tuple(rights), shown, 200, seed))
+    for values in (means, gaps):
+        assert stats.kstest(values, "uniform").pvalue > 0.01
+
+
+def test_holm_multiplies_the_smallest_by_the_number_of_comparisons_and_keeps_the_order():
+    # Worked by hand: 0.01 * 4, max(0.04, 0.02 * 3), max(0.06, 0.03 * 2), max(0.06, 0.04 * 1)
+    assert holm([0.04, 0.01, 0.03, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
+    assert holm([0.6, 0.7]) == pytest.approx([1, 1])
