@@ -69,7 +69,8 @@ def identify(jobs: Sequence[Job], configs: Sequence[DictConfig]) -> None:
         job.study = config.study
         data = json.dumps(OmegaConf.to_container(config.data, resolve=True, enum_to_str=True))
         digest = once(data, partial(digest_of, config))
-        start = once((config.init_from, config.init_from and config.study), partial(start_of, config))
+        named = (config.init_from.run, config.init_from.file)
+        start = once((*named, config.study) if any(named) else None, partial(start_of, config))
         if isinstance(digest, str) and not isinstance(start, Exception):
             job.identity = Identity(settings_of(config, start), digest)
 

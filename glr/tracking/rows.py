@@ -80,7 +80,7 @@ def single_models(runs: Iterable[PastRun], score: str | None, settings: Iterable
         highlights = frozenset(_strings(run, "highlights"))
         public, private = (_score(run, usage, score) for usage in ("public", "private"))
         row = Row(run, index, model, setting, highlights, public, private)
-        if rows and params.get("init_from", "null") != "null" and "index" in params and rows[-1].index == index:
+        if rows and run.init_from and "index" in params and rows[-1].index == index:
             rows[-1] = replace(rows[-1], continuation=row)
         else:
             rows.append(row)
@@ -117,7 +117,7 @@ def _numbered(runs: list[PastRun]) -> Iterator[tuple[int, PastRun]]:
         if run.id not in own:
             following += 1
         numbered.append((own.get(run.id, following), run))
-    return iter(sorted(numbered, key=lambda pair: (pair[0], pair[1].params.get("init_from", "null") != "null")))
+    return iter(sorted(numbered, key=lambda pair: (pair[0], pair[1].init_from is not None)))
 
 
 def _own_index(run: PastRun) -> int | None:
