@@ -153,3 +153,11 @@ def test_mistakes(command, folder: Path, line: str, sentence: str):
     assert command(*line.split()) == f"error: {sentence}"
     assert not list(folder.glob("*.json*"))
     assert not list(folder.glob("*.part"))
+
+
+def test_a_solution_without_usage_has_one_set_of_scores(command, folder: Path):
+    Path("whole.csv").write_text("id,images\nq1,a b\nq2,c\nq3,None\nq4,d\n")
+    text = command("predictions=rankings.csv", "solution=whole.csv", "output=scores.json")
+    assert text.splitlines()[0] == "all: 2 of 3 scored queries answered"
+    scores = json.loads((folder / "scores.json").read_text())
+    assert scores["map_at_100"] == pytest.approx(((1 + 2 / 3) / 2 + 0 + 1 / 2) / 3)

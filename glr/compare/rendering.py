@@ -47,6 +47,7 @@ def records(singles: Sequence[Row], ensembles: Sequence[Row]) -> list[dict[str, 
             "init_from": row.run.init_from,
             "public_score": row.public,
             "private_score": row.private,
+            **({} if row.plain is None else {"score": row.plain}),
         }
         for row in chain(rows, ensembles)
     ]

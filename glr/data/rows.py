@@ -21,7 +21,7 @@ class Rows:
         source: a path, local or gs://, or lines of text such as an open file (messages use its `name`, if it has one).
         what: the kind of file, for messages: solution or predictions.
         tasks: the tasks that the file may belong to; `task` is the first of them with a column in the file.
-        further: other columns that the file must have.
+        further: other columns; the values of a column that the file lacks are empty.
 
     Raises:
         GlrError: the file or a column is missing, or the file is not text; while iterating also an empty or repeated
@@ -39,11 +39,13 @@ class Rows:
         self._rows = self._read(source, what)
         self._header = next(self._rows, (0, []))[1]
         task = next((task for task in tasks if COLUMNS[task] in self._header), None)
-        if task is None or not {"id", *further} <= set(self._header):
-            wanted = " or ".join(",".join(["id", COLUMNS[task], *further]) for task in tasks)
+        if task is None or "id" not in self._header:
+            wanted = " or ".join(f"id,{COLUMNS[task]}" for task in tasks)
             raise GlrError(f"{self.name}, line 1: the columns {wanted} are needed")
         self.task = task
-        self._wanted = [self._header.index(column) for column in ("id", COLUMNS[task], *further)]
+        self._wanted = [
+            self._header.index(column) if column in self._header else None for column in ("id", COLUMNS[task], *further)
+        ]
 
     def __iter__(self) -> Iterator[tuple[str, str, str, list[str]]]:
         seen, columns = set(), len(self._header)
@@ -52,7 +54,7 @@ class Rows:
             if len(row) > columns:
                 raise GlrError(f"{where}: {len(row)} fields for {columns} columns; separate several values by blanks")
             row += [""] * (columns - len(row))
-            query, value, *further = [row[column] for column in self._wanted]
+            query, value, *further = ["" if column is None else row[column] for column in self._wanted]
             if not query:
                 raise GlrError(f"{where}: the id is empty")
             if query in seen:

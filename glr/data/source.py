@@ -12,9 +12,9 @@ from typing import Protocol
 
 from glr import storage
 from glr.config.printing import say
+from glr.config.usages import UNDIVIDED
 from glr.data.catalog import Catalog, Photo
 from glr.data.class_folders import class_folders
-from glr.data.solution import USAGES
 from glr.demo import generation
 from glr.errors import GlrError
 
@@ -199,7 +199,7 @@ class FolderSource:
             )
         if single := len(counts) - len(several):
             say(f"{single:,} of {len(counts):,} classes have one image only: they are trained on, not retrieved")
-        usages = cycle(USAGES)
+        usages = cycle(("Public", "Private"))
         for name, files, others in class_folders(self.path):
             folder = storage.join(self.path, name)
             landmark = _unspaced(name)
@@ -243,6 +243,6 @@ def _rows(file: str) -> Iterator[tuple[int, dict[str, str]]]:
 def _solution(file: str) -> Iterator[tuple[str, str, str]]:
     for line, row in _rows(file):
         answers = row.get("images", row.get("landmarks"))
-        if answers is None or "id" not in row or "Usage" not in row:
-            raise GlrError(f"{file}, line {line}: the columns id,images,Usage or id,landmarks,Usage are needed")
-        yield row["id"], answers, row["Usage"]
+        if answers is None or "id" not in row:
+            raise GlrError(f"{file}, line {line}: the columns id,images or id,landmarks are needed")
+        yield row["id"], answers, row.get("Usage", UNDIVIDED)

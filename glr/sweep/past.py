@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from glr.config.composition import composition
 from glr.config.identity import Identity, settings_of
+from glr.config.usages import main_score
 from glr.sweep.job import Job, JobState, differing
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def skip(jobs: Sequence[Job], uri: str, rerun: str) -> None:
         if run is None or job.state != JobState.WAITING:
             continue
         if _is_finished(run):
-            job.state, job.score = JobState.SKIPPED, run.metrics.get("public_score")
+            job.state, job.score = JobState.SKIPPED, main_score(run.metrics)
         elif run.status == "FAILED" and rerun == "none":
             job.state, job.reason = JobState.LEFT, run.tags.get("failure")
 
