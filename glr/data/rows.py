@@ -4,8 +4,10 @@ import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from glr import storage
+from glr.data.image_id import check_id
 from glr.errors import GlrError
 
 # Each task's column of answers in solutions and predictions.
@@ -57,6 +59,7 @@ class Rows:
             query, value, *further = ["" if column is None else row[column] for column in self._wanted]
             if not query:
                 raise GlrError(f"{where}: the id is empty")
+            check_id(query, where)
             if query in seen:
                 raise GlrError(f"{where}: the id {query} appears twice")
             seen.add(query)
@@ -65,15 +68,41 @@ class Rows:
             raise GlrError(f"{self.name}: no queries below the header")
 
     def _read(self, source: str | Path | Iterable[str], what: str) -> Iterator[tuple[int, list[str]]]:
-        """Yield (number of the row's last line, row) for every row that is not blank."""
-        csv.field_size_limit(_LONGEST_FIELD)
+        if isinstance(source, str | Path):
+            if not storage.exists(source):
+                raise GlrError(f"{source}: no such file; expected a {what} CSV")
+            source = as_text(io.BytesIO(storage.read(source)))  # a StringIO would take four bytes a character
+        return csv_rows(source, self.name)
+
+
+def as_text(file: BinaryIO) -> io.TextIOWrapper:
+    """The lines of a CSV for `csv_rows`, with or without a byte order mark."""
+    return io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline="")
+
+
+def csv_rows(lines: Iterable[str], name: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield (number of the row's last line, row) for every row of a CSV that is not blank.
+
+    Args:
+        lines: from `as_text`, or any lines of text; they end in LF, CR LF or CR.
+        name: the file, for messages.
+
+    Raises:
+        GlrError: a line is not UTF-8, or the file is no CSV.
+    """
+    csv.field_size_limit(_LONGEST_FIELD)
+    reader = csv.reader(_decoded(lines, name))
+    try:
+        yield from ((reader.line_num, row) for row in reader if row)
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise GlrError(f"{name}, line {reader.line_num + 1}: it cannot be read as a CSV ({error})") from error
+
+
+def _decoded(lines: Iterable[str], name: str) -> Iterator[str]:
+    """Yield the lines; refuse the first that had bytes which are not UTF-8."""
+    for number, line in enumerate(lines, start=1):
         try:
-            if isinstance(source, str | Path):
-                if not storage.exists(source):
-                    raise GlrError(f"{source}: no such file; expected a {what} CSV")
-                # A StringIO would take four bytes a character.
-                source = io.TextIOWrapper(io.BytesIO(storage.read(source)), "utf-8-sig", newline="")
-            reader = csv.reader(source)
-            yield from ((reader.line_num, row) for row in reader if row)
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise GlrError(f"{self.name}: cannot be read as a CSV ({error})") from error
+            line.encode()
+        except UnicodeEncodeError as error:
+            raise GlrError(f"{name}, line {number}: it is not UTF-8; save the file as UTF-8") from error
+        yield line

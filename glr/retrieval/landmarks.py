@@ -10,7 +10,8 @@ import numpy as np
 
 from glr import storage
 from glr.config.usages import UNDIVIDED, USAGES, metric_name
-from glr.data.rows import COLUMNS
+from glr.data.image_id import check_id
+from glr.data.rows import COLUMNS, as_text, csv_rows
 from glr.data.solution import Solution, read_solution
 from glr.errors import GlrError
 from glr.retrieval.metrics import Classes, recognition_metrics, retrieval_metrics
@@ -142,14 +143,21 @@ def read_index_classes(path: str | Path) -> dict[str, str]:
     """Read the landmark of each index image from a CSV with the columns id,landmark_id.
 
     Raises:
-        GlrError: the file or a column is missing.
+        GlrError: the file or a column is missing, a row lacks a field, or the file is not UTF-8.
     """
     if not storage.exists(path):
         raise GlrError(f"{path}: no such file; expected a CSV id,landmark_id of the index images")
-    rows = csv.DictReader(io.StringIO(storage.read(path).decode("utf-8-sig"), newline=""))
-    if not {"id", "landmark_id"} <= set(rows.fieldnames or ()):
+    rows = csv_rows(as_text(io.BytesIO(storage.read(path))), str(path))
+    _, header = next(rows, (0, []))
+    if not {"id", "landmark_id"} <= set(header):
         raise GlrError(f"{path}, line 1: the columns id,landmark_id are needed")
-    return {row["id"]: row["landmark_id"] for row in rows}
+    classes: dict[str, str] = {}
+    for line, row in rows:
+        if len(row) < len(header):
+            raise GlrError(f"{path}, line {line}: {len(row)} fields for {len(header)} columns")
+        check_id(row[header.index("id")], f"{path}, line {line}")
+        classes[row[header.index("id")]] = row[header.index("landmark_id")]
+    return classes
 
 
 def classify(ranking: Ranking, index_classes: Mapping[str, str], neighbors: int) -> Classes:
@@ -180,5 +188,5 @@ def refuse(ids: Iterable[str], known: Collection[str], what: str) -> None:
 
 
 def _write(file: Path, rows: Iterable[Sequence[str]]) -> None:
-    with file.open("w", newline="") as opened:
+    with file.open("w", encoding="utf-8", newline="") as opened:
         csv.writer(opened, lineterminator="\n").writerows(rows)
