@@ -8,9 +8,10 @@ from omegaconf import DictConfig
 from glr import storage
 from glr.config.command import command
 from glr.config.printing import say
+from glr.config.usages import metric_name
 from glr.data.predictions import read_classes, read_rankings
 from glr.data.rows import COLUMNS
-from glr.data.solution import USAGES, Solution, read_solution
+from glr.data.solution import Solution, read_solution
 from glr.errors import GlrError
 from glr.retrieval.metrics import recognition_metrics, retrieval_metrics
 from glr.retrieval.scores import table
@@ -28,18 +29,19 @@ def main(config: DictConfig) -> None:
     if solution.task == "retrieval":
         predictions = read_rankings(config.predictions)
         _check_known(config, predictions, solution)
-        values = {usage: retrieval_metrics(solution.of_usage(usage), predictions) for usage in USAGES}
+        values = {usage: retrieval_metrics(solution.of_usage(usage), predictions) for usage in solution.usages}
         answered = {query for query, images in predictions.items() if images}
     else:
         predictions = read_classes(config.predictions)
         _check_known(config, predictions, solution)
-        values = {usage: recognition_metrics(solution.of_usage(usage), predictions) for usage in USAGES}
+        values = {usage: recognition_metrics(solution.of_usage(usage), predictions) for usage in solution.usages}
         answered = predictions.keys()
 
-    for usage in USAGES:
+    for usage in solution.usages:
         scored = [query for query, relevant in solution.of_usage(usage).items() if relevant]
-        print(f"{usage}: {sum(query in answered for query in scored):,} of {len(scored):,} scored queries answered")
-    scores = {f"{usage.lower()}/{name}": value for usage in USAGES for name, value in values[usage].items()}
+        count = sum(query in answered for query in scored)
+        print(f"{usage or 'all'}: {count:,} of {len(scored):,} scored queries answered")
+    scores = {metric_name(usage, name): value for usage, of in values.items() for name, value in of.items()}
     print(table({"": scores}))
     if config.output is not None:
         storage.write(config.output, f"{json.dumps(scores, indent=2)}\n".encode(), overwrite=True)

@@ -124,8 +124,8 @@ def test_the_solution_as_predictions_scores_full_marks(command):
             "solution",
         ),
         (
-            "predictions=rankings.csv solution=rankings.csv",
-            "rankings.csv, line 1: the columns id,images,Usage or id,landmarks,Usage are needed",
+            "predictions=rankings.csv solution=other.csv",
+            "other.csv, line 1: the columns id,images or id,landmarks are needed",
         ),
         (
             "predictions=strange.csv solution=retrieval.csv output=scores.json",
@@ -134,7 +134,7 @@ def test_the_solution_as_predictions_scores_full_marks(command):
         ),
         (
             "predictions=rankings.csv solution=ignored.csv",
-            "ignored.csv: no Public query has images, so there is nothing to score for that usage",
+            "ignored.csv: no query that is scored has images, so there is nothing to score",
         ),
         (
             "predictions=rankings.csv solution=retrieval.csv task=ranking",
@@ -149,7 +149,16 @@ def test_the_solution_as_predictions_scores_full_marks(command):
 def test_mistakes(command, folder: Path, line: str, sentence: str):
     Path("strange.csv").write_text("id,images\nq1,a\nq7,b\nq8,\n")
     Path("ignored.csv").write_text("id,images,Usage\nq1,a,Ignored\n")
+    Path("other.csv").write_text("query,images\nq1,a\n")
     Path("results").mkdir()
     assert command(*line.split()) == f"error: {sentence}"
     assert not list(folder.glob("*.json*"))
     assert not list(folder.glob("*.part"))
+
+
+def test_a_solution_without_usage_has_one_set_of_scores(command, folder: Path):
+    Path("whole.csv").write_text("id,images\nq1,a b\nq2,c\nq3,None\nq4,d\n")
+    text = command("predictions=rankings.csv", "solution=whole.csv", "output=scores.json")
+    assert text.splitlines()[0] == "all: 2 of 3 scored queries answered"
+    scores = json.loads((folder / "scores.json").read_text())
+    assert scores["map_at_100"] == pytest.approx(((1 + 2 / 3) / 2 + 0 + 1 / 2) / 3)

@@ -44,9 +44,10 @@ def records(singles: Sequence[Row], ensembles: Sequence[Row]) -> list[dict[str, 
             "study": row.run.study,
             "status": row.run.status,
             **row.part_texts,
-            "init_from": _or_none(row.run.params.get("init_from")),
+            "init_from": row.run.init_from,
             "public_score": row.public,
             "private_score": row.private,
+            **({} if row.plain is None else {"score": row.plain}),
         }
         for row in chain(rows, ensembles)
     ]
@@ -100,7 +101,3 @@ def _escaped(text: str) -> str:
 def _shortened(text: str) -> str:
     text = printable(re.sub(r"\s+", " ", text))
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
-
-
-def _or_none(value: str | None) -> str | None:
-    return None if value == "null" else value

@@ -1,12 +1,18 @@
 """Tables of rows: titles, columns, and cells of plain text that may be bold or struck through."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from decimal import ROUND_DOWN, Decimal
 
 from glr.tracking.rows import Row
 
 _FAILED = "X"
+_DIVIDED, _PLAIN = ("Public Score", "Private Score"), "Score"
+_VALUES: dict[str, Callable[[Row], float | None]] = {
+    "Public Score": lambda row: row.public,
+    "Private Score": lambda row: row.private,
+    _PLAIN: lambda row: row.plain,
+}
 
 
 @dataclass(frozen=True)
@@ -45,11 +51,11 @@ def tables(singles: Sequence[Row], ensembles: Sequence[Row], *, decimals: int, b
         decimals: decimals of scores. A backbone's own table truncates scores to at most three decimals.
         backbones: the backbones whose tables come first; the other tables follow in order of appearance.
     """
-    scores = ("Public Score", "Private Score")
-    rows = tuple((*_described(row), *_scores(row, decimals)) for row in singles)
+    scores = _score_columns([*singles, *ensembles])
+    rows = tuple((*_described(row), *_scores(row, decimals, scores)) for row in singles)
     made = [Table("Single Model", 3, ("Index", "Model", "Setting", *scores), frozenset(scores), rows)]
     if ensembles:
-        rows = tuple((_plain(str(row.index)), _model(row), *_scores(row, decimals)) for row in ensembles)
+        rows = tuple((_plain(str(row.index)), _model(row), *_scores(row, decimals, scores)) for row in ensembles)
         made.append(Table("Ensemble Model", 3, ("Index", "Model", *scores), frozenset(scores), rows))
     present = list(dict.fromkeys(row.model.get("backbone", "") for row in singles))
     for backbone in sorted(present, key=lambda name: backbones.index(name) if name in backbones else len(backbones)):
@@ -74,21 +80,33 @@ def _model(row: Row) -> Cell:
     return Cell((tuple(spans),), row.failed)
 
 
-def _scores(row: Row, decimals: int) -> tuple[Cell, Cell]:
-    """Public and Private; the Public of a continuation is on a second line, its Private after a slash."""
-    public, private = (_rounded(value, decimals, row) for value in (row.public, row.private))
-    if row.continuation is None:
-        return _plain(public), _plain(private)
-    then = row.continuation
-    later = f"after fine-tune:{_rounded(then.public, decimals, then)}"
-    return _plain(public, later), _plain(f"{private}/{_rounded(then.private, decimals, then)}")
+def _score_columns(rows: Sequence[Row]) -> tuple[str, ...]:
+    """The columns of scores: Public and Private, unless all scores are of sets that are not divided; then Score."""
+    plain = [row for row in rows if row.plain is not None]
+    divided = any(row.public is not None or row.private is not None for row in rows)
+    return (*(_DIVIDED if divided or not plain else ()), *((_PLAIN,) if plain else ()))
+
+
+def _scores(row: Row, decimals: int, columns: Sequence[str]) -> list[Cell]:
+    """The scores of a row; those of a continuation are on a second line, its Private after a slash."""
+    then, cells = row.continuation, []
+    for column in columns:
+        value = _rounded(_VALUES[column](row), decimals, row)
+        later = "" if then is None else _rounded(_VALUES[column](then), decimals, then)
+        if then is None:
+            cells.append(_plain(value))
+        elif column == "Private Score":
+            cells.append(_plain(f"{value}/{later}"))
+        else:
+            cells.append(_plain(value, f"after fine-tune:{later}"))
+    return cells
 
 
 def _accuracy(row: Row, decimals: int) -> Cell:
-    """The Public score, truncated."""
-    lines = [_cut(row.public, decimals, row)]
+    """The Public or only score, truncated."""
+    lines = [_cut(row.main, decimals, row)]
     if row.continuation is not None:
-        lines.append(f"after fine-tune:{_cut(row.continuation.public, decimals, row.continuation)}")
+        lines.append(f"after fine-tune:{_cut(row.continuation.main, decimals, row.continuation)}")
     return _plain(*lines)
 
 

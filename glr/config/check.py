@@ -11,6 +11,7 @@ from glr.config.composition import Composition, composition, unknown_setting
 from glr.config.jobs import jobs_of_line
 from glr.config.schema import RUNTIME_ARGUMENTS, bounds, slots
 from glr.config.secrets import redacted
+from glr.config.values import ModelPart
 from glr.errors import GlrError, first_line
 
 # Options of sbatch that start several processes per job, spelled as in submitit's additional_parameters.
@@ -77,6 +78,19 @@ def _check_launcher(job: Composition) -> None:
             )
 
 
+def _check_start(settings: DictConfig) -> None:
+    """Refuse settings of `init_from` that contradict each other or would do nothing."""
+    given = settings.init_from if "init_from" in settings and not OmegaConf.is_missing(settings, "init_from") else None
+    if given is None:
+        return
+    if given.run is not None and given.file is not None:
+        raise GlrError(f"init_from: give run={given.run} or file={given.file}, not both")
+    if not given.parts:
+        raise GlrError(f"init_from.parts: name at least one of {', '.join(ModelPart)}")
+    if given.run is None and given.file is None and set(given.parts) != set(ModelPart):
+        raise GlrError("init_from.parts: no weights are named to take parts from; give init_from.run or init_from.file")
+
+
 def check_slots(settings: DictConfig) -> None:
     """Check that every setting that must hold a component does; allow missing values.
 
@@ -114,6 +128,7 @@ def check(settings: DictConfig, required: bool = True) -> None:
         if isinstance(value, int | float) and not lowest <= value <= highest:
             expected = f"at least {lowest}" if highest == inf else f"{lowest} to {highest}"
             raise GlrError(f"{key}={value}: expected {expected}")
+    _check_start(settings)
     missing = sorted(OmegaConf.missing_keys(settings))
     if missing and required:
         raise GlrError(f"{', '.join(missing)}: a value is needed; give it as {missing[0]}=VALUE")

@@ -16,18 +16,24 @@ from omegaconf import DictConfig, OmegaConf
 
 from glr.config.component import class_of
 from glr.config.secrets import redacted
+from glr.config.values import ModelPart
 
 # Increase it when the mathematics changes, so that old results do not count as new results.
 RESULT_VERSION = 2
 
 # Settings added later, each with the value that keeps the result of earlier versions. The key omits a setting
 # that has this value, so that a new setting does not make finished jobs run again.
-ADDED: dict[str, object] = {"data.background": 255, "train.weight_decay_on": "all"}
+ADDED: dict[str, object] = {
+    "data.background": 255,
+    "init_from.parts": sorted(ModelPart),
+    "train.weight_decay_on": "all",
+}
 
 # Settings for where and how a job computes, records and reports; they may change when a job continues.
 _CIRCUMSTANCES = {
     *["tracking", "checkpoint", "resume", "strategy", "sweep", "index", "highlights", "trust"],
     *["data.path", "data.parallelism", "data.cache_dir", "data.prepare_when_missing"],
+    "init_from.strict",  # a run that it does not refuse takes the same weights
     *["evaluate.memory", "evaluate.gallery", "train.steps_per_execution"],
 }
 
@@ -42,12 +48,13 @@ def settings_of(config: DictConfig, init_from: str | None = None) -> dict[str, o
 
     Args:
         config: composed from conf/train.yaml.
-        init_from: the identity of the weights that `config.init_from` names; None: use the text of the setting.
+        init_from: the identity of the weights that `config.init_from` names; None: use the name of the run or file.
     """
     resolved: Any = OmegaConf.to_container(config, resolve=True, enum_to_str=True)
-    if init_from is not None:
-        resolved["init_from"] = init_from
-    return dict(_identifying(resolved))
+    given = resolved.pop("init_from")
+    settings = dict(_identifying(resolved))
+    settings["init_from"] = init_from or given["run"] or given["file"]
+    return settings | {"init_from.parts": sorted(given["parts"])}
 
 
 @dataclass(frozen=True)

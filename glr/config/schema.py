@@ -13,6 +13,7 @@ from glr.config.values import (
     CheckImages,
     EnsembleMethod,
     Format,
+    ModelPart,
     Normalization,
     OnBadImage,
     OnNan,
@@ -74,6 +75,16 @@ class Tracking:
     artifacts: str | None = None
     journal: str = MISSING
     patience: float = at_least(0)
+
+
+@dataclass
+class InitFrom:
+    """The weights that a run starts from; without `run` and `file`, the backbone's own setting applies."""
+
+    run: str | None = None
+    file: str | None = None
+    parts: list[ModelPart] = field(default_factory=lambda: list(ModelPart))
+    strict: bool = False
 
 
 @dataclass
@@ -170,7 +181,7 @@ class TrainConfig:
     sweep: Sweep = field(default_factory=Sweep)
     index: int | None = at_least(1, default=None)
     highlights: list[RunPart] = field(default_factory=list)
-    init_from: str | None = None
+    init_from: InitFrom = field(default_factory=InitFrom)
     seed: int = at_least(0, default=0)
     model: Embedding = field(default_factory=Embedding)
     train: Training = field(default_factory=Training)

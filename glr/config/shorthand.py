@@ -1,8 +1,9 @@
-"""Parse the overrides of a command line; expand the shorthands `sweep=NAME` and `experiment=published/09` for Hydra."""
+"""Parse overrides; expand for Hydra the shorthands `sweep=NAME`, `experiment=published/09`, `init_from=RUN_OR_FILE`."""
 
 import json
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, Quote, QuotedString
@@ -51,8 +52,9 @@ def unknown_choice(group: str, name: str, known: Iterable[str]) -> GlrError:
 def written_out(overrides: list[Override]) -> list[str]:
     """The overrides with `sweep=NAME` expanded to `sweep.name=NAME` and the settings of sweeps/NAME.yaml.
 
-    An experiment's number becomes its full name. The command line's own settings replace the sweep's. The command line
-    of a sweep's job holds every setting of the sweep, so nothing is added there.
+    An experiment's number becomes its full name; `init_from=TEXT` becomes a mapping of `init_from.run` and
+    `init_from.file`. The command line's own settings replace the sweep's. The command line of a sweep's job holds every
+    setting of the sweep, so nothing is added there.
 
     Raises:
         GlrError: there is no such sweep, or its file is wrong.
@@ -73,7 +75,29 @@ def written_out(overrides: list[Override]) -> list[str]:
         if key in ("sweep", "sweep.name") and override.is_sweep_override():
             raise GlrError(f"{override.input_line}: run one sweep after the other")
         lines.append(override.input_line or "")
-    return lines
+    return [_start_written_out(line) if line.startswith("init_from=") else line for line in lines]
+
+
+def start(text: str | None) -> dict[str, str | None]:
+    """The settings of `init_from` that a text stands for: an existing file, an object in a bucket, or a run."""
+    is_file = text is not None and (text.startswith("gs:") or Path(text).is_file())
+    return {"run": None if is_file else text, "file": text if is_file else None}
+
+
+def _start_written_out(line: str) -> str:
+    """Write `init_from=TEXT`, or a sweep over texts, as mappings."""
+    override = parse([line])[0]
+    swept = override.is_choice_sweep()
+    written = list(map(str, override.sweep_string_iterator())) if swept else [line.partition("=")[2]]
+    values = [parse([f"init_from={text}"])[0].value() for text in written]
+    if not all(isinstance(value, str | int | float | None) for value in values):
+        return line  # a mapping of settings, or a mistake that Hydra reports
+    mappings = [start(None if value is None else str(value)) for value in values]
+    return f"init_from={','.join(map(_mapping, mappings))}"
+
+
+def _mapping(values: dict[str, str | None]) -> str:
+    return "{" + ",".join(f"{k}:{'null' if v is None else in_grammar(v)}" for k, v in values.items()) + "}"
 
 
 def _numbered(name: str) -> str:

@@ -53,6 +53,9 @@ RunPart = StrEnum(
     "backbone pooling head regularization batch_size epochs normalization image_size embedding_size optimizer schedule",
 )
 
+# The parts of a model that `init_from` can take from earlier weights; embedding: the Dense layer and its BatchNorm.
+ModelPart = StrEnum("ModelPart", "backbone pooling embedding head")
+
 # How to sort the rows of a table.
 RowOrder = StrEnum("RowOrder", "index score")
 

@@ -73,7 +73,9 @@ class Catalog:
     def leave_out(self, landmark: str, path: str, reason: str) -> None:
         """Record that the set leaves out a file or folder of a class."""
         insert = "INSERT INTO left_out (landmark, path, reason) VALUES (?, ?, ?)"
-        self._database.execute(insert, (landmark, path, reason))
+        # A name that is not UTF-8 stays in the report, with its odd bytes as escapes.
+        row = [text.encode(errors="backslashreplace").decode() for text in (landmark, path, reason)]
+        self._database.execute(insert, row)
 
     def left_out(self) -> Iterator[tuple[str, str, str]]:
         """Yield (class, path, reason) for each record of `leave_out`."""

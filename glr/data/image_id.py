@@ -3,6 +3,16 @@
 from glr.errors import GlrError
 
 
+def check_id(image_id: str, where: str) -> None:
+    """Refuse an id of a CSV that has a line break; `where` names the file and the line.
+
+    Raises:
+        GlrError: the id has a line break, such as U+2028.
+    """
+    if image_id.splitlines() != [image_id]:
+        raise GlrError(f"{where}: the id {image_id!a} has a line break; correct it")
+
+
 def check_image_id(image_id: str, path: str) -> None:
     """Refuse an image whose id or path cannot be a line of a UTF-8 text file.
 

@@ -4,8 +4,10 @@ import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from glr import storage
+from glr.data.image_id import check_id
 from glr.errors import GlrError
 
 # Each task's column of answers in solutions and predictions.
@@ -21,7 +23,7 @@ class Rows:
         source: a path, local or gs://, or lines of text such as an open file (messages use its `name`, if it has one).
         what: the kind of file, for messages: solution or predictions.
         tasks: the tasks that the file may belong to; `task` is the first of them with a column in the file.
-        further: other columns that the file must have.
+        further: other columns; the values of a column that the file lacks are empty.
 
     Raises:
         GlrError: the file or a column is missing, or the file is not text; while iterating also an empty or repeated
@@ -39,11 +41,13 @@ class Rows:
         self._rows = self._read(source, what)
         self._header = next(self._rows, (0, []))[1]
         task = next((task for task in tasks if COLUMNS[task] in self._header), None)
-        if task is None or not {"id", *further} <= set(self._header):
-            wanted = " or ".join(",".join(["id", COLUMNS[task], *further]) for task in tasks)
+        if task is None or "id" not in self._header:
+            wanted = " or ".join(f"id,{COLUMNS[task]}" for task in tasks)
             raise GlrError(f"{self.name}, line 1: the columns {wanted} are needed")
         self.task = task
-        self._wanted = [self._header.index(column) for column in ("id", COLUMNS[task], *further)]
+        self._wanted = [
+            self._header.index(column) if column in self._header else None for column in ("id", COLUMNS[task], *further)
+        ]
 
     def __iter__(self) -> Iterator[tuple[str, str, str, list[str]]]:
         seen, columns = set(), len(self._header)
@@ -52,9 +56,10 @@ class Rows:
             if len(row) > columns:
                 raise GlrError(f"{where}: {len(row)} fields for {columns} columns; separate several values by blanks")
             row += [""] * (columns - len(row))
-            query, value, *further = [row[column] for column in self._wanted]
+            query, value, *further = ["" if column is None else row[column] for column in self._wanted]
             if not query:
                 raise GlrError(f"{where}: the id is empty")
+            check_id(query, where)
             if query in seen:
                 raise GlrError(f"{where}: the id {query} appears twice")
             seen.add(query)
@@ -63,15 +68,41 @@ class Rows:
             raise GlrError(f"{self.name}: no queries below the header")
 
     def _read(self, source: str | Path | Iterable[str], what: str) -> Iterator[tuple[int, list[str]]]:
-        """Yield (number of the row's last line, row) for every row that is not blank."""
-        csv.field_size_limit(_LONGEST_FIELD)
+        if isinstance(source, str | Path):
+            if not storage.exists(source):
+                raise GlrError(f"{source}: no such file; expected a {what} CSV")
+            source = as_text(io.BytesIO(storage.read(source)))  # a StringIO would take four bytes a character
+        return csv_rows(source, self.name)
+
+
+def as_text(file: BinaryIO) -> io.TextIOWrapper:
+    """The lines of a CSV for `csv_rows`, with or without a byte order mark."""
+    return io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline="")
+
+
+def csv_rows(lines: Iterable[str], name: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield (number of the row's last line, row) for every row of a CSV that is not blank.
+
+    Args:
+        lines: from `as_text`, or any lines of text; they end in LF, CR LF or CR.
+        name: the file, for messages.
+
+    Raises:
+        GlrError: a line is not UTF-8, or the file is no CSV.
+    """
+    csv.field_size_limit(_LONGEST_FIELD)
+    reader = csv.reader(_decoded(lines, name))
+    try:
+        yield from ((reader.line_num, row) for row in reader if row)
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise GlrError(f"{name}, line {reader.line_num + 1}: it cannot be read as a CSV ({error})") from error
+
+
+def _decoded(lines: Iterable[str], name: str) -> Iterator[str]:
+    """Yield the lines; refuse the first that had bytes which are not UTF-8."""
+    for number, line in enumerate(lines, start=1):
         try:
-            if isinstance(source, str | Path):
-                if not storage.exists(source):
-                    raise GlrError(f"{source}: no such file; expected a {what} CSV")
-                # A StringIO would take four bytes a character.
-                source = io.TextIOWrapper(io.BytesIO(storage.read(source)), "utf-8-sig", newline="")
-            reader = csv.reader(source)
-            yield from ((reader.line_num, row) for row in reader if row)
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise GlrError(f"{self.name}: cannot be read as a CSV ({error})") from error
+            line.encode()
+        except UnicodeEncodeError as error:
+            raise GlrError(f"{name}, line {number}: it is not UTF-8; save the file as UTF-8") from error
+        yield line

@@ -1,10 +1,8 @@
 """Sources: where `prepare` finds a data set's images, their classes and the solutions of its retrieval task."""
 
-import csv
 import json
 import os
 import random
-import sys
 from collections.abc import Iterator
 from itertools import cycle
 from pathlib import Path
@@ -12,9 +10,11 @@ from typing import Protocol
 
 from glr import storage
 from glr.config.printing import say
+from glr.config.usages import UNDIVIDED
 from glr.data.catalog import Catalog, Photo
 from glr.data.class_folders import class_folders
-from glr.data.solution import USAGES
+from glr.data.image_id import check_id
+from glr.data.rows import as_text, csv_rows
 from glr.demo import generation
 from glr.errors import GlrError
 
@@ -78,6 +78,7 @@ class CsvSource:
             for image_id in row["images"].split() if "images" in row else [row.get("id", "")]:
                 if not image_id:
                     raise GlrError(f"{where}: no id; the columns must be id,landmark_id or landmark_id,images")
+                check_id(image_id, where)
                 if {"", ".", ".."} & set(image_id.split("/")):
                     raise GlrError(f"{where}: the id {image_id} leads out of {folder}; correct it")
                 count += 1
@@ -199,7 +200,7 @@ class FolderSource:
             )
         if single := len(counts) - len(several):
             say(f"{single:,} of {len(counts):,} classes have one image only: they are trained on, not retrieved")
-        usages = cycle(USAGES)
+        usages = cycle(("Public", "Private"))
         for name, files, others in class_folders(self.path):
             folder = storage.join(self.path, name)
             landmark = _unspaced(name)
@@ -232,17 +233,19 @@ def _places(folder: str, image_id: str) -> tuple[str, str]:
 
 
 def _rows(file: str) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield (line number, row) of a CSV with a header."""
+    """Yield (number of the row's last line, row) of a CSV with a header; columns that a row lacks are empty."""
     if not storage.exists(file):
         raise GlrError(f"{file}: no such file; data.source names the CSVs it expects")
-    csv.field_size_limit(sys.maxsize)  # a class of the cleaned set can have thousands of images in one field
-    with storage.on_disk(file) as path, path.open(newline="", encoding="utf-8-sig") as opened:
-        yield from enumerate(csv.DictReader(opened, restval=""), start=2)
+    with storage.on_disk(file) as path, path.open("rb") as opened:
+        rows = csv_rows(as_text(opened), file)
+        _, header = next(rows, (0, []))
+        for line, row in rows:
+            yield line, dict(zip(header, row + [""] * (len(header) - len(row)), strict=False))
 
 
 def _solution(file: str) -> Iterator[tuple[str, str, str]]:
     for line, row in _rows(file):
         answers = row.get("images", row.get("landmarks"))
-        if answers is None or "id" not in row or "Usage" not in row:
-            raise GlrError(f"{file}, line {line}: the columns id,images,Usage or id,landmarks,Usage are needed")
-        yield row["id"], answers, row["Usage"]
+        if answers is None or "id" not in row:
+            raise GlrError(f"{file}, line {line}: the columns id,images or id,landmarks are needed")
+        yield row["id"], answers, row.get("Usage", UNDIVIDED)

@@ -7,6 +7,7 @@ from omegaconf import DictConfig
 
 from glr.config.command import command
 from glr.config.printing import say
+from glr.config.usages import headline, metric_name, scored_usages
 from glr.ensemble.settings import check_given, check_weights
 from glr.ensemble.tried import as_csv, listing, weighted
 from glr.errors import GlrError
@@ -38,12 +39,14 @@ def main(config: DictConfig) -> None:
     tried: list[Choice] = []
     if config.ensemble.search is not None:
         tried = _search(config, candidates, task)
-        say(listing(tried, candidates.names, score))
         ensemble = candidates.chosen(tried[0].members, tried[0].weights)
     scores = ensemble.scores(task, memory=config.memory)
+    metric = metric_name(scored_usages(scores, score)[0], score)
+    if tried:
+        say(listing(tried, candidates.names, metric))
     opened = _record(config, ensemble, scores, candidates.names, tried)
     print(table({"": scores}))
-    if tried and abs(tried[0].score - scores[f"public/{score}"]) > _ROUNDING:
+    if tried and abs(tried[0].score - scores[metric]) > _ROUNDING:
         print(f"the search saw {tried[0].score:.5f}: raise ensemble.depth to let it see more of the index")
     joint = f"{weighted(ensemble.names, ensemble.weights)} of {ensemble.dimension:,} dimensions"
     say(f"\nensemble {joint} in study {config.study} ({opened.id})")
@@ -87,10 +90,10 @@ def _record(
     tried: "Sequence[Choice]",
 ) -> "Run":
     """Log the ensemble as a finished run."""
-    from glr.retrieval.landmarks import headline
     from glr.tracking.run import run as record
 
     score, names = config.score.value, ensemble.names
+    metric = metric_name(scored_usages(scores, score)[0], score)
     with record(
         config.tracking, config.study, config.name or f"ensemble {' + '.join(names)}", kind="ensemble"
     ) as opened:
@@ -100,7 +103,7 @@ def _record(
         opened.params({"names": names, "dimension": ensemble.dimension, "candidates": candidates})
         opened.metrics(scores | headline(scores, score), 0)
         if tried:
-            opened.text(as_csv(tried, candidates, score), "search.csv")
+            opened.text(as_csv(tried, candidates, metric), "search.csv")
     return opened
 
 

@@ -1,17 +1,17 @@
-"""Search for the best ensemble of some members, on the Public queries only."""
+"""Search for the best ensemble of some members, on the Public queries only, or on all if there is no division."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from glr.config.usages import metric_name
 from glr.ensemble.combining import Candidates, Choice, Member, combinations, exhaustive, greedy
 from glr.errors import GlrError
 from glr.retrieval.landmarks import LandmarkTask
 
 MOST_MEMBERS = 20
 MOST_COMBINATIONS = 100_000
-_PUBLIC = "Public"
 _RECOGNITION = ("gap", "top1_accuracy")
 _DEPTHS = {True: 50, False: 1000}  # key: True for recognition, which uses few neighbours
 
@@ -69,13 +69,14 @@ def search(
         raise GlrError(f"score={score}: the members were evaluated without the solution that it needs")
     solutions = (None, solution) if recognition else (solution, None)
     part = LandmarkTask(*solutions, task.index_classes, neighbors=task.neighbors)
-    queries = [n for n, query in enumerate(members[0].query.ids) if solution.usage.get(query) == _PUBLIC]
+    usage = solution.usages[0]
+    queries = [n for n, query in enumerate(members[0].query.ids) if solution.usage.get(query) == usage]
     depth = _DEPTHS[recognition] if depth is None else depth
     ranks = part.ranks(len(members[0].index.ids))
     candidates = Candidates(members, np.array(queries), depth=max(depth, ranks), memory=memory)
 
     def scored(sums: np.ndarray) -> float:
-        return part.score(candidates.ranking(sums, ranks), [_PUBLIC])[f"{_PUBLIC.lower()}/{score}"]
+        return part.score(candidates.ranking(sums, ranks), [usage])[metric_name(usage, score)]
 
     tried = {"greedy": greedy, "exhaustive": exhaustive}[method](candidates.similarities, scored, allowed, weights)
     return sorted(tried, key=lambda choice: (-choice.score, len(choice.members)))

@@ -19,25 +19,25 @@ def weighted(names: Sequence[str], weights: Sequence[float]) -> str:
     return " + ".join(name if equal else f"{weight:g} x {name}" for name, weight in zip(names, weights, strict=True))
 
 
-def listing(tried: "Sequence[Choice]", names: Sequence[str], score: str, most: int = 10) -> str:
+def listing(tried: "Sequence[Choice]", names: Sequence[str], metric: str, most: int = 10) -> str:
     """List the first choices, a line each, below a heading.
 
     Args:
         tried: best first.
         names: the candidates' names.
-        score: the metric of the search.
+        metric: the name of the search's metric, such as public/gap.
         most: choices to list.
     """
-    heading = f"{len(tried):,} combinations of {len(names)} runs tried; the best by public {score}:"
+    heading = f"{len(tried):,} combinations of {len(names)} runs tried; the best by {metric}:"
     lines = (f"{c.score:.5f}  {weighted([names[n] for n in c.members], c.weights)}" for c in tried[:most])
     return "\n  ".join([heading, *lines])
 
 
-def as_csv(tried: "Sequence[Choice]", names: Sequence[str], score: str) -> str:
+def as_csv(tried: "Sequence[Choice]", names: Sequence[str], metric: str) -> str:
     """Return a CSV with a row for each choice; takes the arguments of `listing`."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([f"public/{score}", "members", "weights"])
+    writer.writerow([metric, "members", "weights"])
     for choice in tried:
         members = "; ".join(names[n] for n in choice.members)
         writer.writerow([choice.score, members, "; ".join(f"{weight:g}" for weight in choice.weights)])

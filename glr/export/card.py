@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
+from glr.config.usages import USAGES, metric_name
+from glr.config.values import Score
 from glr.export.export import Export
 from glr.tracking.history import PastRun
 
@@ -66,15 +68,15 @@ def _section(title: str, run: PastRun, own: DictConfig, weight: float | None) ->
     """A member's facts, scores and config."""
     lines = [f"## {title}", "", "| | |", "|---|---|"]
     lines += [*(f"| {name} | {value} |" for name, value in _facts(run, own, weight)), ""]
-    scores = {name: value for name, value in run.metrics.items() if name.startswith(("public/", "private/"))}
-    if scores:
-        lines += ["| score of the last epoch | Public | Private |", "|---|---|---|"]
-        names = dict.fromkeys(name.partition("/")[2] for name in scores)
-        columns = [[scores.get(f"{usage}/{name}") for usage in ("public", "private")] for name in names]
-        lines += [
-            f"| {name} | {' | '.join('' if value is None else f'{value:.5f}' for value in row)} |"
-            for name, row in zip(names, columns, strict=True)
-        ]
+    divided = [name.partition("/")[2] for name in run.metrics if name.startswith(("public/", "private/"))]
+    names = dict.fromkeys(divided or (metric.name for metric in Score if metric.name in run.metrics))
+    usages = [usage for usage in USAGES if any(metric_name(usage, name) in run.metrics for name in names)]
+    if usages:
+        lines.append(f"| score of the last epoch | {' | '.join(usage or 'all queries' for usage in usages)} |")
+        lines.append("|---" * (1 + len(usages)) + "|")
+        for name in names:
+            values = [run.metrics.get(metric_name(usage, name)) for usage in usages]
+            lines.append(f"| {name} | {' | '.join('' if v is None else f'{v:.5f}' for v in values)} |")
         lines.append("")
     lines += ["<details><summary>config</summary>", "", "```yaml", OmegaConf.to_yaml(own, resolve=True).strip()]
     lines += ["```", "", "</details>", ""]

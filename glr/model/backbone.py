@@ -2,11 +2,12 @@
 
 import inspect
 import re
+import warnings
 from pathlib import Path
 
 import keras
 
-from glr.errors import GlrError
+from glr.errors import GlrError, first_line
 
 
 def KerasApplication(  # noqa: N802
@@ -33,14 +34,13 @@ def KerasApplication(  # noqa: N802
     constructor = getattr(keras.applications, application, None)
     if not inspect.isfunction(constructor):
         raise ValueError(f"application={application}: keras.applications has no such network")
-    if weights is not None and weights != "imagenet" and not Path(weights).is_file():
-        raise ValueError(f"weights={weights}: no such file; give imagenet, null or a file of weights")
+    published = weights if weights == "imagenet" else None
     # data.normalization has already normalised the input, so the scaling layers of these networks are left out.
     own_scaling = application.startswith(("ConvNeXt", "EfficientNetV2", "MobileNetV3"))
     extra = {"include_preprocessing": False} if own_scaling else {}
     shape = (image_size, image_size, 3)
     try:
-        network = constructor(include_top=False, weights=weights, input_shape=shape, **extra)
+        network = constructor(include_top=False, weights=published, input_shape=shape, **extra)
     except ValueError as error:
         if minimum := re.search(r"Input size must be at least (\d+)", str(error)):
             raise ValueError(
@@ -55,6 +55,8 @@ def KerasApplication(  # noqa: N802
             "connect to the network once (they are cached in ~/.keras), give a weights file, or set "
             "backbone.weights=null for random weights"
         ) from error
+    if weights is not None and not published:
+        _load(network, weights, "imagenet, null")
     if re.fullmatch(r"EfficientNetB\d", application):
         # This family has no option to omit its scaling layers: let the network begin after them.
         network = keras.Model(network.get_layer("stem_conv_pad").input, network.output, name=network.name)
@@ -81,10 +83,21 @@ def SmallCNN(  # noqa: N802
         x = keras.layers.ReLU(name=f"relu{block}")(x)
     network = keras.Model(images, x, name="small_cnn")
     if weights is not None:
-        if not Path(weights).is_file():
-            raise ValueError(f"weights={weights}: no such file; give null or a file of weights")
-        network.load_weights(weights)
+        _load(network, weights, "null")
     return _configured(network, trainable, batchnorm_momentum)
+
+
+def _load(network: keras.Model, weights: str, others: str) -> None:
+    """Load a file of weights; `others` are the other values of the setting `weights`."""
+    if not Path(weights).is_file():
+        raise ValueError(f"weights={weights}: no such file; give {others} or a file of weights")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Keras warns of every container that another network's file lacks
+            network.load_weights(weights)
+    except (ValueError, OSError, KeyError) as error:
+        reason = first_line(error).partition(". ")[0]
+        raise ValueError(f"weights={weights} does not hold weights of {network.name} ({reason})") from error
 
 
 def _configured(network: keras.Model, trainable: str, batchnorm_momentum: float | None) -> keras.Model:

@@ -14,9 +14,11 @@ from glr.config.check import check, check_slots
 from glr.config.component import build, named, resolve
 from glr.config.identity import ADDED, flattened
 from glr.config.schema import TrainConfig
+from glr.config.shorthand import start
 from glr.config.signature import signature
 from glr.errors import GlrError, first_line
 from glr.model.network import RetrievalModel
+from glr.model.weights import load_weights
 
 _LARGEST_CONFIG = 1_000_000  # bytes; a run's config has about 4,000
 
@@ -35,6 +37,8 @@ def read_config(file: Path, trust: Sequence[str] = ()) -> DictConfig:
         GlrError: the file is not a config, or holds settings or classes that this version of glr does not accept.
     """
     settings = _plain(file)
+    if isinstance(text := settings.get("init_from"), str | None):  # earlier versions stored a text or null
+        settings.init_from = start(text)
     try:
         config: Any = OmegaConf.merge(OmegaConf.structured(TrainConfig), settings)
     except OmegaConfBaseException as error:
@@ -126,16 +130,3 @@ def load_model(config: DictConfig, classes: int, weights: Path, *, any_size: boo
     model = build_model(config, classes, None if any_size else config.data.image_size)
     load_weights(model, weights)
     return model
-
-
-def load_weights(model: RetrievalModel, weights: Path) -> None:
-    """Load a model's weights from a file.
-
-    Raises:
-        GlrError: the file does not hold weights of this model.
-    """
-    try:
-        model.load_weights(weights)
-    except (ValueError, OSError) as error:
-        reason = first_line(error)
-        raise GlrError(f"{weights} does not hold weights of this model ({reason})") from error

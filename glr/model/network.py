@@ -13,6 +13,9 @@ SCALES = {
 }
 
 
+EMBEDDING = ("embedding", "embedding_norm")  # the names of the layers of the embedding, Dense and BatchNorm
+
+
 def normalise(images: tf.Tensor, normalization: str) -> tf.Tensor:
     """Scale pixels of 0 to 255 to float32: `zero_one`, `minus_one_one` or `imagenet` (its mean and spread).
 
@@ -52,6 +55,9 @@ class RetrievalModel(keras.Model):
         normalization: how pixels are normalised, a key of `SCALES`.
         synchronised: in training, every BatchNorm normalises with the statistics of the global batch, not of its
             replica's share.
+
+    Attributes:
+        origin: the parts of earlier weights that the model starts from, in words; None: it starts without them.
     """
 
     def __init__(
@@ -67,10 +73,11 @@ class RetrievalModel(keras.Model):
     ):
         super().__init__(name="retrieval_model")
         self.normalization = normalization
+        self.origin: str | None = None
         features = pooling(backbone.output)
-        embedding = keras.layers.Dense(embedding_size, name="embedding")(features)
+        embedding = keras.layers.Dense(embedding_size, name=EMBEDDING[0])(features)
         # float32: the descriptor and the head's cosines need it, whatever precision the network runs in.
-        norm = keras.layers.BatchNormalization(momentum=batchnorm_momentum, dtype="float32", name="embedding_norm")
+        norm = keras.layers.BatchNormalization(momentum=batchnorm_momentum, dtype="float32", name=EMBEDDING[1])
         self.network = keras.Model(backbone.input, norm(embedding), name="network")
         for layer in self.batch_norms():
             layer.synchronized = synchronised
@@ -83,6 +90,11 @@ class RetrievalModel(keras.Model):
     def image_size(self) -> int:
         """S: the side of the images that the model takes, pixels."""
         return self.network.input_shape[1]
+
+    def pooling(self) -> keras.layers.Layer:
+        """Return the layer before the embedding. It is a method for the reason given in `batch_norms`."""
+        layers = self.network.layers
+        return layers[[layer.name for layer in layers].index(EMBEDDING[0]) - 1]
 
     def batch_norms(self) -> list[keras.layers.BatchNormalization]:
         """Return every BatchNorm, of the backbone and after the embedding."""

@@ -9,18 +9,21 @@ from pathlib import Path
 import numpy as np
 
 from glr import storage
-from glr.data.rows import COLUMNS
-from glr.data.solution import USAGES, Solution, read_solution
+from glr.config.usages import UNDIVIDED, USAGES, metric_name
+from glr.data.image_id import check_id
+from glr.data.rows import COLUMNS, as_text, csv_rows
+from glr.data.solution import Solution, read_solution
 from glr.errors import GlrError
 from glr.retrieval.metrics import Classes, recognition_metrics, retrieval_metrics
 from glr.retrieval.task import Ranking
 
 K = 100  # number of ranks that count
 _CLASSES = "index.csv"
+_ALL = "All"  # the name in plots of a solution that is not divided
 
 
 class LandmarkTask:
-    """Retrieval, recognition or both, scored on Public and Private separately.
+    """Retrieval, recognition or both, scored on Public and Private separately if the solution divides its queries.
 
     Args:
         retrieval: the relevant index images of each query.
@@ -29,7 +32,7 @@ class LandmarkTask:
         neighbors: index images that classify a query, see `classify`.
 
     Raises:
-        GlrError: there is no solution.
+        GlrError: there is no solution, or one solution divides its queries by usage and the other does not.
     """
 
     def __init__(
@@ -42,6 +45,8 @@ class LandmarkTask:
     ):
         if not retrieval and not recognition:
             raise GlrError("there is neither a retrieval nor a recognition solution, so there is nothing to score")
+        if retrieval and recognition and (UNDIVIDED in retrieval.usages) != (UNDIVIDED in recognition.usages):
+            raise GlrError("one solution gives each query a Usage and the other none; give it in both or in neither")
         self.retrieval = retrieval
         self.recognition = recognition
         self.index_classes = index_classes
@@ -76,7 +81,10 @@ class LandmarkTask:
         return min(max(K if self.retrieval else 0, self.neighbors if self.recognition else 0), index)
 
     def score(self, ranking: Ranking, usages: Sequence[str] = USAGES) -> dict[str, float]:
-        """Return every metric of `glr.retrieval.metrics` by usage: `public/map_at_100`, `private/gap`, ..."""
+        """Return every metric of `glr.retrieval.metrics` by usage: `public/map_at_100`, `private/gap`, ...
+
+        An undivided solution has the metrics `map_at_100`, `gap`, ...; usages without an answered query have none.
+        """
         metrics: dict[str, dict[str, float]] = {usage: {} for usage in usages}
         if self.retrieval:
             names = np.array(ranking.index_ids, object)
@@ -85,28 +93,28 @@ class LandmarkTask:
                 for query, row in zip(ranking.query_ids, ranking.positions, strict=True)
                 if self.retrieval.relevant.get(query)
             }
-            for usage in usages:
+            for usage in filter(usages.__contains__, self.retrieval.usages):
                 metrics[usage] |= retrieval_metrics(self.retrieval.of_usage(usage), rankings, K)
         if self.recognition:
             predictions = classify(ranking, self.index_classes, self.neighbors)
-            for usage in usages:
+            for usage in filter(usages.__contains__, self.recognition.usages):
                 metrics[usage] |= recognition_metrics(self.recognition.of_usage(usage), predictions)
-        return {f"{usage.lower()}/{name}": value for usage, values in metrics.items() for name, value in values.items()}
+        return {metric_name(usage, name): value for usage, values in metrics.items() for name, value in values.items()}
 
     def answers(self) -> dict[str, dict[str, AbstractSet[str]]]:
         """Return each query's relevant images by usage; without a retrieval solution, the images of its landmarks."""
         if self.retrieval:
-            return {usage: dict(self.retrieval.of_usage(usage)) for usage in USAGES}
+            return {usage or _ALL: dict(self.retrieval.of_usage(usage)) for usage in self.retrieval.usages}
         assert self.recognition
         members: dict[str, set[str]] = {}
         for image_id, landmark in self.index_classes.items():
             members.setdefault(landmark, set()).add(image_id)
         return {
-            usage: {
+            usage or _ALL: {
                 query: frozenset().union(*(members.get(landmark, ()) for landmark in shown))
                 for query, shown in self.recognition.of_usage(usage).items()
             }
-            for usage in USAGES
+            for usage in self.recognition.usages
         }
 
     def save(self, folder: Path) -> None:
@@ -135,19 +143,21 @@ def read_index_classes(path: str | Path) -> dict[str, str]:
     """Read the landmark of each index image from a CSV with the columns id,landmark_id.
 
     Raises:
-        GlrError: the file or a column is missing.
+        GlrError: the file or a column is missing, a row lacks a field, or the file is not UTF-8.
     """
     if not storage.exists(path):
         raise GlrError(f"{path}: no such file; expected a CSV id,landmark_id of the index images")
-    rows = csv.DictReader(io.StringIO(storage.read(path).decode("utf-8-sig"), newline=""))
-    if not {"id", "landmark_id"} <= set(rows.fieldnames or ()):
+    rows = csv_rows(as_text(io.BytesIO(storage.read(path))), str(path))
+    _, header = next(rows, (0, []))
+    if not {"id", "landmark_id"} <= set(header):
         raise GlrError(f"{path}, line 1: the columns id,landmark_id are needed")
-    return {row["id"]: row["landmark_id"] for row in rows}
-
-
-def headline(scores: Mapping[str, float], metric: str) -> dict[str, float]:
-    """Return the scores that studies compare: a metric on Public and Private as `public_score`, `private_score`."""
-    return {f"{usage.lower()}_score": scores[f"{usage.lower()}/{metric}"] for usage in USAGES}
+    classes: dict[str, str] = {}
+    for line, row in rows:
+        if len(row) < len(header):
+            raise GlrError(f"{path}, line {line}: {len(row)} fields for {len(header)} columns")
+        check_id(row[header.index("id")], f"{path}, line {line}")
+        classes[row[header.index("id")]] = row[header.index("landmark_id")]
+    return classes
 
 
 def classify(ranking: Ranking, index_classes: Mapping[str, str], neighbors: int) -> Classes:
@@ -178,5 +188,5 @@ def refuse(ids: Iterable[str], known: Collection[str], what: str) -> None:
 
 
 def _write(file: Path, rows: Iterable[Sequence[str]]) -> None:
-    with file.open("w", newline="") as opened:
+    with file.open("w", encoding="utf-8", newline="") as opened:
         csv.writer(opened, lineterminator="\n").writerows(rows)

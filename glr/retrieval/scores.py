@@ -7,17 +7,18 @@ def table(states: Mapping[str, Mapping[str, float]]) -> str:
     """Return a line per metric, with a column per part of the task (public, private; easy, medium, hard) and state.
 
     Args:
-        states: the metrics of each state ("untrained", "trained"; "" for a single state), named `<part>/<metric>`.
-            Other metrics, and metrics that the last state lacks, are left out.
+        states: the metrics of each state ("untrained", "trained"; "" for a single state), named `<part>/<metric>`,
+            or `<metric>` if the task has no parts. Other metrics, and metrics that the last state lacks, are left out.
     """
-    last = list(states.values())[-1]
-    parts = list(dict.fromkeys(name.split("/")[0] for name in last if "/" in name and name != "validation/accuracy"))
-    names = list(dict.fromkeys(name.partition("/")[2] for name in last if name.split("/")[0] in parts))
+    last = [name for name in list(states.values())[-1] if name != "validation/accuracy"]
+    split = [name.rpartition("/") for name in last]
+    parts = list(dict.fromkeys(part for part, slash, _ in split if slash)) or [""]
+    names = list(dict.fromkeys(name for part, _, name in split if part in parts))
     columns = [(part, state) for part in parts for state in states]
-    lines = ["", " " * 18 + "".join(f"{part.capitalize():>12}" for part, _ in columns)]
+    lines = ["", " " * 18 + "".join(f"{part.capitalize() or 'Score':>12}" for part, _ in columns)]
     if any(states):
         lines.append(" " * 18 + "".join(f"{state:>12}" for _, state in columns))
     for name in names:
-        values = [states[state][f"{part}/{name}"] for part, state in columns]
-        lines.append(f"{name:<18}" + "".join(f"{value:>12.4f}" for value in values))
+        values = [states[state].get(f"{part}/{name}" if part else name) for part, state in columns]
+        lines.append(f"{name:<18}" + "".join(f"{'' if v is None else f'{v:.4f}':>12}" for v in values))
     return "\n".join(lines)

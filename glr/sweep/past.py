@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from glr.config.composition import composition
 from glr.config.identity import Identity, settings_of
+from glr.config.usages import main_score
 from glr.sweep.job import Job, JobState, differing
 
 if TYPE_CHECKING:
@@ -69,7 +70,8 @@ def identify(jobs: Sequence[Job], configs: Sequence[DictConfig]) -> None:
         job.study = config.study
         data = json.dumps(OmegaConf.to_container(config.data, resolve=True, enum_to_str=True))
         digest = once(data, partial(digest_of, config))
-        start = once((config.init_from, config.init_from and config.study), partial(start_of, config))
+        named = (config.init_from.run, config.init_from.file)
+        start = once((*named, config.study) if any(named) else None, partial(start_of, config))
         if isinstance(digest, str) and not isinstance(start, Exception):
             job.identity = Identity(settings_of(config, start), digest)
 
@@ -94,7 +96,7 @@ def skip(jobs: Sequence[Job], uri: str, rerun: str) -> None:
         if run is None or job.state != JobState.WAITING:
             continue
         if _is_finished(run):
-            job.state, job.score = JobState.SKIPPED, run.metrics.get("public_score")
+            job.state, job.score = JobState.SKIPPED, main_score(run.metrics)
         elif run.status == "FAILED" and rerun == "none":
             job.state, job.reason = JobState.LEFT, run.tags.get("failure")
 

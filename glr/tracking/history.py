@@ -40,6 +40,12 @@ class PastRun:
         """train, ensemble, evaluation, preflight or sweep; None: glr did not record the run."""
         return self.tags.get("kind")
 
+    @property
+    def init_from(self) -> str | None:
+        """The run or file that gave this run its initial weights, as the run's user named it; None: there is none."""
+        given = (self.params.get(key, "null") for key in ("init_from.run", "init_from.file", "init_from"))
+        return next((text for text in given if text != "null"), None)
+
     def stored(self, name: str) -> Path:
         """A file or folder that the run stored: the original if it lies on this machine, else a copy.
 
@@ -133,12 +139,15 @@ def stored_weights(client: MlflowClient, name: str, study: str) -> tuple[PastRun
     if run is None:
         finished = [run for run in _named(client, name, study) if run.status == "FINISHED"]
         if not finished:
-            raise GlrError(f"init_from={name}: neither a file, nor a run's id, nor a finished run of study {study}")
+            raise GlrError(
+                f"init_from.run={name}: neither a run's id, nor a finished run of study {study}; a file does not exist "
+                "under this name either"
+            )
         run = finished[-1]
     try:
         return run, run.stored(WEIGHTS.format("last"))
     except GlrError as error:
-        raise GlrError(f"init_from={name}: {error}") from error
+        raise GlrError(f"init_from.run={name}: {error}") from error
 
 
 def _with_id(client: MlflowClient, text: str) -> PastRun | None:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from glr.config.usages import USAGES, metric_name, score_name
 from glr.errors import GlrError
 from glr.tracking.history import PastRun
 
@@ -39,6 +40,7 @@ class Row:
     highlights: frozenset[str] = frozenset()  # parts to print in bold
     public: float | None = None
     private: float | None = None
+    plain: float | None = None  # the score on a set whose solution is not divided
     continuation: "Row | None" = None  # the run of the same index that started from this run's weights
 
     @property
@@ -53,9 +55,14 @@ class Row:
 
     @property
     def best(self) -> float:
-        """The best Public score of the run and its continuation; -inf if they have none."""
-        scores = [row.public for row in (self, self.continuation) if row is not None and row.public is not None]
+        """The best score of the run and its continuation; -inf if they have none. See `main`."""
+        scores = [row.main for row in (self, self.continuation) if row is not None and row.main is not None]
         return max(scores, default=float("-inf"))
+
+    @property
+    def main(self) -> float | None:
+        """The Public score; without one the Private or the undivided score."""
+        return next((score for score in (self.public, self.private, self.plain) if score is not None), None)
 
 
 def single_models(runs: Iterable[PastRun], score: str | None, settings: Iterable[str] = ()) -> list[Row]:
@@ -78,9 +85,9 @@ def single_models(runs: Iterable[PastRun], score: str | None, settings: Iterable
         setting = {part: (name, _text(part, params[key])) for part, (key, name) in SETTING.items() if key in params}
         setting |= {key: (key, params[key]) for key in settings if key in params}
         highlights = frozenset(_strings(run, "highlights"))
-        public, private = (_score(run, usage, score) for usage in ("public", "private"))
-        row = Row(run, index, model, setting, highlights, public, private)
-        if rows and params.get("init_from", "null") != "null" and "index" in params and rows[-1].index == index:
+        public, private, plain = _scores(run, score)
+        row = Row(run, index, model, setting, highlights, public, private, plain)
+        if rows and run.init_from and "index" in params and rows[-1].index == index:
             rows[-1] = replace(rows[-1], continuation=row)
         else:
             rows.append(row)
@@ -102,9 +109,9 @@ def ensembles(runs: Iterable[PastRun], singles: Iterable[Row], score: str | None
         ids, names = _strings(run, "members"), _strings(run, "names")  # a member may be a run of another study
         named = zip(ids, names if len(names) == len(ids) else ids, strict=True)
         members = [by_id.get(member, name) for member, name in named]
-        public, private = (_score(run, usage, score) for usage in ("public", "private"))
+        public, private, plain = _scores(run, score)
         model = {"members": "+".join(f"({member})" for member in members)}
-        rows.append(Row(run, index, model, public=public, private=private))
+        rows.append(Row(run, index, model, public=public, private=private, plain=plain))
     return rows
 
 
@@ -117,7 +124,7 @@ def _numbered(runs: list[PastRun]) -> Iterator[tuple[int, PastRun]]:
         if run.id not in own:
             following += 1
         numbered.append((own.get(run.id, following), run))
-    return iter(sorted(numbered, key=lambda pair: (pair[0], pair[1].params.get("init_from", "null") != "null")))
+    return iter(sorted(numbered, key=lambda pair: (pair[0], pair[1].init_from is not None)))
 
 
 def _own_index(run: PastRun) -> int | None:
@@ -137,18 +144,20 @@ def _strings(run: PastRun, key: str) -> list[str]:
     return [str(value) for value in values] if isinstance(values, list) else []
 
 
-def _score(run: PastRun, usage: str, score: str | None) -> float | None:
+def _scores(run: PastRun, score: str | None) -> list[float | None]:
+    """The Public, Private and undivided score of a run."""
     if run.status == "FAILED":
-        return None
+        return [None for _ in USAGES]
     if score is not None:
-        return run.metrics.get(f"{usage}/{score}")
-    return run.metrics.get(f"leaderboard/{usage}", run.metrics.get(f"{usage}_score"))
+        return [run.metrics.get(metric_name(usage, score)) for usage in USAGES]
+    own = [run.metrics.get(score_name(usage)) for usage in USAGES]
+    return [run.metrics.get(f"leaderboard/{u.lower()}", score) for u, score in zip(USAGES, own, strict=True)]
 
 
 def _check_known(runs: list[PastRun], score: str | None, settings: Iterable[str]) -> None:
     finished = [run for run in runs if run.status == "FINISHED"]
     metrics = {name for run in finished for name in run.metrics}
-    if finished and score is not None and not {f"public/{score}", f"private/{score}"} & metrics:
+    if finished and score is not None and metrics.isdisjoint(metric_name(usage, score) for usage in USAGES):
         known = sorted({m[1] for name in metrics if (m := re.fullmatch(r"(?:public|private)/(.+)", name))})
         raise GlrError(f"compare.score={score}: no run has this metric; there are {', '.join(known) or 'none'}")
     for key in settings:

@@ -35,11 +35,11 @@ def initial_weights(config: DictConfig) -> InitialWeights | None:
         GlrError: there is no such file or run.
     """
     given = config.init_from
-    if given is None:
+    if given.file is not None:
+        if not storage.exists(given.file):
+            raise GlrError(f"init_from.file={given.file}: there is no such file")
+        return InitialWeights(given.file, f"crc32c {storage.checksum(given.file)}", None, given.file)
+    if given.run is None:
         return None
-    if storage.exists(given):
-        return InitialWeights(given, f"crc32c {storage.checksum(given)}", None, given)
-    if storage.is_bucket(given):
-        raise GlrError(f"init_from={given}: there is no such file")
-    run, file = stored_weights(connect(config.tracking.uri), given, config.study)
+    run, file = stored_weights(connect(config.tracking.uri), given.run, config.study)
     return InitialWeights(file, f"run {run.id}", run.id, f"run {run.name} ({run.id})")

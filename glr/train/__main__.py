@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 from glr.config.command import command
 from glr.config.identity import run_name
 from glr.config.printing import say
+from glr.config.usages import headline, main_score
 from glr.devices.startup import import_tensorflow
 from glr.devices.workers import Worker, this_worker
 from glr.sweep import progress
@@ -16,7 +17,7 @@ from glr.sweep import progress
 
 @command("train")
 def main(config: DictConfig) -> float:
-    """Train the model that the config describes, and print its scores; return the public score."""
+    """Train the model that the config describes, and print its scores; return its first score."""
     with progress.failures():
         worker = this_worker(config)
         with nullcontext() if worker.is_chief else redirect_stdout(io.StringIO()):
@@ -41,14 +42,15 @@ def _train(config: DictConfig, worker: Worker) -> float:
             scores = train(job)
             print(table(scores))
     except DoneError as done:
-        score = done.run.metrics["public_score"]
+        score = main_score(done.run.metrics)
+        assert score is not None  # each finished run has one
         say(f"run {done.run.name} of study {config.study} is complete already: score {score:.5f} ({done.run.id})")
         progress.report(score=score)
         return score
     name = run_name(config, HydraConfig.get().runtime.choices)
     say(f"\nrun {name} in study {config.study} ({job.run.id or 'waiting to be sent'})")
     say(f"compare runs: {job.run.pages}")
-    score = scores["trained"][f"public/{config.evaluate.score.value}"]
+    score = next(iter(headline(scores["trained"], config.evaluate.score.value).values()))
     progress.report(score=score)
     return score
 

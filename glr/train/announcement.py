@@ -19,6 +19,9 @@ def describe(config: DictConfig, data: PreparedData, scored: EvaluationSet, part
     run.tags({"device": _device(parts.strategy), "replicas": parts.strategy.num_replicas_in_sync})
     run.params({"parameters": total, "trainable_parameters": parts.trainable, "classes": data.classes})
     run.params({"train_images": images, "steps_per_epoch": steps})
+    if parts.model.origin:
+        print(f"init_from: {parts.model.origin}")
+        run.tags({"init_from_parts": parts.model.origin})
     print(
         f"{images:,} train images of {data.classes:,} classes, {len(scored.index):,} index images, "
         f"{len(scored.query):,} queries\n"

@@ -14,8 +14,9 @@ from glr.config.component import build
 from glr.data.pipeline import TrainPipeline
 from glr.data.prepared import PreparedData
 from glr.errors import GlrError
-from glr.model.loading import build_model, load_weights
+from glr.model.loading import build_model
 from glr.model.network import RetrievalModel
+from glr.model.weights import load_parts
 from glr.optim.optimizer import decay_kernels_only
 from glr.optim.schedule import Schedule
 from glr.train.step import TrainStep
@@ -55,7 +56,7 @@ def assembled(config: DictConfig, data: PreparedData, weights: Path | None) -> A
     Args:
         config: composed from conf/train.yaml.
         data: the prepared data set.
-        weights: file of initial weights, of a model of the same shape; None: initialise as the backbone's config says.
+        weights: file of initial weights; None: initialise as the backbone's config says.
 
     Raises:
         GlrError: settings and data do not fit together.
@@ -103,7 +104,8 @@ def train_step(
         model = build_model(config, classes, config.data.image_size)
         if weights is not None:
             try:
-                load_weights(model, weights)
+                given = config.init_from
+                model.origin = load_parts(model, weights, list(map(str, given.parts)), strict=given.strict)
             except GlrError as error:
                 raise GlrError(f"init_from: {error}") from error
         optimizer = build(config.optimizer, learning_rate=schedule)

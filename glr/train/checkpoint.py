@@ -230,8 +230,17 @@ def values_of(variables: Sequence[keras.Variable]) -> list[np.ndarray]:
 
 
 def _assign(variables: Sequence[keras.Variable], values: Sequence[np.ndarray], path: str) -> None:
-    shapes = [tuple(variable.shape) for variable in variables]
-    if shapes != [value.shape for value in values]:
-        raise GlrError(f"{path} was written by another version of glr or Keras; use that one, or resume=never")
+    shapes, stored = [tuple(variable.shape) for variable in variables], [value.shape for value in values]
+    if shapes != stored:
+        other = next((n for n, (here, there) in enumerate(zip(shapes, stored, strict=False)) if here != there), None)
+        what = (
+            f"{len(stored):,} arrays, this model has {len(shapes):,}"
+            if other is None
+            else f"{variables[other].path} of the shape {list(stored[other])}, in this model {list(shapes[other])}"
+        )
+        raise GlrError(
+            f"{path} does not fit this model ({what}): another version of glr or Keras wrote it; use that one, or "
+            "resume=never"
+        )
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)

@@ -32,7 +32,7 @@ class Job:
         data: the prepared data set.
         run: records the job.
         claim: the claim on the job, with the folder of its checkpoints.
-        weights: file of initial weights, of a model of the same shape; None: initialise as the backbone's config says.
+        weights: file of initial weights; None: initialise as the backbone's config says.
         worker: this process among those that train the job; only the chief records and saves.
     """
 

@@ -14,11 +14,11 @@ import keras
 import tensorflow as tf
 
 from glr.config.printing import say
+from glr.config.usages import headline, metric_name, scored_usages
 from glr.devices.workers import Worker
 from glr.errors import NO_ROOM, GlrError, is_no_room, no_room_in_words
 from glr.report.report import report
 from glr.retrieval.extraction import Extractor
-from glr.retrieval.landmarks import headline
 from glr.storage.temporary import temporary_folder
 from glr.sweep import progress
 from glr.train.announcement import describe, plot
@@ -254,12 +254,12 @@ class _Training:
         """Record an evaluation; return whether it is the best so far."""
         state = self.state
         state.scores["trained"] = scores
-        metrics = scores | headline(scores, self._job.config.evaluate.score.value)
-        score = metrics["public_score"]
+        own = headline(scores, self._job.config.evaluate.score.value)
+        metrics, (name, score) = scores | own, next(iter(own.items()))
         best = state.best is None or score > state.best.score
         if best:
             state.best = Best(score, epoch, state.step)
-            metrics |= {"best_epoch": epoch, "best_public_score": score}
+            metrics |= {"best_epoch": epoch, f"best_{name}": score}
         self._job.run.metrics(metrics, epoch)
         progress.report(epoch=epoch, epochs=self._job.config.train.epochs, score=score)
         self._trial.report(epoch, score)
@@ -290,4 +290,7 @@ class _Training:
 
     def _shown(self, scores: dict[str, float]) -> str:
         score = self._job.config.evaluate.score.value
-        return ", ".join(f"{usage} {score} {scores[f'{usage}/{score}']:.4f}" for usage in ("public", "private"))
+        usages = scored_usages(scores, score)
+        return ", ".join(
+            f"{usage.lower()} {score} {scores[metric_name(usage, score)]:.4f}".lstrip() for usage in usages
+        )

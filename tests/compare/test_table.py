@@ -52,3 +52,15 @@ def test_the_backbone_is_bold_once_in_its_own_table(past):
     assert [bold(cell) for cell in column(single, "Model")] == [["Xception"]] * 2
     assert [bold(cell) for cell in column(own, "Model")] == [["Xception"], []]
     assert [bold(cell) for cell in column(own, "Setting")] == [["Epochs = 20"]] * 2
+
+
+def test_scores_of_undivided_sets_have_a_column_of_their_own(past):
+    plain = replace(past("a"), metrics={"score": 0.5, "map_at_100": 0.25})
+    single, own = tables(single_models([plain], None), [], decimals=5, backbones=[])
+    assert single.columns == ("Index", "Model", "Setting", "Score")
+    assert texts(column(single, "Score")[0]) == ["0.50000"]
+    assert texts(column(own, "Accuracy")[0]) == ["0.500"]
+    assert single_models([plain], "map_at_100")[0].best == 0.25
+    both = tables(single_models([plain, past("b", 0.3, 0.2)], None), [], decimals=5, backbones=[])[0]
+    assert both.columns[3:] == ("Public Score", "Private Score", "Score")
+    assert [texts(cell) for cell in column(both, "Public Score")] == [[""], ["0.30000"]]

@@ -77,3 +77,21 @@ def test_a_config_comes_with_the_choices_of_its_groups():
     config, choices = composed("train", ["head=arcface", "head.margin=0.25"])
     assert (config.head.margin, choices["head"], choices["backbone"]) == (0.25, "arcface", "densenet201")
     assert "hydra" not in config
+
+
+@pytest.mark.parametrize(
+    ("overrides", "sentence"),
+    [
+        (["init_from.run=a", "init_from.file=b"], "init_from: give run=a or file=b, not both"),
+        (["init_from.run=a", "init_from.parts=[]"], "init_from.parts: name at least one of backbone, pooling, "),
+        (
+            ["init_from.parts=[backbone]"],
+            "init_from.parts: no weights are named to take parts from; give init_from.run",
+        ),
+        (["init_from=a"], "init_from: a YAML file gives it as a mapping: {run: NAME} or {file: PATH}"),
+    ],
+)
+def test_initial_weights_that_cannot_be_meant(overrides: list[str], sentence: str):
+    with pytest.raises(GlrError) as refused:
+        composed("train", overrides)
+    assert str(refused.value).startswith(sentence)

@@ -49,7 +49,7 @@ def test_circumstances_are_no_part_of_the_key(overrides: list[str]):
         "train.epochs=9",
         "name=other",
         "study=other",
-        "init_from=weights.h5",
+        "init_from.file=weights.h5",
     ],
 )
 def test_everything_else_is(override: str):
@@ -82,9 +82,24 @@ def test_the_data_set_is_part_of_the_identity_beside_the_key():
 
 
 def test_initial_weights_count_by_what_they_are():
-    by_name, by_id = (settings_of(settings(f"init_from={text}"), "run 1234") for text in ("one", "1234"))
+    by_name, by_id = (settings_of(settings(f"init_from.run={text}"), "run 1234") for text in ("one", "1234"))
     assert Identity(by_name, "").key == Identity(by_id, "").key
-    assert Identity(settings_of(settings("init_from=one"), "run 5678"), "").key != Identity(by_name, "").key
+    assert Identity(settings_of(settings("init_from.run=one"), "run 5678"), "").key != Identity(by_name, "").key
+
+
+def test_the_parts_of_initial_weights_count_and_their_order_and_strictness_do_not():
+    """A run without `init_from`, and one that takes all parts, have the keys from before `init_from` had settings."""
+
+    def started(*overrides: str) -> str:
+        return Identity(settings_of(settings("init_from.run=one", *overrides), "run 1"), "").key
+
+    assert started() == started("init_from.strict=true") == started("init_from.parts=[head,embedding,pooling,backbone]")
+    assert started() != started("init_from.parts=[backbone]")
+    assert started("init_from.parts=[backbone,head]") == started("init_from.parts=[head,backbone]")
+    plain = {key: value for key, value in settings_of(settings()).items() if key != "init_from.parts"}
+    assert plain["init_from"] is None
+    assert Identity(plain, "").key == key(settings())
+    assert Identity(plain | {"init_from": "run 1"}, "").key == started()
 
 
 def test_a_configuration_is_a_job_without_its_seed():

@@ -7,7 +7,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from glr.config import shorthand
-from glr.config.check import check_command_line
+from glr.config.check import check_command_line, composed
 from glr.errors import GlrError
 
 
@@ -52,6 +52,29 @@ def test_the_published_sweep_is_every_published_experiment_in_order():
     assert jobs is not None
     names = [job[1].removeprefix("experiment=") for job in jobs]
     assert names == [name for name in shorthand.choices("experiment") if name.startswith("published/")]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("first", "{run:first,file:null}"),
+        ("null", "{run:null,file:null}"),
+        ("2024", "{run:'2024',file:null}"),
+        ("gs://b/x.h5", "{run:null,file:gs://b/x.h5}"),
+        ("'a, b}'", "{run:'a, b}',file:null}"),
+        ("null,first", "{run:null,file:null},{run:first,file:null}"),
+        ("{run:first}", "{run:first}"),
+    ],
+)
+def test_weights_to_start_from_are_a_run_or_a_file(given: str, expected: str):
+    assert written(f"init_from={given}") == [f"init_from={expected}"]
+    assert written(*written(f"init_from={given}")) == [f"init_from={expected}"]
+
+
+def test_an_existing_file_is_a_file_and_strictness_stays(tmp_path: Path):
+    (file := tmp_path / "x.weights.h5").touch()
+    given = composed("train", written("experiment=published/06b", f"init_from={file}"))[0].init_from
+    assert (given.run, given.file, given.strict) == (None, str(file), True)
 
 
 def test_mistakes_are_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

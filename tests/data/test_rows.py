@@ -54,5 +54,34 @@ def test_no_such_file_and_none_that_is_text(tmp_path: Path):
         Rows(file, "solution")
     for content in (b"\x1f\x8b\xff\xfe", b"PK\x03\x04\xff\xfe"):
         file.write_bytes(content)
-        with pytest.raises(GlrError, match=r"solution\.csv: cannot be read as a CSV \(.*\)$"):
+        with pytest.raises(GlrError, match=r"solution\.csv, line 1: it is not UTF-8; save the file as UTF-8$"):
             Rows(file, "solution")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "id,images\nq\u00e9,a\n".encode(),
+        "\ufeffid,images\r\nq\u00e9,a\r\n".encode(),
+        "id,images\rq\u00e9,a\r".encode(),
+    ],
+)
+def test_a_byte_order_mark_and_every_line_end(tmp_path: Path, content: bytes):
+    (file := tmp_path / "x.csv").write_bytes(content)
+    assert list(Rows(file, "solution")) == [(f"{file}, line 2", "q\u00e9", "a", [])]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("id,images\nq1,a\nq\u00e9,b\n".encode("latin-1"), "line 3: it is not UTF-8; save the file as UTF-8"),
+        ("id,images\n".encode("utf-16"), "line 1: it is not UTF-8; save the file as UTF-8"),
+        (b'id,images\nq1,a\n"q\n2",b\n', "line 4: the id 'q\\n2' has a line break; correct it"),
+        ("id,images\nq\u20281,a\n".encode(), "line 2: the id 'q\\u20281' has a line break; correct it"),
+    ],
+)
+def test_text_that_cannot_hold_ids(tmp_path: Path, content: bytes, message: str):
+    (file := tmp_path / "x.csv").write_bytes(content)
+    with pytest.raises(GlrError) as refused:
+        list(Rows(file, "solution"))
+    assert str(refused.value) == f"{file}, {message}"

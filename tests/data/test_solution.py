@@ -43,18 +43,22 @@ def test_files_as_spreadsheets_and_large_classes_make_them(tmp_path: Path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "line 1: the columns id,images,Usage or id,landmarks,Usage are needed"),
-        ("id,images\nq1,a\n", "line 1: the columns id,images,Usage or id,landmarks,Usage are needed"),
+        ("", "line 1: the columns id,images or id,landmarks are needed"),
+        ("query,images\nq1,a\n", "line 1: the columns id,images or id,landmarks are needed"),
         ("id,images,Usage\nq1,a,Public\nq2,b,public\n", "line 3: Usage is 'public'; expected Public, Private, Ignored"),
-        ("id,images,Usage\nq1,a\n", "line 2: Usage is ''; expected Public, Private, Ignored"),
         (
-            "id,images,Usage\nq1,a,Public\nq2,None,Private\n",
-            "no Private query has images, so there is nothing to score for that usage",
+            "id,images,Usage\nq1,a,Public\nq2,b\n",
+            "line 3: Usage is '', and 'Public' in the first row; give it for all queries or none",
         ),
         (
-            "id,landmarks,Usage\nq1,,Public\nq2,3,Private\n",
-            "no Public query has landmarks, so there is nothing to score for that usage",
+            "id,images,Usage\nq1,a,\nq2,b,Ignored\n",
+            "line 3: Usage is 'Ignored', and '' in the first row; give it for all queries or none",
         ),
+        (
+            "id,images,Usage\nq1,a,Ignored\nq2,None,Private\n",
+            "no query that is scored has images, so there is nothing to score",
+        ),
+        ("id,landmarks\nq1,\n", "no query that is scored has landmarks, so there is nothing to score"),
     ],
 )
 def test_mistakes_are_named_by_file_and_line(tmp_path: Path, text: str, message: str):
@@ -63,6 +67,23 @@ def test_mistakes_are_named_by_file_and_line(tmp_path: Path, text: str, message:
     separator = ", " if message.startswith("line") else ": "
     with pytest.raises(GlrError, match=f"^{re.escape(f'{file}{separator}{message}')}$"):
         read_solution(file)
+
+
+@pytest.mark.parametrize(
+    ("text", "usages"),
+    [
+        ("id,images,Usage\nq1,a,Public\n", ["Public"]),
+        ("id,images,Usage\nq1,a,Private\nq2,None,Public\n", ["Private"]),
+        ("id,images,Usage\nq1,a,Private\nq2,b,Public\nq3,b,Ignored\n", ["Public", "Private"]),
+        ("id,images\nq1,a\nq2,b\n", [""]),
+        ("id,images,Usage\nq1,a,\n", [""]),
+    ],
+)
+def test_each_usage_that_has_answers_is_scored(tmp_path: Path, text: str, usages: list[str]):
+    (file := tmp_path / "solution.csv").write_text(text)
+    solution = read_solution(file)
+    assert solution.usages == usages
+    assert all(solution.of_usage(usage) for usage in usages)
 
 
 def test_no_such_file(tmp_path: Path):

@@ -1,11 +1,14 @@
 """Sources: GLDv2's layout and class folders, with their mistakes named."""
 
 import csv
+import os
+import shutil
 from pathlib import Path
 
 import PIL.Image
 import pytest
 
+from glr.data.catalog import Catalog
 from glr.data.source import CsvSource, FolderSource
 from glr.errors import GlrError
 from tests.conftest import content, folder_source
@@ -138,3 +141,27 @@ def test_csv_reader_counts_lines_from_the_header(gldv2: Path):
         csv.writer(file).writerow(["", "8"])
     with pytest.raises(GlrError, match=r"index\.csv, line 4: no id"):
         content(csv_source(gldv2))
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("i\u00e9xx,8\n".encode("latin-1"), "it is not UTF-8; save the file as UTF-8"),
+        ("i\u2028xx,8\n".encode(), "the id 'i\\u2028xx' has a line break; correct it"),
+    ],
+)
+def test_an_id_that_no_list_can_hold_names_the_line(gldv2: Path, row: bytes, message: str):
+    with (gldv2 / "index.csv").open("ab") as file:
+        file.write(row)
+    with pytest.raises(GlrError) as refused:
+        content(csv_source(gldv2))
+    assert str(refused.value) == f"{gldv2}/index.csv, line 4: {message}"
+
+
+def test_a_file_whose_name_is_not_utf_8_is_reported_as_left_out(class_folders: Path, tmp_path: Path):
+    shutil.copytree(class_folders, tmp_path / "own")
+    name = next(folder for folder in sorted((tmp_path / "own").iterdir()) if folder.is_dir())
+    (name / os.fsdecode(b"caf\xe9.txt")).touch()
+    catalog = Catalog()
+    FolderSource(path=str(tmp_path / "own"), retrieval_classes=0.3, query_images=0.3, seed=1).fill(catalog)
+    assert f"{name}/caf\\udce9.txt" in [path for _, path, _ in catalog.left_out()]

@@ -110,6 +110,9 @@ def test_weights_from_a_file(tmp_path: Path):
     again = SmallCNN(width=4, **(SETTINGS | {"weights": str(tmp_path / "a.weights.h5")}))
     for a, b in zip(first.weights, again.weights, strict=True):
         np.testing.assert_array_equal(a.numpy(), b.numpy())
+    for make in (lambda w: SmallCNN(width=8, **(SETTINGS | {"weights": w})), application):
+        with pytest.raises(ValueError, match=r"^weights=\S+ does not hold weights of \S+ \(A total of .*\)$"):
+            make(str(tmp_path / "a.weights.h5"))
     for make in (lambda w: SmallCNN(width=4, **(SETTINGS | {"weights": w})), application):
         with pytest.raises(ValueError, match=r"weights=nowhere\.h5: no such file"):
             make("nowhere.h5")

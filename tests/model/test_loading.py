@@ -1,5 +1,6 @@
 """A past run's model is rebuilt from its config and weights; a sentence names what this version does not know."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,12 @@ import pytest
 from omegaconf import DictConfig, OmegaConf
 
 from glr.config.check import composed
+from glr.config.values import ModelPart
 from glr.errors import GlrError
 from glr.model import loading
-from glr.model.loading import build_model, load_model, load_weights, read_config
+from glr.model.loading import build_model, load_model, read_config
 from glr.model.network import RetrievalModel
+from glr.model.weights import load_weights
 
 SMALL = ["backbone=small_cnn", "backbone.width=4", "head=arcface", "pooling=gem"]
 SMALL += ["model.embedding_size=6", "data.image_size=16"]
@@ -91,10 +94,9 @@ def test_a_config_names_all_that_the_model_is_made_of():
     assert (model.normalization, model.head.kernel.shape) == ("minus_one_one", (6, CLASSES))
 
 
-@pytest.mark.filterwarnings("ignore:Skipping nested container")
 @pytest.mark.parametrize("other", ["backbone.width=8", "model.embedding_size=7"])
 def test_weights_of_another_model(trained: tuple[RetrievalModel, Path], other: str):
-    with pytest.raises(GlrError, match=rf"^{trained[1]} does not hold weights of this model \(.+\)$"):
+    with pytest.raises(GlrError, match=rf"^{trained[1]} does not hold weights of this model: .+\(.+\)$"):
         load_model(config(other), CLASSES, trained[1])
 
 
@@ -103,6 +105,16 @@ def test_what_holds_no_weights(trained: tuple[RetrievalModel, Path], tmp_path: P
     for name in ("text", "missing"):
         with pytest.raises(GlrError, match=rf"{name}\.weights\.h5 does not hold weights of this model \(.+\)$"):
             load_weights(trained[0], tmp_path / f"{name}.weights.h5")
+
+
+@pytest.mark.parametrize(("before", "now"), [("null", None), ("a_run", "a_run")])
+def test_init_from_of_before_it_had_settings(tmp_path: Path, before: str, now: str | None):
+    text = OmegaConf.to_yaml(config(), resolve=True)
+    stored_text = re.sub(r"init_from:\n(  .*\n)+", f"init_from: {before}\n", text)
+    assert stored_text != text
+    read = read_config(stored(tmp_path, stored_text)).init_from
+    assert (read.run, read.file, read.strict) == (now, None, False)
+    assert set(read.parts) == set(ModelPart)
 
 
 def test_settings_that_were_added_since_have_the_values_of_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

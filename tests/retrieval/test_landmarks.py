@@ -15,8 +15,8 @@ from glr.retrieval.task import Ranking, evaluate
 
 
 def solution(usage: str, task: str = "retrieval", **relevant: str) -> Solution:
-    """`usage` holds a letter per query: u Public, r Private, i Ignored."""
-    names = {"u": "Public", "r": "Private", "i": "Ignored"}
+    """`usage` holds a letter per query: u Public, r Private, i Ignored, - none."""
+    names = {"u": "Public", "r": "Private", "i": "Ignored", "-": ""}
     return Solution(
         {query: frozenset(values.split()) for query, values in relevant.items()},
         {query: names[letter] for query, letter in zip(relevant, usage, strict=True)},
@@ -166,3 +166,26 @@ def test_what_does_not_fit_together(given: dict[str, Any], message: str):
     with pytest.raises(GlrError) as error:
         scored(given)
     assert str(error.value) == message
+
+
+def test_an_undivided_solution_is_scored_as_one_usage(tmp_path: Path):
+    whole = example() | {"retrieval": solution("----", q1="a c", q2="b", q3="a", q4="")}
+    whole["recognition"] = solution("----", "recognition", q1="x", q2="y x", q3="x", q4="")
+    public = example() | {"retrieval": solution("uuuu", q1="a c", q2="b", q3="a", q4="")}
+    public["recognition"] = solution("uuuu", "recognition", q1="x", q2="y x", q3="x", q4="")
+    assert {f"public/{name}": value for name, value in scored(whole).items()} == scored(public)
+    # AP of q1, q2, q3: (1 + 2/3) / 2, 1/3, 1/4
+    assert scored(whole)["map_at_100"] == pytest.approx((5 / 6 + 1 / 3 + 1 / 4) / 3)
+    task = LandmarkTask(whole["retrieval"], whole["recognition"], dict(zip("abcd", "xxyx", strict=True)))
+    task.save(tmp_path)
+    assert LandmarkTask.load(tmp_path).retrieval == whole["retrieval"]
+    assert list(task.answers()) == ["All"]
+    with pytest.raises(GlrError, match="one solution gives each query a Usage and the other none"):
+        scored(example() | {"retrieval": whole["retrieval"]})
+
+
+def test_one_query_of_one_usage_is_enough():
+    one = example() | {"query_ids": ["q2"], "query_descriptors": directions(95)}
+    one |= {"retrieval": solution("r", q2="b"), "recognition": None}
+    assert scored(one)["private/map_at_100"] == pytest.approx(1 / 3)
+    assert {name.split("/")[0] for name in scored(one)} == {"private"}

@@ -22,3 +22,16 @@ def test_states_beside_each_other_without_what_only_the_last_lacks():
         "                     untrained     trained   untrained     trained",
         "gap                     0.0000      0.5000      0.0000      0.3333",
     ]
+
+
+def test_an_undivided_set_has_one_column_and_a_lacking_metric_is_blank():
+    assert table({"": {"gap": 0.5, "validation/accuracy": 0.9}}).split("\n") == [
+        "",
+        "                         Score",
+        "gap                     0.5000",
+    ]
+    assert table({"": {"public/gap": 0.5, "private/map_at_100": 0.25}}).split("\n")[1:] == [
+        "                        Public     Private",
+        "gap                     0.5000            ",
+        "map_at_100                          0.2500",
+    ]

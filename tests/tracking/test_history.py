@@ -88,7 +88,7 @@ def test_weights_of_a_run_or_of_the_newest_with_a_name(store):
         found, file = stored_weights(client, name, "one")
         assert (found.id, file.read_bytes()) == (ids[expected], expected.encode())
     for name, study in (("first", "two"), ("first", "three"), ("diverged", "one")):
-        with pytest.raises(GlrError, match=f"init_from={name}: neither a file, nor a run's id, nor a finished run"):
+        with pytest.raises(GlrError, match=f"init_from.run={name}: neither a run's id, nor a finished run"):
             stored_weights(client, name, study)
     with pytest.raises(GlrError, match=r"failed\) has no weights/last\.weights\.h5"):
         stored_weights(client, ids["diverged"], "one")

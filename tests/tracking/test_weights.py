@@ -8,6 +8,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from glr.config.schema import Tracking
+from glr.config.shorthand import start
 from glr.errors import GlrError
 from glr.tracking.run import run
 from glr.tracking.weights import InitialWeights, initial_weights
@@ -26,7 +27,8 @@ def past(tmp_path_factory: pytest.TempPathFactory, new_store: Callable[[Path], P
 
 
 def given(past: tuple[str, str, Path], init_from: str | None) -> InitialWeights | None:
-    return initial_weights(OmegaConf.create({"init_from": init_from, "study": "study", "tracking": {"uri": past[0]}}))
+    config = {"init_from": start(init_from), "study": "study", "tracking": {"uri": past[0]}}
+    return initial_weights(OmegaConf.create(config))
 
 
 def test_a_run_by_id_and_by_name_is_the_same(past: tuple[str, str, Path]):
@@ -54,7 +56,7 @@ def test_without_init_from_there_are_none(past: tuple[str, str, Path]):
 
 def test_what_is_neither_is_said(past: tuple[str, str, Path], gcs: Gcs, gcs_folder: str):
     assert gcs is not None
-    with pytest.raises(GlrError, match=r"^init_from=nobody: neither a file, nor a run's id"):
+    with pytest.raises(GlrError, match=r"^init_from.run=nobody: neither a run's id, nor .*; a file"):
         given(past, "nobody")
-    with pytest.raises(GlrError, match=f"^init_from={gcs_folder}/none: there is no such file$"):
+    with pytest.raises(GlrError, match=f"^init_from.file={gcs_folder}/none: there is no such file$"):
         given(past, f"{gcs_folder}/none")

@@ -87,5 +87,11 @@ def test_weights_to_start_from(small_data: PreparedData, tmp_path: Path):
     for weight, same in zip(parts.model.variables, again.model.variables, strict=True):
         if "seed" not in weight.path:
             np.testing.assert_array_equal(weight.numpy(), same.numpy(), err_msg=weight.path)
-    with pytest.raises(GlrError, match=r"^init_from: .*a\.weights\.h5 does not hold weights of this model"):
-        assembled(config("model.embedding_size=9"), small_data, file)
+    assert (
+        again.model.origin == "took backbone (20 weights), pooling (1 weight), embedding (6 weights), head (2 weights)"
+    )
+    other = config("model.embedding_size=9", "init_from.file=a.weights.h5", "init_from.strict=true")
+    with pytest.raises(GlrError, match=r"^init_from: .*a\.weights\.h5 does not hold weights of this model: embedding"):
+        assembled(other, small_data, file)
+    other.init_from.strict, other.init_from.parts = False, ["backbone"]
+    assert assembled(other, small_data, file).model.origin == "took backbone (20 weights)"

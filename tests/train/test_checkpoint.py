@@ -148,8 +148,11 @@ def test_a_full_disk_is_said_and_leaves_the_one_before(tmp_path: Path, capsys: p
 
 def test_anothers_model_is_refused(tmp_path: Path):
     saved(checkpoints(tmp_path), 1)
-    with pytest.raises(GlrError, match=r"was written by another version of glr or Keras; .* resume=never"):
+    with pytest.raises(GlrError, match=r"does not fit this model \(4 arrays, this model has 3\): .* resume=never$"):
         checkpoints(tmp_path).latest(variables(0)[:3])
+    other = [*variables(0)[:-1], keras.Variable(np.zeros((2, 9)), name="kernel")]
+    with pytest.raises(GlrError, match=r"\(kernel of the shape \[.*\], in this model \[2, 9\]\)"):
+        checkpoints(tmp_path).latest(other)
 
 
 def test_when_it_is_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

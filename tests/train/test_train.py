@@ -121,7 +121,7 @@ def test_everything_may_lie_in_a_bucket(processes: Forks, class_folders: Path, g
         assert then.data.metrics[f"untrained/{name}"] == pytest.approx(record.data.metrics[name])
     assert list((work / "cache").glob("*/train-*.tfrec"))
     done = processes.output(*SMALL, *settings, f"init_from={gcs_folder}/none", cwd=work, **gcs.environment)
-    assert done.stderr == f"error: init_from={gcs_folder}/none: there is no such file\n"
+    assert done.stderr == f"error: init_from.file={gcs_folder}/none: there is no such file\n"
 
 
 @pytest.mark.slow
@@ -164,16 +164,22 @@ def test_a_run_starts_from_anothers_weights(processes: Forks, trained: tuple[Pat
     assert done.returncode == 0, done.stderr
     assert f"starting from the weights of run small_cnn-adacos_semi ({source.info.run_id})" in done.stdout
     (then,) = (run for run in runs(folder, "one") if run.info.run_name == "then")
-    assert then.data.params["init_from"] == "small_cnn-adacos_semi"
+    assert then.data.params["init_from.run"] == "small_cnn-adacos_semi"
+    assert then.data.tags["init_from_parts"].startswith("took backbone (20 weights), pooling (1 weight), embedding")
     assert then.data.tags["init_from_run"] == source.info.run_id
     for name in ("public/map_at_100", "private/gap"):
         assert then.data.metrics[f"untrained/{name}"] == pytest.approx(source.data.metrics[name])
     weights = folder / "mlruns/artifacts" / source.info.run_id / "artifacts/weights/last.weights.h5"
-    done = processes.output(*common, "name=smaller", "backbone.width=4", f"init_from={weights}", cwd=folder)
+    done = processes.output(
+        *common, "name=smaller", "backbone.width=4", f"init_from={weights}", "init_from.strict=true", cwd=folder
+    )
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].startswith(f"error: init_from: {weights} does not hold weights of this model (")
+    assert done.stderr.splitlines()[-1].startswith(f"error: init_from: {weights} does not hold weights of this model: ")
     done = processes.output(*common, "init_from=nobody", cwd=folder)
-    assert done.stderr == "error: init_from=nobody: neither a file, nor a run's id, nor a finished run of study one\n"
+    assert done.stderr == (
+        "error: init_from.run=nobody: neither a run's id, nor a finished run of study one; a file does not exist under "
+        "this name either\n"
+    )
     assert len(runs(folder, "one")) == 3  # what never started left no run
 
 
