@@ -17,6 +17,7 @@ def main(config: DictConfig) -> None:
         shard_images=config.shard_images,
         workers=config.workers,
         skip_bad=config.on_bad_image.value == "skip",
+        skip_missing=config.on_missing_image.value == "skip",
         check=config.check_images.value == "decode",
         seed=config.seed,
     )

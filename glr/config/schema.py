@@ -15,6 +15,7 @@ from glr.config.values import (
     Format,
     Normalization,
     OnBadImage,
+    OnMissingImage,
     OnNan,
     Precision,
     Rerun,
@@ -313,6 +314,7 @@ class PrepareConfig:
     workers: int = at_least(1, default=1)
     shard_images: int = at_least(1)
     on_bad_image: OnBadImage = OnBadImage.error
+    on_missing_image: OnMissingImage = OnMissingImage.error
     check_images: CheckImages = CheckImages.decode
     seed: int = at_least(0, default=0)
 

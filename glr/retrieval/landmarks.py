@@ -16,6 +16,7 @@ from glr.retrieval.metrics import Classes, recognition_metrics, retrieval_metric
 from glr.retrieval.task import Ranking
 
 K = 100  # number of ranks that count
+RECOGNITION_METRICS = ("gap", "top1_accuracy")  # all others are metrics of retrieval
 _CLASSES = "index.csv"
 
 
@@ -145,8 +146,30 @@ def read_index_classes(path: str | Path) -> dict[str, str]:
     return {row["id"]: row["landmark_id"] for row in rows}
 
 
+def check_score(metric: str, tasks: Collection[str], where: str) -> None:
+    """Refuse a metric of a task that is not scored.
+
+    Args:
+        metric: such as map_at_100.
+        tasks: the tasks that are scored, of `COLUMNS`.
+        where: the data set, for the message.
+
+    Raises:
+        GlrError: the metric is of the other task.
+    """
+    task, other = ("recognition", "map_at_100") if metric in RECOGNITION_METRICS else ("retrieval", "gap")
+    if task not in tasks:
+        raise GlrError(f"evaluate.score={metric}: {where} has no {task} solution; give evaluate.score={other}")
+
+
 def headline(scores: Mapping[str, float], metric: str) -> dict[str, float]:
-    """Return the scores that studies compare: a metric on Public and Private as `public_score`, `private_score`."""
+    """Return the scores that studies compare: a metric on Public and Private as `public_score`, `private_score`.
+
+    Raises:
+        GlrError: the metric is of a task that was not scored.
+    """
+    if f"public/{metric}" not in scores:
+        raise GlrError(f"score={metric}: the set has no solution of its task; give a metric of the other task")
     return {f"{usage.lower()}_score": scores[f"{usage.lower()}/{metric}"] for usage in USAGES}
 
 
