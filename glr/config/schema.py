@@ -315,6 +315,8 @@ class PrepareConfig:
     shard_images: int = at_least(1)
     on_bad_image: OnBadImage = OnBadImage.error
     on_missing_image: OnMissingImage = OnMissingImage.error
+    download: bool = False
+    download_url: str = MISSING
     check_images: CheckImages = CheckImages.decode
     seed: int = at_least(0, default=0)
 

@@ -141,6 +141,9 @@ class _Scanned:
             catalog.leave_out("", storage.join(self._source.path, name), "it is not a TFRecord file")
         for number, scan in enumerate(self._scans):
             catalog.add("train", self._photos(number, scan))
+        bad = {row[4] for scan in self._scans for row in rows(self._folder, scan) if row[5] in report.LEFT_OUT}
+        for landmark in sorted(bad - catalog.class_sizes().keys()):
+            catalog.leave_out(landmark, "", "all images of this class were skipped")
         hold_out(catalog, self._source.held_out, where=self._source.path, what="classes with images")
 
     def _photos(self, file: int, scan: Scan) -> Iterator[Photo]:

@@ -7,7 +7,8 @@ import numpy as np
 
 from glr.ensemble.combining import Candidates, Choice, Member, combinations, exhaustive, greedy
 from glr.errors import GlrError
-from glr.retrieval.landmarks import RECOGNITION_METRICS, LandmarkTask
+from glr.retrieval.landmarks import LandmarkTask
+from glr.retrieval.metrics import RECOGNITION_METRICS
 
 MOST_MEMBERS = 20
 MOST_COMBINATIONS = 100_000

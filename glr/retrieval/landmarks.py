@@ -16,7 +16,6 @@ from glr.retrieval.metrics import Classes, recognition_metrics, retrieval_metric
 from glr.retrieval.task import Ranking
 
 K = 100  # number of ranks that count
-RECOGNITION_METRICS = ("gap", "top1_accuracy")  # all others are metrics of retrieval
 _CLASSES = "index.csv"
 
 
@@ -144,22 +143,6 @@ def read_index_classes(path: str | Path) -> dict[str, str]:
     if not {"id", "landmark_id"} <= set(rows.fieldnames or ()):
         raise GlrError(f"{path}, line 1: the columns id,landmark_id are needed")
     return {row["id"]: row["landmark_id"] for row in rows}
-
-
-def check_score(metric: str, tasks: Collection[str], where: str) -> None:
-    """Refuse a metric of a task that is not scored.
-
-    Args:
-        metric: such as map_at_100.
-        tasks: the tasks that are scored, of `COLUMNS`.
-        where: the data set, for the message.
-
-    Raises:
-        GlrError: the metric is of the other task.
-    """
-    task, other = ("recognition", "map_at_100") if metric in RECOGNITION_METRICS else ("retrieval", "gap")
-    if task not in tasks:
-        raise GlrError(f"evaluate.score={metric}: {where} has no {task} solution; give evaluate.score={other}")
 
 
 def headline(scores: Mapping[str, float], metric: str) -> dict[str, float]:

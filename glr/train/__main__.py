@@ -25,7 +25,7 @@ def main(config: DictConfig) -> float:
 
 def _train(config: DictConfig, worker: Worker) -> float:
     from glr.data.opening import open_data
-    from glr.retrieval.landmarks import check_score
+    from glr.retrieval.metrics import check_score
     from glr.tracking.weights import initial_weights
 
     # Open these before importing TensorFlow, which takes seconds: mistakes in data and weights are reported at once.

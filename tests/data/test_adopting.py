@@ -198,6 +198,11 @@ def test_bad_images_are_refused_or_left_out(images: Records, tmp_path: Path):
     data = adopt(source(tmp_path / "in"), tmp_path / "set", Options(skip_bad=True), settings={})
     check(data, records[:7] + records[8:])
     assert data.report == {"skipped": 1}
+    records = [(b"no image" if label == 1003 else image, i, label) for image, i, label in images]
+    write(tmp_path / "in/a.tfrec", records)
+    fewer = adopt(source(tmp_path / "in"), tmp_path / "fewer", Options(skip_bad=True), settings={})
+    assert fewer.report == {"left out": 1, "skipped": 8}
+    assert "1003,,left out,all images of this class were skipped" in Path(fewer.file("image_report.csv")).read_text()
     assert not (tmp_path / "set.partial").exists()
 
 

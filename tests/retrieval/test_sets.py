@@ -13,7 +13,8 @@ from glr.data.pictures import picture
 from glr.data.prepared import PreparedData
 from glr.errors import GlrError
 from glr.retrieval import sets
-from glr.retrieval.landmarks import LandmarkTask, check_score
+from glr.retrieval.landmarks import LandmarkTask
+from glr.retrieval.metrics import check_score
 from glr.retrieval.revisited import RevisitedTask
 from glr.retrieval.sets import EvaluationSet
 
