@@ -81,14 +81,16 @@ def read(data: PreparedData, split: str) -> dict[str, tuple[int, bytes]]:
     return images
 
 
+def table(data: PreparedData, name: str) -> csv.DictReader:
+    return csv.DictReader(io.StringIO(storage.read(data.file(name)).decode()))
+
+
 def check(data: PreparedData, images: Records, name: Callable[[str], str] = str) -> None:
     """Every image is in one split, with the right class; the solutions name a held-out class's images."""
     splits = {split: read(data, split) for split in data.shards}
     assert sorted(i for split in splits.values() for i in split) == sorted(name(i) for _, i, _ in images)
-    with Path(data.file("relabeling.csv")).open() as file:
-        classes = {int(row["old_label"]): int(row["new_label"]) for row in csv.DictReader(file)}
-    with Path(data.file("index.csv")).open() as file:
-        index = {row["id"]: int(row["landmark_id"]) for row in csv.DictReader(file)}
+    classes = {int(row["old_label"]): int(row["new_label"]) for row in table(data, "relabeling.csv")}
+    index = {row["id"]: int(row["landmark_id"]) for row in table(data, "index.csv")}
     assert (len(classes), len(set(index.values()) & set(classes))) == (9, 0)
     for encoded, image_id, label in images:
         split = next(split for split, members in splits.items() if name(image_id) in members)
