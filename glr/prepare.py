@@ -1,4 +1,4 @@
-"""`python -m glr.prepare`: turn images and CSVs, or a folder per class, into TFRecord shards."""
+"""`python -m glr.prepare`: turn images into TFRecord shards, or describe existing TFRecords."""
 
 from omegaconf import DictConfig
 
@@ -9,14 +9,19 @@ from glr.config.printing import say
 @command("prepare")
 def main(config: DictConfig) -> None:
     """Prepare the data set that the config describes, or verify the existing data set."""
+    from glr.config.component import build
+    from glr.data.gldv2 import download
     from glr.data.opening import open_data
 
+    if config.download:
+        download(build(config.data.source), config.download_url, threads=config.workers)
     data = open_data(
         config.data,
         prepare=True,
         shard_images=config.shard_images,
         workers=config.workers,
         skip_bad=config.on_bad_image.value == "skip",
+        skip_missing=config.on_missing_image.value == "skip",
         check=config.check_images.value == "decode",
         seed=config.seed,
     )

@@ -216,6 +216,7 @@ def filled(source: Source, seed: int = 0) -> Catalog:
     """Return a source's catalogue."""
     catalog = Catalog(seed)
     source.fill(catalog)
+    catalog.refuse_missing()
     return catalog
 
 

@@ -16,6 +16,7 @@ from glr.config.values import (
     ModelPart,
     Normalization,
     OnBadImage,
+    OnMissingImage,
     OnNan,
     Precision,
     Rerun,
@@ -326,6 +327,9 @@ class PrepareConfig:
     workers: int = at_least(1, default=1)
     shard_images: int = at_least(1)
     on_bad_image: OnBadImage = OnBadImage.error
+    on_missing_image: OnMissingImage = OnMissingImage.error
+    download: bool = False
+    download_url: str = MISSING
     check_images: CheckImages = CheckImages.decode
     seed: int = at_least(0, default=0)
 

@@ -41,6 +41,9 @@ Resume = StrEnum("Resume", "auto never")
 # The reaction of `prepare` to an image that it cannot decode.
 OnBadImage = StrEnum("OnBadImage", "error skip")
 
+# What `prepare` does about an image that the source lists but does not hold.
+OnMissingImage = StrEnum("OnMissingImage", "error skip")
+
 # How `prepare` checks that a JPEG can be decoded.
 CheckImages = StrEnum("CheckImages", "decode header")
 

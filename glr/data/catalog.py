@@ -2,7 +2,7 @@
 
 import hashlib
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from glr.data.image_id import check_image_id
@@ -44,6 +44,7 @@ class Catalog:
             CREATE TABLE answer (number INTEGER PRIMARY KEY, task, id, answers, usage);
             CREATE TABLE class (landmark PRIMARY KEY, label INTEGER);
             CREATE TABLE left_out (number INTEGER PRIMARY KEY, landmark, path, reason);
+            CREATE TABLE missing (number INTEGER PRIMARY KEY, split, id, path, landmark, place, UNIQUE (id, split));
             BEGIN;
             """
         )
@@ -76,6 +77,46 @@ class Catalog:
         # A name that is not UTF-8 stays in the report, with its odd bytes as escapes.
         row = [text.encode(errors="backslashreplace").decode() for text in (landmark, path, reason)]
         self._database.execute(insert, row)
+
+    def miss(self, split: str, photo: Photo) -> None:
+        """Record an image of a split that the source lists but does not hold."""
+        insert = "INSERT OR IGNORE INTO missing (split, id, path, landmark, place) VALUES (?, ?, ?, ?, ?)"
+        self._database.execute(insert, (split, photo.id, photo.path, photo.landmark, photo.where))
+
+    def refuse_missing(self) -> None:
+        """Refuse a source that lists images that it does not hold.
+
+        Raises:
+            GlrError: there is such an image; the message names the first and their number.
+        """
+        first = self._database.execute("SELECT place, path FROM missing ORDER BY number LIMIT 1").fetchone()
+        if first:
+            missing, present = (
+                self._database.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0] for table in ("missing", "photo")
+            )
+            raise GlrError(
+                f"{first[0]}: no image {first[1]} ({missing:,} of {missing + present:,} images are missing; "
+                "on_missing_image=skip leaves them out)"
+            )
+
+    def leave_missing_out(self) -> None:
+        """Remove missing images from the solutions, and record the train classes that have no image left."""
+        self._database.execute(
+            """
+            INSERT INTO left_out (landmark, path, reason)
+            SELECT DISTINCT landmark, '', 'all images of this class are missing' FROM missing
+            WHERE split = 'train' AND landmark NOT IN (SELECT landmark FROM photo WHERE split = 'train')
+            """
+        )
+        self._database.execute("DELETE FROM answer WHERE id IN (SELECT id FROM missing WHERE split = 'query')")
+        rows = self._database.execute("SELECT number, answers FROM answer WHERE task = 'retrieval'")
+        for number, answers in rows.fetchall() if self._misses("index") else ():
+            if (kept := without(answers, self._is_missing)) != answers:
+                self._database.execute("UPDATE answer SET answers = ? WHERE number = ?", (kept, number))
+
+    def missing(self) -> Iterator[tuple[str, str]]:
+        """Yield (id, path) of each record of `miss`."""
+        return self._database.cursor().execute("SELECT id, path FROM missing ORDER BY number")
 
     def left_out(self) -> Iterator[tuple[str, str, str]]:
         """Yield (class, path, reason) for each record of `leave_out`."""
@@ -154,6 +195,10 @@ class Catalog:
         rows = "SELECT id, answers, usage FROM answer WHERE task = ? ORDER BY number"
         return self._database.cursor().execute(rows, (task,))
 
+    def tasks(self) -> list[str]:
+        """Return the tasks that have a solution."""
+        return [task for task in COLUMNS if next(self.answers(task), None)]
+
     def check_solutions(self) -> None:
         """Refuse solutions that name unknown images or omit a query.
 
@@ -165,12 +210,32 @@ class Catalog:
         ).fetchone()
         if unanswered:
             raise GlrError(f"the query image {unanswered[0]} is in no solution; the solutions must name every query")
-        for task in COLUMNS:
+        for task in self.tasks():
             for query, answers, _ in self.answers(task):
                 self._must_have("query", query)
                 for image_id in answers.split() if task == "retrieval" else ():
                     if image_id != "None":
                         self._must_have("index", image_id)
+
+    def class_sizes(self) -> dict[str, int]:
+        """Return the number of train images of each class, in the order of adding."""
+        self._database.execute("CREATE INDEX IF NOT EXISTS by_class ON photo (split, landmark)")  # `take` needs it
+        rows = "SELECT landmark, COUNT(*) FROM photo WHERE split = 'train' GROUP BY landmark ORDER BY MIN(number)"
+        return dict(self._database.execute(rows))
+
+    def take(self, landmark: str) -> list[Photo]:
+        """Remove the train images of a class; return them in the order of adding."""
+        rows = "FROM photo WHERE split = 'train' AND landmark = ?"
+        taken = self._database.execute(f"SELECT id, path {rows} ORDER BY number", (landmark,)).fetchall()
+        self._database.execute(f"DELETE {rows}", (landmark,))
+        return [Photo(image_id, path, landmark, path) for image_id, path in taken]
+
+    def _misses(self, split: str) -> bool:
+        return bool(self._database.execute("SELECT 1 FROM missing WHERE split = ? LIMIT 1", (split,)).fetchone())
+
+    def _is_missing(self, image_id: str) -> bool:
+        row = "SELECT 1 FROM missing WHERE id = ? AND split = 'index'"
+        return bool(self._database.execute(row, (image_id,)).fetchone())
 
     def _must_have(self, split: str, image_id: str) -> None:
         if not self._database.execute("SELECT 1 FROM photo WHERE id = ? AND split = ?", (image_id, split)).fetchone():
@@ -179,3 +244,8 @@ class Catalog:
     def _draw(self, name: str) -> int:
         # A hash of the seed and the name: an image's rank does not depend on what else the catalogue holds.
         return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8, key=self._seed).digest(), "big") >> 1
+
+
+def without(answers: str, left_out: Callable[[str], bool]) -> str:
+    """Remove ids from the answers of a retrieval query; `None` stands for no answer."""
+    return " ".join(image_id for image_id in answers.split() if not left_out(image_id)) or "None"

@@ -8,7 +8,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 
 from glr import storage
@@ -24,10 +24,11 @@ _SILENCE = 60.0  # seconds without a heartbeat after which the holder counts as 
 
 
 @contextmanager
-def claimed(folder: str) -> Iterator[Callable[[], None]]:
+def claimed(folder: str, known: Container[str] = ()) -> Iterator[Callable[[], None]]:
     """Claim a folder of a bucket; the folder must be empty, or its last holder must have ended without finishing.
 
-    On exit the claim is deleted, or, if the data set is unfinished, released so that another process can continue.
+    Objects whose names are `known` may be there. On exit the claim is deleted, or, if the data set is unfinished,
+    released so that another process can continue.
 
     Yields:
         A function that raises GlrError if another process has taken the claim over.
@@ -37,7 +38,8 @@ def claimed(folder: str) -> Iterator[Callable[[], None]]:
     """
     path = storage.join(folder, CLAIM)
     seen = bucket.look(path)
-    if seen is None and (names := storage.files(folder)):
+    names = [name for name in storage.files(folder) if name not in known] if seen is None else []
+    if names:
         raise GlrError(f"{folder} holds other objects ({min(names)}); give data.path another folder")
     if seen is not None:
         _wait_for_silence(folder, path, seen)

@@ -11,10 +11,13 @@ from tqdm import tqdm
 
 from glr import storage
 from glr.config.component import build
+from glr.data.adopting import adopt
 from glr.data.claim import CLAIM
 from glr.data.preparation import Options
 from glr.data.preparation import prepare as prepare_source
 from glr.data.prepared import MANIFEST, OPENING, PreparedData
+from glr.data.record_source import RecordSource
+from glr.errors import GlrError
 from glr.storage.lock import held
 
 
@@ -35,11 +38,18 @@ def open_data(config: DictConfig, *, prepare: bool, **options: Any) -> PreparedD
     if prepare and not storage.exists(manifest):
         with nullcontext() if storage.is_bucket(config.path) else _alone(Path(config.path)):
             if not storage.exists(manifest):
-                return prepare_source(build(config.source), config.path, Options(**how, **options), settings=source)
+                made = build(config.source)
+                make: Any = adopt if isinstance(made, RecordSource) else prepare_source
+                return make(made, config.path, Options(**how, **options), settings=source)
     data = PreparedData(config.path)
     data.check_settings(how | {f"source.{key}": value for key, value in source.items()})
-    if config.cache_dir is None or not storage.is_bucket(config.path):
+    if config.cache_dir is None or not storage.is_bucket(data.records):
         return data
+    if data.records != data.path:
+        raise GlrError(
+            f"data.cache_dir: {data.path} reads its records in {data.records}; a set is copied only if data.path is "
+            "the folder of its records"
+        )
     return PreparedData(cached(data, Path(config.cache_dir)))
 
 

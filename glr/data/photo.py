@@ -48,15 +48,25 @@ class Jpeg(NamedTuple):
     converted: str | None
 
 
+class MissingImageError(GlrError):
+    """There is no file of this name."""
+
+
 def read_image(path: str) -> bytes:
     """Read an image file, local or gs://.
 
     Raises:
-        GlrError: the file is missing, not a regular file (a pipe would never end) or too large for an image.
+        MissingImageError: the file is missing.
+        GlrError: the file is not a regular file (a pipe would never end) or too large for an image.
     """
     if not storage.is_bucket(path) and Path(path).exists() and not Path(path).is_file():
         raise GlrError("it is not a regular file")
-    content = storage.read(path, 0, LARGEST_FILE + 1)
+    try:
+        content = storage.read(path, 0, LARGEST_FILE + 1)
+    except GlrError as error:
+        if storage.exists(path):
+            raise
+        raise MissingImageError(str(error)) from error
     if len(content) > LARGEST_FILE:
         raise GlrError(f"it has more than {LARGEST_FILE:,} bytes, too many for an image")
     return content

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from glr import storage
-from glr.data.catalog import SPLITS, Catalog
+from glr.data import report
+from glr.data.catalog import SPLITS, Catalog, without
 from glr.data.claim import CLAIM, claimed
 from glr.data.prepared import BLOCK, MANIFEST, OPENING, PreparedData, Shard
 from glr.data.publishing import STAGING, write_csv
+from glr.data.report import LEFT_OUT
 from glr.data.rows import COLUMNS
 from glr.data.shard_task import ShardTask, clear, reports
 from glr.data.shard_workers import write_shards
@@ -24,7 +26,6 @@ from glr.data.source import Source
 from glr.errors import GlrError
 from glr.storage.lock import held
 
-_REPORT = "image_report.csv"
 _WRITING = re.compile(r".+\.[0-9a-f]{16}\.part")  # temporary files of `storage.write`
 # A folder that holds only these counts as empty: the lock that processes wait on, and the file system's own folder.
 _UNCOUNTED = {OPENING, "lost+found"}
@@ -42,6 +43,7 @@ class Options:
         shard_images: the most images per shard.
         workers: processes.
         skip_bad: leave out images that cannot be decoded; else fail after all images have been read.
+        skip_missing: leave out images that the source lists but does not hold; else fail before any is read.
         check: decode every image; else read only its header and its end.
     """
 
@@ -52,6 +54,7 @@ class Options:
     shard_images: int = 2048
     workers: int = 1
     skip_bad: bool = False
+    skip_missing: bool = False
     check: bool = True
 
 
@@ -80,21 +83,17 @@ def prepare(source: Source, path: str | Path, options: Options = DEFAULTS, *, se
     path = str(path)
     if storage.exists(storage.join(path, MANIFEST)):
         raise GlrError(f"{path} holds a prepared data set; give data.path another folder")
-    with _unfinished(path) as (folder, verify), closing(Catalog(options.seed)) as catalog:
-        classes = _fill(catalog, source, options.validation_share, settings.get("path", "the source"))
+    with unfinished(path) as (folder, verify), closing(Catalog(options.seed)) as catalog:
+        classes = fill(catalog, source, options, settings.get("path", "the source"))
         shards = _write_images(folder, catalog, options)
-        _write_tables(folder, catalog, {row[0] for row in reports(folder) if row[2] == "skipped"})
+        left_out = {row[0] for row in reports(folder) if row[2] in LEFT_OUT}
+        write_tables(folder, catalog, left_out)
         manifest = {
             "classes": classes,
             "block": BLOCK,
-            "settings": {
-                "validation_share": options.validation_share,
-                "max_side": options.max_side,
-                "background": options.background,
-                "seed": options.seed,
-                **{f"source.{key}": value for key, value in settings.items()},
-            },
+            "settings": recorded(options, settings),
             "report": Counter(outcome for _, _, outcome, _ in _reported(folder, catalog)),
+            "tasks": catalog.tasks(),
             "images": {split: sum(shard.records for shard in written) for split, written in shards.items()},
             "shards": {split: [asdict(shard) for shard in written] for split, written in shards.items()},
         }
@@ -104,20 +103,35 @@ def prepare(source: Source, path: str | Path, options: Options = DEFAULTS, *, se
     return PreparedData(path)
 
 
-def _fill(catalog: Catalog, source: Source, validation_share: float, where: str) -> int:
-    """Fill the catalogue, check it and split off the validation images; return the number of train classes."""
+def recorded(options: Options, settings: dict[str, Any]) -> dict[str, object]:
+    """The settings that a manifest keeps: those of the options that the set's content depends on, and the source's."""
+    names = ("validation_share", "max_side", "background", "seed")
+    return {name: getattr(options, name) for name in names} | {f"source.{key}": settings[key] for key in settings}
+
+
+def fill(catalog: Catalog, source: Source, options: Options, where: str) -> int:
+    """Fill the catalogue, check it and split off the validation images; return the number of train classes.
+
+    Raises:
+        GlrError: images are missing (unless the options skip them), a split is empty, or a solution names unknown
+            images.
+    """
     source.fill(catalog)
+    if options.skip_missing:
+        catalog.leave_missing_out()
+    else:
+        catalog.refuse_missing()
     for split in ("train", "index", "query"):
         if not catalog.count(split):
             raise GlrError(f"the {split} split of {where} is empty: no images to prepare")
     catalog.check_solutions()
     classes = catalog.number_classes()
-    catalog.split_validation(validation_share)
+    catalog.split_validation(options.validation_share)
     return classes
 
 
 def _write_images(folder: str, catalog: Catalog, options: Options) -> dict[str, list[Shard]]:
-    """Write the shards of each split and the report; refuse bad images unless the options skip them."""
+    """Write the shards of each split and the report; refuse bad and missing images unless the options skip them."""
     counts = {split: count for split in SPLITS if (count := catalog.count(split))}
     tasks = (
         ShardTask(folder, name, images, options.max_side, options.background, options.check, BLOCK)
@@ -127,17 +141,12 @@ def _write_images(folder: str, catalog: Catalog, options: Options) -> dict[str, 
     shards: dict[str, list[Shard]] = {split: [] for split in counts}
     for shard in write_shards(tasks, folder, workers=options.workers, images=sum(counts.values())):
         shards[shard.file.split("-")[0]].append(shard)
-    skipped = [row for row in reports(folder) if row[2] == "skipped"]
-    for landmark in catalog.emptied(row[0] for row in skipped) if skipped and options.skip_bad else ():
+    left_out = [row for row in reports(folder) if row[2] in LEFT_OUT]
+    skips = {"missing": options.skip_missing, "skipped": options.skip_bad}
+    for landmark in catalog.emptied(row[0] for row in left_out) if all(skips[row[2]] for row in left_out) else ():
         catalog.leave_out(landmark, "", "all images of this class were skipped")
-    write_csv(folder, _REPORT, ("id", "file", "what", "reason"), _reported(folder, catalog))
-    if skipped and not options.skip_bad:
-        _, file, _, reason = skipped[0]
-        count = f"{len(skipped)} images are" if len(skipped) > 1 else "1 image is"
-        raise GlrError(
-            f"{file}: {reason} ({count} bad, see {storage.join(folder, _REPORT)}); replace the images listed there as "
-            "skipped, or leave them out with on_bad_image=skip; shards without bad images are kept"
-        )
+    file = write_csv(folder, report.REPORT, report.COLUMNS, _reported(folder, catalog))
+    report.refuse(left_out, file, skips=skips, kept="shards")
     for split, written in shards.items():
         if not sum(shard.records for shard in written):
             raise GlrError(f"no image of the {split} split could be read")
@@ -147,6 +156,7 @@ def _write_images(folder: str, catalog: Catalog, options: Options) -> dict[str, 
 def _reported(folder: str, catalog: Catalog) -> Iterator[tuple[str, str, str, str]]:
     """Yield (class, path, "left out", why) for paths that the source left out; (id, file, outcome, why) for images."""
     yield from ((landmark, path, "left out", reason) for landmark, path, reason in catalog.left_out())
+    yield from ((image_id, path, "missing", "there is no such file") for image_id, path in catalog.missing())
     yield from reports(folder)
 
 
@@ -159,7 +169,7 @@ def _shards(catalog: Catalog, split: str, size: int) -> Iterator[tuple[str, list
         yield f"{split}-{shard:05d}-of-{count:05d}", list(islice(images, share))
 
 
-def _write_tables(folder: str, catalog: Catalog, skipped: Container[str]) -> None:
+def write_tables(folder: str, catalog: Catalog, skipped: Container[str] = ()) -> None:
     """Write the classes, the index and the solutions, without the images that were skipped."""
     write_csv(folder, "relabeling.csv", ("new_label", "old_label"), catalog.classes())
     index = (row for row in catalog.landmarks("index") if row[0] not in skipped)
@@ -169,38 +179,38 @@ def _write_tables(folder: str, catalog: Catalog, skipped: Container[str]) -> Non
 
 def _write_solutions(folder: str, catalog: Catalog, skipped: Container[str]) -> None:
     """Write the solutions without the images that were skipped."""
-    for task, column in COLUMNS.items():
+    for task in catalog.tasks():
         rows = (
-            (query, _kept(answers, skipped) if task == "retrieval" else answers, usage)
+            (query, without(answers, skipped.__contains__) if task == "retrieval" else answers, usage)
             for query, answers, usage in catalog.answers(task)
             if query not in skipped
         )
-        file = write_csv(folder, f"{task}_solution.csv", ("id", column, "Usage"), rows)
-        read_solution(file)
-
-
-def _kept(answers: str, skipped: Container[str]) -> str:
-    return " ".join(image_id for image_id in answers.split() if image_id not in skipped) or "None"
+        read_solution(write_csv(folder, f"{task}_solution.csv", ("id", COLUMNS[task], "Usage"), rows))
 
 
 @contextmanager
-def _unfinished(path: str) -> Iterator[tuple[str, Callable[[], None]]]:
+def unfinished(path: str, known: Container[str] = ()) -> Iterator[tuple[str, Callable[[], None]]]:
     """Yield the folder to fill, and a function that raises GlrError if another process has taken the folder over.
 
     The folder is `<path>.partial`, renamed to `path` at the end. In a bucket, or if `path` is a folder already (such as
     a mounted volume), the folder is `path` itself.
 
+    Args:
+        path: the folder.
+        known: names in it that may stay there.
+
     Raises:
         GlrError: another process is filling it, or `path` holds something else.
     """
     if storage.is_bucket(path):
-        with claimed(path) as verify:
+        with claimed(path, known) as verify:
             yield path, verify
         return
     inside = Path(path).is_dir()
     folder = Path(path) if inside else Path(f"{path}.partial")
     lock = folder / CLAIM
     names = {file.name for file in folder.iterdir()} - _UNCOUNTED if folder.is_dir() else set()
+    names = {name for name in names if name not in known}
     if names and not lock.exists():
         raise GlrError(f"{folder} holds other files ({min(names)}); give data.path another folder")
     if Path(path).exists() and not inside:

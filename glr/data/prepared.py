@@ -2,11 +2,12 @@
 
 manifest.json               counts, shards with sizes, checksums and blocks, classes, how it was prepared
 train-00000-of-00002-900.tfrec, validation-..., index-..., query-...     the last number is the count of records
+records.npy, *.gzidx        instead of shards, if records are read where they are (see glr/data/in_place.py)
 relabeling.csv              new_label,old_label of the train classes
 index.csv                   id,landmark_id of the index images
-retrieval_solution.csv      id,images,Usage
-recognition_solution.csv    id,landmarks,Usage
-image_report.csv            id,file,what,reason of the images that were converted or skipped
+retrieval_solution.csv      id,images,Usage; only if this task is scored
+recognition_solution.csv    id,landmarks,Usage; only if this task is scored
+image_report.csv            id,file,what,reason of the images that were converted, skipped or missing
 """
 
 import hashlib
@@ -15,9 +16,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from glr import storage
 from glr.config.component import class_of
 from glr.data import tfrecord
+from glr.data.in_place import Features, InPlace, read_places
+from glr.data.rows import COLUMNS
+from glr.data.tfrecord import Image
 from glr.errors import GlrError
 
 MANIFEST = "manifest.json"
@@ -32,7 +38,10 @@ _AGAIN = "copy it again, or prepare the data set again"
 
 @dataclass(frozen=True)
 class Shard:
-    """A TFRecord file: its name, count of records, size in bytes, CRC32C (hexadecimal), and where its blocks begin."""
+    """A TFRecord file: its name, count of records, size in bytes, CRC32C (hexadecimal), and where its blocks begin.
+
+    Blocks begin at bytes of the file; of records that are read in place, at rows of the table of places.
+    """
 
     file: str
     records: int
@@ -49,8 +58,10 @@ class PreparedData:
         classes: number of classes of the train images.
         block: records in a block.
         settings: how the set was prepared, by name; the source's settings are named `source.<name>`.
-        report: counts of the rows of image_report.csv by outcome: `converted`, `skipped` or `left out`.
+        report: counts of the rows of image_report.csv by outcome: `converted`, `skipped`, `missing` or `left out`.
+        tasks: the tasks that are scored: `retrieval`, `recognition` or both.
         shards: the shards of each split.
+        in_place: how to read records of other origin where they are; None: `prepare` wrote the shards.
 
     Raises:
         GlrError: the folder or a file of it is missing, or differs from the manifest.
@@ -65,8 +76,11 @@ class PreparedData:
             content = json.loads(storage.read(manifest))
             self.classes: int = _typed(content, "classes", int)
             self.block: int = _typed(content, "block", int)
-            self.settings: dict[str, object] = _typed(content, "settings", dict)
+            self.settings: dict[str, Any] = _typed(content, "settings", dict)
             self.report: dict[str, int] = _typed(content, "report", dict)
+            # Earlier versions always had both tasks.
+            self.tasks: list[str] = _typed({"tasks": list(COLUMNS)} | content, "tasks", list)
+            self.in_place = _in_place(content.get("in_place"))
             self.shards = {
                 split: [_shard(shard) for shard in shards] for split, shards in _typed(content, "shards", dict).items()
             }
@@ -74,14 +88,16 @@ class PreparedData:
             raise GlrError(
                 f"{manifest} cannot be read as a manifest ({error!r}); prepare the data set again"
             ) from error
+        self._places = None if self.in_place is None else self.in_place.places(self.path)
         self._verify()
 
     def _verify(self) -> None:
-        present = storage.files(self.path)
-        shards = [shard for split in self.shards.values() for shard in split]
+        present = storage.files(self.records)
+        # A file of records that are read in place may hold images of several splits.
+        shards = {shard.file: shard for split in self.shards.values() for shard in split}.values()
         with_checksums = sum(shard.size for shard in shards) <= CHECKSUMS_UP_TO
         for shard in shards:
-            file = self.file(shard.file)
+            file = self.shard_file(shard)
             stored = present.get(shard.file)
             if stored is None:
                 raise GlrError(f"{file} is missing; {_AGAIN}")
@@ -95,13 +111,22 @@ class PreparedData:
         """The path of one of the set's files."""
         return storage.join(self.path, name)
 
+    @property
+    def records(self) -> str:
+        """The folder of the shards: the set's own, or that of records that are read in place."""
+        return self.path if self.in_place is None or self.in_place.folder is None else self.in_place.folder
+
+    def shard_file(self, shard: Shard) -> str:
+        """The path of a shard."""
+        return storage.join(self.records, shard.file)
+
     def images(self, split: str) -> int:
         """The number of images of `train`, `validation`, `index` or `query`."""
         return sum(shard.records for shard in self.shards.get(split, []))
 
     def files(self, split: str) -> list[str]:
         """The paths of a split's shards, in order."""
-        return [self.file(shard.file) for shard in self.shards[split]]
+        return [self.shard_file(shard) for shard in self.shards[split]]
 
     def read_block(self, shard: Shard, block: int) -> list[tuple[int, bytes]]:
         """Read a block: (byte offset in the shard, record).
@@ -109,7 +134,10 @@ class PreparedData:
         Raises:
             GlrError: the block is truncated or damaged; the message names the shard and the offset.
         """
-        file, start = self.file(shard.file), shard.blocks[block]
+        file, start = self.shard_file(shard), shard.blocks[block]
+        if self.in_place is not None:
+            index = self.in_place.gzip.get(shard.file)
+            return read_places(file, index and self.file(index), self._rows(shard, block))
         end = shard.blocks[block + 1] if block + 1 < len(shard.blocks) else shard.size
         records = tfrecord.split(storage.read(file, start, end), file, start)
         expected = min(self.block, shard.records - block * self.block)
@@ -119,10 +147,35 @@ class PreparedData:
             )
         return records
 
+    def image(self, shard: Shard, block: int, number: int, record: bytes) -> Image:
+        """Return the image of a block's record.
+
+        Raises:
+            ValueError: the record has no image.
+        """
+        if self.in_place is None:
+            return tfrecord.parse(record)
+        max_side, background = (self.settings[name] for name in ("max_side", "background"))
+        place = self._rows(shard, block)[number]
+        return self.in_place.image(record, shard.file, place, max_side=max_side, background=background)
+
+    def _rows(self, shard: Shard, block: int) -> np.ndarray:
+        """The places of a block's records."""
+        assert self._places is not None
+        start = shard.blocks[block]
+        return self._places[start : start + min(self.block, shard.records - block * self.block)]
+
     @property
     def digest(self) -> str:
-        """Fingerprint of the set's content: 128 bits over all shards' checksums, hexadecimal."""
-        text = json.dumps({split: [asdict(shard) for shard in shards] for split, shards in self.shards.items()})
+        """Fingerprint of the set's content: 128 bits over all shards' checksums and the tasks, hexadecimal."""
+        content: dict[str, object] = {
+            split: [asdict(shard) for shard in shards] for split, shards in self.shards.items()
+        }
+        if self.tasks != list(COLUMNS):  # as in earlier versions if both tasks are scored
+            content["tasks"] = self.tasks
+        if self.in_place is not None:
+            content["in_place"] = [*self.in_place.features, self.in_place.crc32c]
+        text = json.dumps(content)
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
     def check_settings(self, settings: dict[str, object]) -> None:
@@ -150,6 +203,15 @@ def _typed(content: object, key: str, kind: type) -> Any:
     if not isinstance(content, dict) or not isinstance(content[key], kind):
         raise TypeError(f"{key} is of another type")
     return content[key]
+
+
+def _in_place(content: Any) -> InPlace | None:
+    if content is None:
+        return None
+    folder, gzip = content["folder"], _typed(content, "gzip", dict)
+    if not isinstance(folder, str | None):
+        raise TypeError("folder is of another type")
+    return InPlace(folder, Features(*content["features"]), gzip, _typed(content, "crc32c", str))
 
 
 def _shard(content: Any) -> Shard:

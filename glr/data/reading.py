@@ -1,22 +1,24 @@
 """Records of a prepared set in a given order, read in large blocks before they are needed."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from typing import NamedTuple
 
 from glr.data.order import Order
 from glr.data.prepared import PreparedData, Shard
-from glr.data.tfrecord import Image, parse
+from glr.data.tfrecord import Image
 from glr.errors import GlrError
 
 
 class Record(NamedTuple):
-    """A record that is being read: its file, its block, and its number in the block."""
+    """A record that is being read: its file, its block, its number in the block, and the reader of its image."""
 
     file: str
     block: Future[list[tuple[int, bytes]]]
     number: int
+    parse: Callable[[int, bytes], Image]
 
     @contextmanager
     def image(self) -> Iterator[Image]:
@@ -24,7 +26,7 @@ class Record(NamedTuple):
         offset, record = self.block.result()[self.number]
         name = ""
         try:
-            image = parse(record)
+            image = self.parse(self.number, record)
             name = f" (image {image.id})"
             yield image
         except ValueError as error:
@@ -76,5 +78,9 @@ class Reader:
             (shard, block): self._readers.submit(self._data.read_block, self._shards[shard], block)
             for shard, block in self._order.blocks(epoch, window)
         }
-        files = [self._data.file(shard.file) for shard in self._shards]
-        return [Record(files[shard], blocks[shard, block], n) for shard, block, n in self._order.window(epoch, window)]
+        files = [self._data.shard_file(shard) for shard in self._shards]
+        parsers = {key: partial(self._data.image, self._shards[key[0]], key[1]) for key in blocks}
+        return [
+            Record(files[shard], blocks[shard, block], number, parsers[shard, block])
+            for shard, block, number in self._order.window(epoch, window)
+        ]

@@ -10,9 +10,10 @@ from typing import NamedTuple
 import google_crc32c
 
 from glr import storage
-from glr.data.photo import jpeg, read_image
+from glr.data.photo import MissingImageError, jpeg, read_image
 from glr.data.prepared import Shard
 from glr.data.publishing import published
+from glr.data.report import LEFT_OUT
 from glr.data.tfrecord import example, framed
 from glr.errors import GlrError
 
@@ -48,7 +49,7 @@ class ShardTask:
         return hashlib.blake2b(json.dumps(settings).encode()).hexdigest()[:32]
 
     def finished(self, files: Mapping[str, storage.FileInfo]) -> Shard | None:
-        """Return the shard of an earlier run, or None to write it: it is missing, outdated, or skipped bad images.
+        """Return the shard of an earlier run, or None to write it: it is missing, outdated, or without some images.
 
         Args:
             files: the folder's files.
@@ -59,7 +60,7 @@ class ShardTask:
             return None
         file = files.get(note.shard.file)
         whole = file is not None and file.size == note.shard.size and file.crc32c in (None, note.shard.crc32c)
-        return note.shard if whole and note.task == self.digest and not note.skipped else None
+        return note.shard if whole and note.task == self.digest and not note.left_out else None
 
     def write(self) -> Shard:
         """Write the note, then the shard, so that even after a kill each shard in the folder has a note.
@@ -76,7 +77,8 @@ class ShardTask:
                     content = read_image(path)
                     image = jpeg(content, max_side=self.max_side, check=self.check, background=self.background)
                 except GlrError as error:
-                    report.append((image_id, path, "skipped", str(error)))
+                    outcome = "missing" if isinstance(error, MissingImageError) else "skipped"
+                    report.append((image_id, path, outcome, str(error)))
                     continue
                 if image.converted:
                     report.append((image_id, path, "converted", image.converted))
@@ -101,7 +103,7 @@ class _Note(NamedTuple):
     """The note of a finished shard.
 
     task: the digest of the shard's task.
-    report: (id, file, converted or skipped, why) for each image that was converted or skipped.
+    report: (id, file, outcome, why) for each image that was converted or that is in `LEFT_OUT`.
     """
 
     task: str
@@ -109,8 +111,8 @@ class _Note(NamedTuple):
     report: list[tuple[str, str, str, str]]
 
     @property
-    def skipped(self) -> bool:
-        return any(outcome == "skipped" for _, _, outcome, _ in self.report)
+    def left_out(self) -> bool:
+        return any(outcome in LEFT_OUT for _, _, outcome, _ in self.report)
 
 
 def _read_note(folder: str, name: str) -> _Note | None:
@@ -124,7 +126,7 @@ def _read_note(folder: str, name: str) -> _Note | None:
 
 
 def reports(folder: str) -> Iterator[tuple[str, str, str, str]]:
-    """Yield (id, file, converted or skipped, why) for each converted or skipped image of all finished shards."""
+    """Yield (id, file, outcome, why) of all finished shards: the outcome is `converted` or one of `LEFT_OUT`."""
     for _, note in _notes(folder):
         yield from note.report if note else ()
 

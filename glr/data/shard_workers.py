@@ -4,20 +4,50 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sized
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, nullcontext
+from typing import Protocol, TypeVar
 
 from tqdm import tqdm
 
 from glr import storage
-from glr.data.prepared import Shard
-from glr.data.shard_task import ShardTask
 from glr.errors import GlrError
 
 
-def write_shards(tasks: Iterator[ShardTask], folder: str, *, workers: int, images: int) -> list[Shard]:
+class Named(Protocol):
+    """A result with the name of its file."""
+
+    @property
+    def file(self) -> str:
+        """The name."""
+        ...
+
+
+Result = TypeVar("Result", bound=Named, covariant=True)
+
+
+class Task(Protocol[Result]):
+    """Work on one file. Its result is stored, so that an interrupted preparation continues."""
+
+    @property
+    def images(self) -> Sized:
+        """Its images, or its files; the progress bar counts them."""
+        ...
+
+    def finished(self, files: Mapping[str, storage.FileInfo]) -> Result | None:
+        """Return the result of an earlier run, or None to do the work; `files` are the folder's files."""
+        ...
+
+    def write(self) -> Result:
+        """Do the work."""
+        ...
+
+
+def write_shards(
+    tasks: Iterator[Task[Result]], folder: str, *, workers: int, images: int, unit: str = "images"
+) -> list[Result]:
     """Write the shards that are not finished yet.
 
     Args:
@@ -25,17 +55,18 @@ def write_shards(tasks: Iterator[ShardTask], folder: str, *, workers: int, image
         folder: the folder for the shards.
         workers: processes; 1: write in this process.
         images: images in all tasks, for the progress bar.
+        unit: what the progress bar counts.
 
     Returns:
-        All shards, by file name.
+        The results of all tasks, by file name.
 
     Raises:
         GlrError: a shard could not be written, or a worker was killed. Finished shards are kept.
     """
-    shards: list[Shard] = []
+    shards: list[Result] = []
     with (
         nullcontext() if workers == 1 else _processes(workers) as pool,
-        tqdm(total=images, unit=" images", desc="prepare", disable=None, smoothing=0.1) as bar,
+        tqdm(total=images, unit=f" {unit}", desc="prepare", disable=None, smoothing=0.1) as bar,
     ):
         try:
             for task, shard in _written(tasks, storage.files(folder), pool, 2 * workers):
@@ -50,10 +81,10 @@ def write_shards(tasks: Iterator[ShardTask], folder: str, *, workers: int, image
 
 
 def _written(
-    tasks: Iterator[ShardTask], files: dict[str, storage.FileInfo], pool: ProcessPoolExecutor | None, most: int
-) -> Iterator[tuple[ShardTask, Shard]]:
+    tasks: Iterator[Task[Result]], files: dict[str, storage.FileInfo], pool: ProcessPoolExecutor | None, most: int
+) -> Iterator[tuple[Task[Result], Result]]:
     """Yield each task with its shard; at most `most` tasks are pending, because each holds its list of images."""
-    pending: dict[Future[Shard], ShardTask] = {}
+    pending: dict[Future[Result], Task[Result]] = {}
     for task in tasks:
         if (shard := task.finished(files)) is not None:
             yield task, shard
@@ -65,7 +96,7 @@ def _written(
     yield from _collected(pending, 0)
 
 
-def _collected(pending: dict[Future[Shard], ShardTask], most: int) -> Iterator[tuple[ShardTask, Shard]]:
+def _collected(pending: dict[Future[Result], Task[Result]], most: int) -> Iterator[tuple[Task[Result], Result]]:
     """Wait until at most `most` tasks are pending; yield those that finished."""
     while len(pending) > most:
         for future in wait(pending, return_when=FIRST_COMPLETED).done:

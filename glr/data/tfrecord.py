@@ -6,7 +6,7 @@ serialised `tf.train.Example`.
 
 import struct
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import google_crc32c
 
@@ -42,6 +42,25 @@ def framed(record: bytes) -> bytes:
     return length + _masked_crc(length) + record + _masked_crc(record)
 
 
+def read_records(file: BinaryIO, name: str) -> Iterator[tuple[int, bytes]]:
+    """Yield (byte offset, record) of a whole TFRecord file, which may be a stream; memory holds one record.
+
+    Raises:
+        GlrError: the file is truncated or a checksum is wrong; the message names the file and the record's offset.
+    """
+    at = 0
+    while header := file.read(12):
+        # A damaged length could be of terabytes.
+        rest = file.read(int.from_bytes(header[:8], "little") + 4) if is_header(header) else b""
+        yield from split(header + rest, name, at)
+        at += len(header) + len(rest)
+
+
+def is_header(header: bytes) -> bool:
+    """Return True if these 12 bytes begin a record: a length and its checksum."""
+    return len(header) == 12 and header[8:] == _masked_crc(header[:8])
+
+
 def split(data: bytes, file: str, start: int = 0) -> list[tuple[int, bytes]]:
     """Split a part of a TFRecord file into its records.
 
@@ -61,7 +80,7 @@ def split(data: bytes, file: str, start: int = 0) -> list[tuple[int, bytes]]:
     while at < len(data):
         where, again = f"{file}: the record at byte {start + at}", "copy or prepare this shard again"
         header = data[at : at + 12]
-        if len(header) == 12 and header[8:] != _masked_crc(header[:8]):
+        if len(header) == 12 and not is_header(header):
             raise GlrError(f"{where} is damaged (its length's checksum is wrong); {again}")
         end = at + 12 + int.from_bytes(header[:8], "little")
         record, checksum = data[at + 12 : end], data[end : end + 4]
@@ -75,6 +94,8 @@ def split(data: bytes, file: str, start: int = 0) -> list[tuple[int, bytes]]:
     return records
 
 
+# Numbers of the lists of a tf.train.Feature.
+_BYTES, _INTEGERS = 1, 3
 _WANTED = (b"image/id", b"image/class/label", b"image/encoded")
 
 
@@ -94,19 +115,42 @@ def parse(record: bytes) -> Image:
     """
     fields: dict[bytes, Any] = {}
     try:
-        for _, features in _fields(memoryview(record)):
-            for _, entry in _fields(features):
-                key, value = (content for _, content in _fields(entry))
-                # A feature is a list of bytes or numbers; only its first value is used.
-                if (name := bytes(key)) in _WANTED:
-                    _, values = next(_fields(value))
-                    fields[name] = next(_fields(values))[1]
+        for name, value in _features(record):
+            # A feature is a list of bytes or numbers; only its first value is used.
+            if name in _WANTED:
+                _, values = next(_fields(value))
+                fields[name] = next(_fields(values))[1]
         if missing := [name.decode() for name in _WANTED if name not in fields]:
             raise ValueError(f"it has no {', '.join(missing)}")
         name, label, encoded = (fields[name] for name in _WANTED)
         return Image(str(name, "utf-8"), _signed(label), encoded)
     except (IndexError, TypeError, StopIteration, UnicodeDecodeError) as error:
         raise ValueError("it is not a tf.train.Example with an image") from error
+
+
+def features(record: bytes) -> dict[str, bytes | memoryview | int | None]:
+    """Return the first value of each feature of a `tf.train.Example`: bytes or a number; None: a float, or no value.
+
+    Raises:
+        ValueError: the record is not an example.
+    """
+    named: dict[str, bytes | memoryview | int | None] = {}
+    try:
+        for name, value in _features(record):
+            kind, values = next(_fields(value), (None, memoryview(b"")))
+            first = next(_fields(values), (0, None))[1] if kind in (_BYTES, _INTEGERS) else None
+            named[str(name, "utf-8")] = _signed(first) if kind == _INTEGERS and first is not None else first
+    except (IndexError, TypeError, ValueError) as error:
+        raise ValueError("it is not a tf.train.Example") from error
+    return named
+
+
+def _features(record: bytes) -> Iterator[tuple[bytes, memoryview]]:
+    """Yield (name, feature) of each feature of an example."""
+    for _, features in _fields(memoryview(record)):
+        for _, entry in _fields(features):
+            key, value = (content for _, content in _fields(entry))
+            yield bytes(key), value
 
 
 def _id(record: bytes) -> str:

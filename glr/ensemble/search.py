@@ -9,10 +9,10 @@ from glr.config.usages import metric_name
 from glr.ensemble.combining import Candidates, Choice, Member, combinations, exhaustive, greedy
 from glr.errors import GlrError
 from glr.retrieval.landmarks import LandmarkTask
+from glr.retrieval.metrics import RECOGNITION_METRICS
 
 MOST_MEMBERS = 20
 MOST_COMBINATIONS = 100_000
-_RECOGNITION = ("gap", "top1_accuracy")
 _DEPTHS = {True: 50, False: 1000}  # key: True for recognition, which uses few neighbours
 
 
@@ -63,7 +63,7 @@ def search(
         return limits.allow([members[position] for position in chosen])
 
     _check(members, limits, allowed, len(weights) if method == "exhaustive" else None)
-    recognition = score in _RECOGNITION
+    recognition = score in RECOGNITION_METRICS
     solution = task.recognition if recognition else task.retrieval
     if solution is None:
         raise GlrError(f"score={score}: the members were evaluated without the solution that it needs")

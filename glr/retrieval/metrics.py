@@ -19,6 +19,8 @@ Answers = Mapping[str, AbstractSet[Hashable]]
 Rankings = Mapping[str, Sequence[Hashable]]
 Classes = Mapping[str, tuple[Hashable, float]]
 
+RECOGNITION_METRICS = ("gap", "top1_accuracy")  # all others are metrics of retrieval
+
 
 def average_precision(relevant: AbstractSet[Hashable], predicted: Sequence[Hashable], k: int = 100) -> float:
     """AP@k of one query: (1 / min(m, k)) Σ_{r ≤ min(n, k)} P(r) rel(r), for m relevant images and n predictions.
@@ -164,6 +166,22 @@ def recognition_metrics(solution: Answers, predictions: Classes) -> dict[str, fl
         "gap": global_average_precision(solution, predictions),
         "top1_accuracy": top1_accuracy(solution, predictions),
     }
+
+
+def check_score(metric: str, tasks: Sequence[str], where: str) -> None:
+    """Refuse a metric of a task that is not scored.
+
+    Args:
+        metric: such as map_at_100.
+        tasks: the tasks that are scored: `retrieval`, `recognition` or both.
+        where: the data set, for the message.
+
+    Raises:
+        GlrError: the metric is of the other task.
+    """
+    task, other = ("recognition", "map_at_100") if metric in RECOGNITION_METRICS else ("retrieval", "gap")
+    if task not in tasks:
+        raise GlrError(f"evaluate.score={metric}: {where} has no {task} solution; give evaluate.score={other}")
 
 
 def _hits(relevant: AbstractSet[Hashable], predicted: Sequence[Hashable], k: int) -> Iterator[int]:

@@ -11,6 +11,7 @@ from glr.data.image_id import check_image_id
 from glr.data.photo import is_image
 from glr.data.pictures import FilePictures, ImageFile, Pictures, StoredPictures
 from glr.data.prepared import PreparedData
+from glr.data.rows import COLUMNS
 from glr.data.solution import read_solution
 from glr.errors import GlrError
 from glr.retrieval.landmarks import LandmarkTask, read_index_classes, refuse
@@ -46,11 +47,12 @@ def prepared(data: PreparedData, *, neighbors: int) -> EvaluationSet:
     Raises:
         GlrError: a solution is missing or damaged, or does not match the images.
     """
-    names = ("retrieval_solution.csv", "recognition_solution.csv")
-    retrieval, recognition = (read_solution(data.file(name)) for name in names)
+    retrieval, recognition = (
+        read_solution(data.file(f"{task}_solution.csv")) if task in data.tasks else None for task in COLUMNS
+    )
     classes = read_index_classes(data.file("index.csv"))
     task = LandmarkTask(retrieval, recognition, classes, neighbors=neighbors)
-    queries = retrieval.usage | recognition.usage
+    queries = {query for solution in (retrieval, recognition) if solution for query in solution.usage}
     # Compare counts only: the images' ids are in the shards, and reading them all would take too long here.
     for split, listed, where in (("index", classes, "index.csv names"), ("query", queries, "the solutions name")):
         if len(listed) != data.images(split):

@@ -26,10 +26,12 @@ def main(config: DictConfig) -> float:
 
 def _train(config: DictConfig, worker: Worker) -> float:
     from glr.data.opening import open_data
+    from glr.retrieval.metrics import check_score
     from glr.tracking.weights import initial_weights
 
     # Open these before importing TensorFlow, which takes seconds: mistakes in data and weights are reported at once.
     data = open_data(config.data, prepare=config.data.prepare_when_missing)
+    check_score(config.evaluate.score.value, data.tasks, data.path)
     weights = initial_weights(config)
     import_tensorflow()
     from glr.retrieval.scores import table

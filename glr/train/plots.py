@@ -13,7 +13,6 @@ from matplotlib.figure import Figure
 from glr.data.geometry import FAST_DCT, Warp, letterbox
 from glr.data.prepared import PreparedData
 from glr.data.randomness import uniforms
-from glr.data.tfrecord import parse
 from glr.model.network import SCALES, recoloured
 
 
@@ -34,12 +33,13 @@ def plot_augmentation(
 ) -> None:
     """Draw some train images as a PNG: the original on the left, then augmented variants."""
     images, variants = 8, 7
-    records = data.read_block(data.shards["train"][0], 0)[:images]
+    shard = data.shards["train"][0]
+    records = data.read_block(shard, 0)[:images]
     offset, scale = (np.array(values, np.float32) for values in SCALES[normalization])
     warp, frame = Warp(image_size), np.empty((image_size, image_size, 3), np.uint8)
     rows = []
     for number, (_, record) in enumerate(records):
-        encoded = parse(record).encoded
+        encoded = data.image(shard, 0, number, record).encoded
         letterbox(simplejpeg.decode_jpeg(encoded, fastdct=FAST_DCT), frame)
         row = [frame.copy()]
         changes = augment.changes(uniforms(seed, 0, number * variants, variants, augment.draws))

@@ -240,3 +240,25 @@ def test_other_settings_do_not_take_over_what_is_there(few: Listed, tmp_path: Pa
     assert records(data, "train")["a"][0] == (tmp_path / "a.jpg").read_bytes()  # not shrunk
     files = {shard.file for shards in data.shards.values() for shard in shards}
     assert {p.name for p in Path(data.path).glob("*.tfrec")} == files
+
+
+def test_missing_images_are_left_out_on_request(few: Listed, tmp_path: Path):
+    """A file that goes between listing and reading, such as an object of a bucket, is missing, not bad."""
+    few.photos["index"].append(("j", "5"))
+    few.retrieval[0] = ("q", "i j", "Public")
+    with pytest.raises(GlrError, match=r"j\.jpg .*\(1 image is missing, see .*on_missing_image=skip"):
+        prepare(few, tmp_path / "out", Options(skip_bad=True), settings={})
+    data = prepare(few, tmp_path / "out", Options(skip_missing=True), settings={})
+    assert data.report == {"missing": 1}
+    assert Path(data.file("retrieval_solution.csv")).read_text().splitlines()[1:] == ["q,i,Public", "r,i,Private"]
+    assert Path(data.file("index.csv")).read_text().splitlines()[1:] == ["i,5"]
+
+
+def test_a_set_of_one_task_has_one_solution_and_another_digest(few: Listed, tmp_path: Path):
+    both = prepare(few, tmp_path / "both", settings={})
+    few.recognition.clear()
+    one = prepare(few, tmp_path / "one", settings={})
+    assert (both.tasks, one.tasks) == (["retrieval", "recognition"], ["retrieval"])
+    assert not Path(one.file("recognition_solution.csv")).exists()
+    assert one.shards == both.shards
+    assert one.digest != both.digest

@@ -9,7 +9,7 @@ import PIL.Image
 import pytest
 
 from glr.data.catalog import Catalog
-from glr.data.source import CsvSource, FolderSource
+from glr.data.source import CsvSource, FolderSource, KaggleSource
 from glr.errors import GlrError
 from tests.conftest import content, folder_source
 
@@ -32,7 +32,7 @@ def gldv2(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def csv_source(path: Path | None, **changes: str) -> CsvSource:
+def csv_source(path: Path | None, **changes: str | None) -> CsvSource:
     names = {"train_csv": "train.csv", "train_images": "train", "index_csv": "index.csv", "index_images": "index"}
     names |= {"query_csv": "test.csv", "query_images": "test"}
     names |= {"retrieval_solution": "retrieval.csv", "recognition_solution": "recognition.csv"}
@@ -57,7 +57,7 @@ def test_the_cleaned_train_csv_has_a_class_a_row(gldv2: Path):
 
 def test_a_missing_image_names_the_line_and_the_file(gldv2: Path):
     (gldv2 / "train/abd2.jpg").unlink()
-    with pytest.raises(GlrError, match=r"train\.csv, line 3: no image .*train/a/b/d/abd2\.jpg or .*\(1 of 3 images"):
+    with pytest.raises(GlrError, match=r"train\.csv, line 3: no image .*train/a/b/d/abd2\.jpg or .*\(1 of 6 images"):
         content(csv_source(gldv2))
 
 
@@ -165,3 +165,68 @@ def test_a_file_whose_name_is_not_utf_8_is_reported_as_left_out(class_folders: P
     catalog = Catalog()
     FolderSource(path=str(tmp_path / "own"), retrieval_classes=0.3, query_images=0.3, seed=1).fill(catalog)
     assert f"{name}/caf\\udce9.txt" in [path for _, path, _ in catalog.left_out()]
+
+
+def test_missing_images_leave_the_solutions_and_their_classes(gldv2: Path):
+    write(gldv2 / "retrieval.csv", "id,images,Usage", "q1xx,i1xx i2xx,Public", "q2xx,i1xx,Private", "q3xx,i1xx,Private")
+    write(gldv2 / "recognition.csv", "id,landmarks,Usage", "q1xx,5,Public", "q2xx,5,Private", "q3xx,5,Private")
+    write(gldv2 / "test.csv", "id", "q1xx", "q2xx", "q3xx")
+    (gldv2 / "test/q1xx.jpg").rename(gldv2 / "test/q3xx.jpg")  # q1xx and q2xx are missing
+    (gldv2 / "index/i1xx.jpg").unlink()
+    (gldv2 / "train/abd2.jpg").unlink()
+    catalog = Catalog()
+    csv_source(gldv2).fill(catalog)
+    with pytest.raises(
+        GlrError, match=r"train\.csv, line 3: no image .* \(4 of 8 images are missing; on_missing_image=skip"
+    ):
+        catalog.refuse_missing()
+    catalog.leave_missing_out()
+    catalog.check_solutions()
+    assert list(catalog.answers("retrieval")) == [("q3xx", "None", "Private")]
+    assert list(catalog.answers("recognition")) == [("q3xx", "5", "Private")]
+    assert [image_id for image_id, _ in catalog.missing()] == ["abd2", "i1xx", "q1xx", "q2xx"]
+    assert list(catalog.left_out()) == [("30", "", "all images of this class are missing")]
+
+
+def test_a_null_solution_is_not_read(gldv2: Path):
+    (gldv2 / "recognition.csv").unlink()
+    listed = content(csv_source(gldv2, recognition_solution=None))
+    assert (listed["retrieval"], listed["recognition"]) == ([("q1xx", "i1xx", "Public")], [])
+    with pytest.raises(GlrError, match=r"data\.source: give retrieval_solution or recognition_solution"):
+        csv_source(gldv2, retrieval_solution=None, recognition_solution=None)
+
+
+def test_kaggles_train_images_are_divided_like_class_folders(class_folders: Path, tmp_path: Path):
+    """The same images as class folders and as a CSV: the same classes, index and queries, under other ids."""
+    ids, rows = {}, ["id,landmark_id"]
+    (tmp_path / "train").mkdir()
+    for number, folder in enumerate(sorted(class_folders.iterdir())):
+        for file in sorted(folder.iterdir()):
+            ids[f"{folder.name}/{file.name}"] = image_id = f"{number:02d}{file.stem}"
+            (tmp_path / f"train/{image_id}.jpg").symlink_to(file)
+            rows.append(f"{image_id},{folder.name}")
+    write(tmp_path / "train.csv", *rows)
+    settings = {"path": str(tmp_path), "train_csv": "train.csv", "train_images": "train"}
+    settings |= {"retrieval_classes": 0.25, "query_images": 0.25, "seed": 3}
+    kaggle, folders = content(KaggleSource(**settings)), content(folder_source(class_folders))
+    for split in ("train", "index", "query"):
+        assert sorted((i, name) for i, _, name in kaggle[split]) == sorted(
+            (ids[i], name) for i, _, name in folders[split]
+        )
+    expected = [(ids[q], " ".join(ids[i] for i in images.split()), usage) for q, images, usage in folders["retrieval"]]
+    assert kaggle["retrieval"] == expected
+    with pytest.raises(ValueError, match=r"retrieval_classes=0: a share between 0 and 1"):
+        KaggleSource(**settings | {"retrieval_classes": 0})
+    for file in (tmp_path / "train").iterdir():
+        file.unlink()
+    with pytest.raises(GlrError, match=r"train\.csv, line 2: no image .* \(96 of 96 images are missing"):
+        content(KaggleSource(**settings))
+
+
+def test_a_class_with_a_blank_cannot_be_held_out(gldv2: Path):
+    write(gldv2 / "train.csv", "id,landmark_id", "abc1,Old Town", "abd2,7", "abe3,7")
+    source = KaggleSource(
+        path=str(gldv2), train_csv="train.csv", train_images="train", retrieval_classes=0.5, query_images=0.5, seed=0
+    )
+    with pytest.raises(GlrError, match=r"the class 'Old Town' has a blank"):
+        content(source)

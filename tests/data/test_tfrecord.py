@@ -1,11 +1,13 @@
 """Records written without TensorFlow are what TensorFlow writes and reads."""
 
+import io
 from pathlib import Path
 
 import pytest
 import tensorflow as tf
 
-from glr.data.tfrecord import example, framed, parse, split
+from glr.data.tfrecord import example, framed, parse, read_records, split
+from glr.data.tfrecord import features as features_of
 from glr.errors import GlrError
 
 
@@ -91,3 +93,24 @@ def test_a_flipped_bit_names_the_record(position: int, what: str):
     image = "" if position < 12 else r"\(image image 200 ü\) "
     with pytest.raises(GlrError, match=rf"the record at byte 0 {image}is damaged \({what} is wrong\)"):
         split(bytes(damaged), "a.tfrec")
+
+
+def test_any_features_of_what_tensorflow_writes():
+    made = tf.train.Example()
+    made.features.feature["text"].bytes_list.value.extend([b"first", b"second"])
+    made.features.feature["number"].int64_list.value.extend([-3, 4])
+    made.features.feature["floats"].float_list.value.extend([0.5, 1.5])
+    made.features.feature["none"].SetInParent()
+    expected = {"text": b"first", "number": -3, "floats": None, "none": None}
+    assert features_of(made.SerializeToString()) == expected
+    with pytest.raises(ValueError, match=r"it is not a tf\.train\.Example"):
+        features_of(b"text, not an example")
+
+
+def test_a_stream_of_records_stops_at_damage():
+    whole = b"".join(framed(record) for record in records())
+    assert list(read_records(io.BytesIO(whole), "a")) == split(whole, "a")
+    huge = b"\xff" * 8 + whole[8:]  # an unverified length would ask for exabytes
+    for content, message in ((huge, "its length's checksum"), (whole[:-3], "is cut off"), (whole[:5], "is cut off")):
+        with pytest.raises(GlrError, match=message):
+            list(read_records(io.BytesIO(content), "a"))

@@ -1,5 +1,6 @@
 """Sets of images to evaluate on: prepared ones, pairs of folders, and revisited ones, each with its task."""
 
+import json
 import os
 import pickle
 import shutil
@@ -13,6 +14,7 @@ from glr.data.prepared import PreparedData
 from glr.errors import GlrError
 from glr.retrieval import sets
 from glr.retrieval.landmarks import LandmarkTask
+from glr.retrieval.metrics import check_score
 from glr.retrieval.revisited import RevisitedTask
 from glr.retrieval.sets import EvaluationSet
 
@@ -90,3 +92,23 @@ def test_revisited_queries_are_parts_of_images(folder: Path):
     assert [picture(found.index, n).id for n in range(2)] == ["b", "c"]
     whole = picture(pair(folder).query, 0).pixels
     np.testing.assert_array_equal(picture(found.query, 0).pixels, whole[2:20, 3:30])
+
+
+def test_a_prepared_set_may_have_one_task(small_data: PreparedData, tmp_path: Path):
+    shutil.copytree(small_data.path, tmp_path / "set")
+    manifest = tmp_path / "set/manifest.json"
+    content = json.loads(manifest.read_text())
+    (tmp_path / "set/recognition_solution.csv").unlink()
+    with pytest.raises(GlrError, match=r"recognition_solution\.csv: no such file"):
+        sets.prepared(PreparedData(tmp_path / "set"), neighbors=1)
+    manifest.write_text(json.dumps(content | {"tasks": ["retrieval"]}))
+    data = PreparedData(tmp_path / "set")
+    task = sets.prepared(data, neighbors=1).task
+    assert isinstance(task, LandmarkTask)
+    assert task.recognition is None
+    assert task.retrieval
+    check_score("map_at_100", data.tasks, "here")
+    with pytest.raises(
+        GlrError, match=r"evaluate\.score=gap: here has no recognition solution; give evaluate\.score=map"
+    ):
+        check_score("gap", data.tasks, "here")
