@@ -52,7 +52,10 @@ def as_typed(overrides: Sequence[str]) -> list[str]:
 
 def _as_typed(override: str) -> str:
     match = _ASSIGNMENT.fullmatch(override)
-    return override if match is None or _is_valid(override) else match[1] + _values(match[2])
+    if match is None or _is_valid(override):
+        return override
+    written = match[1] + _values(match[2])
+    return written if _is_valid(written) else override  # `parse` reports what the user typed
 
 
 def _values(text: str) -> str:
@@ -73,9 +76,14 @@ def _value(text: str) -> str:
 
 
 def _split(text: str) -> Iterator[str]:
-    """Split a text at the commas outside of brackets."""
-    start = depth = 0
+    """Split a text at the commas outside of brackets and of quoted values."""
+    start, depth, quote = 0, 0, ""
     for place, character in enumerate(text):
+        if quote:
+            quote = "" if character == quote and text[place - 1] != "\\" else quote
+            continue
+        if character in "'\"" and not text[start:place].strip(" ["):
+            quote = character  # an apostrophe within a word quotes nothing
         depth += (character in "([{") - (character in ")]}")
         if character == "," and depth <= 0:
             yield text[start:place]

@@ -95,5 +95,5 @@ def _sweep(name: str) -> dict[str, list[object]]:
     return {str(key): value for key, value in content.items()}
 
 
-def _values(values: list[object]) -> str:
+def _values(values: Iterable[object]) -> str:
     return ",".join(map(in_grammar, values))

@@ -77,7 +77,8 @@ def unresolved(error: InterpolationResolutionError) -> str:
         return f"the environment variable {variable[1]} is not set; set it"
     if setting := _SETTING.search(text):
         return f"there is no setting {setting[1]}; name another"
-    return f"this has no value ({text}); correct it"
+    text = re.sub(r"^While dereferencing interpolation '.*?': ", "", text)
+    return f"this has no value that fits ({text}); correct it"
 
 
 def _present(node: DictConfig | ListConfig) -> Iterable[Any]:
