@@ -39,7 +39,7 @@ def light() -> Iterator[Forks]:
         ("train.epochs=abc", "train.epochs=abc: expected a whole number"),
         ("-cn nonexist", "--config-name=nonexist: the settings of train are those of conf/train.yaml"),
         ("--config-dir /none", "--config-dir /none: there is no such folder"),
-        ("data=folder data.source.path=ü#(1)", "ü#(1)"),
+        ("name=ü#(1) train.epochs=abc", "train.epochs=abc: expected a whole number"),
         ("hydra/launcher=ray -m", "hydra/launcher=ray is not installed; pip install '.[ray]'"),
         ("hydra/sweeper=optuna hydra.sweeper.n_trialz=1 seed=range(9) -m", "hydra.sweeper.n_trialz is not a setting"),
     ],
