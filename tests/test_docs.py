@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from glr.config.check import check_command_line
+from glr.config.grammar import as_typed
 from glr.errors import GlrError
 from tests.conftest import ROOT
 from tests.model.head.conftest import problem_of
@@ -62,7 +63,7 @@ def test_a_command_that_is_shown_has_no_mistake_but_the_one_that_is_shown(page: 
     shown = re.search(r"^error: (.*)", CHECKED[page, command], re.M)
     mistake = None
     try:
-        check_command_line(name, overrides, "-m" in arguments, required="--help" not in arguments)
+        check_command_line(name, as_typed(overrides), "-m" in arguments, required="--help" not in arguments)
     except GlrError as error:
         mistake = str(error)
     assert mistake in (None, shown and shown[1])  # other errors come after this check

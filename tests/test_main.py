@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from glr.config.completion import script
 from glr.config.installation import CONF
 from tests.conftest import ROOT
 
@@ -51,3 +52,16 @@ def test_the_jobs_of_a_sweep_run_the_same_command(start: list[str], tmp_path: Pa
 def test_hydra_names_the_job_after_the_command(start: list[str]):
     done = started(*start, "--cfg", "hydra", "--package", "hydra.job")
     assert f"\nname: {start[-1].removeprefix('glr.')}\n" in done.stdout
+
+
+@pytest.mark.parametrize("line", [["-m", "glr"], ["-m", "glr.train"]])
+def test_completion_is_installed_by_either_way_to_start(line: list[str]):
+    done = started(*line, "-sc", "install=bash")
+    assert (done.stdout, done.stderr) == (script("install=bash"), "")
+
+
+def test_a_line_is_completed(monkeypatch: pytest.MonkeyPatch):
+    for line, words in (("python -m glr.tr", "glr.train"), ("glr train head=arc", "head=arcface")):
+        monkeypatch.setenv("COMP_LINE", line)
+        done = started("-m", "glr", "-sc", "query=bash")
+        assert (done.stdout.split(), done.stderr) == ([words], "")

@@ -3,16 +3,15 @@
 from math import inf
 
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
-from glr.config import component
+from glr.config import component, structure
 from glr.config.component import class_of
 from glr.config.composition import Composition, composition, unknown_setting
 from glr.config.jobs import jobs_of_line
 from glr.config.schema import RUNTIME_ARGUMENTS, bounds, slots
 from glr.config.secrets import redacted
 from glr.config.values import ModelPart
-from glr.errors import GlrError, first_line
+from glr.errors import GlrError
 
 # Options of sbatch that start several processes per job, spelled as in submitit's additional_parameters.
 _SBATCH = ("nodes", "ntasks", "ntasks_per_node")
@@ -59,11 +58,24 @@ def check_command_line(
 def _checked(config_name: str, overrides: list[str], required: bool = True) -> Composition:
     job = composition(config_name, tuple(overrides))
     try:
+        structure.check_keys(job.settings)
+        structure.check_keys(job.hydra, "hydra.")
         check(job.settings, required)
     except component.UnknownSettingError as error:
         raise unknown_setting(error.key, config_name) from error
+    _check_places(job)
     _check_launcher(job)
     return job
+
+
+def _check_places(job: Composition) -> None:
+    """Refuse a change of the working folder: glr's relative paths, such as mlruns, would name other places."""
+    if job.hydra.job.chdir:
+        raise GlrError(
+            "hydra.job.chdir=true: glr reads and writes relative to the folder where it starts; leave it out"
+        )
+    for node in ("run", "sweep"):
+        structure.check_interpolations(job.hydra[node], f"hydra.{node}.", composing=True)
 
 
 def _check_launcher(job: Composition) -> None:
@@ -121,9 +133,17 @@ def check(settings: DictConfig, required: bool = True) -> None:
         GlrError: the first mistake, in one sentence.
     """
     check_slots(settings)
+    try:
+        structure.check_interpolations(settings)
+    except GlrError:
+        if required:
+            raise
+        return  # the values that exist only where the job runs are shown unresolved
     for key, node in component.components(settings):
         component.check(key, node, RUNTIME_ARGUMENTS.get(key.split(".")[0], set()))
     for key, lowest, highest in bounds(OmegaConf.get_type(settings)):
+        if OmegaConf.is_missing(settings, key.split(".")[0]):
+            continue  # reported below
         value = OmegaConf.select(settings, key)
         if isinstance(value, int | float) and not lowest <= value <= highest:
             expected = f"at least {lowest}" if highest == inf else f"{lowest} to {highest}"
@@ -132,7 +152,3 @@ def check(settings: DictConfig, required: bool = True) -> None:
     missing = sorted(OmegaConf.missing_keys(settings))
     if missing and required:
         raise GlrError(f"{', '.join(missing)}: a value is needed; give it as {missing[0]}=VALUE")
-    try:
-        OmegaConf.to_container(settings, resolve=True)
-    except OmegaConfBaseException as error:
-        raise GlrError(f"{getattr(error, 'full_key', None) or 'config'}: {first_line(error)}") from error

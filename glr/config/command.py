@@ -7,18 +7,24 @@ import secrets
 import signal
 import sys
 import traceback
+from argparse import Namespace
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from functools import lru_cache, partial, update_wrapper
+from io import StringIO
+from pathlib import Path
 from string import Template
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import InterpolationResolutionError
 
-from glr.config import output
+from glr.config import completion, output
 from glr.config.check import check_command_line, composed
 from glr.config.composition import composition
+from glr.config.grammar import as_typed
 from glr.config.installation import CONF, SWEEPS, pip_install
 from glr.config.internals import command_line
 from glr.config.jobs import launchable
@@ -28,6 +34,7 @@ from glr.config.schema import register
 from glr.config.secrets import conceal, redacted
 from glr.config.shorthand import choices
 from glr.config.signals import ending
+from glr.config.structure import unresolved
 from glr.errors import NO_ROOM, PREEMPTED, GlrError, first_line, is_no_room, no_room_in_words
 
 # The errors that joblib, submitit and Ray raise after a job's process has died.
@@ -150,17 +157,22 @@ class Command:
             True if the printed text is the whole result.
         """
         arguments = command_line()
+        self._check_flags(arguments)
         flags = [argument for argument in sys.argv[1:] if argument not in arguments.overrides]
-        given = conceal(arguments.overrides)
+        given = conceal(as_typed(arguments.overrides))
         sys.argv[1:] = flags + given
-        if arguments.hydra_help or arguments.shell_completion:
+        if arguments.shell_completion:
+            self._complete(flags, given)
+            return True
+        if arguments.hydra_help:
             self._launch(flags, given)
             return True
         flags = [flag for flag in flags if flag not in ("-m", "--multirun")]
         shown = arguments.help or arguments.cfg or arguments.info
         overrides, jobs = check_command_line(self._config_name, given, arguments.multirun, not shown)
         if shown and jobs:
-            overrides, jobs = jobs[0], None  # show the sweep's first job
+            print(_first_of(jobs), file=sys.stderr)
+            overrides, jobs = jobs[0], None
         if arguments.help:  # Hydra's own help takes three times as long
             print(help_text(self._config_name, overrides))
         elif self._together and not shown:
@@ -171,6 +183,29 @@ class Command:
             self._launch(flags, overrides)
         return bool(shown) or self._printed
 
+    def _complete(self, flags: list[str], given: list[str]) -> None:
+        """Print the script of a shell (`install=bash`), or the words that complete $COMP_LINE (`query=bash`)."""
+        if text := completion.script(" ".join(given)):
+            print(text, end="")
+            return
+        with redirect_stdout(StringIO()) as printed:
+            self._launch(flags, given)
+        line = os.environ.get("COMP_LINE", "").partition(" ")[2]
+        groups = composition(self._config_name, ()).choices
+        print("\n".join(completion.completed(line, printed.getvalue().split(), groups)))
+
+    def _check_flags(self, arguments: Namespace) -> None:
+        """Refuse Hydra's flags for other settings than this command's, which the check would not read."""
+        name, folder = arguments.config_name, arguments.config_dir
+        if arguments.config_path or name not in (None, self._config_name):
+            flag = f"--config-path={arguments.config_path}" if arguments.config_path else f"--config-name={name}"
+            raise GlrError(
+                f"{flag}: the settings of {self._config_name} are those of conf/{self._config_name}.yaml; "
+                "put your own values into an experiment in a folder of yours: --config-dir FOLDER experiment=NAME"
+            )
+        if folder is not None and not Path(folder).is_dir():
+            raise GlrError(f"--config-dir {folder}: there is no such folder")
+
     def _launch(self, flags: list[str], overrides: list[str]) -> None:
         """Let Hydra run the command line."""
         sys.argv[1:] = flags + overrides  # Hydra accepts overrides on one side of its flags only
@@ -178,6 +213,12 @@ class Command:
         hydra.main(config_path=str(CONF), config_name=self._config_name, version_base="1.3")(job)()
         if job.failure:
             raise job.failure
+
+
+def _first_of(jobs: list[list[str]]) -> str:
+    """The line that says which job of a sweep or search is shown."""
+    which = "an example of the search's jobs" if "hydra/sweeper=optuna" in jobs[0] else f"job 1 of {len(jobs)}"
+    return f"this is {which}: {redacted(' '.join(jobs[0]))}"
 
 
 def command(
@@ -207,6 +248,8 @@ def _sentence(error: Exception) -> str | None:
     """Explain an error to the user in one sentence; return None for a bug, whose traceback is shown instead."""
     if isinstance(error, GlrError):
         return str(error)
+    if isinstance(error, InterpolationResolutionError):
+        return f"{error.full_key}: {unresolved(error)}"
     if isinstance(error, ModuleNotFoundError) and error.name in {"tensorflow", "keras"}:
         return f"TensorFlow is not installed; {pip_install('cpu', 'gpu', 'tpu')}"
     kinds = {kind.__name__ for kind in type(error).__mro__}

@@ -16,8 +16,10 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from glr.config.component import NOT_ARGUMENTS
+from glr.config.grammar import parse
 from glr.config.installation import CONF, pip_install
-from glr.config.shorthand import choices, parse, unknown_choice
+from glr.config.shorthand import choices, unknown_choice
+from glr.config.structure import needed
 from glr.errors import GlrError, first_line
 
 # Third-party launchers, and the extras of glr that install them.
@@ -116,6 +118,8 @@ def _explained(error: Exception, config_name: str) -> GlrError:
             return GlrError(f"{group}={choice[2]} is not installed; {pip_install(_LAUNCHERS[choice[2]])}")
         hydras = GlobalHydra.instance().config_loader().get_group_options(group)
         return unknown_choice(group, choice[2], hydras if group.startswith("hydra/") else choices(group))
+    if twice := re.search(r"Multiple values for (\S+?)\.", text):
+        return GlrError(f"+{twice[1]}=...: {twice[1]} has a choice already; leave out the +")
     if key := re.search(r"Could not override '([^']+)'", text) or re.search(r"Key '([^']+)' is not in", text):
         full = re.search(r"full_key: (\S+)", f"{text}\n{cause}")
         return unknown_setting(full[1] if full else key[1], config_name)
@@ -125,6 +129,8 @@ def _explained(error: Exception, config_name: str) -> GlrError:
         )
     if merging := re.search(r"Error merging override (.+)", text):
         value = first_line(cause or error)
+        if merging[1].startswith("~"):
+            return needed(merging[1].strip("~"))
         if options := re.search(r"Invalid value '.*', expected one of (.*)", value):
             return GlrError(f"{merging[1]}: expected one of {options[1].strip('[]')}")
         if kind := re.search(r"could not be converted to (\w+)", value):

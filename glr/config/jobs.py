@@ -11,10 +11,11 @@ from omegaconf import DictConfig, OmegaConf
 
 from glr.config import search as searching
 from glr.config.composition import composition
+from glr.config.grammar import parse
 from glr.config.installation import CONF
 from glr.config.ranges import covering, is_open, parameter
 from glr.config.secrets import conceal, without_secrets
-from glr.config.shorthand import parse, written_out
+from glr.config.shorthand import written_out
 from glr.errors import GlrError
 
 
@@ -46,8 +47,9 @@ def jobs_of_line(config_name: str, overrides: list[str], multirun: bool) -> tupl
     except GlrError:
         pass  # the check of the first job reports its mistake
     if multirun:
-        return overrides, _jobs(parsed, sweeper, searched)
-    for override in parsed:
+        parsed = swept(parsed, sweeper)
+        return [override.input_line or "" for override in parsed], _jobs(parsed, sweeper, searched)
+    for override in shorthand:
         if override.is_sweep_override():
             raise GlrError(f"{override.input_line}: several values make a sweep; add -m to run them all")
     return overrides, None
@@ -56,7 +58,8 @@ def jobs_of_line(config_name: str, overrides: list[str], multirun: bool) -> tupl
 def jobs_of(config: DictConfig) -> list[list[str]]:
     """The overrides of each job of the sweep that Hydra is about to launch; for a search, of a few example jobs."""
     hydra = config.hydra
-    return _jobs(parse(given(hydra)), hydra.sweeper, hydra.runtime.choices["hydra/sweeper"] == "optuna")
+    parsed = swept(parse(given(hydra)), hydra.sweeper)
+    return _jobs(parsed, hydra.sweeper, hydra.runtime.choices["hydra/sweeper"] == "optuna")
 
 
 def given(hydra: Any) -> list[str]:
@@ -98,10 +101,16 @@ def _as_sweep(override: Override) -> str:
     return f"{override.key_or_group}=choice({override.get_value_element_as_str()})"
 
 
-def _jobs(parsed: list[Override], sweeper: DictConfig | None, searched: bool) -> list[list[str]]:
-    swept = sweeper.params or {} if sweeper is not None and "params" in sweeper else {}
+def swept(parsed: list[Override], sweeper: DictConfig | None) -> list[Override]:
+    """The overrides of a sweep, preceded by the sweeper's own `params` and `search_space` that they do not set."""
+    values: dict[str, object] = {}
+    if sweeper is not None:
+        values = {**searching.ranges(sweeper.get("search_space") or {}), **(sweeper.get("params") or {})}
     own = {override.get_key_element() for override in parsed}
-    parsed = parse(conceal([f"{key}={value}" for key, value in swept.items() if key not in own])) + parsed
+    return parse(conceal([f"{key}={value}" for key, value in values.items() if key not in own])) + parsed
+
+
+def _jobs(parsed: list[Override], sweeper: DictConfig | None, searched: bool) -> list[list[str]]:
     if not searched:
         for override in parsed:
             if override.is_interval_sweep() and sweeper is not None:

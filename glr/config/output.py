@@ -57,7 +57,8 @@ def protect() -> None:
         stream.flush()
         raw = Output(stream.fileno())
         buffer: Any = raw if stream.write_through else io.BufferedWriter(raw)  # unbuffered: a sweep reads live output
-        options = {"encoding": stream.encoding, "errors": stream.errors}
+        # A terminal that knows ASCII only shows other characters as escapes.
+        options = {"encoding": stream.encoding, "errors": "backslashreplace"}
         new = io.TextIOWrapper(
             buffer, **options, line_buffering=stream.line_buffering, write_through=stream.write_through
         )

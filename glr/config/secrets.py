@@ -13,8 +13,8 @@ from urllib.parse import unquote
 
 from hydra.core.override_parser.types import ChoiceSweep, QuotedString, Transformer
 
+from glr.config.grammar import in_grammar, parse
 from glr.config.installation import CONF
-from glr.config.shorthand import in_grammar, parse
 from glr.errors import GlrError
 
 HIDDEN = "***"

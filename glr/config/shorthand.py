@@ -1,39 +1,18 @@
-"""Parse overrides; expand for Hydra the shorthands `sweep=NAME`, `experiment=published/09`, `init_from=RUN_OR_FILE`."""
+"""Expand the shorthands of a command line: `sweep=NAME`, `experiment=published/09`, `init_from=RUN`, `glob(...)`."""
 
-import json
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, Quote, QuotedString
-from hydra.errors import HydraException
+from hydra.core.override_parser.types import Glob, Override
 from omegaconf import OmegaConf
 
+from glr.config.grammar import in_grammar, parse
 from glr.config.installation import CONF, SWEEPS
-from glr.errors import GlrError, first_line
+from glr.errors import GlrError
 
-
-def parse(overrides: Sequence[str]) -> list[Override]:
-    """Parse overrides in Hydra's grammar.
-
-    Raises:
-        GlrError: an override does not follow the grammar.
-    """
-    try:
-        return OverridesParser.create().parse_overrides(list(overrides))
-    except HydraException as error:
-        raise GlrError(f"{first_line(error)}: a setting is given as key=value") from error
-
-
-def in_grammar(text: str) -> str:
-    """Write a text in Hydra's grammar: in quotes, unless Hydra reads the same text without them."""
-    try:
-        if parse([f"key={text}"])[0].value() == text:
-            return text
-    except GlrError:
-        pass
-    return QuotedString(text, Quote.single).with_quotes()
+_DICTIONARIES = re.compile(r"hydra\.sweeper\.(params|search_space)\b")
 
 
 def choices(group: str) -> list[str]:
@@ -52,29 +31,31 @@ def unknown_choice(group: str, name: str, known: Iterable[str]) -> GlrError:
 def written_out(overrides: list[Override]) -> list[str]:
     """The overrides with `sweep=NAME` expanded to `sweep.name=NAME` and the settings of sweeps/NAME.yaml.
 
-    An experiment's number becomes its full name; `init_from=TEXT` becomes a mapping of `init_from.run` and
-    `init_from.file`. The command line's own settings replace the sweep's. The command line of a sweep's job holds every
-    setting of the sweep, so nothing is added there.
+    An experiment's number becomes its full name, `glob(...)` lists the choices that match, and `init_from=TEXT` becomes a
+    mapping of `init_from.run` and `init_from.file`. The command line's own settings replace the sweep's. The command
+    line of a sweep's job holds every setting of the sweep, so nothing is added there.
 
     Raises:
-        GlrError: there is no such sweep, or its file is wrong.
+        GlrError: there is no such sweep, its file is wrong, or no choice matches.
     """
     given = {override.get_key_element() for override in overrides}
-    lines = []
+    lines: list[str] = []
     for override in overrides:
         key, value = override.get_key_element(), override.value()
-        if key == "experiment" and (isinstance(value, str) or override.is_choice_sweep()):
-            names = [value] if isinstance(value, str) else override.sweep_string_iterator()
-            lines.append(f"experiment={','.join(_numbered(str(name)) for name in names)}")
-            continue
         if key in ("sweep", "sweep.name") and isinstance(value, str | None):
             lines.append(f"sweep.name={'null' if value is None else value}")
             settings = {} if value is None else _sweep(value)
             lines += [f"{k}={_values(v)}" for k, v in settings.items() if k not in given]
-            continue
-        if key in ("sweep", "sweep.name") and override.is_sweep_override():
+        elif key in ("sweep", "sweep.name") and override.is_sweep_override():
             raise GlrError(f"{override.input_line}: run one sweep after the other")
-        lines.append(override.input_line or "")
+        elif isinstance(value, Glob):
+            lines.append(f"{key}=choice({_values(_matching(override, value))})")
+        elif key.lstrip("+") == "experiment" and value is not None:
+            lines.append(f"experiment={_experiments(override)}")
+        elif _DICTIONARIES.match(key):
+            lines.append(f"++{override.input_line}")  # Hydra adds keys to a dictionary only after ++
+        else:
+            lines.append(override.input_line or "")
     return [_start_written_out(line) if line.startswith("init_from=") else line for line in lines]
 
 
@@ -100,6 +81,26 @@ def _mapping(values: dict[str, str | None]) -> str:
     return "{" + ",".join(f"{k}:{'null' if v is None else in_grammar(v)}" for k, v in values.items()) + "}"
 
 
+def _matching(override: Override, pattern: Glob) -> list[str]:
+    """The choices that `glob(...)` names; Hydra's own search leaves out those in subfolders."""
+    names = pattern.filter(choices(override.key_or_group))
+    if not names:
+        raise GlrError(f"{override.input_line}: no choice of {override.key_or_group} matches")
+    return names
+
+
+def _experiments(override: Override) -> str:
+    """The value of `experiment=` or `+experiment=`, with full names.
+
+    A `+` adds a choice to a group without one, so users of Hydra type it, but `experiment: null` is in the defaults.
+    """
+    value = override.value()
+    if isinstance(value, list):
+        return f"[{_values([_numbered(str(name)) for name in value])}]"
+    names = list(override.sweep_string_iterator()) if override.is_sweep_override() else [str(value)]
+    return _values([_numbered(name) for name in names])
+
+
 def _numbered(name: str) -> str:
     """Return the full name of the experiment with a number such as `published/09`; return other names unchanged."""
     known = choices("experiment")
@@ -117,5 +118,5 @@ def _sweep(name: str) -> dict[str, list[object]]:
     return {str(key): value for key, value in content.items()}
 
 
-def _values(values: list[object]) -> str:
-    return ",".join(in_grammar(value) if isinstance(value, str) else json.dumps(value) for value in values)
+def _values(values: Iterable[object]) -> str:
+    return ",".join(map(in_grammar, values))

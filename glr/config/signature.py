@@ -104,7 +104,8 @@ def check_type(key: str, node: DictConfig, name: str, annotation: str) -> None:
         value = dict(value)
     if not any(_fits(value, option) for option in _options(annotation)):
         wanted = " or ".join(_words(option) for option in _options(annotation))
-        raise GlrError(f"{key}={'null' if value is None else value}: expected {wanted}")
+        quoting = f"; write {key}=\"'{value}'\"" if "a text" in wanted and isinstance(value, int | float) else ""
+        raise GlrError(f"{key}={'null' if value is None else value}: expected {wanted}{quoting}")
 
 
 @cache

@@ -4,13 +4,14 @@ import json
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from glr.config.composition import composition
 from glr.config.identity import Identity, settings_of
 from glr.config.usages import main_score
+from glr.errors import GlrError
 from glr.sweep.job import Job, JobState, differing
 
 if TYPE_CHECKING:
@@ -27,13 +28,28 @@ def planned(config: DictConfig, overrides: Sequence[Sequence[str]], first: int =
     """
     folder = Path(config.hydra.sweep.dir)
     jobs = [
-        Job(number + 1, list(line), shown, folder / str(number))
+        Job(number + 1, list(line), shown, folder / _subfolder(config, line, number))
         for number, (line, shown) in enumerate(zip(overrides, differing(overrides), strict=True), start=first)
     ]
+    for job in jobs:
+        if (other := next(each for each in jobs if each.folder == job.folder)) is not job:
+            raise GlrError(
+                f"hydra.sweep.subdir: jobs {other.number} and {job.number} would share the folder {job.folder}; "
+                "add ${hydra.job.num} to it"
+            )
     if config.hydra.job.config_name == "train":  # other commands' jobs have no identities
         identify(jobs, [composition("train", tuple(job.overrides)).settings for job in jobs])
         skip(jobs, config.tracking.uri, config.sweep.rerun.name)
     return jobs
+
+
+def _subfolder(config: DictConfig, overrides: Sequence[str], number: int) -> str:
+    """The value of hydra.sweep.subdir in a job."""
+    written: Any = OmegaConf.to_container(config.hydra, resolve=False)
+    if written["sweep"]["subdir"] == "${hydra.job.num}":
+        return str(number)  # without Hydra's 60 ms per job
+    line = (*written["overrides"]["hydra"], *overrides, f"hydra.job.num={number}")
+    return composition(config.hydra.job.config_name, line).hydra.sweep.subdir
 
 
 def identify(jobs: Sequence[Job], configs: Sequence[DictConfig]) -> None:

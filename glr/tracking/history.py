@@ -14,6 +14,7 @@ from mlflow.exceptions import MlflowException
 
 from glr.config.installation import SWEEPS
 from glr.errors import GlrError
+from glr.tracking.query import equals
 from glr.tracking.recorder import recorded
 from glr.tracking.writer import order
 
@@ -161,9 +162,8 @@ def _with_id(client: MlflowClient, text: str) -> PastRun | None:
 
 
 def _named(client: MlflowClient, name: str, *studies: str) -> list[PastRun]:
-    quoted = name.replace("'", "\\'")
-    runs = runs_of(client, studies, f"attributes.run_name = '{quoted}'", missing_ok=True)
-    return [run for run in runs if run.kind not in ("sweep", "evaluation")]
+    runs = runs_of(client, studies, equals("attributes.run_name", name), missing_ok=True)
+    return [run for run in runs if run.name == name and run.kind not in ("sweep", "evaluation")]
 
 
 def _past(client: MlflowClient, run: Run, study: str) -> PastRun:

@@ -24,6 +24,7 @@ from glr.tracking.entries import (
     Tags,
     now,
 )
+from glr.tracking.query import equals
 from glr.tracking.store import DeletedError, experiment, is_missing, restoring
 
 JOURNAL = "journal"  # the tag that names a run's journal
@@ -52,7 +53,7 @@ def _order(client: MlflowClient, study: str, key: str | None) -> dict[str, str]:
     """The tag that sorts a new run after earlier runs of the same job from machines whose clocks were ahead."""
     if key is None:
         return {}
-    runs = client.search_runs([study], "tags.key = '{}'".format(key.replace("'", "\\'")))
+    runs = client.search_runs([study], equals("tags.key", key))
     latest = max((order(run.data.tags, run.info.start_time) for run in runs), default=0)
     return {ORDER: str(latest + 1)} if latest > now() else {}
 
@@ -108,7 +109,7 @@ class RunWriter:
                 writer.verify()
                 return writer
         journal = entry.tags[JOURNAL]
-        runs = client.search_runs([target], f"tags.{JOURNAL} = '{journal}'", max_results=1)
+        runs = client.search_runs([target], equals(f"tags.{JOURNAL}", journal), max_results=1)
         if runs:
             return cls(client, runs[0].info.run_id, fresh=False)
         tags = entry.tags | _order(client, target, entry.tags.get("key"))

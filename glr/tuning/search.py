@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import optuna
-from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.core.utils import JobReturn, JobStatus
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
+from glr.config.grammar import in_grammar
 from glr.config.identity import differences
 from glr.config.printing import printable, say
 from glr.config.ranges import Parameter, Range, is_open, written
@@ -125,7 +125,7 @@ class Search:
             self.study.tell(trial.number, score, TrialState.FAIL if score is None else None, skip_if_finished=True)
 
     def _overrides(self, trial: optuna.Trial) -> list[str]:
-        name = QuotedString(named(self.file, self.name, trial.number), Quote.single).with_quotes()
+        name = in_grammar(named(self.file, self.name, trial.number))
         chosen = [f"{key}={written(value)}" for key, value in trial.params.items()]
         return [*self.fixed, *chosen, f"sweep.trial={name}"]
 

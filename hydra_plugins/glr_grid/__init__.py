@@ -7,7 +7,7 @@ Finished jobs are skipped and a summary is printed with every launcher. The laun
 sweeper does both for other launchers.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
@@ -30,7 +30,7 @@ class GridSweeperConfig:
 
     _target_: str = "hydra_plugins.glr_grid.GridSweeper"
     max_batch_size: int | None = None  # jobs that are launched together; null: all
-    params: dict[str, str] | None = None
+    params: dict[str, str] = field(default_factory=dict)  # values to sweep over, as on a command line
 
 
 ConfigStore.instance().store(group="hydra/sweeper", name="grid", node=GridSweeperConfig, provider="glr")

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn
 from hydra.plugins.sweeper import Sweeper
@@ -37,7 +36,7 @@ class OptunaSweeper(Sweeper):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Keep the sweep's config, and create its launcher."""
-        self._loader, self._config = hydra_context.config_loader, config
+        self._config = config
         self._launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
         )
@@ -45,14 +44,15 @@ class OptunaSweeper(Sweeper):
     def sweep(self, arguments: list[str]) -> None:
         """Search over the values and ranges in the sweep's overrides."""
         from glr import storage
+        from glr.config.grammar import parse
         from glr.config.identity import settings_of
-        from glr.config.jobs import keep_config
+        from glr.config.jobs import keep_config, swept
         from glr.config.ranges import parameter
         from glr.config.secrets import without_secrets
         from glr.tuning.search import Search
 
         keep_config(self._config)
-        overrides = OverridesParser.create(config_loader=self._loader).parse_overrides(arguments)
+        overrides = swept(parse(arguments), self._config.hydra.sweeper)
         space = {o.get_key_element(): parameter(o) for o in overrides if o.is_sweep_override()}
         fixed = [override.input_line or "" for override in overrides if not override.is_sweep_override()]
         settings = settings_of(

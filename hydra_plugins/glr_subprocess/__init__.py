@@ -18,6 +18,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from glr.config.grammar import in_grammar
 from glr.config.jobs import jobs_of
 from glr.errors import GlrError
 from glr.storage.lock import acquire
@@ -92,7 +93,7 @@ class SubprocessLauncher(Launcher):
         anew = job.identity is not None and self.config.sweep.rerun.name == "all" and job.starts == 1
         return [
             *[sys.executable, "-m", module, *job.overrides, *(["resume=never"] if anew else [])],
-            *["hydra.mode=RUN", f"hydra.run.dir={job.folder}", f"hydra.job.num={job.number - 1}"],
+            *["hydra.mode=RUN", f"hydra.run.dir={in_grammar(str(job.folder))}", f"hydra.job.num={job.number - 1}"],
         ]
 
     def _conclude(self, stopped: int | None, total: int | None) -> None:

@@ -24,7 +24,7 @@ from glr.errors import GlrError
         ("optimizer.beta1=0.8", "did you mean optimizer.beta_1"),
         ("regularization=l2 regularization.scope=everywhere", "expected head or all"),
         ("pooling=avg pooling.keepdims=1", "pooling.keepdims=1: expected true or false"),
-        ("tracking=server", "tracking.uri: a value is needed"),
+        ("data.path=???", "data.path: a value is needed; give it as data.path=VALUE"),
         ("head=arcface,cosface", "several values make a sweep; add -m"),
         ("train.epochs", "a setting is given as key=value"),
         ("head.margin=interval(0.1,0.5) -m", "only a search accepts a range; add hydra/sweeper=optuna"),
@@ -67,8 +67,8 @@ def test_the_same_key_may_be_a_folder_in_another_command():
 
 
 def test_a_missing_value_may_be_left_to_be_given():
-    line = ["tracking=server"]
-    with pytest.raises(GlrError, match=r"^tracking\.uri: a value is needed; give it as tracking\.uri=VALUE$"):
+    line = ["data.path=???"]
+    with pytest.raises(GlrError, match=r"^data\.path: a value is needed; give it as data\.path=VALUE$"):
         check_command_line("train", line, multirun=False)
     assert check_command_line("train", line, multirun=False, required=False) == (line, None)
 

@@ -37,6 +37,9 @@ def light() -> Iterator[Forks]:
     [
         ("head=arcface head.mragin=0.3", "head.mragin is not a setting; did you mean head.margin"),
         ("train.epochs=abc", "train.epochs=abc: expected a whole number"),
+        ("-cn nonexist", "--config-name=nonexist: the settings of train are those of conf/train.yaml"),
+        ("--config-dir /none", "--config-dir /none: there is no such folder"),
+        ("name=ü#(1) train.epochs=abc", "train.epochs=abc: expected a whole number"),
         ("hydra/launcher=ray -m", "hydra/launcher=ray is not installed; pip install '.[ray]'"),
         ("hydra/sweeper=optuna hydra.sweeper.n_trialz=1 seed=range(9) -m", "hydra.sweeper.n_trialz is not a setting"),
     ],
@@ -98,7 +101,8 @@ def test_cfg_job_prints_the_config_of_a_sweep_that_of_its_first_job(light: Forks
     assert (done.returncode, done.stderr) == (0, "")
     assert "margin: 0.25" in done.stdout
     done = light.output("sweep=heads", "--cfg", "job", "--package", "head.label", cwd=tmp_path)
-    assert (done.stdout.strip(), done.stderr) == ("AdaCos(Fixed)", "")
+    shown = "this is job 1 of 8: sweep.name=heads head=adacos_fixed\n"
+    assert (done.stdout.strip(), done.stderr) == ("AdaCos(Fixed)", shown)
 
 
 def test_a_reader_that_goes_away_is_no_fault():

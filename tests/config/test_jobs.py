@@ -30,6 +30,21 @@ def test_the_sweepers_own_values_are_swept_unless_given():
     assert jobs_of(config) == [["seed=1", "name=c"], ["seed=2", "name=c"]]
 
 
+@pytest.mark.parametrize("given", ["hydra.sweeper.params={seed:'1,2',name:b}", "+hydra.sweeper.params.seed='1,2'"])
+def test_the_sweepers_values_may_be_given_on_the_command_line(given: str):
+    overrides, jobs = jobs_of_line("train", [given, "name=c"], multirun=True)
+    assert overrides[0] == "seed=1,2"
+    assert [[job[0], job[-1]] for job in jobs or []] == [["seed=1", "name=c"], ["seed=2", "name=c"]]
+
+
+def test_a_search_space_is_searched():
+    space = "hydra.sweeper.search_space={head.margin:{type:float,low:0.1,high:0.5},seed:{type:int,low:1,high:9}}"
+    line = ["hydra/sweeper=optuna", space, "head=arcface", "seed=7"]
+    overrides, jobs = jobs_of_line("train", line, multirun=True)
+    assert overrides[0] == "head.margin=interval(0.1,0.5)"
+    assert [job[-2:] for job in jobs or []] == [["seed=7", f"head.margin={margin}"] for margin in (0.1, 0.5)]
+
+
 def test_a_search_is_sampled_so_that_each_of_its_values_shows():
     line = ["hydra/sweeper=optuna", "head=arcface,cosface", "head.margin=interval(0.1,0.5)", "seed=7"]
     _, jobs = jobs_of_line("train", line, multirun=True)

@@ -26,6 +26,23 @@ def test_an_experiment_by_its_number():
     assert written("experiment=published/9") == ["experiment=published/9"]  # left for the check to refuse
 
 
+def test_experiments_may_be_added_listed_and_matched_as_in_hydra():
+    assert written("+experiment=published/09") == ["experiment=published/09_xception"]
+    assert written("experiment=[published/09,published/12]") == [
+        "experiment=[published/09_xception,published/12_xception_arcface]"
+    ]
+    assert written("experiment=glob(published/0*,exclude=[*resnet*,*xception])") == [
+        "experiment=choice(published/01_inception_v3)"
+    ]
+    assert written("head=glob([arc*,*cosface],exclude=x)") == ["head=choice(arcface,cosface)"]
+    with pytest.raises(GlrError, match=r"^head=glob\(x\*\): no choice of head matches$"):
+        written("head=glob(x*)")
+    alone, listed = (
+        composed("train", [f"experiment={name}"])[0] for name in ("published/09_xception", "[published/09_xception]")
+    )
+    assert alone == listed
+
+
 def test_a_sweep_stands_for_its_settings_but_for_those_given():
     assert written("sweep=l2") == ["sweep.name=l2", "regularization=none,l2", "head=adacos_fixed,adacos_semi"]
     assert written("sweep=l2", "head=arcface") == ["sweep.name=l2", "regularization=none,l2", "head=arcface"]

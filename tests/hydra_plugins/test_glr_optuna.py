@@ -29,7 +29,7 @@ def test_jobs_have_the_fixed_settings_and_chosen_values(tmp_path: Path):
     with initialize_config_dir(str(CONF), version_base="1.3"):
         config = compose("train", ["head=arcface", f"hydra.sweep.dir={tmp_path}/out"], return_hydra_config=True)
         config.hydra.overrides.task = line
-        sweeper._loader, sweeper._config, sweeper._launcher = None, config, Launcher()
+        sweeper._config, sweeper._launcher = config, Launcher()
         sweeper.sweep(line)
     assert [len(batch) for batch in sweeper._launcher.batches] == [2, 2, 1]
     for job in (job for batch in sweeper._launcher.batches for job in batch):
@@ -39,3 +39,20 @@ def test_jobs_have_the_fixed_settings_and_chosen_values(tmp_path: Path):
         assert 0.1 <= chosen["head.margin"] <= 0.5
         assert chosen["seed"] in (1, 2)
     assert OmegaConf.load(tmp_path / "out/multirun.yaml").hydra.overrides.task == line
+
+
+def test_the_sweepers_own_params_are_searched(tmp_path: Path):
+    sweeper = OptunaSweeper(n_trials=3, storage=str(tmp_path / "journal"), study_name="it")
+    hydras = [
+        "hydra/sweeper=optuna",
+        f"hydra.sweep.dir={tmp_path}/out",
+        "++hydra.sweeper.params={seed:'range(4,9)',name:x}",
+    ]
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = compose("train", hydras, return_hydra_config=True)
+        config.hydra.overrides.task = ["name=y"]
+        sweeper._config, sweeper._launcher = config, Launcher()
+        sweeper.sweep(["name=y"])
+    jobs = [job for batch in sweeper._launcher.batches for job in batch]
+    assert [job[0] for job in jobs] == ["name=y"] * 3
+    assert all(job[1] in [f"seed={seed}" for seed in range(4, 9)] for job in jobs)

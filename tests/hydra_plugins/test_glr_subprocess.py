@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobStatus
 from mlflow import MlflowClient
 
@@ -145,6 +146,26 @@ def test_a_job_that_is_run_anew_continues_after_a_kill(monkeypatch: pytest.Monke
     assert launcher._command(job) == [sys.executable, "-m", "glr.train", "seed=1", "resume=never", *end]
     job.starts = 2
     assert launcher._command(job) == [sys.executable, "-m", "glr.train", "seed=1", *end]
+
+
+@pytest.mark.parametrize("place", ["é/0", "a(b), c", "it's", 'say "hi" #1', "x=y"])
+def test_a_jobs_folder_is_written_for_hydra(place: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", ModuleSpec("glr.train", None))
+    launcher = SubprocessLauncher()
+    launcher.config, _ = composed("train", [])
+    line = launcher._command(Job(1, [], "", Path(place)))
+    (override,) = (text for text in line if text.startswith("hydra.run.dir="))
+    assert OverridesParser.create().parse_override(override).value() == place
+
+
+def test_names_and_folders_of_a_sweep_may_hold_any_character(processes: Forks, folder: Path):
+    line = ["name=é,a(b)", "study=it's", "hydra.sweep.dir=my out (1)", "hydra.sweep.subdir=${name}-${hydra.job.num}"]
+    code, output, errors = swept(processes, folder, *line)
+    assert (code, errors) == (0, "")
+    assert output.count("finished after") == 2
+    assert (folder / "my out (1)/é-0/log.txt").read_text() == "this is 'é'\n"
+    assert (folder / "my out (1)/a(b)-1/log.txt").read_text() == "this is 'a(b)'\n"
+    assert parent(folder, "it's").info.status == "FINISHED"
 
 
 @contextmanager

@@ -3,13 +3,16 @@
 from pathlib import Path
 
 import pytest
+from hydra import compose, initialize_config_dir
 from mlflow import MlflowClient
 
 from glr.config.check import composed
 from glr.config.identity import Identity
+from glr.config.installation import CONF
 from glr.data.prepared import PreparedData
+from glr.errors import GlrError
 from glr.sweep.job import Job, JobState
-from glr.sweep.past import identify, skip
+from glr.sweep.past import identify, planned, skip
 from glr.tracking.store import connect
 
 
@@ -99,3 +102,21 @@ def test_jobs_without_keys_all_run(uri: str):
     jobs = [Job(1, [], "", Path()), Job(2, [], "", Path())]
     skip(jobs, uri, "failed")
     assert [job.state for job in jobs] == [JobState.WAITING, JobState.WAITING]
+
+
+def planned_with(subdir: str, *lines: str) -> list[str]:
+    """The folders of the jobs of an evaluation, which need no store."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        hydras = ["hydra.sweep.dir=out", f"hydra.sweep.subdir={subdir}"]
+        config = compose("evaluate", hydras, return_hydra_config=True)
+        return [str(job.folder) for job in planned(config, [line.split() for line in lines], first=4)]
+
+
+def test_a_job_has_the_folder_that_hydra_would_give_it():
+    lines = ["neighbors=1 study=a", "neighbors=2 study=b"]
+    assert planned_with("${hydra.job.num}", *lines) == ["out/4", "out/5"]
+    assert planned_with("${study}/${neighbors}-${hydra.job.num}", *lines) == ["out/a/1-4", "out/b/2-5"]
+    names = [f"out/{line.replace(' ', ',')}" for line in lines]
+    assert planned_with("${hydra.job.override_dirname}", *lines) == names
+    with pytest.raises(GlrError, match=r"jobs 5 and 6 would share the folder out/x; add \$\{hydra\.job\.num\} to it"):
+        planned_with("x", *lines)
