@@ -28,7 +28,7 @@ from tests.data.conftest import Listed, few
 __all__ = ["few"]  # a fixture
 
 EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n%%EOF\n"
-OTHER_FORMATS = ["PDF", "ICO", "PPM", "TGA", "PCX", "ICNS", "SGI", "DDS", "IM", "SPIDER"]
+OTHER_FORMATS = ["ICO", "PPM", "TGA", "PCX", "ICNS", "SGI", "DDS", "IM", "SPIDER"]
 
 
 def saved(kind: str, **options: object) -> bytes:
