@@ -1,7 +1,5 @@
 """`python -m glr.evaluate`: score a run, or any SavedModel, on a retrieval set."""
 
-import re
-from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -9,13 +7,11 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from glr.config.command import command
+from glr.config.identity import evaluation_name
 from glr.config.printing import say
 from glr.devices.workers import trains_together
 from glr.errors import GlrError
 from glr.sweep import progress
-
-# The settings that distinguish a model's evaluations in their runs' names.
-_NAMED = ("checkpoint", "descriptors", "tta", "whitening", "database_augmentation", "query_expansion", "reranking")
 
 
 @command("evaluate")
@@ -31,8 +27,8 @@ def _evaluate(config: DictConfig) -> float:
 
     import_tensorflow()
     from glr.evaluate.job import evaluate, opened_set, run_subject, saved_model_subject
-    from glr.evaluate.steps import before_and_after, headlines, lowered
-    from glr.retrieval.scores import table
+    from glr.evaluate.steps import before_and_after, lowered
+    from glr.retrieval.scores import headlines, table
     from glr.tracking.run import run
 
     hydra = HydraConfig.get()
@@ -40,9 +36,9 @@ def _evaluate(config: DictConfig) -> float:
         subject = run_subject(config) if config.run else saved_model_subject(config, stack)
         scored = opened_set(config, subject)
         say(f"{subject.name}: {len(scored.index):,} index images, {len(scored.query):,} queries of {scored.path}")
-        name = " ".join(["evaluate", subject.name, *_distinct(hydra.overrides.task)])
+        name = evaluation_name(subject.name, hydra.overrides.task)
         opened = stack.enter_context(
-            run(config.tracking, subject.study, name[:250], kind="evaluation", parent=subject.run_id)
+            run(config.tracking, subject.study, name, kind="evaluation", parent=subject.run_id)
         )
         opened.provenance(config, hydra.runtime.choices)
         queries = {"queries": len(scored.query)}
@@ -57,12 +53,6 @@ def _evaluate(config: DictConfig) -> float:
     score = next(iter(scores.values()))
     progress.report(score=score, scores=scores)
     return score
-
-
-def _distinct(overrides: Iterable[str]) -> list[str]:
-    """The overrides that choose how the model is evaluated, without choices of `none`."""
-    plain = [text.lstrip("+") for text in overrides]
-    return [text for text in plain if re.split(r"[.=]", text)[0] in _NAMED and not text.endswith("=none")]
 
 
 def _check(config: DictConfig) -> None:

@@ -4,18 +4,8 @@ from collections.abc import Mapping
 from itertools import pairwise
 
 from glr.retrieval.descriptors import Descriptors
+from glr.retrieval.scores import headlines
 from glr.retrieval.task import Ranking, Rerank, Task, evaluate
-
-# The metrics that evaluations are compared by; the first that a task has is its score.
-_HEADLINES = (
-    "public/map_at_100",
-    "private/map_at_100",
-    "public/gap",
-    "private/gap",
-    "medium/map",
-    "hard/map",
-    "easy/map",
-)
 
 States = Mapping[str, Mapping[str, float]]
 
@@ -46,11 +36,6 @@ class Steps:
             GlrError: the task does not match the images, or the search refuses the descriptors.
         """
         self.metrics[step], self.ranking = evaluate(self._task, index, query, memory=self._memory, rerank=rerank)
-
-
-def headlines(metrics: Mapping[str, float]) -> dict[str, float]:
-    """Return the metrics that evaluations are compared by; the first is the score."""
-    return {name: metrics[name] for name in _HEADLINES if name in metrics}
 
 
 def before_and_after(states: States) -> dict[str, Mapping[str, float]]:
