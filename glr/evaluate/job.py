@@ -129,13 +129,7 @@ def opened_set(config: DictConfig, subject: Subject) -> EvaluationSet:
 
 
 def evaluate(config: DictConfig, subject: Subject, scored: EvaluationSet, run: Recorder) -> dict[str, dict[str, float]]:
-    """Describe, post-process, rank and score; record the scores, the gallery and the plots.
-
-    The run gets the metrics, those before post-processing as `unprocessed/...`, and the tag `lowered_by` with the steps
-    that lower a score.
-
-    Returns:
-        The task's metrics after each step: see `Steps.metrics`.
+    """Describe, post-process, rank and score; record scores, gallery and plots; return the metrics after each step.
 
     Raises:
         GlrError: an image cannot be decoded, or images and solutions do not fit together.
@@ -201,6 +195,7 @@ def _steps(
 
 
 def _record(run: Recorder, states: States) -> None:
+    """Record the metrics, those before post-processing as `unprocessed/...`, and the steps that lower a score."""
     first, *others = states.values()
     if others:
         run.metrics({f"unprocessed/{name}": value for name, value in first.items()}, 0)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
@@ -13,6 +14,7 @@ from glr.data.prepared import PreparedData
 from glr.retrieval.descriptors import load
 from tests.conftest import here
 from tests.evaluate.conftest import of_pair
+from tests.model.test_saved_model import Delg
 from tests.test_main import started
 
 
@@ -76,6 +78,23 @@ def test_a_saved_model_scores_what_its_run_scored(trained: Path, exported: Path,
         assert found.ids == of_run.ids
         np.testing.assert_allclose(found.values, of_run.values, atol=1e-6)
     assert scores(newest) == pytest.approx(scores(run), abs=0.01)  # neighbours that are equally near may change places
+
+
+def test_tta_gives_the_scales_of_delg(trained: Path, exported: Path, tmp_path: Path):
+    module = Delg()
+    tf.saved_model.save(module, str(tmp_path / "delg"), signatures={"serving_default": module.by_scale})
+    line = ["prepared=data/folder", "gallery=0", "study=foreign", f"cache={tmp_path}/cache", "keep_descriptors=true"]
+    kept = {}
+    for scales in ([1.0], [0.5, 2.0]):
+        evaluate(trained, f"model={tmp_path}/delg", *line, f"tta.scales={scales}")
+        run = runs(trained, "foreign")[0].info
+        kept[len(scales)] = load(trained / "mlruns/artifacts" / run.run_id / "artifacts/descriptors", "index").values
+    means = kept[1]  # of length 1; the stand-in takes powers of the mean colour, which scale with its length
+    powers = [values / np.linalg.norm(values, axis=1, keepdims=True) for values in (means**0.5, means**2)]
+    expected = sum(powers) / np.linalg.norm(sum(powers), axis=1, keepdims=True)
+    np.testing.assert_allclose(kept[2], expected, rtol=1e-4)
+    refused = evaluate(trained, f"model={exported / 'saved_model'}", *line, "tta=multi_scale")
+    assert refused.startswith("error: tta: a SavedModel makes its own views of an image; ")
 
 
 def test_post_processing_that_lowers_scores_is_named(trained: Path):
