@@ -43,7 +43,7 @@ def main(config: DictConfig) -> None:
 
 
 def _rendered(config: DictConfig, studies: list[str]) -> str:
-    from glr.compare import rendering
+    from glr.compare import evaluations, rendering
     from glr.compare.table import tables
     from glr.tracking.history import matching, runs_of
     from glr.tracking.rows import ensembles, highlighted, single_models
@@ -53,16 +53,23 @@ def _rendered(config: DictConfig, studies: list[str]) -> str:
     runs = matching(runs_of(connect(config.tracking.uri), studies), config.where or {})
     singles = highlighted(single_models(runs, wanted.score, wanted.settings), wanted.highlight)
     joint = ensembles(runs, singles, wanted.score)
-    if not singles and not joint:
+    compared = evaluations.evaluations(runs, wanted.score) if wanted.evaluations else []
+    if not singles and not joint and not compared:
         matching_where = f" matches where={dict(config.where)}" if config.where else " has ended yet"
-        raise GlrError(f"study={','.join(studies)}: no training run or ensemble{matching_where}, so the table is empty")
+        kinds = "training run, ensemble or evaluation" if wanted.evaluations else "training run or ensemble"
+        raise GlrError(f"study={','.join(studies)}: no {kinds}{matching_where}, so the table is empty")
     if wanted.order.value == "score":
         singles, joint = (sorted(rows, key=lambda row: -row.best) for rows in (singles, joint))
+        compared = sorted(compared, key=lambda each: -next(iter(each.scores.values()), 0.0))
     if config.format.value == "json":
-        return rendering.as_json(singles, joint)
+        return rendering.as_json(singles, joint, evaluations.records(compared))
     if config.format.value == "csv":
-        return rendering.as_csv(singles, joint)
-    made = tables(singles, joint, decimals=wanted.decimals, backbones=list(wanted.backbones))
+        return rendering.as_csv(singles, joint, evaluations.records(compared))
+    made = (
+        tables(singles, joint, decimals=wanted.decimals, backbones=list(wanted.backbones)) if singles or joint else []
+    )
+    if compared:
+        made.append(evaluations.table(compared, decimals=wanted.decimals))
     return rendering.page(made) if config.format.value == "html" else rendering.markdown(made)
 
 

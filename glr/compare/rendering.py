@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 
 from glr.compare.table import Cell, Table
@@ -14,6 +14,8 @@ from glr.tracking.rows import Row
 
 _FORMULA = frozenset("=+-@\uff1d\uff0b\uff0d\uff20")  # begin a formula; some spreadsheets accept the wide forms, too
 _LONGEST = 200  # characters of one text; longer texts are cut
+
+Records = Sequence[Mapping[str, object]]
 
 
 def markdown(tables: Iterable[Table]) -> str:
@@ -53,15 +55,19 @@ def records(singles: Sequence[Row], ensembles: Sequence[Row]) -> list[dict[str, 
     ]
 
 
-def as_json(singles: Sequence[Row], ensembles: Sequence[Row]) -> str:
-    """The records as a JSON list."""
-    text = json.dumps(records(singles, ensembles), indent=2, ensure_ascii=False)
+def as_json(singles: Sequence[Row], ensembles: Sequence[Row], more: Records = ()) -> str:
+    """The records, and further ones, as a JSON list."""
+    text = json.dumps([*records(singles, ensembles), *more], indent=2, ensure_ascii=False)
     return STEERS.sub(_as_escape, text) + "\n"
 
 
-def as_csv(singles: Sequence[Row], ensembles: Sequence[Row]) -> str:
-    """The records as CSV, with a column for every key of any record; no text can act as a spreadsheet's formula."""
-    made = [{key: _neutral(value) for key, value in record.items()} for record in records(singles, ensembles)]
+def as_csv(singles: Sequence[Row], ensembles: Sequence[Row], more: Records = ()) -> str:
+    """The records, and further ones, as CSV, with a column for every key of any record.
+
+    No text can act as a spreadsheet's formula.
+    """
+    whole = [*records(singles, ensembles), *more]
+    made = [{key: _neutral(value) for key, value in record.items()} for record in whole]
     columns = list(dict.fromkeys(chain.from_iterable(made)))
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")

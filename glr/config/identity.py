@@ -8,7 +8,8 @@ A *configuration* is a job without its seed.
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,10 +38,23 @@ _CIRCUMSTANCES = {
     *["evaluate.memory", "evaluate.gallery", "train.steps_per_execution"],
 }
 
+# The settings, or groups of them, that an evaluation's scores depend on, besides the model and the images.
+EVALUATION = (
+    *("checkpoint", "neighbors", "descriptors", "tta"),
+    *("whitening", "database_augmentation", "query_expansion", "reranking"),
+)
+
 
 def run_name(config: DictConfig, choices: Mapping[str, object]) -> str:
     """Return the name of a run: the setting `name` without secrets, or `<backbone>-<head>`."""
     return redacted(config.name) if config.name else f"{choices['backbone']}-{choices['head']}"
+
+
+def evaluation_name(model: str, overrides: Iterable[str]) -> str:
+    """Return the name of an evaluation: `evaluate <model>` and the overrides that its scores depend on."""
+    plain = [text.lstrip("+") for text in overrides]
+    distinct = [text for text in plain if re.split(r"[.=]", text)[0] in EVALUATION and not text.endswith("=none")]
+    return redacted(" ".join(["evaluate", model, *distinct]))[:250]
 
 
 def settings_of(config: DictConfig, init_from: str | None = None) -> dict[str, object]:

@@ -366,6 +366,7 @@ class Comparison:
     decimals: int = at_least(0)
     order: RowOrder = RowOrder.index
     settings: list[str] = field(default_factory=list)
+    evaluations: bool = False
     backbones: list[str] = field(default_factory=list)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from omegaconf import DictConfig
@@ -16,10 +17,12 @@ from glr.data.opening import open_stored
 from glr.data.pictures import FirstPictures, Pictures, StoredPictures
 from glr.data.prepared import PreparedData
 from glr.errors import GlrError
+from glr.evaluate.steps import States, Steps, lowered
 from glr.model import saved_model
 from glr.model.loading import load_model, read_config
 from glr.model.saved_model import SavedModel
 from glr.postprocess.chain import postprocessed
+from glr.postprocess.reranking import Unranked
 from glr.postprocess.whitening import Unwhitened
 from glr.report.report import report
 from glr.retrieval import sets
@@ -27,7 +30,7 @@ from glr.retrieval.descriptors import Descriptors, save
 from glr.retrieval.extraction import Describer, Extractor, extract
 from glr.retrieval.landmarks import LandmarkTask
 from glr.retrieval.sets import EvaluationSet
-from glr.retrieval.task import evaluate as score
+from glr.retrieval.task import Task
 from glr.storage.lock import held
 from glr.storage.temporary import temporary_folder
 from glr.tracking.history import WEIGHTS, find
@@ -93,9 +96,11 @@ def saved_model_subject(config: DictConfig, stack: ExitStack) -> Subject:
     """
     folder = stack.enter_context(saved_model.on_disk(config.model, config.max_model_gb))
     files = sorted(file for file in folder.rglob("*") if file.is_file())
-    fingerprint = [[file.relative_to(folder).as_posix(), storage.checksum(file)] for file in files]
+    fingerprint: list[object] = [[file.relative_to(folder).as_posix(), storage.checksum(file)] for file in files]
     name = Path(config.model.rstrip("/")).name
-    model = SavedModel(folder, trusted="saved_model" in config.trust)
+    scales = list(config.tta.scales)
+    fingerprint += [] if scales == [1.0] else [scales]
+    model = SavedModel(folder, trusted="saved_model" in config.trust, scales=scales)
     return Subject(name, config.study, None, model, fingerprint, 1, None)
 
 
@@ -123,11 +128,8 @@ def opened_set(config: DictConfig, subject: Subject) -> EvaluationSet:
     return sets.prepared(subject.data(), neighbors=neighbors)
 
 
-def evaluate(config: DictConfig, subject: Subject, scored: EvaluationSet, run: Recorder) -> dict[str, float]:
-    """Describe, post-process, rank and score; record the scores, the gallery and the plots.
-
-    Returns:
-        The task's metrics.
+def evaluate(config: DictConfig, subject: Subject, scored: EvaluationSet, run: Recorder) -> dict[str, dict[str, float]]:
+    """Describe, post-process, rank and score; record scores, gallery and plots; return the metrics after each step.
 
     Raises:
         GlrError: an image cannot be decoded, or images and solutions do not fit together.
@@ -152,27 +154,54 @@ def evaluate(config: DictConfig, subject: Subject, scored: EvaluationSet, run: R
         return described(FirstPictures(StoredPictures(data, "train"), images), "train", data.digest).values
 
     with temporary_folder() as folder:
-        index, query = postprocessed(
-            described(scored.index, "index", scored.digest),
-            described(scored.query, "query", scored.digest),
-            whitening=whitening,
-            database_augmentation=build(config.database_augmentation),
-            query_expansion=build(config.query_expansion),
-            train=train,
-            folder=folder,
-            memory=config.memory,
-        )
-        scores, ranking = score(scored.task, index, query, memory=config.memory, rerank=build(config.reranking))
+        before = described(scored.index, "index", scored.digest), described(scored.query, "query", scored.digest)
+        steps, (index, query) = _steps(config, scored.task, before, whitening, train, folder)
         run.params({"dimension": index.values.shape[1]})
-        run.metrics(scores, 0)
+        _record(run, steps.metrics)
         if config.gallery:
             title = f"{subject.name} on {scored.path}"
             pictures = scored.index, scored.query
-            for file in report(scored.task, ranking, *pictures, title=title, each=config.gallery, folder=folder):
+            for file in report(scored.task, steps.ranking, *pictures, title=title, each=config.gallery, folder=folder):
                 run.file(file)
         if config.keep_descriptors and isinstance(scored.task, LandmarkTask):
             run.descriptors(_stored(folder / "descriptors", scored.task, index, query))
-    return scores
+    return steps.metrics
+
+
+def _steps(
+    config: DictConfig,
+    task: Task,
+    before: tuple[Descriptors, Descriptors],
+    whitening: Any,
+    train: Callable[[int | None], np.ndarray],
+    folder: Path,
+) -> tuple[Steps, tuple[Descriptors, Descriptors]]:
+    """Score index and queries after each step of post-processing; return the scores and the final descriptors."""
+    steps, rerank = Steps(task, config.memory), build(config.reranking)
+    steps("", *before)
+    after = postprocessed(
+        *before,
+        whitening=whitening,
+        database_augmentation=build(config.database_augmentation),
+        query_expansion=build(config.query_expansion),
+        train=train,
+        folder=folder,
+        memory=config.memory,
+        after=steps,
+    )
+    if not isinstance(rerank, Unranked):
+        steps("reranking", *after, rerank)
+    return steps, after
+
+
+def _record(run: Recorder, states: States) -> None:
+    """Record the metrics, those before post-processing as `unprocessed/...`, and the steps that lower a score."""
+    first, *others = states.values()
+    if others:
+        run.metrics({f"unprocessed/{name}": value for name, value in first.items()}, 0)
+    run.metrics([first, *others][-1], 0)
+    if steps := lowered(states):
+        run.tags({"lowered_by": ", ".join(steps)})
 
 
 def _stored(folder: Path, task: LandmarkTask, index: Descriptors, query: Descriptors) -> Path:

@@ -78,7 +78,8 @@ class PCA:
             train: maps a number of images (None: all) to their descriptors [n, D], which may be memory-mapped.
 
         Raises:
-            GlrError: `dimension` exceeds the descriptors' dimensions or their number minus 1.
+            GlrError: `dimension` exceeds the descriptors' dimensions or their number minus 1, or the descriptors do not
+                vary in so many directions and `epsilon` does not hold the others down.
         """
         descriptors = train(self.images)
         count, size = descriptors.shape
@@ -100,8 +101,20 @@ class PCA:
         # The sign of a direction is arbitrary: make its largest component positive.
         largest = np.abs(directions).argmax(0)
         directions = directions * np.sign(directions[largest, np.arange(dimension)])
-        scales = 1 / np.sqrt(np.maximum(variances, 0) + self.epsilon * variances[0])
-        return Projection(mean.astype(np.float32), (directions * scales).astype(np.float32))
+        rounding = size * np.finfo(np.float64).eps * variances[0]  # a smaller variance is an error of rounding
+        raised = np.maximum(variances, 0) + self.epsilon * variances[0]
+        if raised[-1] <= rounding:
+            raise GlrError(self._flat(int((variances > rounding).sum()), count, size))
+        return Projection(mean.astype(np.float32), (directions / np.sqrt(raised)).astype(np.float32))
+
+    def _flat(self, rank: int, count: int, size: int) -> str:
+        """The error of descriptors that vary in fewer directions than are to be kept."""
+        if not rank:
+            return f"whitening: the {count:,} train descriptors are all the same, so there is nothing to learn from"
+        return (
+            f"whitening.epsilon={self.epsilon:g}: the {count:,} train descriptors of {size} dimensions vary in {rank} "
+            f"directions only; give whitening.dimension={rank}, or an epsilon such as 1e-6"
+        )
 
 
 def _parts(descriptors: np.ndarray) -> Iterator[np.ndarray]:

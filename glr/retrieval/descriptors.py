@@ -14,6 +14,7 @@ from glr import storage
 from glr.errors import GlrError
 
 _PART = ".part"
+_ROWS = 65_536  # descriptors checked at once
 _ANEW = "store them again with python -m glr.evaluate run=... keep_descriptors=true"
 
 
@@ -56,6 +57,17 @@ def save(folder: Path, name: str, descriptors: Descriptors) -> None:
     writer.close()
 
 
+def check_finite(ids: Sequence[str], values: np.ndarray) -> None:
+    """Raise GlrError if a descriptor holds NaN or infinity; the message names its image."""
+    for start in range(0, len(values), _ROWS):
+        finite = np.isfinite(values[start : start + _ROWS]).all(1)
+        if not finite.all():
+            raise GlrError(
+                f"image {ids[start + int(np.argmin(finite))]}: its descriptor holds NaN or infinity; "
+                "the model diverged, or cannot describe this image"
+            )
+
+
 class DescriptorWriter:
     """Writes descriptors batch by batch; continues the files that an earlier writer of the same name left unfinished.
 
@@ -85,19 +97,23 @@ class DescriptorWriter:
         """Add descriptors [n, D].
 
         Raises:
-            GlrError: their dimension differs from the earlier descriptors'.
+            GlrError: a descriptor is not finite, or their dimension differs from the earlier descriptors'.
             OSError: the disk is full; the next writer continues what was appended before.
         """
+        with np.errstate(over="ignore"):  # of float16: the check below reports it
+            values = np.ascontiguousarray(values, self._dtype)
+        check_finite(ids, values)
         header = b""
         if self._dimension is None:
             self._dimension = int(values.shape[1])
             header = _header((self._images, self._dimension), self._dtype)
         if values.shape[1] != self._dimension:
             raise GlrError(
-                f"{self._parts[1]}: descriptors of {values.shape[1]} dimensions follow some of {self._dimension}"
+                f"image {ids[0]}: descriptors of {values.shape[1]} dimensions follow some of {self._dimension}; "
+                "a model must give all images the same number of dimensions"
             )
         lines = "".join(f"{image_id}\n" for image_id in ids).encode()
-        rows = header + np.ascontiguousarray(values, self._dtype).tobytes()
+        rows = header + values.tobytes()
         self._crcs = _extended(self._crcs, lines, rows)
         self.done += len(ids)
         for file, content in zip(self._files, (lines, rows, self._line()), strict=True):

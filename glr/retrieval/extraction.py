@@ -101,14 +101,16 @@ def extract(
         Ids and memory-mapped descriptors, in the order of the pictures.
 
     Raises:
-        GlrError: there are no images, or an image cannot be decoded.
+        GlrError: there are no images, an image cannot be decoded, or its descriptor holds NaN or has another length.
     """
     if not len(pictures):
         raise GlrError(f"there are no {name} images to describe")
     stored = descriptors.files(folder, name)
     if all(file.is_file() for file in stored):
         try:
-            return descriptors.load(folder, name)
+            earlier = descriptors.load(folder, name)
+            descriptors.check_finite(*earlier)
+            return earlier
         except GlrError:
             say(f"{stored[1]} is damaged; its images are described again", file=sys.stderr)
     writer = DescriptorWriter(folder, name, len(pictures), dtype)

@@ -47,11 +47,16 @@ class _Array(_Recorded):
     def numbers(self) -> list[int | float]:
         """Return the values of an array of one axis, or of a single row or column."""
         _, shape, kind, _, data = self.state
-        dtype = kind.dtype()
-        values = np.frombuffer(_bytes(data), dtype)
-        if values.size != np.prod(shape) or values.size not in (0, max(shape, default=1)):
-            raise ValueError(f"an array of shape {shape}")
-        return values.tolist()
+        return _values(data, kind, shape)
+
+
+class _BufferedArray(_Recorded):
+    """`numpy.ndarray` as of protocol 5, made by one call with (bytes, type, shape, order)."""
+
+    def numbers(self) -> list[int | float]:
+        """Return the values of an array of one axis, or of a single row or column."""
+        data, kind, shape, *_ = self.arguments
+        return _values(data, kind, shape)
 
 
 class _Scalar(_Recorded):
@@ -75,6 +80,7 @@ _ALLOWED: dict[tuple[str, str], object] = {
     ("__builtin__", "bytes"): _NoBytes,
     ("builtins", "bytes"): _NoBytes,
     **{(f"numpy.{core}.multiarray", "_reconstruct"): _Array for core in ("core", "_core")},
+    **{(f"numpy.{core}.numeric", "_frombuffer"): _BufferedArray for core in ("core", "_core")},
     **{(f"numpy.{core}.multiarray", "scalar"): _Scalar for core in ("core", "_core")},
 }
 
@@ -113,7 +119,7 @@ def numbers(value: object, where: str) -> list[int | float]:
         GlrError: the value is something else, or not all are numbers.
     """
     try:
-        if isinstance(value, _Array):
+        if isinstance(value, _Array | _BufferedArray):
             return value.numbers()
         if isinstance(value, list | tuple):
             return [_number(each) for each in value]
@@ -129,6 +135,13 @@ def _check_memo(data: bytes) -> None:
             raise ValueError(f"it remembers an object as number {number:,}")
 
 
+def _values(data: object, kind: _Type, shape: tuple[int, ...]) -> list[int | float]:
+    values = np.frombuffer(_bytes(data), kind.dtype())
+    if values.size != np.prod(shape) or values.size not in (0, max(shape, default=1)):
+        raise ValueError(f"an array of shape {shape}")
+    return values.tolist()
+
+
 def _number(value: object) -> int | float:
     if isinstance(value, _Scalar):
         return value.number()
@@ -137,12 +150,12 @@ def _number(value: object) -> int | float:
     return value
 
 
-def _bytes(data: object) -> bytes:
+def _bytes(data: object) -> bytes | bytearray:
     """Return the bytes of an object; Python 2 wrote them as a string, which is read as Latin-1."""
     if isinstance(data, str):
         return data.encode("latin1")
     if isinstance(data, _NoBytes) and not data.arguments:
         return b""
-    if not isinstance(data, bytes):
+    if not isinstance(data, bytes | bytearray):
         raise ValueError(f"{type(data).__name__} instead of bytes")
     return data

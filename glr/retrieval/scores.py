@@ -1,6 +1,17 @@
-"""Scores as a table of text."""
+"""Scores as a table of text, and those that evaluations are compared by."""
 
 from collections.abc import Mapping
+
+# The metrics that evaluations are compared by; the first that a task has is its score.
+_HEADLINES = (
+    *("public/map_at_100", "private/map_at_100", "public/gap", "private/gap"),
+    *("medium/map", "hard/map", "easy/map"),
+)
+
+
+def headlines(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Return the metrics that evaluations are compared by; the first is the score."""
+    return {name: metrics[name] for name in _HEADLINES if name in metrics}
 
 
 def table(states: Mapping[str, Mapping[str, float]]) -> str:

@@ -1,7 +1,7 @@
 """One job of a sweep: its settings and its state."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
@@ -46,6 +46,7 @@ class Job:
     epoch: int | None = None
     epochs: int | None = None
     score: float | None = None
+    scores: dict[str, float] = field(default_factory=dict)  # several final scores by name; the first is `score`
     seconds_left: float | None = None
     reason: str | None = None  # why it failed, was killed or is skipped
 

@@ -141,6 +141,7 @@ class Pool:
         job.seconds = self._before[job.number] + process.seconds
         job.epoch, job.epochs = said.get("epoch", job.epoch), said.get("epochs", job.epochs)
         job.score, job.seconds_left = said.get("score", job.score), said.get("seconds_left")
+        job.scores = said.get("scores", job.scores)
         if code is not None:
             del self._running[place]
             self._settle(job, code, said.get("failure"), stopping)

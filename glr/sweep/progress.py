@@ -14,7 +14,7 @@ VARIABLE = "GLR_PROGRESS"  # names the file; unset if no launcher reads the file
 
 
 def report(**values: object) -> None:
-    """Add values to the progress file: epoch, epochs, score, seconds_left; at the end score or failure."""
+    """Add values to the progress file: epoch, epochs, score, seconds_left; at the end score and scores, or failure."""
     path = os.environ.get(VARIABLE)
     if path is None:
         return

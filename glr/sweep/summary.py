@@ -9,16 +9,25 @@ from glr.sweep.job import UNFINISHED, UNSUCCESSFUL, Job, JobState
 
 
 def summary(jobs: Sequence[Job]) -> str:
-    """Return the table of all jobs (best score first, jobs without a final score last) and a line for each failure."""
+    """Return the table of all jobs and a line for each failure.
+
+    The best score comes first, jobs without a final score last. Jobs with several scores have a column for each.
+    """
     done = {job.number: job for job in jobs if job.state in (JobState.FINISHED, JobState.SKIPPED)}
     ranked = sorted(done.values(), key=lambda job: -inf if job.score is None else job.score, reverse=True)
     ranked += [job for job in jobs if job.number not in done]
-    rows = [("job", "score", "state", "settings")]
-    rows += [
-        (str(job.number), words.score(job) if job.number in done else "", job.state.value, job.shown) for job in ranked
-    ]
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    lines = [f"{n:>{widths[0]}}  {s:>{widths[1]}}  {state:<{widths[2]}}  {shown}" for n, s, state, shown in rows]
+    names = list(dict.fromkeys(name for job in done.values() for name in job.scores))
+    rows = [("job", *(names or ["score"]), "state", "settings")]
+    for job in ranked:
+        scores = [f"{job.scores[name]:.5f}" if name in job.scores else "" for name in names] or [words.score(job)]
+        rows.append(
+            (str(job.number), *(scores if job.number in done else [""] * len(scores)), job.state.value, job.shown)
+        )
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for *numbers, state, shown in rows:
+        cells = [f"{text:>{width}}" for text, width in zip(numbers, widths, strict=False)]
+        lines.append("  ".join([*cells, f"{state:<{widths[-2]}}", shown]))
     failures = [job for job in jobs if job.state in UNSUCCESSFUL]
     if failures:
         lines += ["", *(_failure(job) for job in failures)]

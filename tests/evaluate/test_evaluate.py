@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
@@ -13,6 +14,8 @@ from glr.data.prepared import PreparedData
 from glr.retrieval.descriptors import load
 from tests.conftest import here
 from tests.evaluate.conftest import of_pair
+from tests.model.test_saved_model import Delg
+from tests.test_main import started
 
 
 def evaluate(folder: Path, *arguments: str) -> str:
@@ -67,7 +70,7 @@ def test_a_saved_model_scores_what_its_run_scored(trained: Path, exported: Path,
     settings = [f"model={exported / name}", "prepared=data/folder", "gallery=0", "study=foreign", f"cache={tmp_path}"]
     evaluate(trained, *settings, "neighbors=3")
     newest, run = runs(trained, "foreign")[0], named(trained, "two")
-    assert newest.info.run_name == f"evaluate {name}"
+    assert newest.info.run_name == f"evaluate {name} neighbors=3"
     assert "mlflow.parentRunId" not in newest.data.tags
     for split in ("index", "query"):
         found = load(next(tmp_path.glob(f"*/{split}_ids.txt")).parent, split)
@@ -75,6 +78,65 @@ def test_a_saved_model_scores_what_its_run_scored(trained: Path, exported: Path,
         assert found.ids == of_run.ids
         np.testing.assert_allclose(found.values, of_run.values, atol=1e-6)
     assert scores(newest) == pytest.approx(scores(run), abs=0.01)  # neighbours that are equally near may change places
+
+
+def test_tta_gives_the_scales_of_delg(trained: Path, exported: Path, tmp_path: Path):
+    module = Delg()
+    tf.saved_model.save(module, str(tmp_path / "delg"), signatures={"serving_default": module.by_scale})
+    line = ["prepared=data/folder", "gallery=0", "study=foreign", f"cache={tmp_path}/cache", "keep_descriptors=true"]
+    kept = {}
+    for scales in ([1.0], [0.5, 2.0]):
+        evaluate(trained, f"model={tmp_path}/delg", *line, f"tta.scales={scales}")
+        run = runs(trained, "foreign")[0].info
+        kept[len(scales)] = load(trained / "mlruns/artifacts" / run.run_id / "artifacts/descriptors", "index").values
+    means = kept[1]  # of length 1; the stand-in takes powers of the mean colour, which scale with its length
+    powers = [values / np.linalg.norm(values, axis=1, keepdims=True) for values in (means**0.5, means**2)]
+    expected = sum(powers) / np.linalg.norm(sum(powers), axis=1, keepdims=True)
+    np.testing.assert_allclose(kept[2], expected, rtol=1e-4)
+    refused = evaluate(trained, f"model={exported / 'saved_model'}", *line, "tta=multi_scale")
+    assert refused.startswith("error: tta: a SavedModel makes its own views of an image; ")
+
+
+def test_post_processing_that_lowers_scores_is_named(trained: Path):
+    line = ["run=two", "gallery=0", "whitening=pca", "whitening.dimension=2"]
+    printed = evaluate(trained, *line, "reranking=k_reciprocal")
+    newest, run = runs(trained)[0], named(trained, "two")
+    assert newest.info.run_name == "evaluate two whitening=pca whitening.dimension=2 reranking=k_reciprocal"
+    prefix = "unprocessed/"
+    before = {name.removeprefix(prefix): v for name, v in newest.data.metrics.items() if name.startswith(prefix)}
+    assert before == pytest.approx(scores(run))
+    assert "before       after      before       after\n" in printed
+    evaluate(trained, *line)
+    whitened, expected = scores(runs(trained)[0]), []
+    for step, (old, new) in {"whitening": (before, whitened), "reranking": (whitened, scores(newest))}.items():
+        heads = [f"{usage}/{metric}" for metric in ("map_at_100", "gap") for usage in ("public", "private")]
+        parts = [f"{n} from {old[n]:.4f} to {new[n]:.4f}" for n in heads if round(new[n], 4) < round(old[n], 4)]
+        expected += [f"{step} lowers {', '.join(parts)}"] if parts else []
+    assert expected[0].startswith("whitening lowers public/map_at_100 from ")  # 2 of 24 dimensions are left
+    assert "\n" + "\n".join(expected) + "\n\nevaluation" in printed
+    assert newest.data.tags["lowered_by"] == ", ".join(sentence.split()[0] for sentence in expected)
+    assert "lowered_by" not in run.data.tags
+
+
+@pytest.mark.slow
+def test_a_sweep_ends_with_a_table_of_scores(trained: Path):
+    done = started("-m", "glr.evaluate", "run=two", "gallery=0", "reranking=none,k_reciprocal", "-m", cwd=trained)
+    assert done.returncode == 0, done.stderr
+    header, *rows = [line.split() for line in done.stdout.split("\n\n")[-1].splitlines()]
+    names = ["public/map_at_100", "private/map_at_100", "public/gap", "private/gap"]
+    assert header == ["job", *names, "state", "settings"]
+    recorded = {run.data.params["reranking"]: run.data.metrics for run in runs(trained)[:2]}
+    expected = [
+        [number, *(f"{recorded[choice][name]:.5f}" for name in names), "finished", f"reranking={choice}"]
+        for number, choice in (("1", "none"), ("2", "k_reciprocal"))
+    ]
+    assert rows == sorted(expected, key=lambda row: row[1], reverse=True)
+    compared = here("compare", "study=pair", "output=-", "format=csv", "compare.evaluations=true", cwd=trained)
+    of_names = {row["name"]: row for row in csv.DictReader(compared.splitlines())}
+    assert (
+        float(of_names["evaluate two reranking=k_reciprocal"]["public/gap"]) == recorded["k_reciprocal"]["public/gap"]
+    )
+    assert of_names["evaluate two reranking=k_reciprocal"]["model"] == "two"
 
 
 SENTENCES = [

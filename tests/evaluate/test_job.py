@@ -27,7 +27,7 @@ def test_what_is_described_is_kept_for_ensembles_and_not_described_again(
     assert "map_at_100" in evaluate(trained, "run=one", "gallery=0", "tta=flip", "keep_descriptors=true")
     first = runs(trained)[0]
     printed = here("ensemble", "study=pair", f"members=[{first.info.run_id},two]", cwd=trained)
-    assert "ensemble evaluate one + two of 40 dimensions" in printed
+    assert "ensemble evaluate one tta=flip + two of 40 dimensions" in printed
     monkeypatch.setattr(Extractor, "describe", lambda *_: pytest.fail("it was described already"))
     for choice in ("query_expansion=alpha", "database_augmentation=alpha", "reranking=k_reciprocal"):
         assert "map_at_100" in evaluate(trained, "run=one", "gallery=0", "tta=flip", choice)

@@ -70,6 +70,87 @@ def test_another_signature(tmp_path: Path, spec: tf.TensorSpec, output: str, sig
         SavedModel(saved(tmp_path, spec, output, signature))
 
 
+class Delg(tf.Module):
+    """A stand-in with DELG's signature: at each chosen scale, the mean colour to the power of the scale."""
+
+    SCALES = tf.TensorSpec([None], tf.float32, "input_scales")
+    CHOSEN = tf.TensorSpec([None], tf.int32, "input_global_scales_ind")
+    LOCAL = (tf.TensorSpec([], tf.int32, "input_max_feature_num"), tf.TensorSpec([], tf.float32, "input_abs_thres"))
+    PICTURE = tf.TensorSpec([None, None, 3], tf.uint8, "input_image")
+
+    @tf.function(input_signature=[PICTURE, SCALES, CHOSEN])
+    def by_scale(self, input_image, input_scales, input_global_scales_ind):
+        chosen = tf.gather(input_scales, input_global_scales_ind)
+        mean = tf.reduce_mean(tf.cast(input_image, tf.float32), [0, 1])
+        return {"global_descriptors": mean ** chosen[:, tf.newaxis]}
+
+    @tf.function(input_signature=[PICTURE, SCALES, CHOSEN])
+    def pooled(self, input_image, input_scales, input_global_scales_ind):
+        described = self.by_scale(input_image, input_scales, input_global_scales_ind)["global_descriptors"]
+        return {"global_descriptor": tf.reduce_sum(described, 0)}
+
+    @tf.function(input_signature=[PICTURE, SCALES, *LOCAL, CHOSEN])
+    def with_local(self, input_image, input_scales, input_max_feature_num, input_abs_thres, input_global_scales_ind):
+        described = self.by_scale(input_image, input_scales, input_global_scales_ind)
+        return {"features": tf.fill([input_max_feature_num, 2], input_abs_thres), **described}
+
+    @tf.function(input_signature=[PICTURE, SCALES, *LOCAL])
+    def local(self, input_image, input_scales, input_max_feature_num, input_abs_thres):
+        features = tf.fill([tf.size(input_image) + input_max_feature_num, 2], input_abs_thres + input_scales[0])
+        return {"boxes": 2 * features, "features": features}
+
+    @tf.function(input_signature=[PICTURE, tf.TensorSpec([7], tf.float32, "input_scales")])
+    def seven(self, input_image, input_scales):
+        return {"global_descriptor": tf.cast(tf.shape(input_image), tf.float32) * input_scales[:3]}
+
+
+@pytest.fixture(scope="module")
+def delg(tmp_path_factory: pytest.TempPathFactory):
+    def save(name: str) -> Path:
+        module, folder = Delg(), tmp_path_factory.mktemp("delg")
+        tf.saved_model.save(module, str(folder), signatures={"serving_default": getattr(module, name)})
+        return folder
+
+    return save
+
+
+SCALES = [0.5, 1.0, 2.0]
+
+
+@pytest.mark.parametrize("name", ["by_scale", "pooled", "with_local"])
+def test_delg_describes_at_the_scales_given(delg, name: str):
+    folder, mean = delg(name), IMAGE.mean((0, 1))
+    np.testing.assert_allclose(SavedModel(folder)(IMAGE), mean / np.linalg.norm(mean), rtol=1e-5)
+    powers = [mean**scale for scale in SCALES]
+    total = sum(powers if name == "pooled" else [power / np.linalg.norm(power) for power in powers])
+    np.testing.assert_allclose(SavedModel(folder, scales=SCALES)(IMAGE), total / np.linalg.norm(total), rtol=1e-5)
+
+
+def test_delg_that_does_not_fit(delg, model: Path):
+    with pytest.raises(GlrError, match=r"takes input_abs_thres .+ and returns boxes, features; expected one uint8"):
+        SavedModel(delg("local"))
+    with pytest.raises(GlrError, match=r"^tta\.scales: .+ takes input_scales of shape \(7,\), not \(3,\)$"):
+        SavedModel(delg("seven"), scales=SCALES)
+    with pytest.raises(GlrError, match=f"^tta: a SavedModel makes its own views of an image; {model} accepts no input"):
+        SavedModel(model, scales=SCALES)
+
+
+def test_descriptors_of_varying_length_come_apart(tmp_path: Path):
+    module = tf.Module()
+    spec = tf.TensorSpec([None, None, 3], tf.uint8, "x")
+    module.rows = tf.function(lambda x: {"global_descriptor": tf.cast(x[:, 0, 0] + 1, tf.float32)}, [spec])
+    tf.saved_model.save(module, str(tmp_path), signatures={"serving_default": module.rows})
+    images = [np.zeros((rows, 2, 3), np.uint8) for rows in (4, 4, 5, 4)]
+    described = list(SavedModel(tmp_path).describe([(["a", "b", "c", "d"], images)]))
+    assert [(names, values.shape) for names, values in described] == [
+        (["a", "b"], (2, 4)),
+        (["c"], (1, 5)),
+        (["d"], (1, 4)),
+    ]
+    with pytest.raises(GlrError, match=rf"^{tmp_path} fails on an image of 0 x 3 pixels \(.+\)$"):
+        SavedModel(tmp_path)(np.zeros((3, 0, 3), np.uint8))
+
+
 def test_what_is_no_saved_model(tmp_path: Path):
     with pytest.raises(GlrError, match=f"^{tmp_path} holds no saved_model.pb, so it is not a SavedModel$"):
         SavedModel(tmp_path)

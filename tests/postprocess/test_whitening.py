@@ -79,6 +79,24 @@ def test_a_direction_that_all_share_no_longer_hides_the_rest():
     assert after > before + 0.2
 
 
+@pytest.mark.parametrize("epsilon", [0.0, 1e-15])
+def test_directions_without_variance(epsilon: float):
+    """Of 9 points in general position, 8 differences are independent; copies of the points add none."""
+    values = np.concatenate([unit(train(9, 24))] * 5)
+    sentence = (
+        r"^whitening\.epsilon=(0|1e-15): the 45 train descriptors of 24 dimensions vary in 8 directions only; "
+        r"give whitening\.dimension=8, or an epsilon such as 1e-6$"
+    )
+    for dimension in (None, 9):
+        with pytest.raises(GlrError, match=sentence):
+            learned(values, dimension, epsilon)
+    white = (values - values.mean(0)) @ learned(values, 8, epsilon).axes
+    np.testing.assert_allclose(np.cov(white.T, bias=True), np.eye(8), atol=1e-3)
+    assert np.isfinite(learned(values, epsilon=1e-6)(values)).all()
+    with pytest.raises(GlrError, match=r"^whitening: the 45 train descriptors are all the same, so there"):
+        learned(np.repeat(values[:1], 45, axis=0), epsilon=1e-6)
+
+
 def test_mistakes():
     with pytest.raises(GlrError, match=r"whitening\.dimension=7: 4000 train .* of 6 dimensions give 6 at most"):
         learned(train(), 7)

@@ -73,7 +73,7 @@ def test_what_is_no_beginning_is_written_over(tmp_path: Path, left: bytes):
 def test_what_does_not_fit(tmp_path: Path):
     with pytest.raises(GlrError, match=r"index_descriptors\.npy\.part holds 12 of 23 descriptors"):
         written(tmp_path, last=12).close()
-    with pytest.raises(GlrError, match="descriptors of 4 dimensions follow some of 5"):
+    with pytest.raises(GlrError, match=r"^image a: descriptors of 4 dimensions follow some of 5; a model must"):
         DescriptorWriter(tmp_path, "index", 23, "float32").append(["a"], np.zeros((1, 4), np.float32))
     with pytest.raises(GlrError, match=r"index_ids\.txt: no such file; expected stored descriptors"):
         load(tmp_path, "index")

@@ -10,6 +10,7 @@ import tensorflow as tf
 from glr.data.pictures import StoredPictures, batches
 from glr.data.prepared import PreparedData
 from glr.errors import GlrError
+from glr.retrieval import descriptors
 from glr.retrieval.extraction import Extractor, extract
 from tests.processes.forks import Forks
 
@@ -97,6 +98,40 @@ def test_killed_twice_it_gives_the_same(processes: Forks, small_data: PreparedDa
     again = extract(over, StoredPictures(small_data, "train"), tmp_path / "kept", "train", parallelism=2)
     np.testing.assert_array_equal(again.values, found.values)
     assert len(described) == 72 - 50  # what is there is not described again
+
+
+@pytest.mark.parametrize(("value", "dtype"), [(np.nan, "float32"), (np.inf, "float16"), (1e5, "float16")])
+def test_an_image_whose_descriptor_is_not_finite_is_named(
+    small_data: PreparedData, tmp_path: Path, value: float, dtype: str
+):
+    """The largest finite float16 is 65,504."""
+    over, pictures = extractor(), StoredPictures(small_data, "train")
+    describe = over.describe
+    wanted = expected(small_data)[0][33]
+
+    def spoiled(loaded):
+        for names, values in describe(loaded):
+            values[[name == wanted for name, _ in names], 2] = value
+            yield names, values
+
+    over.describe = spoiled
+    with pytest.raises(
+        GlrError, match=f"^image {wanted}: its descriptor holds NaN or infinity; the model diverged, or"
+    ):
+        extract(over, pictures, tmp_path, "train", parallelism=2, dtype=dtype)
+
+
+def test_stored_descriptors_that_are_not_finite_are_computed_again(
+    small_data: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Earlier versions stored them."""
+    with monkeypatch.context() as patch:
+        patch.setattr(descriptors, "check_finite", lambda *_: None)
+        ids, values = expected(small_data)
+        values[40] = np.nan
+        descriptors.save(tmp_path, "train", descriptors.Descriptors(ids, values.astype(np.float32)))
+    found = extract(extractor(), StoredPictures(small_data, "train"), tmp_path, "train", parallelism=2)
+    np.testing.assert_allclose(found.values, expected(small_data)[1], rtol=1e-5)
 
 
 def test_nothing_to_describe(tmp_path: Path):

@@ -32,6 +32,7 @@ def test_each_job_meets_its_own_fate(jobs: Jobs):
         9: (JobState.FINISHED, 1, None),
     }
     assert [job.score for job in batch] == [0.5, None, None, 0.25, None, 0.5, 0.75, None, 0.5]
+    assert (batch[0].scores, batch[3].scores) == ({"public/gap": 0.5}, {})
     assert (batch[0].epoch, batch[0].epochs, batch[3].epoch) == (2, 2, 1)
     assert view.most == 3
     assert batch[6].log.read_text() == "die once begins\nhalf a lidie once begins\n"

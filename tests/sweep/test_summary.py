@@ -32,3 +32,17 @@ def test_the_summary_is_ranked_and_explains():
     assert left(jobs, 9, anew=False) == "6 of 9 jobs ended; the same command continues"
     assert left(jobs, None, anew=False) == "6 jobs ended; the same command continues"
     assert "the same command with sweep.rerun=failed continues" in left(jobs, 9, anew=True)
+
+
+def test_jobs_with_several_scores_have_a_column_for_each():
+    jobs = [
+        job(1, JobState.FINISHED, score=0.25, scores={"public/gap": 0.25, "private/gap": 0.5}),
+        job(2, JobState.FAILED, score=0.9, scores={"public/gap": 0.9}, reason="no"),
+        job(3, JobState.FINISHED, score=0.5, scores={"public/gap": 0.5, "easy/map": 1}),
+    ]
+    assert summary(jobs).splitlines()[:4] == [
+        "job  public/gap  private/gap  easy/map  state     settings",
+        "  3     0.50000                1.00000  finished  seed=3",
+        "  1     0.25000      0.50000            finished  seed=1",
+        "  2                                     failed    seed=2",
+    ]
