@@ -33,6 +33,7 @@ class Saving:
     def __init__(self, job: Job, parts: Assembly, interruption: Interruption):
         self._variables = parts.step.variables
         self._run = job.run
+        self._log = job.log
         self._claim = job.claim
         self._interruption = interruption
         self._worker = worker = job.worker
@@ -81,7 +82,7 @@ class Saving:
         with self._interruption.deferred():
             self._claim.verify()
             self.state.metrics = self._run.metrics_so_far()
-            self._checkpoints.save(self.state, self._variables)
+            self._checkpoints.save(self.state, self._variables, self._log.text() if self._log else "")
 
     @contextmanager
     def around(self) -> Iterator[None]:
