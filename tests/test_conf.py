@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 from glr.config import component
 from glr.config.check import check
 from glr.config.composition import Composition, composition
+from glr.config.identity import debugged, run_name
 from glr.config.installation import CONF
 from glr.config.schema import RUNTIME_ARGUMENTS
 from glr.config.signature import signature
@@ -60,7 +61,7 @@ def test_composes_and_checks(command: str, number: int):
 
 def test_no_group_is_left_out():
     groups = {path.parent.name for path in CONF.glob("*/*.yaml")}
-    assert groups - {"experiment", "preflight", "preset"} == set(CHOICES)
+    assert groups - {"debug", "experiment", "preflight", "preset"} == set(CHOICES)
 
 
 @pytest.mark.parametrize("path", COMPONENTS, ids=identity)
@@ -123,3 +124,32 @@ def test_demo_settings_go_with_the_demo_data_only():
     assert (demo.study, demo.backbone.weights, demo.train.batch_size) == ("demo", None, 16)
     assert (folder.study, folder.backbone.weights, folder.train.batch_size) == ("default", "imagenet", 128)
     assert own.train.epochs == 7
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (CONF / "debug").glob("*.yaml")))
+def test_a_debug_preset_wins_over_experiment_and_data_and_shows_in_the_name(name: str):
+    job = composition("train", ("experiment=published/09_xception", "debug=" + name))
+    check(job.settings, job.choices)
+    config, usual = job.settings, composition("train", ("experiment=published/09_xception",)).settings
+    assert debugged(config, job.choices) == (None if name == "none" else name)
+    assert (config.resume.value, config.evaluate.untrained) == ("auto" if name == "none" else "never", False)
+    if name == "none":
+        assert config == usual
+        return
+    assert run_name(config, job.choices) == f"09_xception-debug-{name}"
+    assert config.debug.queries == 20
+    assert (config.backbone, config.head, config.data) == (usual.backbone, usual.head, usual.data)
+
+
+def test_the_debug_presets():
+    fast, overfit, profile = (
+        composition("train", (f"debug={name}",)).settings for name in ("fast", "overfit", "profile")
+    )
+    assert (fast.debug.steps, fast.train.epochs, fast.evaluate.untrained) == (2, 1, False)  # the demo scores it
+    published = composition("train", ("experiment=published/05_inception_resnet_v2_l2", "debug=overfit"))
+    chosen = [published.choices[group] for group in ("augment", "optimizer", "regularization", "schedule")]
+    assert chosen == ["none", "adam", "none", "constant"]
+    assert published.settings.optimizer.learning_rate == 1e-3
+    assert overfit.train.epochs * overfit.debug.steps == 500
+    assert profile.debug.profile < profile.debug.steps
+    assert composition("train", ("debug=overfit", "train.epochs=7")).settings.train.epochs == 7

@@ -1,12 +1,10 @@
 """Run `python -m glr.<command>` with Hydra: check the command line first, and report a mistake in one sentence."""
 
-import errno
 import importlib
 import os
 import secrets
 import signal
 import sys
-import traceback
 from argparse import Namespace
 from collections.abc import Callable
 from contextlib import redirect_stdout
@@ -19,27 +17,21 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import InterpolationResolutionError
 
 from glr.config import completion, output
 from glr.config.check import check_command_line, composed
 from glr.config.composition import composition
+from glr.config.failure import report
 from glr.config.grammar import as_typed
-from glr.config.installation import CONF, SWEEPS, pip_install
+from glr.config.installation import CONF, SWEEPS
 from glr.config.internals import command_line
 from glr.config.jobs import launchable
 from glr.config.names import as_file_name
-from glr.config.printing import printable
 from glr.config.schema import register
 from glr.config.secrets import conceal, redacted
 from glr.config.shorthand import choices
 from glr.config.signals import ending
-from glr.config.structure import unresolved
-from glr.errors import NO_ROOM, PREEMPTED, GlrError, first_line, is_no_room, no_room_in_words
-
-# The errors that joblib, submitit and Ray raise after a job's process has died.
-_LOST = {"TerminatedWorkerError", "UncompletedJobError", "WorkerCrashedError"}
-_OF_STORES = {"MlflowException", "SQLAlchemyError"}
+from glr.errors import NO_ROOM, PREEMPTED, GlrError, is_no_room
 
 
 def decimal(number: float) -> str:
@@ -143,11 +135,9 @@ class Command:
             print("interrupted", file=sys.stderr)
             sys.exit(130)
         except Exception as error:
-            sentence = _sentence(error)
-            text = printable(redacted(traceback.format_exc() if sentence is None else f"error: {sentence}"))
             if not is_no_room(error):
-                sys.exit(text)
-            print(text, file=sys.stderr)
+                sys.exit(report(error))
+            print(report(error), file=sys.stderr)
             sys.exit(NO_ROOM)
 
     def _dispatch(self) -> bool:
@@ -242,23 +232,3 @@ def help_text(config_name: str, overrides: list[str]) -> str:
     """Return the command's help: its purpose, its choices, and its settings with these overrides."""
     job = composition(config_name, tuple(overrides))
     return Template(job.hydra.help.template).substitute(CONFIG=OmegaConf.to_yaml(job.settings))
-
-
-def _sentence(error: Exception) -> str | None:
-    """Explain an error to the user in one sentence; return None for a bug, whose traceback is shown instead."""
-    if isinstance(error, GlrError):
-        return str(error)
-    if isinstance(error, InterpolationResolutionError):
-        return f"{error.full_key}: {unresolved(error)}"
-    if isinstance(error, ModuleNotFoundError) and error.name in {"tensorflow", "keras"}:
-        return f"TensorFlow is not installed; {pip_install('cpu', 'gpu', 'tpu')}"
-    kinds = {kind.__name__ for kind in type(error).__mro__}
-    if _OF_STORES & kinds:
-        return f"the MLflow store failed ({first_line(getattr(error, 'orig', None) or error)})"
-    if _LOST & kinds:
-        return f"a job's process was killed, and the launcher gave up: {first_line(error)}"
-    if isinstance(error, OSError) and is_no_room(error):
-        return f"{no_room_in_words(error)}; make room, then try again"
-    if isinstance(error, OSError) and (error.filename or error.errno == errno.EROFS):
-        return f"{error.filename or 'writing failed'}: {error.strerror}"
-    return None

@@ -147,7 +147,9 @@ def unknown_setting(key: str, config_name: str) -> GlrError:
     section, _, name = key.rpartition(".")
     default = composition(config_name, ()).settings
     node = OmegaConf.select(default, section) if section else default
-    files = sorted((CONF / section).glob("*.yaml")) if section else []
+    # Only a component has settings that depend on its choice.
+    choosing = isinstance(node, DictConfig) and "_target_" in node
+    files = sorted((CONF / section).glob("*.yaml")) if choosing else []
     known = {str(k): "" for k in node} if isinstance(node, DictConfig) else {}
     for file in files:
         for setting in OmegaConf.load(file):

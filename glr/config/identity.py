@@ -26,6 +26,7 @@ RESULT_VERSION = 2
 # that has this value, so that a new setting does not make finished jobs run again.
 ADDED: dict[str, object] = {
     "data.background": 255,
+    **{f"debug.{name}": None for name in ("steps", "queries", "target_loss", "profile")},
     "init_from.parts": sorted(ModelPart),
     "train.weight_decay_on": "all",
 }
@@ -46,8 +47,18 @@ EVALUATION = (
 
 
 def run_name(config: DictConfig, choices: Mapping[str, object]) -> str:
-    """Return the name of a run: the setting `name` without secrets, or `<backbone>-<head>`."""
-    return redacted(config.name) if config.name else f"{choices['backbone']}-{choices['head']}"
+    """Return a run's name: the setting `name` without secrets, or `<backbone>-<head>`; a debug run's has a suffix."""
+    name = redacted(config.name) if config.name else f"{choices['backbone']}-{choices['head']}"
+    debug = debugged(config, choices)
+    return f"{name}-debug-{debug}" if debug else name
+
+
+def debugged(config: DictConfig, choices: Mapping[str, object]) -> str | None:
+    """Return the name of a debug run's preset (`settings`: none was chosen); None: the run is no debug run."""
+    if all(value is None for value in config.debug.values()):
+        return None
+    chosen = choices.get("debug", "none")
+    return "settings" if chosen == "none" else str(chosen)
 
 
 def evaluation_name(model: str, overrides: Iterable[str]) -> str:

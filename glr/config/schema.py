@@ -145,6 +145,16 @@ class Evaluation:
 
 
 @dataclass
+class Debugging:
+    """Shortcuts that make a run a debug run, which is no result."""
+
+    steps: int | None = at_least(1, default=None)
+    queries: int | None = at_least(1, default=None)
+    target_loss: float | None = at_least(0, default=None)
+    profile: int | None = at_least(1, default=None)
+
+
+@dataclass
 class Jobs:
     """Settings of the jobs of a sweep (-m)."""
 
@@ -189,6 +199,7 @@ class TrainConfig:
     checkpoint: Checkpointing = field(default_factory=Checkpointing)
     resume: Resume = Resume.auto
     evaluate: Evaluation = field(default_factory=Evaluation)
+    debug: Debugging = field(default_factory=Debugging)
 
 
 @dataclass

@@ -31,8 +31,8 @@ def unknown_choice(group: str, name: str, known: Iterable[str]) -> GlrError:
 def written_out(overrides: list[Override]) -> list[str]:
     """The overrides with `sweep=NAME` expanded to `sweep.name=NAME` and the settings of sweeps/NAME.yaml.
 
-    An experiment's number becomes its full name, `glob(...)` lists the choices that match, and `init_from=TEXT` becomes a
-    mapping of `init_from.run` and `init_from.file`. The command line's own settings replace the sweep's. The command
+    An experiment's number becomes its full name, `glob(...)` lists the choices that match, and `init_from=TEXT` becomes
+    a mapping of `init_from.run` and `init_from.file`. The command line's own settings replace the sweep's. The command
     line of a sweep's job holds every setting of the sweep, so nothing is added there.
 
     Raises:

@@ -13,6 +13,7 @@ from glr.data.order import Order
 from glr.data.photo import jpeg, read_image, too_large
 from glr.data.prepared import PreparedData
 from glr.data.reading import Reader, Record
+from glr.data.tfrecord import parse
 from glr.data.threads import READERS, ahead, frames, spread, threads
 from glr.errors import GlrError
 
@@ -69,6 +70,12 @@ class StoredPictures:
 
         return lambda first, count: [picture(record) for record in reader.records(0, first, count)]
 
+    def ids(self) -> Iterator[str]:
+        """Yield the images' ids, without decoding the images; a block is read when its first id is wanted."""
+        for shard in self._shards:
+            for block in range(len(shard.blocks)):
+                yield from (parse(record).id for _, record in self._data.read_block(shard, block))
+
 
 class FirstPictures:
     """The first `count` of other pictures (None: all)."""
@@ -79,6 +86,22 @@ class FirstPictures:
 
     def __len__(self) -> int:
         return self._count
+
+
+class ChosenPictures:
+    """Some of other pictures, at ascending positions."""
+
+    def __init__(self, pictures: Pictures, positions: Sequence[int]):
+        self._pictures = pictures
+        self._positions = positions
+
+    def __len__(self) -> int:
+        return len(self._positions)
+
+    def reader(self, readers: ThreadPoolExecutor, window: int) -> Reading:  # noqa: ARG002
+        """See `Pictures`."""
+        read = self._pictures.reader(readers, 1)
+        return lambda first, count: [read(at, 1)[0] for at in self._positions[first : first + count]]
 
 
 class ImageFile(NamedTuple):

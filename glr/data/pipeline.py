@@ -4,6 +4,7 @@ Threads decode and resample while the device computes; simplejpeg and OpenCV rel
 pipeline computes every batch by a formula, and its errors name a damaged record's place.
 """
 
+import copy
 import itertools
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -75,7 +76,21 @@ class TrainPipeline:
         self._augment = augment
         self._seed = seed
         self._parallelism = parallelism
+        self._one_batch = False
         self._order = Order([shard.records for shard in shards], block=data.block, window=shuffle_buffer, seed=seed)
+
+    def shortened(self, steps: int | None, *, one_batch: bool) -> "TrainPipeline":
+        """Return a copy for a debug run.
+
+        Args:
+            steps: the most steps of an epoch; None: as many as now.
+            one_batch: every step, also beyond the images of an epoch, has the first batch with its augmentation.
+        """
+        short = copy.copy(self)
+        short._one_batch = one_batch
+        if steps is not None:
+            short.steps_per_epoch = steps if one_batch else min(steps, self.steps_per_epoch)
+        return short
 
     def batches(self, first: int = 0, last: int | None = None, rows: range | None = None) -> Iterator[Batch]:
         """Yield the batches from step `first` (counted from 0) up to but not including `last` (None: endless).
@@ -95,7 +110,7 @@ class TrainPipeline:
             reader = Reader(self._data, self._shards, self._order, readers, repeat=True)
 
             def begin(step: int) -> Callable[[], Batch]:
-                epoch, number = divmod(step, self.steps_per_epoch)
+                epoch, number = (0, 0) if self._one_batch else divmod(step, self.steps_per_epoch)
                 position = number * self.batch_size + rows.start
                 records = reader.records(epoch, position, len(rows))
                 changes = self._augment.changes(uniforms(self._seed, epoch, position, len(rows), self._augment.draws))

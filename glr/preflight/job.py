@@ -5,6 +5,7 @@ from collections.abc import Callable
 from omegaconf import DictConfig
 
 from glr import storage
+from glr.config.identity import debugged
 from glr.data.prepared import MANIFEST, PreparedData
 from glr.errors import GlrError
 from glr.preflight.compiling import Compiled
@@ -57,8 +58,10 @@ def preflight(config: DictConfig, compiler: Callable[[Step], tuple[Traced, Compi
 
 
 def _check(config: DictConfig, cores: int, images: int) -> None:
-    """Refuse a batch or a precision that the TPU does not support."""
+    """Refuse a debug run, and a batch or a precision that the TPU does not support."""
     batch_size = config.train.batch_size
+    if debugged(config, {}):
+        raise GlrError("debug: preflight estimates whole runs; leave debug and its settings out")
     if batch_size % cores:
         raise GlrError(
             f"train.batch_size={batch_size} is the global batch; give a multiple of the {cores} replicas of "

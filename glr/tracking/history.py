@@ -38,7 +38,7 @@ class PastRun:
 
     @property
     def kind(self) -> str | None:
-        """train, ensemble, evaluation, preflight or sweep; None: glr did not record the run."""
+        """train, debug, ensemble, evaluation, preflight or sweep; None: glr did not record the run."""
         return self.tags.get("kind")
 
     @property

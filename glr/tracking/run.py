@@ -122,7 +122,7 @@ def begin(
         tracking: the settings `tracking`: where to record the run.
         study: the MLflow experiment.
         name: the run's name.
-        kind: train, ensemble, evaluation, preflight or sweep.
+        kind: train, debug, ensemble, evaluation, preflight or sweep.
         parent: the id of the parent run; None: the sweep's run, if there is a sweep.
         journal: the name of the journal, for a run that may be continued; None: a new name.
         attempt: number of this process, from 1, among all processes that have worked on the run, on any machine.

@@ -125,7 +125,8 @@ class Sending:
         elif isinstance(entry, Artifact):
             file = self.journal.kept(entry.place)
             if file.exists():  # otherwise the file was sent, and a kill lost the note
-                self.writer.store(file, entry.folder)
+                if not self._is_replaced(entry, position):
+                    self.writer.store(file, entry.folder)
                 file.unlink()
         elif isinstance(entry, Tags):  # a record that waited must not overwrite later values
             newer = self.journal.entries[position + 1 : self.progress.next]
@@ -133,6 +134,15 @@ class Sending:
             self.writer.write(Tags({key: value for key, value in entry.values.items() if key not in set_since}))
         else:
             self.writer.write(entry)
+
+    def _is_replaced(self, file: Artifact, position: int) -> bool:
+        """Return True if a later record holds a newer version of a file, such as the log of a run that continued."""
+        name = file.place.rpartition("/")[2]
+        later = islice(self.journal.entries, position + 1, None)
+        return any(
+            isinstance(each, Artifact) and (each.folder, each.place.rpartition("/")[2]) == (file.folder, name)
+            for each in later
+        )
 
     def _is_refused(self, error: Exception) -> bool:
         """Return True if every store will refuse the record; raises if MLflow does not have the run."""

@@ -178,7 +178,7 @@ class RunWriter:
             self._steps[key].add(step)
 
     def store(self, file: Path, folder: str | None) -> None:
-        """Store a file with the run; a failure leaves no part of the file in the store.
+        """Store a file with the run, unless a later attempt has stored it; a failure leaves no part in the store.
 
         Raises:
             RecordError: the folder is outside of the run's files.
@@ -187,6 +187,8 @@ class RunWriter:
         name = posixpath.normpath(f"{folder or '.'}/{file.name}")
         if name.startswith(("/", "../")):
             raise RecordError(f"the file {name} is outside of the run's files")
+        if self._is_superseded() and name in {info.path for info in self.client.list_artifacts(self.run_id, folder)}:
+            return
         try:
             self.client.log_artifact(self.run_id, str(file), folder)
             if self.artifacts.startswith(("mlflow-artifacts:", "http")):

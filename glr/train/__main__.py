@@ -1,13 +1,15 @@
 """`python -m glr.train`: compose, train, score and log a run."""
 
 import io
-from contextlib import nullcontext, redirect_stdout
+from contextlib import redirect_stdout
+from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from glr.config.command import command
 from glr.config.identity import run_name
+from glr.config.log import LOG, Log, logged
 from glr.config.printing import say
 from glr.config.usages import headline, main_score
 from glr.devices.startup import import_tensorflow
@@ -20,11 +22,14 @@ def main(config: DictConfig) -> float:
     """Train the model that the config describes, and print its scores; return its first score."""
     with progress.failures():
         worker = this_worker(config)
-        with nullcontext() if worker.is_chief else redirect_stdout(io.StringIO()):
-            return _train(config, worker)
+        if not worker.is_chief:
+            with redirect_stdout(io.StringIO()):
+                return _train(config, worker)
+        with logged(Path(HydraConfig.get().runtime.output_dir) / LOG) as log:
+            return _train(config, worker, log)
 
 
-def _train(config: DictConfig, worker: Worker) -> float:
+def _train(config: DictConfig, worker: Worker, log: Log | None = None) -> float:
     from glr.data.opening import open_data
     from glr.retrieval.metrics import check_score
     from glr.tracking.weights import initial_weights
@@ -40,7 +45,7 @@ def _train(config: DictConfig, worker: Worker) -> float:
     from glr.train.training import train
 
     try:
-        with opened(config, data, weights, worker) as job:
+        with opened(config, data, weights, worker, log) as job:
             scores = train(job)
             print(table(scores))
     except DoneError as done:

@@ -11,6 +11,7 @@ import tensorflow as tf
 from omegaconf import DictConfig
 
 from glr.config.component import build
+from glr.data.pictures import FirstPictures, StoredPictures
 from glr.data.pipeline import TrainPipeline
 from glr.data.prepared import PreparedData
 from glr.errors import GlrError
@@ -19,6 +20,11 @@ from glr.model.network import RetrievalModel
 from glr.model.weights import load_parts
 from glr.optim.optimizer import decay_kernels_only
 from glr.optim.schedule import Schedule
+from glr.retrieval.excerpt import excerpt
+from glr.retrieval.extraction import Extractor
+from glr.retrieval.sets import prepared
+from glr.train.evaluator import Evaluator, Validation
+from glr.train.overfit import Overfit
 from glr.train.step import TrainStep
 
 _OF_ONE_REPLICA = ("gradient_accumulation_steps", "ema_overwrite_frequency")  # Keras allows these on one replica only
@@ -79,11 +85,45 @@ def assembled(config: DictConfig, data: PreparedData, weights: Path | None) -> A
         seed=config.seed,
         shuffle_buffer=config.data.shuffle_buffer,
         parallelism=config.data.parallelism,
-    )
+    ).shortened(config.debug.steps, one_batch=config.debug.target_loss is not None)
     steps = {"steps_per_epoch": pipeline.steps_per_epoch, "total_steps": config.train.epochs * pipeline.steps_per_epoch}
     schedule = build(config.schedule, **steps)
     step = train_step(config, strategy, schedule, data.classes, weights)
     return Assembly(strategy, augment, pipeline, schedule, step.model, step)
+
+
+def evaluator(config: DictConfig, data: PreparedData, parts: Assembly) -> Evaluator:
+    """Build the evaluator of a run; a debug run may evaluate few images.
+
+    Raises:
+        GlrError: a solution of the data set is missing or damaged, or does not match its images.
+    """
+    few, neighbors = config.debug.queries, config.evaluate.gap.neighbors
+    validation = None
+    if "validation" in data.shards and not config.data.train_on_validation:
+        validation = Validation(FirstPictures(StoredPictures(data, "validation"), few), parts.model.head)
+    return Evaluator(
+        prepared(data, neighbors=neighbors) if few is None else excerpt(data, few, neighbors=neighbors),
+        Extractor(parts.model, parts.strategy, config.evaluate.batch_size),
+        validation,
+        parallelism=config.data.parallelism,
+        memory=config.evaluate.memory,
+        dtype=config.evaluate.descriptors.value,
+    )
+
+
+def overfit(config: DictConfig, data: PreparedData) -> Overfit:
+    """Build the target of a run on one batch; a run on all images has none.
+
+    Raises:
+        GlrError: the head's loss cannot fall far.
+    """
+    target, least = config.debug.target_loss, 0.0
+    if target is not None:
+        head = build(config.head, num_classes=data.classes)
+        head.build((None, 1))
+        least = head.simplex_loss()
+    return Overfit(target, least, data.classes, config.train.epochs)
 
 
 def train_step(

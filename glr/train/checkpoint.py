@@ -14,6 +14,7 @@ import keras
 import numpy as np
 
 from glr import storage
+from glr.config.log import LOG
 from glr.config.printing import say
 from glr.errors import GlrError
 from glr.train.state import State
@@ -114,18 +115,18 @@ class Checkpoints:
             return True
         return self._seconds is not None and time.monotonic() - self._saved_at >= self._seconds
 
-    def save(self, state: State, variables: Sequence[keras.Variable]) -> None:
-        """Write a checkpoint unless this state is already saved; return once the values are copied."""
+    def save(self, state: State, variables: Sequence[keras.Variable], log: str = "") -> None:
+        """Write a checkpoint and the log unless this state is already saved; return once the values are copied."""
         started = time.monotonic()
         self.wait()
         if self._saved == (state.step, state.evaluated) and not self._failed:
             return
         values = values_of(variables)
-        content = json.dumps(state.as_json()).encode()
+        content, log_so_far = json.dumps(state.as_json()).encode(), log.encode()
         best = None if state.best is None else state.best.step
         self._saved, self._saved_at = (state.step, state.evaluated), time.monotonic()
         self._failed = False
-        self._writing = self._writer.submit(self._write, state.step, content, values, best)
+        self._writing = self._writer.submit(self._write, state.step, content, values, best, log_so_far)
         self.seconds += time.monotonic() - started
 
     def wait(self) -> bool:
@@ -149,12 +150,14 @@ class Checkpoints:
             return ""
         return f" (the last one is of step {steps[-1]:,})" if steps else " (there is none yet)"
 
-    def _write(self, step: int, state: bytes, values: list[np.ndarray], best: int | None) -> None:
+    def _write(self, step: int, state: bytes, values: list[np.ndarray], best: int | None, log: bytes) -> None:
         buffer = io.BytesIO()
         arrays = {f"{number}": value for number, value in enumerate(values)}
         arrays[_STATE] = np.frombuffer(state, np.uint8)
         np.savez(buffer, allow_pickle=False, **arrays)
         storage.write(self._path(step), buffer.getbuffer(), overwrite=True)
+        if log:
+            storage.write(storage.join(self._folder, LOG), log, overwrite=True)
         # Later checkpoints are damaged, since training continued from an earlier one: they do not count.
         with _costs_space(self._folder):
             steps = [old for old in self._stored_steps() if old <= step]

@@ -3,29 +3,34 @@
 import shutil
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from glr.data.pictures import StoredPictures, batches
-from glr.data.prepared import PreparedData
-from glr.retrieval import sets
+from glr.data.pictures import Pictures, batches
 from glr.retrieval.extraction import Extractor, extract
+from glr.retrieval.sets import EvaluationSet
 from glr.retrieval.task import Ranking, evaluate
+
+
+class Validation(NamedTuple):
+    """Labelled images that are not trained on, and the head that classifies them."""
+
+    pictures: Pictures
+    head: Any
 
 
 class Evaluator:
     """Computes every retrieval and recognition metric of a data set, for Public and Private separately.
 
     Args:
-        data: has index and query images and their solutions; the constructor reads the solutions.
+        scored: index and query images, and the task.
         extractor: describes images.
+        validation: images to classify, too; None: there are none.
         parallelism: images decoded at once.
-        neighbors: nearest images that classify a query.
         memory: GB for the search.
         dtype: the descriptors' type, float32 or float16.
-        head: classifies images of the split `validation`, which is not trained on; None: there is no such split.
 
     Attributes:
         set: index and query images, and the task.
@@ -35,22 +40,20 @@ class Evaluator:
 
     def __init__(
         self,
-        data: PreparedData,
+        scored: EvaluationSet,
         extractor: Extractor,
+        validation: Validation | None = None,
         *,
         parallelism: int,
-        neighbors: int,
         memory: float,
         dtype: str,
-        head: Any = None,
     ):
-        self.set = sets.prepared(data, neighbors=neighbors)
-        self._data = data
+        self.set = scored
         self._extractor = extractor
+        self._validation = validation
         self._parallelism = parallelism
         self._memory = memory
         self._dtype = dtype
-        self._head = head
         self.ranking: Ranking | None = None
         self.seconds = 0.0
 
@@ -70,21 +73,21 @@ class Evaluator:
         )
         self.set.task.save(folder)
         scores, self.ranking = evaluate(self.set.task, index, query, memory=self._memory)
-        if self._head is not None:
-            scores = {"validation/accuracy": self._accuracy()} | scores
+        if self._validation is not None:
+            scores = {"validation/accuracy": self._accuracy(self._validation)} | scores
         self.seconds = time.monotonic() - started
         return scores
 
-    def _accuracy(self) -> float:
+    def _accuracy(self, validation: Validation) -> float:
         """The share of validation images whose nearest class is their own."""
         loaded = batches(
-            StoredPictures(self._data, "validation"),
+            validation.pictures,
             image_size=self._extractor.image_size,
             batch_size=self._extractor.batch_size,
             parallelism=self._parallelism,
         )
         right = 0
         for names, descriptors in self._extractor.describe(loaded):
-            nearest = tf.argmax(self._head.cosines(descriptors), axis=1, output_type=tf.int32).numpy()
+            nearest = tf.argmax(validation.head.cosines(descriptors), axis=1, output_type=tf.int32).numpy()
             right += int((nearest == np.array([label for _, label in names], np.int32)).sum())
-        return right / self._data.images("validation")
+        return right / len(validation.pictures)

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,7 +11,8 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from glr import storage
-from glr.config.identity import Identity, run_name, settings_of
+from glr.config.identity import Identity, debugged, run_name, settings_of
+from glr.config.log import Log
 from glr.config.printing import say
 from glr.data.prepared import PreparedData
 from glr.devices.workers import Worker
@@ -21,6 +22,7 @@ from glr.tracking.recorder import Recorder, Unrecorded
 from glr.tracking.run import PARENT_VARIABLE, new_journal, run
 from glr.tracking.weights import InitialWeights
 from glr.train.claim import Claim, claimed, followed
+from glr.train.log import RunLog
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class Job:
         claim: the claim on the job, with the folder of its checkpoints.
         weights: file of initial weights; None: initialise as the backbone's config says.
         worker: this process among those that train the job; only the chief records and saves.
+        log: all that the run's processes printed; None: it is not kept.
     """
 
     config: DictConfig
@@ -42,10 +45,13 @@ class Job:
     claim: Claim
     weights: Path | None = None
     worker: Worker = Worker()  # noqa: RUF009 (it is frozen)
+    log: RunLog | None = None
 
 
 @contextmanager
-def opened(config: DictConfig, data: PreparedData, initial: InitialWeights | None, worker: Worker) -> Iterator[Job]:
+def opened(
+    config: DictConfig, data: PreparedData, initial: InitialWeights | None, worker: Worker, printed: Log | None = None
+) -> Iterator[Job]:
     """Claim the job of a config and open its run; a failure ends the run and keeps the checkpoints.
 
     Args:
@@ -53,6 +59,7 @@ def opened(config: DictConfig, data: PreparedData, initial: InitialWeights | Non
         data: the prepared data set.
         initial: the weights that `config.init_from` names.
         worker: this process among those that train the job.
+        printed: the log of this process, which is stored with the run.
 
     Raises:
         DoneError: another process has completed the job meanwhile.
@@ -72,6 +79,9 @@ def opened(config: DictConfig, data: PreparedData, initial: InitialWeights | Non
         look = partial(finished, config.tracking.uri, config.study, identity)
         claim = stack.enter_context(claimed(config, identity, name, alone=alone, journal=new_journal(), finished=look))
         tags = {"key": identity.key, "configuration": identity.configuration, "data_digest": identity.digest}
+        debug = debugged(config, choices)
+        if debug:
+            tags["debug"] = debug
         if initial and initial.run_id:
             say(f"starting from the weights of {initial.name}")
             tags["init_from_run"] = initial.run_id
@@ -79,14 +89,17 @@ def opened(config: DictConfig, data: PreparedData, initial: InitialWeights | Non
             config.tracking,
             config.study,
             name,
+            kind="debug" if debug else "train",  # only runs of kind train are results
             journal=claim.journal,
             attempt=claim.attempt,
             continued=claim.continues,
             tags=tags,
         ) as recorded:
-            recorded.provenance(config, choices)
-            images = {"images": data.images("train")}
-            recorded.dataset(config.data.label, data.digest, config.data.path, "training", images)
-            yield Job(config, data, recorded, claim, weights, worker)
+            log = RunLog(printed, claim) if printed else None
+            with log.stored(recorded) if log else nullcontext():
+                recorded.provenance(config, choices)
+                images = {"images": data.images("train")}
+                recorded.dataset(config.data.label, data.digest, config.data.path, "training", images)
+                yield Job(config, data, recorded, claim, weights, worker, log)
         # Unsent records exist on this machine only, so keep the checkpoints, which other machines may share.
         claim.release() if recorded.complete else claim.complete()

@@ -63,11 +63,8 @@ class Loop:
         ) as bar:
             while state.step < end:
                 started = time.monotonic()
-                batch, steps = next(self._batches)
-                if not self._first:  # the first batch also waits for the pipeline's start
-                    state.sums.waited += time.monotonic() - started
-                self._first = False
-                self._pending.append((self.step(batch, steps), steps))
+                with tf.profiler.experimental.Trace("train", step_num=state.step, _r=1):  # a step, for the profiler
+                    steps = self._call(started)
                 state.step += steps
                 bar.update(steps * self.step.batch_size)
                 # Reading a value waits for the device. A rare read costs little and keeps the bar's rate correct.
@@ -79,6 +76,15 @@ class Loop:
                     bar.set_postfix(loss=f"{loss:.3f}", accuracy=f"{accuracy:.3f}")
                 state.sums.seconds += time.monotonic() - started
                 yield due
+
+    def _call(self, started: float) -> int:
+        """Wait for a batch, call the step, and return the number of steps in the call."""
+        batch, steps = next(self._batches)
+        if not self._first:  # the first batch also waits for the pipeline's start
+            self._state.sums.waited += time.monotonic() - started
+        self._first = False
+        self._pending.append((self.step(batch, steps), steps))
+        return steps
 
     def read(self) -> None:
         """Add the steps since the last reading to the state's sums.

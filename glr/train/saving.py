@@ -34,6 +34,7 @@ class Saving:
         self._step = parts.step
         self._variables = parts.step.variables
         self._run = job.run
+        self._log = job.log
         self._claim = job.claim
         self._interruption = interruption
         self._worker = worker = job.worker
@@ -82,7 +83,7 @@ class Saving:
         with self._interruption.deferred():
             self._claim.verify()
             self.state.metrics = self._run.metrics_so_far()
-            self._checkpoints.save(self.state, self._variables)
+            self._checkpoints.save(self.state, self._variables, self._log.text() if self._log else "")
 
     @contextmanager
     def around(self) -> Iterator[None]:

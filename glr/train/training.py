@@ -18,17 +18,16 @@ from glr.config.usages import headline, metric_name, scored_usages
 from glr.devices.workers import Worker
 from glr.errors import NO_ROOM, GlrError, is_no_room, no_room_in_words
 from glr.report.report import report
-from glr.retrieval.extraction import Extractor
 from glr.storage.temporary import temporary_folder
 from glr.sweep import progress
 from glr.train.announcement import describe, plot
-from glr.train.assembly import Assembly, assembled
+from glr.train.assembly import Assembly, assembled, evaluator, overfit
 from glr.train.checkpoint import CheckpointError
-from glr.train.evaluator import Evaluator
 from glr.train.feed import Feed
 from glr.train.interruption import Interruption
 from glr.train.job import Job
 from glr.train.loop import Loop
+from glr.train.profile import Profile
 from glr.train.saving import Saving
 from glr.train.state import Best
 from glr.train.watch import Watch
@@ -60,10 +59,12 @@ def train(job: Job) -> dict[str, dict[str, float]]:
         parts = assembled(job.config, job.data, job.weights)
         training = _Training(job, parts, trial, interruption, Path(folder))
         training.begin()
-        for epoch in training.epochs():
-            training.train(epoch)
-            training.evaluate(epoch)
+        with training.profile:
+            for epoch in training.epochs():
+                training.train(epoch)
+                training.evaluate(epoch)
         training.finish()
+        training.overfit.conclude()
         return training.state.scores
 
 
@@ -128,16 +129,7 @@ class _Training:
         self.state = state = self._saving.state
         if state.step == self._total:
             state.evaluated = min(state.evaluated, config.train.epochs - 1)  # its ranking is not saved
-        validation = "validation" in job.data.shards and not config.data.train_on_validation
-        self._evaluator = Evaluator(
-            job.data,
-            Extractor(parts.model, parts.strategy, config.evaluate.batch_size),
-            parallelism=config.data.parallelism,
-            neighbors=config.evaluate.gap.neighbors,
-            memory=config.evaluate.memory,
-            dtype=config.evaluate.descriptors.value,
-            head=parts.model.head if validation else None,
-        )
+        self._evaluator = evaluator(config, job.data, parts)
         self._loop = Loop(
             parts.step,
             Feed(parts.pipeline, parts.strategy, state.step, self._total, parts.step.steps_per_call),
@@ -146,6 +138,9 @@ class _Training:
             max_skipped=config.train.max_skipped_batches if config.train.on_nan.value == "skip_batch" else 0,
         )
         self._watch = Watch(config, state, self._steps_per_epoch)
+        self.overfit = overfit(config, job.data)
+        steps = config.debug.profile if job.worker.is_chief else None
+        self.profile = Profile(steps, self._total - state.step, parts.step.steps_per_call, job.run, folder)
 
     def begin(self) -> None:
         """Describe the run and its position; score the untrained model, if configured."""
@@ -163,8 +158,8 @@ class _Training:
             print(f"untrained: {self._shown(state.scores['untrained'])}")
 
     def epochs(self) -> Iterator[int]:
-        """Yield the remaining epochs, counted from 1; a search may prune the rest."""
-        while self.state.evaluated < self._job.config.train.epochs:
+        """Yield the remaining epochs, counted from 1; a search may prune the rest, and a fitted batch ends the run."""
+        while self.state.evaluated < self._job.config.train.epochs and not self.overfit.reached:
             if self._trial.hopeless():
                 print(f"pruned after epoch {self.state.evaluated}")
                 self._job.run.tags({"pruned": True})
@@ -177,6 +172,7 @@ class _Training:
         for up_to_date in self._loop.epoch(label):
             if up_to_date:
                 self._watch.report(self._evaluator.seconds)
+            self.profile.step(self.state.step, self._loop.read)
             self._saving.boundary(self._loop.read)
         metrics = self._loop.metrics()
         self._job.run.metrics(metrics, epoch)
@@ -187,10 +183,12 @@ class _Training:
             flush=True,
         )
         self._watch.warn()
+        self.overfit.check(epoch, self.state.step, metrics["loss"], metrics["accuracy"])
 
     def evaluate(self, epoch: int) -> None:
         """Evaluate if this is due, and record the scores; save if the epoch is the best so far."""
-        config, last = self._job.config, epoch == self._job.config.train.epochs
+        config = self._job.config
+        last = epoch == config.train.epochs or self.overfit.reached
         every = config.evaluate.every
         if last or (every is not None and epoch % every == 0):
             with self._saving.around():

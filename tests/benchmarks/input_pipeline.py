@@ -210,6 +210,7 @@ def stall(data: PreparedData, folder: Path) -> None:
     from glr.optim.regularization import Unregularized
     from glr.optim.schedule import Constant
     from glr.retrieval.extraction import Extractor
+    from glr.retrieval.sets import prepared
     from glr.train.evaluator import Evaluator
     from glr.train.feed import Feed
     from glr.train.interruption import Interruption
@@ -243,7 +244,7 @@ def stall(data: PreparedData, folder: Path) -> None:
     step._compiled = timed(step._compiled)  # pyright: ignore[reportAttributeAccessIssue]
     extractor = Extractor(model, strategy, BATCH)
     extractor._compiled = timed(extractor._compiled)
-    evaluator = Evaluator(data, extractor, parallelism=2, neighbors=1, memory=1.0, dtype="float32")
+    evaluator = Evaluator(prepared(data, neighbors=1), extractor, parallelism=2, memory=1.0, dtype="float32")
     print(f"\n{'':<24}{'seconds':>10}{'from the last step to the end':>34}")
     for steps in (1, 4, 16, 64, 128):
         began = time.perf_counter()

@@ -128,3 +128,13 @@ def test_what_needs_a_commands_sweep_is_refused_by_one_without(choice: str):
     assert "sweep" in composition("evaluate", ("run=x", choice)).settings
     with pytest.raises(GlrError, match=f"^{choice}: prepare lacks the sweep settings"):
         composition("prepare", ("data=demo", choice))
+
+
+def test_a_typo_in_a_debug_setting_is_told_the_right_one():
+    """conf/debug/ holds settings of other sections, which are no settings of debug."""
+    with pytest.raises(GlrError, match=r"^debug\.step is not a setting; did you mean debug\.steps\?$"):
+        composition("train", ("debug.step=1",))
+    with pytest.raises(GlrError, match=r"the settings of debug are profile, queries, steps, target_loss$"):
+        composition("train", ("debug.resume=never",))
+    with pytest.raises(GlrError, match=r"^head\.margn is not a setting; did you mean head\.margin"):
+        composition("train", ("head=arcface", "head.margn=1"))

@@ -8,7 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 from glr.config import identity
 from glr.config.check import composed
 from glr.config.component import resolve
-from glr.config.identity import Identity, differences, flattened, settings_of
+from glr.config.identity import Identity, debugged, differences, flattened, run_name, settings_of
 
 BASE = ["backbone=small_cnn", "head=arcface"]
 
@@ -170,3 +170,21 @@ def test_differences_name_both_values():
 
 def test_flattened():
     assert dict(flattened({"a": {"b": {"c": 1}, "d": [1, 2]}, "e": None})) == {"a.b.c": 1, "a.d": [1, 2], "e": None}
+
+
+DEBUG = ["debug.steps=2", "debug.queries=5", "debug.target_loss=0.1", "debug.profile=3"]
+
+
+@pytest.mark.parametrize("override", DEBUG)
+def test_a_debug_run_has_a_key_and_a_name_of_its_own(override: str):
+    config, choices = composed("train", [*BASE, override])
+    assert key(config) != key(settings())
+    assert debugged(config, choices) == "settings"
+    assert run_name(config, choices) == "small_cnn-arcface-debug-settings"
+
+
+def test_a_run_without_debug_settings_has_the_key_from_before_they_existed():
+    config, choices = composed("train", BASE)
+    assert (debugged(config, choices), run_name(config, choices)) == (None, "small_cnn-arcface")
+    before = {name: value for name, value in settings_of(config).items() if not name.startswith("debug.")}
+    assert Identity(before, "").key == key(config)

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from glr.data.geometry import letterbox
 from glr.data.photo import jpeg
-from glr.data.pictures import FilePictures, ImageFile, Picture, StoredPictures, batches, picture
+from glr.data.pictures import ChosenPictures, FilePictures, ImageFile, Picture, StoredPictures, batches, picture
 from glr.data.preparation import Options, prepare
 from glr.data.prepared import PreparedData
 from glr.errors import GlrError
@@ -108,3 +108,17 @@ def test_a_file_that_is_no_image_is_named(files: list[ImageFile], tmp_path: Path
     (tmp_path / "a.jpg").unlink()
     with pytest.raises(GlrError, match=r"a\.jpg"):
         list(batches(FilePictures(files), image_size=16, batch_size=2, parallelism=1))
+
+
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_chosen_pictures_are_those_of_their_positions(data: PreparedData, batch_size: int):
+    whole, positions = expected(data, "train"), [0, 7, 8, 30, 71]
+    stored = StoredPictures(data, "train")
+    assert list(stored.ids()) == [picture.id for picture in whole]
+    chosen = ChosenPictures(stored, positions)
+    assert len(chosen) == 5
+    loaded = list(batches(chosen, image_size=24, batch_size=batch_size, parallelism=2))
+    assert [name for names, _ in loaded for name in names] == [(whole[at].id, whole[at].label) for at in positions]
+    images = np.concatenate([images for _, images in loaded])
+    np.testing.assert_array_equal(images, [boxed(picture(stored, at).pixels) for at in positions])
+    assert picture(chosen, 3).id == whole[30].id

@@ -153,3 +153,19 @@ def test_a_record_that_is_no_jpeg_is_named(own_data: PreparedData):
     message = failing(own_data)
     assert "train-00000-of-00003-24.tfrec: the record at byte 0 (image odd) cannot be used" in message
     assert "\n" not in message
+
+
+def test_short_epochs_hold_the_first_steps_of_each(small_data: PreparedData):
+    whole = batches(small_data)  # two epochs of 7 steps
+    short = made(small_data).shortened(2, one_batch=False)
+    assert short.steps_per_epoch == 2
+    same(list(short.batches(0, 4)), [*whole[:2], *whole[7:9]])
+    assert made(small_data).shortened(9, one_batch=False).steps_per_epoch == 7
+    same(list(made(small_data).shortened(None, one_batch=False).batches(0, 14)), whole)
+
+
+def test_one_batch_comes_again_and_again(small_data: PreparedData):
+    first = batches(small_data, last=1)
+    short = made(small_data).shortened(9, one_batch=True)  # more than the set has
+    assert short.steps_per_epoch == 9
+    same(list(short.batches(3, 20)), first * 17)

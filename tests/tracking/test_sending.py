@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 
-from glr.tracking.entries import Continue, Metrics, Open
+from glr.tracking.entries import Artifact, Continue, Metrics, Open
 from glr.tracking.journal import Journal, Progress
 from glr.tracking.run import run
 from glr.tracking.sending import Sending
@@ -31,3 +31,19 @@ def test_what_was_sent_from_memory_and_lost_by_a_kill_hides_no_later_record(work
     assert json.loads(again.kept("sent.json").read_text())["next"] == 9  # on disk there are fewer
     assert (3, 0.125) in history(uri, opened.id, "loss")
     again.remove()
+
+
+def test_a_file_that_waited_does_not_replace_its_newer_version(work: Path):
+    uri = f"sqlite:///{work}/mlruns/mlflow.db"
+    journal = Journal(work / "journal", "j")
+    journal.append(Open(uri, "tests", "a run", str(work / "files"), {"journal": "j"}))
+    for text in ("begun", "begun and continued"):
+        journal.append(Artifact(journal.keep(text.encode(), "log.txt"), None))
+    sending = Sending(journal)
+    sending.progress = Progress(next=2, later=[1])  # the store had no room for the first
+    while sending.advance(MlflowClient(uri)):
+        pass
+    assert sending.unsent == 0
+    file = MlflowClient(uri).download_artifacts(sending.writer.run_id, "log.txt")
+    assert Path(file).read_text() == "begun and continued"
+    journal.remove()

@@ -80,3 +80,16 @@ def test_a_record_that_mlflow_never_takes(client: MlflowClient, work: Path):
         opened(client, work).write(Metrics({"recall@1": 0.5}, 1))
     assert is_refusal(refused.value)
     assert not is_refusal(OSError("the disk is full"))
+
+
+def test_an_earlier_attempt_adds_files_and_replaces_none(client: MlflowClient, work: Path):
+    late, early = opened(client, work), opened(client, work)
+    for attempt, writer in ((2, late), (1, early)):
+        writer.write(Continue({}, attempt))
+        for name in ("log.txt", f"{attempt}.txt"):
+            (work / name).write_text(f"attempt {attempt}")
+            writer.store(work / name, "logs")
+    files = Path(client.download_artifacts(late.run_id, "logs"))
+    assert {file.name: file.read_text() for file in files.iterdir()} == {
+        **{"log.txt": "attempt 2", "1.txt": "attempt 1", "2.txt": "attempt 2"}
+    }

@@ -196,3 +196,15 @@ def test_a_bucket_out_of_reach_costs_no_training(tmp_path: Path, monkeypatch: py
     kept.save(State(step=2), variables(2))  # again, though this step has had its turn
     assert kept.wait()
     assert sorted(storage.files(tmp_path)) == ["step-0000000001.npz", "step-0000000002.npz"]
+
+
+def test_the_log_so_far_lies_beside_the_checkpoints_and_goes_with_them(tmp_path: Path):
+    kept = checkpoints(tmp_path / "run")
+    for step, log in ((1, "begun\n"), (2, "begun\nepoch 1\n")):
+        kept.save(State(step=step), variables(step), log)
+        assert kept.wait()
+        assert (tmp_path / "run/log.txt").read_text() == log
+    assert (restored := kept.latest(variables(0))) is not None
+    assert restored.step == 2
+    clear(str(tmp_path / "run"))
+    assert not (tmp_path / "run").exists()

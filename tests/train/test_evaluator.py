@@ -11,7 +11,8 @@ from glr.data.preparation import Options, prepare
 from glr.data.prepared import PreparedData
 from glr.model.head.norm_softmax import NormSoftmax
 from glr.retrieval.extraction import Extractor
-from glr.train.evaluator import Evaluator
+from glr.retrieval.sets import prepared
+from glr.train.evaluator import Evaluator, Validation
 from tests.conftest import folder_source
 
 
@@ -31,7 +32,8 @@ class Pixels:
 
 def evaluator(data: PreparedData, head: NormSoftmax | None) -> Evaluator:
     extractor = Extractor(Pixels(), tf.distribute.OneDeviceStrategy("/cpu:0"), 10)
-    return Evaluator(data, extractor, parallelism=2, neighbors=1, memory=1.0, dtype="float32", head=head)
+    validation = Validation(StoredPictures(data, "validation"), head) if head else None
+    return Evaluator(prepared(data, neighbors=1), extractor, validation, parallelism=2, memory=1.0, dtype="float32")
 
 
 def described(images: tf.Tensor) -> tf.Tensor:

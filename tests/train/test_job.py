@@ -9,9 +9,11 @@ from omegaconf import OmegaConf
 
 from glr.config.composition import composition
 from glr.config.identity import Identity, settings_of
+from glr.config.log import logged
 from glr.data.prepared import PreparedData
 from glr.devices.workers import Worker
 from glr.errors import DivergedError, GlrError
+from glr.sweep.past import finished
 from glr.tracking.recorder import Unrecorded
 from glr.tracking.run import PARENT_VARIABLE, LostError
 from glr.tracking.sender import send_left_behind
@@ -80,3 +82,35 @@ def test_several_workers_take_no_sweep(config, small_data: PreparedData, monkeyp
     monkeypatch.setenv(PARENT_VARIABLE, "0" * 32)
     with pytest.raises(GlrError, match="cannot run a sweep"), opened(config, small_data, None, Worker(0, 2)):
         pass
+
+
+def test_the_log_of_a_run_is_stored_with_it_and_continues_when_it_does(
+    config, small_data: PreparedData, tmp_path: Path
+):
+    def work(number: int, *, fails: bool) -> str | None:
+        with logged(tmp_path / f"{number}/log.txt") as log, opened(config, small_data, None, Worker(), log) as job:
+            print(f"process {number}\x1b[2J of http://me:word@host")
+            if fails:
+                raise GlrError("no such luck")
+        print("not logged")
+        return job.run.id
+
+    with pytest.raises(GlrError):
+        work(1, fails=True)
+    first = "process 1\\x1b[2J of http://***@host\nerror: no such luck\n"
+    assert (tmp_path / "1/log.txt").read_text() == first
+    run = work(2, fails=False)
+    second = "process 2\\x1b[2J of http://***@host\n"
+    assert (tmp_path / "2/log.txt").read_text() == second
+    stored = connect(config.tracking.uri).download_artifacts(run, "log.txt")
+    assert Path(stored).read_text() == first + second
+
+
+def test_a_debug_run_is_of_a_kind_of_its_own(config, small_data: PreparedData):
+    config.debug.steps = 2
+    with opened(config, small_data, None, Worker()) as job:
+        pass
+    run = connect(config.tracking.uri).get_run(job.run.id)
+    assert (run.data.tags["kind"], run.data.tags["debug"]) == ("debug", "settings")
+    assert run.info.run_name == "small_cnn-arcface-debug-settings"
+    assert finished(config.tracking.uri, config.study, Identity(settings_of(config), small_data.digest)) is None

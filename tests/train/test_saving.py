@@ -40,7 +40,8 @@ class Training:
         step.swap_averages = self.swap
         parts: Any = SimpleNamespace(step=step, strategy=None, pipeline=SimpleNamespace(steps_per_epoch=10))
         self.model: Any = SimpleNamespace(variables=self.weights)
-        job = Job(config, SimpleNamespace(), Unrecorded(), claim, worker=worker)
+        log: Any = SimpleNamespace(text=lambda: f"step {self.saving.state.step}\n")
+        job = Job(config, SimpleNamespace(), Unrecorded(), claim, worker=worker, log=log)
         self.saving = Saving(job, parts, interruption)
         self.reads = 0
 
@@ -197,3 +198,11 @@ def test_a_run_that_another_machine_has_taken_over_is_not_saved(tmp_path: Path):
         with pytest.raises(GlrError, match="started on another machine, which continues this run"):
             begun.saving.save()
         assert kept(tmp_path) == []
+
+
+def test_a_checkpoint_brings_the_log_so_far(tmp_path: Path):
+    with training(tmp_path, "checkpoint.steps=3") as one:
+        one.steps(7)
+        one.saving.wait()
+    (log,) = (tmp_path / "checkpoints").rglob("log.txt")
+    assert (kept(tmp_path)[-1], log.read_text()) == (6, "step 6\n")

@@ -239,3 +239,32 @@ def test_a_sweeps_job_that_has_finished_meanwhile_is_not_trained_again(
     printed = here("train", *line, cwd=folder)
     assert "run small_cnn-adacos_semi of study one is complete already: score " in printed
     assert len(runs(folder, "one")) == len(before)
+
+
+@pytest.mark.slow
+def test_debug_runs_are_short_and_no_results(trained: tuple[Path, str], class_folders: Path):
+    """The set has 6 steps an epoch and 18 index images."""
+    folder, _ = trained
+    line = [each for each in SMALL if not each.startswith(("train.epochs", "evaluate.untrained", "optimizer"))]
+    line += [f"data.source.path={class_folders}", "study=debugged", "debug.queries=2", "evaluate.gallery=1"]
+    fast = here("train", *line, "debug=fast", cwd=folder)
+    assert "1 epochs of 2 steps of 12 images" in fast
+    (record,) = runs(folder, "debugged")
+    assert (record.info.status, record.info.run_name) == ("FINISHED", "small_cnn-adacos_semi-debug-fast")
+    assert (record.data.tags["kind"], record.data.tags["debug"]) == ("debug", "fast")
+    files = folder / "mlruns/artifacts" / record.info.run_id / "artifacts"
+    assert len((files / "descriptors/index_ids.txt").read_text().split()) < 10
+    assert "epoch 1/1: loss " in (files / "log.txt").read_text()
+    (log,) = (folder / "mlruns/outputs/debugged").glob("*/log.txt")
+    assert log.read_text() == fast
+    assert "no training run or ensemble" in here("compare", "study=debugged", "output=-", cwd=folder)
+    fitted = here("train", *line, "debug=overfit", cwd=folder)
+    assert "the model fits one batch: after " in fitted
+    failed = here("train", *line, "debug=overfit", "optimizer.learning_rate=1e-9", "train.epochs=1", cwd=folder)
+    assert failed.startswith("error: the model did not fit one batch: after 20 steps on one batch the loss is ")
+    traced = here("train", *line, "debug=profile", "train.epochs=3", "evaluate.every=null", cwd=folder)
+    assert "the trace is among the run's files: profile/" in traced
+    by_name = {(run.info.run_name, run.info.status): run.info.run_id for run in runs(folder, "debugged")}
+    assert len(by_name) == 4
+    profile = folder / "mlruns/artifacts" / by_name["small_cnn-adacos_semi-debug-profile", "FINISHED"]
+    assert len(list((profile / "artifacts/profile/plugins/profile").glob("*/*.xplane.pb"))) == 1

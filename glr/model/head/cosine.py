@@ -71,6 +71,20 @@ class CosineHead(keras.layers.Layer):
         correct = tf.argmax(cosines, axis=1, output_type=tf.int32) == labels
         return losses, correct
 
+    def simplex_loss(self) -> float:
+        """The loss where each descriptor equals its class's weight, and all cosines between weights are -1 / (C - 1).
+
+        Training on balanced classes approaches this state, the vertices of a regular simplex, if D >= C - 1 (Papyan et
+        al., Prevalence of neural collapse, PNAS 2020). Like a step, it changes the scale: call it on a head of its own.
+        """
+        own = tf.range(self.num_classes)[tf.newaxis] == 0
+        cosines = tf.where(own, 1.0, -1.0 / max(self.num_classes - 1, 1))
+        scale = self.scale_for(cosines, tf.ones(1), own)
+        for _ in range(10):  # a scale that adapts depends on the previous scale
+            scale = self.scale_for(cosines, tf.ones(1), own)
+        logits = scale * self.with_margin(cosines, tf.ones(1), own)
+        return float(tf.nn.sparse_softmax_cross_entropy_with_logits([0], logits)[0])
+
     def cosines(self, descriptors: tf.Tensor) -> tf.Tensor:
         """Cosines float32 [B, C] between descriptors [B, D] and the classes' weights."""
         unit = tf.math.l2_normalize(tf.cast(descriptors, tf.float32), axis=1, epsilon=_LEAST)

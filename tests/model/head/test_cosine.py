@@ -170,3 +170,17 @@ def test_wrong_values_are_named(file, argument, value):
     arguments = {"num_classes": 7, **arguments_of(file), argument: value}
     with pytest.raises(ValueError, match=f"^{argument}={value}: "):
         target_of(file)(**arguments)
+
+
+@every_head
+def test_the_loss_of_a_regular_simplex(file):
+    """The vertices of a simplex as weights and as descriptors, in as many steps as a scale takes to settle."""
+    vertices = np.eye(7) - 1 / 7
+    head = head_of(file, 7)
+    head.build((None, 7))
+    head.kernel.assign(np.tile(vertices, (1, head.kernel.shape[1] // 7)))
+    for _ in range(12):
+        losses, _ = head(tf.constant(vertices, tf.float32), tf.range(7))
+    fresh = head_of(file, 7)
+    fresh.build((None, 1))
+    np.testing.assert_allclose(losses, fresh.simplex_loss(), rtol=1e-3, atol=1e-5)
