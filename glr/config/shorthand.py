@@ -9,7 +9,8 @@ from hydra.core.override_parser.types import Override, Quote, QuotedString
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
-from glr.config.installation import CONF, SWEEPS
+from glr.config.installation import SWEEPS
+from glr.config.searchpath import choices, given
 from glr.errors import GlrError, first_line
 
 
@@ -35,12 +36,6 @@ def in_grammar(text: str) -> str:
     return QuotedString(text, Quote.single).with_quotes()
 
 
-def choices(group: str) -> list[str]:
-    """The names of a group's choices, including those in subfolders; files with a leading underscore do not count."""
-    files = (CONF / group).rglob("*.yaml")
-    return sorted(str(f.relative_to(CONF / group).with_suffix("")) for f in files if not f.name.startswith("_"))
-
-
 def unknown_choice(group: str, name: str, known: Iterable[str]) -> GlrError:
     """Return the error for an unknown choice; it names the closest choice and all choices."""
     close = get_close_matches(name, known := list(known), n=1)
@@ -57,18 +52,19 @@ def written_out(overrides: list[Override]) -> list[str]:
     Raises:
         GlrError: there is no such sweep, or its file is wrong.
     """
-    given = {override.get_key_element() for override in overrides}
+    own = {override.get_key_element() for override in overrides}
+    path = given([override.input_line or "" for override in overrides])
     lines = []
     for override in overrides:
         key, value = override.get_key_element(), override.value()
         if key == "experiment" and (isinstance(value, str) or override.is_choice_sweep()):
             names = [value] if isinstance(value, str) else override.sweep_string_iterator()
-            lines.append(f"experiment={','.join(_numbered(str(name)) for name in names)}")
+            lines.append(f"experiment={','.join(_numbered(str(name), path) for name in names)}")
             continue
         if key in ("sweep", "sweep.name") and isinstance(value, str | None):
             lines.append(f"sweep.name={'null' if value is None else value}")
             settings = {} if value is None else _sweep(value)
-            lines += [f"{k}={_values(v)}" for k, v in settings.items() if k not in given]
+            lines += [f"{k}={_values(v)}" for k, v in settings.items() if k not in own]
             continue
         if key in ("sweep", "sweep.name") and override.is_sweep_override():
             raise GlrError(f"{override.input_line}: run one sweep after the other")
@@ -76,9 +72,9 @@ def written_out(overrides: list[Override]) -> list[str]:
     return lines
 
 
-def _numbered(name: str) -> str:
+def _numbered(name: str, path: Sequence[str]) -> str:
     """Return the full name of the experiment with a number such as `published/09`; return other names unchanged."""
-    known = choices("experiment")
+    known = choices("experiment", path)
     matches = [other for other in known if other.startswith(f"{name}_")]
     return matches[0] if name not in known and len(matches) == 1 else name
 
