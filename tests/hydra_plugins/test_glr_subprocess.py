@@ -197,17 +197,14 @@ def test_another_sweep_in_the_same_folder_is_refused(folder: Path, monkeypatch: 
 def test_jobs_get_the_flags_and_the_hydra_settings_of_their_sweep(processes: Forks, folder: Path):
     choice = folder / "choices/head/mine.yaml"
     choice.parent.mkdir(parents=True)
-    choice.write_text("_target_: mypackage.Mine\nmargin: 0.1\n")
-    (folder / "mypackage.py").write_text(
-        "class Mine:\n    def __init__(self, *, num_classes: int, margin: float): ...\n"
-    )
-    line = ["--config-dir", "choices", "hydra.searchpath=[.]", "hydra.verbose=true", "head=mine,arcface"]
+    choice.write_text((CONF / "head/arcface.yaml").read_text())
+    line = ["--config-dir", "choices", "hydra.searchpath=[.]", "hydra.verbose=true", "head=mine,cosface"]
     done = processes.output(*line, "-m", command=FAKE, cwd=folder)
     assert done.returncode == 0, done.stderr
     jobs = [json.loads(file.read_text())["line"] for file in sorted((folder / "ended").glob("*.json"))]
     assert [job[:5] for job in jobs] == [
         ["--config-dir", f"{folder}/choices", "hydra.searchpath=[.]", "hydra.verbose=true", f"head={head}"]
-        for head in ("mine", "arcface")
+        for head in ("mine", "cosface")
     ]
 
 
