@@ -8,7 +8,7 @@ import tensorflow as tf
 from glr.config.check import composed
 from glr.config.component import build
 from glr.config.installation import CONF
-from glr.config.shorthand import choices
+from glr.config.searchpath import choices
 from glr.train.assembly import train_step
 from glr.train.step import outcomes
 

@@ -1,13 +1,17 @@
 """Check the settings of every job before any job starts; report a mistake in one sentence."""
 
+import sys
 from math import inf
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from glr.config import component, structure
 from glr.config.component import class_of
-from glr.config.composition import Composition, composition, unknown_setting
+from glr.config.composing import Composition
+from glr.config.composition import composition, unknown_setting
 from glr.config.jobs import jobs_of_line
+from glr.config.printing import say
 from glr.config.schema import RUNTIME_ARGUMENTS, bounds, slots
 from glr.config.secrets import redacted
 from glr.config.values import ModelPart
@@ -15,6 +19,8 @@ from glr.errors import GlrError
 
 # Options of sbatch that start several processes per job, spelled as in submitit's additional_parameters.
 _SBATCH = ("nodes", "ntasks", "ntasks_per_node")
+
+_MANY = 50  # so many jobs take seconds to check, which a line announces
 
 
 def composed(config_name: str, overrides: list[str]) -> tuple[DictConfig, dict[str, str]]:
@@ -24,7 +30,7 @@ def composed(config_name: str, overrides: list[str]) -> tuple[DictConfig, dict[s
         GlrError: the first mistake, in one sentence.
     """
     job = _checked(config_name, overrides)
-    return OmegaConf.masked_copy(job.settings, [str(key) for key in job.settings]), job.choices
+    return OmegaConf.masked_copy(job.settings, [str(key) for key in job.settings]), dict(job.choices)
 
 
 def check_command_line(
@@ -45,6 +51,8 @@ def check_command_line(
         GlrError: the first mistake, in one sentence; in a sweep, the sentence names the job.
     """
     overrides, jobs = jobs_of_line(config_name, overrides, multirun)
+    if jobs and len(jobs) >= _MANY:
+        say(f"checking the settings of {len(jobs)} jobs", file=sys.stderr)
     for number, job in enumerate(jobs or [overrides], start=1):
         try:
             _checked(config_name, job, required)
@@ -62,7 +70,7 @@ def _checked(config_name: str, overrides: list[str], required: bool = True) -> C
         structure.check_keys(job.hydra, "hydra.")
         check(job.settings, required)
     except component.UnknownSettingError as error:
-        raise unknown_setting(error.key, config_name) from error
+        raise unknown_setting(error.key, config_name, overrides) from error
     _check_places(job)
     _check_launcher(job)
     return job
@@ -149,6 +157,7 @@ def check(settings: DictConfig, required: bool = True) -> None:
             expected = f"at least {lowest}" if highest == inf else f"{lowest} to {highest}"
             raise GlrError(f"{key}={value}: expected {expected}")
     _check_start(settings)
-    missing = sorted(OmegaConf.missing_keys(settings))
+    written: Any = OmegaConf.to_container(settings, resolve=False)
+    missing = sorted(OmegaConf.missing_keys(settings)) if "???" in str(written) else []  # missing_keys is slow
     if missing and required:
         raise GlrError(f"{', '.join(missing)}: a value is needed; give it as {missing[0]}=VALUE")

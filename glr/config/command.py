@@ -14,11 +14,12 @@ from pathlib import Path
 from string import Template
 
 import hydra
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from glr.config import completion, output
+from glr.config import completion, output, searchpath
 from glr.config.check import check_command_line, composed
 from glr.config.composition import composition
 from glr.config.failure import report
@@ -28,8 +29,8 @@ from glr.config.internals import command_line
 from glr.config.jobs import launchable
 from glr.config.names import as_file_name
 from glr.config.schema import register
+from glr.config.searchpath import choices
 from glr.config.secrets import conceal, redacted
-from glr.config.shorthand import choices
 from glr.config.signals import ending
 from glr.errors import NO_ROOM, PREEMPTED, GlrError, is_no_room
 
@@ -48,7 +49,7 @@ def setup() -> None:
     # Makes a setting safe as the name of a folder: a study's name cannot point to another folder.
     OmegaConf.register_new_resolver("file_name", as_file_name, replace=True)
     # Lists the choices of this command's groups in --help; Hydra would list the groups of all commands.
-    OmegaConf.register_new_resolver("choices", lambda *groups: "\n".join(map(_listed, groups)), replace=True)
+    OmegaConf.register_new_resolver("choices", _listed, replace=True)
     # The text that a label shows for null: ${or:${.scale},C-1}.
     OmegaConf.register_new_resolver("or", lambda value, instead: instead if value is None else value, replace=True)
 
@@ -58,9 +59,11 @@ def _token(process: int) -> str:  # noqa: ARG001 (a forked process gets its own 
     return secrets.token_hex(3)
 
 
-def _listed(group: str) -> str:
-    names = sorted(file.stem for file in SWEEPS.glob("*.yaml")) if group == "sweep" else choices(group)
-    return f"{group}: {', '.join(names)}"
+def _listed(*groups: str, _root_: DictConfig) -> str:
+    """List the choices of groups, a line each, on the search path of the composed config `_root_`."""
+    names = {"sweep": sorted(file.stem for file in SWEEPS.glob("*.yaml"))}
+    overrides = [str(text) for text in _root_.hydra.overrides.hydra]
+    return "\n".join(f"{group}: {', '.join(names.get(group) or choices(group, overrides))}" for group in groups)
 
 
 class JobFunction:
@@ -126,7 +129,8 @@ class Command:
             signal.signal(number, lambda *_: sys.exit(PREEMPTED))  # exit through the clean-up code
         output.protect()
         try:
-            printed = self._dispatch()
+            with searchpath.hydra(command_line().config_dir):
+                printed = self._dispatch()
             if printed and (lost := output.failure()):
                 if not is_no_room(lost):
                     sys.exit(1)  # the reader has closed the pipe: `--help | head`
@@ -198,6 +202,7 @@ class Command:
 
     def _launch(self, flags: list[str], overrides: list[str]) -> None:
         """Let Hydra run the command line."""
+        GlobalHydra.instance().clear()  # Hydra starts anew
         sys.argv[1:] = flags + overrides  # Hydra accepts overrides on one side of its flags only
         job = JobFunction(self._config_name, self._task)
         hydra.main(config_path=str(CONF), config_name=self._config_name, version_base="1.3")(job)()

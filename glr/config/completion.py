@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from string import Template
 
 from glr.config.installation import SWEEPS
-from glr.config.shorthand import choices
+from glr.config.searchpath import choices
 from glr.errors import GlrError
 
 # Both scripts ask `glr -sc query=bash` for the words that may replace the last word of $COMP_LINE.

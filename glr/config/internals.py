@@ -4,14 +4,25 @@ hydra-core 1.3 and omegaconf 2.3 have these parts; other versions may lack them.
 """
 # pyright: reportPrivateUsage=false
 
+import re
 from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
+from hydra import version
+from hydra.core.config_search_path import SearchPathQuery
+from hydra.core.global_hydra import GlobalHydra
+from hydra.plugins.config_source import ConfigResult
+from hydra.types import RunMode
 from omegaconf import Container, Node
 
 try:
-    from hydra._internal.utils import get_args_parser
+    from hydra._internal.config_loader_impl import ConfigLoaderImpl
+    from hydra._internal.hydra import Hydra
+    from hydra._internal.utils import create_config_search_path, get_args_parser
 
-    _ = Node._get_full_key
+    _ = Node._get_full_key, ConfigLoaderImpl._parse_overrides_and_create_caching_repo, Hydra.create_main_hydra2
 except (ImportError, AttributeError) as error:
     raise ImportError(f"glr needs hydra-core 1.3 and omegaconf 2.3: {error}") from error
 
@@ -19,6 +30,47 @@ except (ImportError, AttributeError) as error:
 def command_line() -> Namespace:
     """Parse this process's command line as Hydra does; overrides may precede and follow a flag."""
     return get_args_parser().parse_intermixed_args()
+
+
+def start_hydra(conf: str, config_dir: str | None) -> None:
+    """Start Hydra with the search path that `hydra.main(config_path=conf)` makes for the flag --config-dir."""
+    version.setbase("1.3")
+    path = create_config_search_path(conf)
+    if config_dir is not None:
+        path.prepend("command-line", f"file://{Path(config_dir).absolute()}", SearchPathQuery(provider="schema"))
+    Hydra.create_main_hydra2("app", path)
+
+
+def load(path: str, given: Sequence[str]) -> ConfigResult | None:
+    """Read a file of the running Hydra's search path without its defaults; None: there is no such file.
+
+    Args:
+        path: the file, such as `head/arcface`.
+        given: the overrides that set the search path.
+    """
+    return _repository(None, given).load_config(path)
+
+
+def interpolated_groups(config_name: str, overrides: Sequence[str]) -> frozenset[str]:
+    """The groups whose choices select further files of a job: `data` in the default `preset: ${data}`.
+
+    The result has the name `defaults` if an entry refers to others by their numbers: `${defaults.1.data}`.
+    """
+    files = _loader().compute_defaults_list(config_name, list(overrides), RunMode.RUN).defaults
+    repository = _repository(config_name, overrides)
+    loaded = [repository.load_config(path) for path in {file.config_path for file in files}]
+    entries = [str(vars(entry)) for file in loaded if file is not None for entry in file.defaults_list or ()]
+    return frozenset(name for text in entries for name in re.findall(r"\$\{(defaults\b|[^}]*)", text))
+
+
+def _repository(config_name: str | None, overrides: Sequence[str]) -> Any:
+    return _loader()._parse_overrides_and_create_caching_repo(config_name, list(overrides))[1]
+
+
+def _loader() -> ConfigLoaderImpl:
+    loader = GlobalHydra.instance().config_loader()
+    assert isinstance(loader, ConfigLoaderImpl)
+    return loader
 
 
 def full_key(node: Container) -> str:

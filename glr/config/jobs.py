@@ -1,6 +1,7 @@
 """The jobs of a command line: a single job, every combination of a sweep, or example jobs of a search."""
 
 import re
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,15 @@ from omegaconf import DictConfig, OmegaConf
 from glr.config import search as searching
 from glr.config.composition import composition
 from glr.config.grammar import parse
-from glr.config.installation import CONF
 from glr.config.ranges import covering, is_open, parameter
+from glr.config.searchpath import is_group
 from glr.config.secrets import conceal, without_secrets
 from glr.config.shorthand import written_out
 from glr.errors import GlrError
+
+# Overrides of Hydra's settings, and those among them that concern a sweep as a whole.
+_HYDRAS = re.compile(r"[+~]*hydra[./]")
+_OF_SWEEPS = re.compile(r"[+~]*hydra[./](mode|run|sweep|sweeper|launcher)\b")
 
 
 def jobs_of_line(config_name: str, overrides: list[str], multirun: bool) -> tuple[list[str], list[list[str]] | None]:
@@ -58,14 +63,35 @@ def jobs_of_line(config_name: str, overrides: list[str], multirun: bool) -> tupl
 def jobs_of(config: DictConfig) -> list[list[str]]:
     """The overrides of each job of the sweep that Hydra is about to launch; for a search, of a few example jobs."""
     hydra = config.hydra
-    parsed = swept(parse(given(hydra)), hydra.sweeper)
-    return _jobs(parsed, hydra.sweeper, hydra.runtime.choices["hydra/sweeper"] == "optuna")
+    parsed = swept(parse([*_for_hydra(hydra), *given(hydra)]), hydra.sweeper)
+    jobs = _jobs(parsed, hydra.sweeper, hydra.runtime.choices["hydra/sweeper"] == "optuna")
+    return [[text for text in job if not _HYDRAS.match(text)] for job in jobs]
 
 
 def given(hydra: Any) -> list[str]:
     """The overrides in Hydra's config, unresolved: resolving them would fill in interpolated secrets."""
     written: Any = OmegaConf.to_container(hydra.overrides.task, resolve=False)
     return written
+
+
+def _for_hydra(hydra: Any) -> list[str]:
+    written: Any = OmegaConf.to_container(hydra.overrides.hydra, resolve=False)
+    return [text for text in written if text != "hydra.mode=MULTIRUN"]  # Hydra adds it for the flag -m
+
+
+def for_each_job(hydra: Any) -> list[str]:
+    """The flags and the overrides of Hydra's settings that each job of a sweep gets, in a process of its own.
+
+    They are those of the sweep's command line, except the settings of the sweep itself.
+    """
+    folders = [source.path for source in hydra.runtime.config_sources if source.provider == "command-line"]
+    flags = [text for folder in folders for text in ("--config-dir", folder)]
+    return flags + [text for text in _for_hydra(hydra) if not _OF_SWEEPS.match(text)]
+
+
+def settings_of_job(config: DictConfig, job: Sequence[str]) -> DictConfig:
+    """The settings of a job of the sweep that Hydra is about to launch."""
+    return composition(config.hydra.job.config_name, [*_for_hydra(config.hydra), *job]).settings
 
 
 def keep_config(config: DictConfig) -> None:
@@ -78,7 +104,7 @@ def keep_config(config: DictConfig) -> None:
 
 def first_of(config: DictConfig) -> DictConfig:
     """The settings of the first job of the sweep that Hydra is about to launch."""
-    return composition(config.hydra.job.config_name, tuple(jobs_of(config)[0])).settings
+    return settings_of_job(config, jobs_of(config)[0])
 
 
 def launchable(overrides: list[str]) -> list[str]:
@@ -88,7 +114,7 @@ def launchable(overrides: list[str]) -> list[str]:
     choice (head=arcface,cosface head.margin=0.3) would fail there, so this setting becomes a sweep of one value.
     """
     parsed = parse(overrides)
-    if not any(override.is_sweep_override() and _is_group(override.get_key_element()) for override in parsed):
+    if not any(override.is_sweep_override() and is_group(override.get_key_element(), overrides) for override in parsed):
         return overrides
     return [_as_sweep(override) for override in parsed]
 
@@ -122,7 +148,7 @@ def _jobs(parsed: list[Override], sweeper: DictConfig | None, searched: bool) ->
     space = {override.get_key_element(): parameter(override) for override in parsed if override.is_sweep_override()}
     if not any(is_open(values) for values in space.values()):
         raise GlrError("hydra/sweeper=optuna: nothing is searched; give a range, as in KEY=interval(0.1,0.5)")
-    return [[*fixed, *job] for job in covering(space, list(filter(_is_group, space)))]
+    return [[*fixed, *job] for job in covering(space, [key for key in space if is_group(key, fixed)])]
 
 
 def _values(override: Override) -> list[str]:
@@ -130,7 +156,3 @@ def _values(override: Override) -> list[str]:
     if override.is_sweep_override() and override.is_discrete_sweep():
         return [f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]
     return [] if override.is_sweep_override() else [override.input_line or ""]
-
-
-def _is_group(key: str) -> bool:
-    return (CONF / key).is_dir()

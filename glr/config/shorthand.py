@@ -1,7 +1,7 @@
 """Expand the shorthands of a command line: `sweep=NAME`, `experiment=published/09`, `init_from=RUN`, `glob(...)`."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -9,16 +9,11 @@ from hydra.core.override_parser.types import Glob, Override
 from omegaconf import OmegaConf
 
 from glr.config.grammar import in_grammar, parse
-from glr.config.installation import CONF, SWEEPS
+from glr.config.installation import SWEEPS
+from glr.config.searchpath import choices, given
 from glr.errors import GlrError
 
 _DICTIONARIES = re.compile(r"hydra\.sweeper\.(params|search_space)\b")
-
-
-def choices(group: str) -> list[str]:
-    """The names of a group's choices, including those in subfolders; files with a leading underscore do not count."""
-    files = (CONF / group).rglob("*.yaml")
-    return sorted(str(f.relative_to(CONF / group).with_suffix("")) for f in files if not f.name.startswith("_"))
 
 
 def unknown_choice(group: str, name: str, known: Iterable[str]) -> GlrError:
@@ -38,20 +33,21 @@ def written_out(overrides: list[Override]) -> list[str]:
     Raises:
         GlrError: there is no such sweep, its file is wrong, or no choice matches.
     """
-    given = {override.get_key_element() for override in overrides}
+    own = {override.get_key_element() for override in overrides}
+    path = given([override.input_line or "" for override in overrides])
     lines: list[str] = []
     for override in overrides:
         key, value = override.get_key_element(), override.value()
         if key in ("sweep", "sweep.name") and isinstance(value, str | None):
             lines.append(f"sweep.name={'null' if value is None else value}")
             settings = {} if value is None else _sweep(value)
-            lines += [f"{k}={_values(v)}" for k, v in settings.items() if k not in given]
+            lines += [f"{k}={_values(v)}" for k, v in settings.items() if k not in own]
         elif key in ("sweep", "sweep.name") and override.is_sweep_override():
             raise GlrError(f"{override.input_line}: run one sweep after the other")
         elif isinstance(value, Glob):
-            lines.append(f"{key}=choice({_values(_matching(override, value))})")
+            lines.append(f"{key}=choice({_values(_matching(override, value, path))})")
         elif key.lstrip("+") == "experiment" and value is not None:
-            lines.append(f"experiment={_experiments(override)}")
+            lines.append(f"experiment={_experiments(override, path)}")
         elif _DICTIONARIES.match(key):
             lines.append(f"++{override.input_line}")  # Hydra adds keys to a dictionary only after ++
         else:
@@ -81,29 +77,29 @@ def _mapping(values: dict[str, str | None]) -> str:
     return "{" + ",".join(f"{k}:{'null' if v is None else in_grammar(v)}" for k, v in values.items()) + "}"
 
 
-def _matching(override: Override, pattern: Glob) -> list[str]:
+def _matching(override: Override, pattern: Glob, path: Sequence[str]) -> list[str]:
     """The choices that `glob(...)` names; Hydra's own search leaves out those in subfolders."""
-    names = pattern.filter(choices(override.key_or_group))
+    names = pattern.filter(choices(override.key_or_group, path))
     if not names:
         raise GlrError(f"{override.input_line}: no choice of {override.key_or_group} matches")
     return names
 
 
-def _experiments(override: Override) -> str:
+def _experiments(override: Override, path: Sequence[str]) -> str:
     """The value of `experiment=` or `+experiment=`, with full names.
 
     A `+` adds a choice to a group without one, so users of Hydra type it, but `experiment: null` is in the defaults.
     """
     value = override.value()
     if isinstance(value, list):
-        return f"[{_values([_numbered(str(name)) for name in value])}]"
+        return f"[{_values([_numbered(str(name), path) for name in value])}]"
     names = list(override.sweep_string_iterator()) if override.is_sweep_override() else [str(value)]
-    return _values([_numbered(name) for name in names])
+    return _values([_numbered(name, path) for name in names])
 
 
-def _numbered(name: str) -> str:
+def _numbered(name: str, path: Sequence[str]) -> str:
     """Return the full name of the experiment with a number such as `published/09`; return other names unchanged."""
-    known = choices("experiment")
+    known = choices("experiment", path)
     matches = [other for other in known if other.startswith(f"{name}_")]
     return matches[0] if name not in known and len(matches) == 1 else name
 

@@ -1,8 +1,9 @@
-"""Read signatures from the source with `ast`, and check values against them, without importing glr's own modules."""
+"""Read signatures from the source with `ast`, and check values against them, without importing their modules."""
 
 import ast
 import sys
 from functools import cache
+from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -57,12 +58,23 @@ def _source(module: str) -> Path:
         if module.split(".")[0] == "glr" and file.is_file():
             return file
     try:
-        spec = None if module.split(".")[0] == "glr" else find_spec(module)
+        spec = None if module.split(".")[0] == "glr" else _spec(module)
     except (ImportError, ValueError):
         spec = None
     if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
         raise GlrError(f"there is no module {module}")
     return Path(spec.origin)
+
+
+def _spec(module: str) -> ModuleSpec | None:
+    """Find a module without importing its packages, as `find_spec` of a submodule would."""
+    top, *names = module.split(".")
+    spec = find_spec(top)
+    for name in names:
+        if spec is None or spec.submodule_search_locations is None:
+            return None
+        spec = PathFinder.find_spec(f"{spec.name}.{name}", spec.submodule_search_locations)
+    return spec
 
 
 def _qualified(name: str, tree: ast.Module, module: str) -> str:

@@ -68,6 +68,11 @@ def open_stored(config: DictConfig, cache: Path | None = None) -> PreparedData:
     return open_data(config, prepare=False)
 
 
+def train_splits(config: DictConfig) -> tuple[str, ...]:
+    """The splits of a set that a choice of conf/data trains on."""
+    return ("train", "validation") if config.train_on_validation else ("train",)
+
+
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     lock = folder / OPENING if folder.is_dir() else folder.with_name(f"{folder.name}.lock")

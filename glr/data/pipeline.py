@@ -18,7 +18,6 @@ from glr.data.prepared import PreparedData
 from glr.data.randomness import uniforms
 from glr.data.reading import Reader
 from glr.data.threads import READERS, ahead, frames, spread, threads
-from glr.errors import GlrError
 
 
 class Batch(NamedTuple):
@@ -46,7 +45,7 @@ class TrainPipeline:
         parallelism: threads that decode.
 
     Raises:
-        GlrError: the splits have fewer images than a batch.
+        GlrError: a split is missing, or the splits have fewer images than a batch.
     """
 
     def __init__(
@@ -61,16 +60,11 @@ class TrainPipeline:
         shuffle_buffer: int,
         parallelism: int,
     ):
-        shards = [shard for split in splits for shard in data.shards[split]]
-        images = sum(shard.records for shard in shards)
-        if images < batch_size:
-            raise GlrError(
-                f"train.batch_size={batch_size}, but {data.path} has only {images} train images; lower train.batch_size"
-            )
+        shards = data.train_shards(splits, batch_size)
         self.image_size = image_size
         self.batch_size = batch_size
-        self.images = images
-        self.steps_per_epoch = images // batch_size
+        self.images = sum(shard.records for shard in shards)
+        self.steps_per_epoch = self.images // batch_size
         self._data = data
         self._shards = shards
         self._augment = augment

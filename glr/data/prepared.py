@@ -12,6 +12,7 @@ image_report.csv            id,file,what,reason of the images that were converte
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -123,6 +124,21 @@ class PreparedData:
     def images(self, split: str) -> int:
         """The number of images of `train`, `validation`, `index` or `query`."""
         return sum(shard.records for shard in self.shards.get(split, []))
+
+    def train_shards(self, splits: Sequence[str], batch_size: int) -> list[Shard]:
+        """The shards of the splits to train on.
+
+        Raises:
+            GlrError: the set has no such split, or the splits have fewer images than a batch.
+        """
+        if "validation" in splits and "validation" not in self.shards:
+            raise GlrError(f"data.train_on_validation=true, but {self.path} was prepared without data.validation_share")
+        images = sum(self.images(split) for split in splits)
+        if images < batch_size:
+            raise GlrError(
+                f"train.batch_size={batch_size}, but {self.path} has only {images} train images; lower train.batch_size"
+            )
+        return [shard for split in splits for shard in self.shards[split]]
 
     def files(self, split: str) -> list[str]:
         """The paths of a split's shards, in order."""

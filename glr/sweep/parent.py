@@ -25,14 +25,16 @@ class SweepRun(Callback):
     """
 
     def on_multirun_start(self, config: DictConfig, **_: object) -> None:
-        """Open the parent run; create the store and the run if they do not exist yet."""
+        """Refuse a sweep that cannot work; open its parent run, which is created if it does not exist yet."""
         # Hydra builds this callback in every command: MLflow's import must wait until there is a sweep.
         from glr.config.jobs import first_of, given
+        from glr.sweep.inputs import refuse
         from glr.tracking.run import PARENT_VARIABLE, begin
 
         overrides = [re.sub(r"=choice\(([^,()]*)\)$", r"=\1", text) for text in given(config.hydra)]
         name, key = f"sweep: {config.sweep.name or ' '.join(overrides)}", _key(overrides)
         try:
+            refuse(config)
             self.run = begin(
                 config.tracking,
                 first_of(config).study,  # a swept experiment may name its own study

@@ -1,17 +1,18 @@
 """The jobs of a sweep; finished jobs are skipped, and failed jobs are skipped on request."""
 
-import json
-from collections.abc import Callable, Hashable, Iterable, Sequence
-from functools import partial
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from glr.config.composition import composition
-from glr.config.identity import Identity, settings_of
+from glr.config.identity import Identity
+from glr.config.jobs import settings_of_job
 from glr.config.usages import main_score
 from glr.errors import GlrError
+from glr.sweep.inputs import Inputs
 from glr.sweep.job import Job, JobState, differing
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def planned(config: DictConfig, overrides: Sequence[Sequence[str]], first: int =
                 "add ${hydra.job.num} to it"
             )
     if config.hydra.job.config_name == "train":  # other commands' jobs have no identities
-        identify(jobs, [composition("train", tuple(job.overrides)).settings for job in jobs])
+        identify(jobs, [settings_of_job(config, job.overrides) for job in jobs])
         skip(jobs, config.tracking.uri, config.sweep.rerun.name)
     return jobs
 
@@ -61,35 +62,11 @@ def identify(jobs: Sequence[Job], configs: Sequence[DictConfig]) -> None:
         jobs: a sweep's jobs.
         configs: each job's config, composed from conf/train.yaml.
     """
-    from glr.data.opening import open_data  # slow imports, which only sweeps need
-    from glr.tracking.weights import initial_weights
-
-    known: dict[Hashable, str | Exception | None] = {}
-
-    def once(key: Hashable, find: Callable[[], str | None]) -> str | Exception | None:
-        """Return the result of `find`, or its exception; call `find` once for all jobs that share the key."""
-        if key not in known:
-            try:
-                known[key] = find()
-            except Exception as error:  # a user's own source may raise anything
-                known[key] = error
-        return known[key]
-
-    def digest_of(config: DictConfig) -> str:
-        return open_data(config.data, prepare=config.data.prepare_when_missing).digest
-
-    def start_of(config: DictConfig) -> str | None:
-        weights = initial_weights(config)
-        return weights and weights.identity
-
+    inputs = Inputs()
     for job, config in zip(jobs, configs, strict=True):
         job.study = config.study
-        data = json.dumps(OmegaConf.to_container(config.data, resolve=True, enum_to_str=True))
-        digest = once(data, partial(digest_of, config))
-        named = (config.init_from.run, config.init_from.file)
-        start = once((*named, config.study) if any(named) else None, partial(start_of, config))
-        if isinstance(digest, str) and not isinstance(start, Exception):
-            job.identity = Identity(settings_of(config, start), digest)
+        with suppress(Exception):  # a user's own source may raise anything
+            job.identity = inputs.identity(config)
 
 
 def skip(jobs: Sequence[Job], uri: str, rerun: str) -> None:

@@ -11,6 +11,7 @@ import tensorflow as tf
 from omegaconf import DictConfig
 
 from glr.config.component import build
+from glr.data.opening import train_splits
 from glr.data.pictures import FirstPictures, StoredPictures
 from glr.data.pipeline import TrainPipeline
 from glr.data.prepared import PreparedData
@@ -73,13 +74,11 @@ def assembled(config: DictConfig, data: PreparedData, weights: Path | None) -> A
     batch_size, replicas = config.train.batch_size, strategy.num_replicas_in_sync
     if batch_size % replicas:
         raise GlrError(f"train.batch_size={batch_size} is the global batch; give a multiple of the {replicas} replicas")
-    if config.data.train_on_validation and "validation" not in data.shards:
-        raise GlrError(f"data.train_on_validation=true, but {data.path} was prepared without data.validation_share")
     augment = build(config.augment)
     pipeline = TrainPipeline(
         data,
         augment,
-        splits=("train", "validation") if config.data.train_on_validation else ("train",),
+        splits=train_splits(config.data),
         image_size=config.data.image_size,
         batch_size=batch_size,
         seed=config.seed,

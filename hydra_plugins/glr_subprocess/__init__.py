@@ -19,7 +19,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from glr.config.grammar import in_grammar
-from glr.config.jobs import jobs_of
+from glr.config.jobs import for_each_job, jobs_of
 from glr.errors import GlrError
 from glr.storage.lock import acquire
 from glr.sweep.job import UNSUCCESSFUL, Job
@@ -92,7 +92,8 @@ class SubprocessLauncher(Launcher):
         # Only the first start begins from scratch: after a kill, the job continues.
         anew = job.identity is not None and self.config.sweep.rerun.name == "all" and job.starts == 1
         return [
-            *[sys.executable, "-m", module, *job.overrides, *(["resume=never"] if anew else [])],
+            *[sys.executable, "-m", module, *for_each_job(self.config.hydra), *job.overrides],
+            *(["resume=never"] if anew else []),
             *["hydra.mode=RUN", f"hydra.run.dir={in_grammar(str(job.folder))}", f"hydra.job.num={job.number - 1}"],
         ]
 

@@ -1,15 +1,18 @@
-"""A job that is copied from another equals the one that Hydra composes."""
+"""A job that is copied from others equals the one that Hydra composes."""
+# pyright: reportPrivateUsage=false
 
 from collections.abc import Iterator
 
 import pytest
 from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, Node, OmegaConf, open_dict
 
-from glr.config import composition as module
+from glr.config import composing as module
+from glr.config import composition as cached
 from glr.config.check import check_command_line
 from glr.config.composition import composition
 from glr.config.installation import CONF
+from glr.config.jobs import jobs_of_line
 from glr.errors import GlrError
 
 
@@ -23,10 +26,12 @@ def composed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[list[str]]]:
         return compose(config_name, overrides, **options)
 
     monkeypatch.setattr(module, "compose", counted)
-    monkeypatch.setattr(module, "_first", {})
-    composition.cache_clear()
+    caches = cached._composition, cached._composer
+    for cache in caches:
+        cache.cache_clear()
     yield calls
-    composition.cache_clear()
+    for cache in caches:
+        cache.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -76,8 +81,6 @@ def test_a_copy_with_other_values_is_what_hydra_composes(command: str, jobs: lis
     [
         [["head=arcface"], ["head=cosface"]],  # choices
         [["experiment=published/01_inception_v3"], ["experiment=published/12_xception_arcface"]],
-        [["seed=1", "name=x"], ["name=x", "seed=1"]],  # order
-        [["seed=1"], ["seed=1", "name=x"]],
         [["+head.depth=1"], ["+head.depth=2"]],
         [["data.source={seed: 1}"], ["data.source={seed: 2}"]],  # structures
         [["hydra.job.num=1"], ["hydra.job.num=2"]],  # Hydra's own
@@ -91,11 +94,57 @@ def test_jobs_that_differ_in_more_than_values_are_composed(jobs: list[list[str]]
     assert composed == jobs
 
 
+def types(node: Node) -> object:
+    """The types and flags of a node and of all nodes below it, in order."""
+    own = (type(node), node._metadata.object_type, node._metadata.ref_type, node._metadata.flags)
+    content = node._content if isinstance(node, DictConfig) else None
+    return own, [(key, types(value)) for key, value in content.items()] if isinstance(content, dict) else None
+
+
+PRODUCT = [
+    ["head=arcface,cosface", "backbone=small_cnn,xception", "pooling=max,avg", "seed=1"],
+    ["optimizer=sgd,adam", "+head.depth=1", "tracking=server,local", "tracking.uri=http://x", "augment=none,study"],
+    ["data=demo,folder", "head=arcface,cosface", "backbone=small_cnn,xception"],  # a preset depends on the data
+    ["experiment=published/01,published/12", "schedule=ramp,cosine", "head=arcface,cosface"],
+    ["name=a", "data.source={seed: 3}", "data.source.seed=4,5", "head=arcface,cosface", "pooling=max,avg"],
+    ["hydra.job.num=3", "strategy=auto,cpu", "head=arcface,cosface", "~augment", "+augment=study"],
+]
+
+
+@pytest.mark.parametrize("line", PRODUCT, ids=lambda line: line[0])
+@pytest.mark.usefixtures("composed")
+def test_an_assembled_job_is_what_hydra_composes(line: list[str]):
+    _, jobs = jobs_of_line("train", line, multirun=True)
+    assert jobs is not None
+    choices = set()
+    for job in jobs:
+        assembled = composition("train", job)
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            expected = compose("train", job, return_hydra_config=True)
+        assert dict(assembled.choices) == dict(expected.hydra.runtime.choices)
+        choices.add(str(assembled.choices))
+        with open_dict(expected):
+            del expected["hydra"]
+        assert types(assembled.settings) == types(expected)
+        assert OmegaConf.to_yaml(assembled.settings) == OmegaConf.to_yaml(expected)
+    assert len(choices) >= 4
+
+
+def test_each_choice_of_a_product_is_composed_once(composed: list):
+    line = ["head=arcface,cosface,adacos_semi", "backbone=small_cnn,xception,densenet201", "pooling=max,avg,gem"]
+    _, jobs = jobs_of_line("train", line, multirun=True)
+    assert jobs is not None
+    for job in jobs:
+        composition("train", job)
+    assert len(jobs) == 27
+    assert len(composed) == 1 + 2 + 2 + 2
+
+
 def test_each_job_of_a_sweep_is_composed_once(composed: list):
     _, jobs = check_command_line("train", ["seed=range(20)", "head=arcface,cosface"], multirun=True)
     assert jobs is not None
     assert len(jobs) == 40
-    assert composed == [["seed=0", "head=arcface"], ["seed=0", "head=cosface"]]
+    assert composed == [["head=arcface"], ["head=cosface"]]
 
 
 @pytest.mark.parametrize(

@@ -213,3 +213,27 @@ def test_another_sweep_in_the_same_folder_is_refused(folder: Path, monkeypatch: 
         with held(folder / "out/.lock"), pytest.raises(GlrError, match="dir=out: another sweep uses it"):
             hydras.launch([["name=a"]], 0)
         assert not (folder / "started").exists()
+
+
+def test_jobs_get_the_flags_and_the_hydra_settings_of_their_sweep(processes: Forks, folder: Path):
+    choice = folder / "choices/head/mine.yaml"
+    choice.parent.mkdir(parents=True)
+    choice.write_text((CONF / "head/arcface.yaml").read_text())
+    line = ["--config-dir", "choices", "hydra.searchpath=[.]", "hydra.verbose=true", "head=mine,cosface"]
+    done = processes.output(*line, "-m", command=FAKE, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    jobs = [json.loads(file.read_text())["line"] for file in sorted((folder / "ended").glob("*.json"))]
+    assert [job[:5] for job in jobs] == [
+        ["--config-dir", f"{folder}/choices", "hydra.searchpath=[.]", "hydra.verbose=true", f"head={head}"]
+        for head in ("mine", "cosface")
+    ]
+
+
+def test_a_sweep_that_cannot_work_is_refused_before_its_first_job(processes: Forks, folder: Path):
+    code, _, errors = swept(processes, folder, "train.batch_size=8,100000")
+    assert (code, errors.count("\n")) == (1, 1)
+    assert errors.startswith(
+        "error: job 2 of 2 (train.batch_size=100000): train.batch_size=100000, but data/demo has only"
+    )
+    assert not (folder / "started").exists()
+    assert client(folder).get_experiment_by_name("demo") is None

@@ -1,0 +1,104 @@
+"""The inputs of a sweep's jobs: each data set and each file of initial weights is opened once for all its jobs."""
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+from omegaconf import DictConfig, OmegaConf
+
+from glr.config.identity import Identity, run_name, settings_of
+from glr.config.jobs import jobs_of, settings_of_job
+from glr.config.secrets import redacted
+from glr.errors import GlrError, in_words
+
+if TYPE_CHECKING:
+    from glr.data.prepared import PreparedData  # a slow import, which only sweeps need
+
+_T = TypeVar("_T")
+
+
+class Inputs:
+    """Opens the inputs of train jobs; an input that could not be opened raises the same error for each of its jobs."""
+
+    def __init__(self):
+        self._known: dict[Hashable, object] = {}
+
+    def data(self, config: DictConfig) -> "PreparedData":
+        """The job's data set; prepare it first if it is missing and the config says so.
+
+        Raises:
+            Exception: of any kind, since a source may be a user's own; a GlrError if the set is missing or damaged.
+        """
+        from glr.data.opening import open_data
+
+        key = json.dumps(OmegaConf.to_container(config.data, resolve=True, enum_to_str=True))
+        return self._once(key, lambda: open_data(config.data, prepare=config.data.prepare_when_missing))
+
+    def start(self, config: DictConfig) -> str | None:
+        """The identity of the job's initial weights; None: it starts from none.
+
+        Raises:
+            Exception: of any kind; a GlrError if the weights are missing.
+        """
+        from glr.tracking.weights import initial_weights
+
+        named = config.init_from.run, config.init_from.file
+        weights = self._once((*named, config.study) if any(named) else None, lambda: initial_weights(config))
+        return weights and weights.identity
+
+    def identity(self, config: DictConfig) -> Identity:
+        """The job's identity.
+
+        Raises:
+            Exception: see `data` and `start`.
+        """
+        data = self.data(config)
+        return Identity(settings_of(config, self.start(config)), data.digest)
+
+    def _once(self, key: Hashable, opened: Callable[[], _T]) -> _T:
+        if key not in self._known:
+            try:
+                self._known[key] = opened()
+            except Exception as error:
+                self._known[key] = error
+        result = self._known[key]
+        if isinstance(result, Exception):
+            raise result
+        return result  # pyright: ignore[reportReturnType] (a key has one kind of input)
+
+
+def refuse(config: DictConfig) -> None:
+    """Refuse a sweep of train jobs before its first job if a job cannot work.
+
+    Args:
+        config: the config that Hydra gives a sweep's callbacks.
+
+    Raises:
+        GlrError: names the first job whose data set or initial weights are missing or whose batch exceeds its train
+            set, or two jobs that would record different settings under the same name.
+    """
+    from glr.data.opening import train_splits
+
+    inputs, jobs = Inputs(), jobs_of(config)
+    named: defaultdict[tuple[str, str], dict[tuple[str, str], int]] = defaultdict(dict)
+    for number, line in enumerate(jobs, start=1):
+        settings = settings_of_job(config, line)
+        try:
+            identity = inputs.identity(settings)
+            inputs.data(settings).train_shards(train_splits(settings.data), settings.train.batch_size)
+        except Exception as error:
+            raise GlrError(f"{_job(number, jobs)}: {in_words(error)}") from error
+        if settings.name is None:
+            continue  # names that glr chose tell backbone and head only
+        same = named[settings.study, run_name(settings, {})]
+        same.setdefault((identity.configuration, identity.digest), number)
+        if len(same) > 1:
+            raise GlrError(
+                f"{_job(number, jobs)}: job {next(iter(same.values()))} has the same name, {settings.name}, and other "
+                "settings; leave name out, or give each job a name of its own"
+            )
+
+
+def _job(number: int, jobs: Sequence[Sequence[str]]) -> str:
+    return f"job {number} of {len(jobs)} ({redacted(' '.join(jobs[number - 1]))})" if len(jobs) > 1 else "the job"

@@ -1,0 +1,67 @@
+"""Sweeps that cannot work are refused before anything is recorded."""
+
+import re
+from pathlib import Path
+
+import pytest
+from omegaconf import DictConfig
+
+from glr.config.composition import composition
+from glr.config.jobs import launchable
+from glr.errors import GlrError
+from glr.sweep.inputs import refuse
+
+
+def swept(*overrides: str) -> DictConfig:
+    """The config that Hydra gives the callbacks of a sweep."""
+    config = composition("train", []).hydra._get_root().copy()
+    config.hydra.job.config_name = "train"
+    config.hydra.overrides.task = launchable(list(overrides))
+    return config
+
+
+@pytest.fixture(autouse=True)
+def _work(store: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(store.parents[1])  # data/demo has 1,800 train images, and fewer with a validation share
+
+
+@pytest.mark.parametrize(
+    ("overrides", "sentence"),
+    [
+        (
+            ["seed=1,2", "train.batch_size=16,100000"],
+            "job 2 of 4 (seed=1 train.batch_size=100000): train.batch_size=100000",
+        ),
+        (
+            ["seed=1,2", "data.path=data/demo,none", "data.prepare_when_missing=false"],
+            "job 2 of 4 (seed=1 data.path=none",
+        ),
+        (["init_from=null,lost.weights.h5", "seed=1"], "job 2 of 2 (init_from=lost.weights.h5 seed=1): "),
+        (
+            ["data.train_on_validation=true"],
+            "the job: data.train_on_validation=true, but data/demo was prepared without",
+        ),
+        (["name=a", "head=arcface,cosface"], "job 2 of 2 (name=a head=cosface): job 1 has the same name, a, and other"),
+        (
+            ["name=a,b", "seed=1,2", "model.embedding_size=64,128"],
+            "job 2 of 8 (name=a seed=1 model.embedding_size=128): job 1 has the same name",
+        ),
+    ],
+)
+def test_what_cannot_work_is_refused(overrides: list[str], sentence: str):
+    with pytest.raises(GlrError, match=f"^{re.escape(sentence)}"):
+        refuse(swept(*overrides))
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["head=arcface,cosface", "seed=1,2"],  # without names
+        ["name=a", "seed=1,2"],  # one configuration
+        ["name=a", "study=x,y"],  # no two jobs of a study
+        ["name=a,b", "train.batch_size=8"],
+        ["name=${study}-${seed}", "seed=1,2", "head=arcface"],
+    ],
+)
+def test_other_sweeps_are_not(overrides: list[str]):
+    refuse(swept(*overrides))
