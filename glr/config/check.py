@@ -82,7 +82,7 @@ def _check_places(job: Composition) -> None:
         raise GlrError(
             "hydra.job.chdir=true: glr reads and writes relative to the folder where it starts; leave it out"
         )
-    for node in ("run", "sweep"):
+    for node in ("sweep", "run"):  # hydra.run.dir names hydra.sweep.dir
         structure.check_interpolations(job.hydra[node], f"hydra.{node}.", composing=True)
 
 

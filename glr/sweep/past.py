@@ -5,9 +5,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hydra import compose
 from omegaconf import DictConfig, OmegaConf
 
-from glr.config.composition import composition
+from glr.config import searchpath
 from glr.config.identity import Identity
 from glr.config.jobs import settings_of_job
 from glr.config.usages import main_score
@@ -49,8 +50,10 @@ def _subfolder(config: DictConfig, overrides: Sequence[str], number: int) -> str
     written: Any = OmegaConf.to_container(config.hydra, resolve=False)
     if written["sweep"]["subdir"] == "${hydra.job.num}":
         return str(number)  # without Hydra's 60 ms per job
-    line = (*written["overrides"]["hydra"], *overrides, f"hydra.job.num={number}")
-    return composition(config.hydra.job.config_name, line).hydra.sweep.subdir
+    line = [*written["overrides"]["hydra"], *overrides, f"hydra.job.num={number}"]
+    with searchpath.hydra():
+        job = compose(config.hydra.job.config_name, line, return_hydra_config=True)
+    return job.hydra.sweep.subdir
 
 
 def identify(jobs: Sequence[Job], configs: Sequence[DictConfig]) -> None:

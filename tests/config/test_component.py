@@ -106,7 +106,7 @@ def test_build_passes_only_the_run_time_arguments_that_the_constructor_names():
         {"_target_": "glr.data.source.FolderSource", "label": "x", "path": "p", "retrieval_classes": 0.5, "seed": 1}
     )
     source = component.build(config, query_images=0.25, num_classes=5)
-    assert source.query_images == 0.25
+    assert source.held_out.query_images == 0.25
 
 
 def test_build_names_the_component_whose_constructor_refused():

@@ -26,6 +26,7 @@ TRAIN = {
     **TRACKING | DATA | SWEEP,
     **{"index": 1, "model.embedding_size": 1, "train.epochs": 1, "train.batch_size": 1},
     **{"train.steps_per_execution": 1, "train.max_skipped_batches": 1, "checkpoint.minutes": 0.01},
+    **{"debug.steps": 1, "debug.queries": 1, "debug.target_loss": 0, "debug.profile": 1},
     **{"checkpoint.steps": 1, "checkpoint.epochs": 1, "checkpoint.keep": 1, "checkpoint.room_minutes": 0},
     **{
         "evaluate.every": 1,

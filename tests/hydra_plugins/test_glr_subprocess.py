@@ -140,7 +140,8 @@ def test_a_sweep_that_is_killed_three_times_does_each_job_once(processes: Forks,
 def test_a_job_that_is_run_anew_continues_after_a_kill(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sys.modules["__main__"], "__spec__", ModuleSpec("glr.train", None))
     launcher = SubprocessLauncher()
-    launcher.config, _ = composed("train", ["sweep.rerun=all"])
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        launcher.config = compose("train", ["sweep.rerun=all"], return_hydra_config=True)
     job = Job(3, ["seed=1"], "seed=1", Path("out/2"), identity=Identity({}, "k"), starts=1)
     end = ["hydra.mode=RUN", "hydra.run.dir=out/2", "hydra.job.num=2"]
     assert launcher._command(job) == [sys.executable, "-m", "glr.train", "seed=1", "resume=never", *end]
@@ -152,7 +153,8 @@ def test_a_job_that_is_run_anew_continues_after_a_kill(monkeypatch: pytest.Monke
 def test_a_jobs_folder_is_written_for_hydra(place: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sys.modules["__main__"], "__spec__", ModuleSpec("glr.train", None))
     launcher = SubprocessLauncher()
-    launcher.config, _ = composed("train", [])
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        launcher.config = compose("train", return_hydra_config=True)
     line = launcher._command(Job(1, [], "", Path(place)))
     (override,) = (text for text in line if text.startswith("hydra.run.dir="))
     assert OverridesParser.create().parse_override(override).value() == place

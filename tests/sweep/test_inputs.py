@@ -36,7 +36,10 @@ def _work(store: Path, monkeypatch: pytest.MonkeyPatch):
             ["seed=1,2", "data.path=data/demo,none", "data.prepare_when_missing=false"],
             "job 2 of 4 (seed=1 data.path=none",
         ),
-        (["init_from=null,lost.weights.h5", "seed=1"], "job 2 of 2 (init_from=lost.weights.h5 seed=1): "),
+        (
+            ["init_from.file=null,lost.weights.h5", "seed=1"],
+            "job 2 of 2 (init_from.file=lost.weights.h5 seed=1): init_from",
+        ),
         (
             ["data.train_on_validation=true"],
             "the job: data.train_on_validation=true, but data/demo was prepared without",

@@ -48,7 +48,7 @@ def test_a_process_logs_reports_and_ends(tmp_path: Path):
         process = started("finish", tmp_path)
         until(lambda p=process: p.poll() is not None)
         assert process.poll() == 0
-        assert process.progress() == {"epoch": 2, "epochs": 2, "score": 0.5}
+        assert process.progress() == {"epoch": 2, "epochs": 2, "score": 0.5, "scores": {"public/gap": 0.5}}
     assert (tmp_path / "log.txt").read_text() == "finish begins\n" * 2  # a second start is appended
     process = started("show", tmp_path)
     until(lambda: process.poll() is not None)
