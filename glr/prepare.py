@@ -12,6 +12,7 @@ def main(config: DictConfig) -> None:
     from glr.config.component import build
     from glr.data.gldv2 import download
     from glr.data.opening import open_data
+    from glr.data.report import REPORT, in_words
 
     if config.download:
         download(build(config.data.source), config.download_url, threads=config.workers)
@@ -28,12 +29,7 @@ def main(config: DictConfig) -> None:
     counts = ", ".join(f"{data.images(split):,} {split}" for split in data.shards)
     say(f"{data.path}: {counts} images; {data.classes:,} train classes; every shard verified")
     if data.report:
-        nouns = {"left out": "file"}
-        counts = [
-            f"{count:,} {nouns.get(what, 'image')}{' was' if count == 1 else 's were'} {what}"
-            for what, count in data.report.items()
-        ]
-        say(f"{' and '.join(counts)}; see {data.file('image_report.csv')}")
+        say(f"{in_words(data.report)}; see {data.file(REPORT)}")
 
 
 if __name__ == "__main__":

@@ -66,7 +66,8 @@ def read_image(path: str) -> bytes:
     except GlrError as error:
         if storage.exists(path):
             raise
-        raise MissingImageError(str(error)) from error
+        is_link = not storage.is_bucket(path) and Path(path).is_symlink()
+        raise MissingImageError("it links to a missing file" if is_link else "there is no such file") from error
     if len(content) > LARGEST_FILE:
         raise GlrError(f"it has more than {LARGEST_FILE:,} bytes, too many for an image")
     return content

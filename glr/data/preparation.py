@@ -157,7 +157,8 @@ def _reported(folder: str, catalog: Catalog) -> Iterator[tuple[str, str, str, st
     """Yield (class, path, "left out", why) for paths that the source left out; (id, file, outcome, why) for images."""
     yield from ((landmark, path, "left out", reason) for landmark, path, reason in catalog.left_out())
     yield from ((image_id, path, "missing", "there is no such file") for image_id, path in catalog.missing())
-    yield from reports(folder)
+    for bad in (True, False):  # images to replace come before those that were converted
+        yield from (row for row in reports(folder) if (row[2] in LEFT_OUT) == bad)
 
 
 def _shards(catalog: Catalog, split: str, size: int) -> Iterator[tuple[str, list[tuple[str, str, int]]]]:

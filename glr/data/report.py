@@ -1,6 +1,6 @@
 """The report on a set's images, and the refusal of images that cannot be in it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from glr.errors import GlrError
 
@@ -27,11 +27,23 @@ def refuse(rows: Sequence[Row], report: str, *, skips: dict[str, bool], kept: st
     refused = [row for row in rows if not skips[row[2]]]
     if not refused:
         return
-    _, file, what, reason = refused[0]
-    kind, setting = _KINDS[what]
-    number = sum(row[2] == what for row in refused)
-    count = f"{number} images are" if number > 1 else "1 image is"
+    counts = {what: n for what in _KINDS if (n := sum(row[2] == what for row in refused))}
+    kinds = " or ".join(_KINDS[what][0] for what in counts)
+    numbers = " and ".join(
+        f"{n:,} {'image is' if n == 1 else 'images are'} {_KINDS[what][0]}" for what, n in counts.items()
+    )
+    settings = " ".join(f"{_KINDS[what][1]}=skip" for what in counts)
+    _, file, _, reason = refused[0]
     raise GlrError(
-        f"{file}: {reason} ({count} {kind}, see {report}); replace the images listed there as {what}, or leave "
-        f"them out with {setting}=skip; {kept} without {kind} images are kept"
+        f"{file}: {reason} ({numbers}, see {report}); replace the images listed there as {' or '.join(counts)}, "
+        f"or leave them out with {settings}; {kept} without {kinds} images are kept"
+    )
+
+
+def in_words(counts: Mapping[str, int]) -> str:
+    """Say how many files and images were converted or left out: `2 files were left out, 1 image was skipped`."""
+    nouns = {"left out": "file"}
+    return ", ".join(
+        f"{count:,} {nouns.get(what, 'image')}{' was' if count == 1 else 's were'} {what}"
+        for what, count in counts.items()
     )

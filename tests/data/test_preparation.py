@@ -13,6 +13,7 @@ import tensorflow as tf
 from glr.data import preparation
 from glr.data.preparation import Options, prepare
 from glr.data.prepared import PreparedData
+from glr.data.solution import read_solution
 from glr.errors import GlrError
 from glr.retrieval.landmarks import read_index_classes
 from tests.conftest import folder_source, no_file_beyond
@@ -154,8 +155,8 @@ def test_a_bad_image_is_skipped_and_listed_on_request(few: Listed, tmp_path: Pat
     broken("text", tmp_path / "r.jpg")
     few.retrieval[0] = ("q", "i", "Private")
     few.recognition[0] = ("q", "5", "Private")
-    with pytest.raises(GlrError, match="no Public query"):  # its only Public query is the bad one now
-        prepare(few, tmp_path / "out", Options(skip_bad=True), settings={})
+    without = prepare(few, tmp_path / "private", Options(skip_bad=True), settings={})
+    assert read_solution(without.file("retrieval_solution.csv")).usage == {"q": "Private"}  # the Public query is bad
     (tmp_path / "r.jpg").write_bytes((tmp_path / "q.jpg").read_bytes())
     few.retrieval[1] = ("r", "i", "Public")
     few.recognition[1] = ("r", "5", "Public")
@@ -246,7 +247,9 @@ def test_missing_images_are_left_out_on_request(few: Listed, tmp_path: Path):
     """A file that goes between listing and reading, such as an object of a bucket, is missing, not bad."""
     few.photos["index"].append(("j", "5"))
     few.retrieval[0] = ("q", "i j", "Public")
-    with pytest.raises(GlrError, match=r"j\.jpg .*\(1 image is missing, see .*on_missing_image=skip"):
+    with pytest.raises(
+        GlrError, match=r"j\.jpg: there is no such file \(1 image is missing, see .*on_missing_image=skip"
+    ):
         prepare(few, tmp_path / "out", Options(skip_bad=True), settings={})
     data = prepare(few, tmp_path / "out", Options(skip_missing=True), settings={})
     assert data.report == {"missing": 1}
