@@ -136,7 +136,8 @@ def _check_memo(data: bytes) -> None:
 
 
 def _values(data: object, kind: _Type, shape: tuple[int, ...]) -> list[int | float]:
-    values = np.frombuffer(_bytes(data), kind.dtype())
+    dtype = kind.dtype()  # an array of objects holds a list in place of bytes
+    values = np.frombuffer(_bytes(data), dtype)
     if values.size != np.prod(shape) or values.size not in (0, max(shape, default=1)):
         raise ValueError(f"an array of shape {shape}")
     return values.tolist()

@@ -147,9 +147,10 @@ def test_an_id_that_leads_elsewhere(tmp_path: Path, image_id: str):
     (folder / "secret.jpg").touch()
     (folder.parent / "secret.jpg").touch()
     names = {f"{split}_{kind}": name for split in ("train", "index", "query") for kind, name in FILES.items()}
-    source = CsvSource(path=str(folder.parent), retrieval_solution="", recognition_solution="", **names)
+    (tmp_path / "set/none.csv").write_text("id,images\n")
+    source = CsvSource(path=str(folder.parent), retrieval_solution="none.csv", recognition_solution=None, **names)
     with pytest.raises(GlrError) as refusal:
-        filled(source)
+        filled(source).refuse_missing()
     sentence = str(refusal.value)
     if image_id == "a/secret":
         assert f"no image {folder}/a/s/a/secret.jpg or {folder}/a/secret.jpg" in sentence

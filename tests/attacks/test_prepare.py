@@ -139,14 +139,14 @@ def take_over(path: str, claim: bytes) -> None:
 
 @pytest.mark.usefixtures("quick")
 def test_whoever_was_taken_for_dead_writes_no_manifest(class_folders: Path, gcs_folder: str, monkeypatch):
-    path, plain = f"{gcs_folder}/set", preparation._write_tables
+    path, plain = f"{gcs_folder}/set", preparation.write_tables
 
     def meanwhile(*arguments: object) -> None:
         take_over(f"{path}/.preparing", b'{"holder": "process 7 on elsewhere"}')
         time.sleep(0.5)
         plain(*arguments)
 
-    monkeypatch.setattr(preparation, "_write_tables", meanwhile)
+    monkeypatch.setattr(preparation, "write_tables", meanwhile)
     with pytest.raises(GlrError, match=r"is being prepared by another process \(process 7 on elsewhere\)"):
         prepare(folder_source(class_folders), path, settings={})
     assert "manifest.json" not in storage.files(path)

@@ -60,7 +60,7 @@ def test_a_search_logs_the_best_and_all_that_it_tried(trained: Path, method: str
     newest = runs(trained)[0]
     tried = trained / "mlruns/artifacts" / newest.info.run_id / "artifacts/search.csv"
     rows = list(csv.DictReader(tried.open()))
-    assert f"{len(rows)} combinations of 2 runs tried; the best by public map_at_100:" in printed
+    assert f"{len(rows)} combinations of 2 runs tried; the best by public/map_at_100:" in printed
     values = [float(row["public/map_at_100"]) for row in rows]
     assert values == sorted(values, reverse=True)
     assert {row["members"] for row in rows} >= {"one", "two"}

@@ -16,8 +16,8 @@ from glr.tracking.run import PARENT_VARIABLE
 
 
 @pytest.fixture(autouse=True)
-def _undone(work: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.chdir(work)
+def _undone(store: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(store.parents[1])  # which holds the data set that the jobs name
     monkeypatch.setenv(PARENT_VARIABLE, "")
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     yield
