@@ -138,20 +138,20 @@ def test_the_output_is_for_people(trained: tuple[Path, str]):
 @pytest.mark.slow
 def test_a_sweep_is_a_parent_with_a_child_per_job_and_a_failure_stops_none(processes: Forks, trained: tuple[Path, str]):
     folder, _ = trained
-    done = processes.output(*SMALL, *SHORT, "train.batch_size=500,12", "study=two", "-m", cwd=folder)
+    done = processes.output(*SMALL, *SHORT, "optimizer.learning_rate=1e30,0.01", "study=two", "-m", cwd=folder)
     assert done.returncode == 1
-    assert "error: train.batch_size=500, but data/folder has only 72 train images" in done.stdout
+    assert "or set optimizer.global_clipnorm" in done.stdout
     assert done.stderr.splitlines()[-1].startswith("error: 1 of 2 jobs failed: ")
-    assert "train.batch_size=500" in done.stderr.splitlines()[-1]
+    assert "optimizer.learning_rate=1e+30" in done.stderr.splitlines()[-1]
     assert "job 2 of 2: " in done.stdout
     found = {run.data.tags.get("mlflow.parentRunId"): run for run in runs(folder, "two")}
     parent = found.pop(None)
     assert (parent.info.status, parent.data.tags["kind"]) == ("FAILED", "sweep")
     children = [run for run in runs(folder, "two") if run.info.run_id != parent.info.run_id]
     assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parent.info.run_id}
-    ended = {run.data.params["train.batch_size"]: run for run in children}
-    assert (ended["500"].info.status, ended["12"].info.status) == ("FAILED", "FINISHED")
-    assert "train.batch_size=500" in ended["500"].data.tags["failure"]
+    ended = {float(run.data.params["optimizer.learning_rate"]): run for run in children}
+    assert (ended[1e30].info.status, ended[0.01].info.status) == ("FAILED", "FINISHED")
+    assert ended[1e30].data.tags["failure"].endswith("or set optimizer.global_clipnorm")
 
 
 @pytest.mark.slow
