@@ -49,7 +49,7 @@ def nearest(index_ids: Sequence[str], positions: np.ndarray, scores: np.ndarray)
         scores: float32 [Q, k], similarities.
     """
     kept = min(NEAREST, positions.shape[1])
-    ends = np.arange(0, len(positions) * kept + 1, max(kept, 1), np.int32)[: len(positions) + 1]
+    ends = np.arange(0, len(positions) * kept + 1, max(kept, 1), dtype=np.int32)[: len(positions) + 1]
     names = pa.array(index_ids, pa.string()).take(pa.array(positions[:, :kept].ravel()))
     values = pa.array(np.ascontiguousarray(scores[:, :kept], np.float32).ravel())
     return {
