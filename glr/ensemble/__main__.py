@@ -13,6 +13,8 @@ from glr.ensemble.tried import as_csv, listing, weighted
 from glr.errors import GlrError
 
 if TYPE_CHECKING:
+    from pyarrow import Table
+
     from glr.ensemble.combining import Choice
     from glr.ensemble.ensemble import Ensemble
     from glr.retrieval.landmarks import LandmarkTask
@@ -40,11 +42,12 @@ def main(config: DictConfig) -> None:
     if config.ensemble.search is not None:
         tried = _search(config, candidates, task)
         ensemble = candidates.chosen(tried[0].members, tried[0].weights)
-    scores = ensemble.scores(task, memory=config.memory)
+    scores, ranking = ensemble.scores(task, memory=config.memory)
     metric = metric_name(scored_usages(scores, score)[0], score)
     if tried:
         say(listing(tried, candidates.names, metric))
-    opened = _record(config, ensemble, scores, candidates.names, tried)
+    result = scores, task.outcomes(ranking)
+    opened = _record(config, ensemble, result, candidates.names, tried)
     print(table({"": scores}))
     if tried and abs(tried[0].score - scores[metric]) > _ROUNDING:
         print(f"the search saw {tried[0].score:.5f}: raise ensemble.depth to let it see more of the index")
@@ -85,14 +88,16 @@ def _search(config: DictConfig, candidates: "Ensemble", task: "LandmarkTask") ->
 def _record(
     config: DictConfig,
     ensemble: "Ensemble",
-    scores: dict[str, float],
+    result: "tuple[dict[str, float], Table]",
     candidates: Sequence[str],
     tried: "Sequence[Choice]",
 ) -> "Run":
     """Log the ensemble as a finished run."""
+    from glr.retrieval import outcomes
+    from glr.storage.temporary import temporary_folder
     from glr.tracking.run import run as record
 
-    score, names = config.score.value, ensemble.names
+    (scores, of_queries), score, names = result, config.score.value, ensemble.names
     metric = metric_name(scored_usages(scores, score)[0], score)
     with record(
         config.tracking, config.study, config.name or f"ensemble {' + '.join(names)}", kind="ensemble"
@@ -102,6 +107,8 @@ def _record(
         opened.provenance(logged, {})
         opened.params({"names": names, "dimension": ensemble.dimension, "candidates": candidates})
         opened.metrics(scores | headline(scores, score), 0)
+        with temporary_folder() as folder:
+            opened.file(outcomes.save(of_queries, folder, {"members": list(logged.members), "weights": logged.weights}))
         if tried:
             opened.text(as_csv(tried, candidates, metric), "search.csv")
     return opened

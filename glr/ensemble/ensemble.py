@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from glr.ensemble.combining import Member, joined
-from glr.retrieval.task import Task, evaluate
+from glr.retrieval.task import Ranking, Task, evaluate
 from glr.storage.temporary import temporary_folder
 from glr.tracking.history import PastRun
 
@@ -34,8 +34,8 @@ class Ensemble:
         runs = [self.runs[position] for position, _ in order]
         return Ensemble(runs, [self.members[position] for position, _ in order], [weight for _, weight in order])
 
-    def scores(self, task: Task, *, memory: float) -> dict[str, float]:
-        """Return the metrics of `task` for the joint descriptors.
+    def scores(self, task: Task, *, memory: float) -> tuple[dict[str, float], Ranking]:
+        """Return the metrics of `task` for the joint descriptors, and their ranking.
 
         Args:
             task: holds the solutions.
@@ -47,4 +47,4 @@ class Ensemble:
         with temporary_folder() as folder:
             index = joined([member.index for member in self.members], self.weights, Path(folder, "index.npy"))
             query = joined([member.query for member in self.members], self.weights, Path(folder, "query.npy"))
-            return evaluate(task, index, query, memory=memory)[0]
+            return evaluate(task, index, query, memory=memory)

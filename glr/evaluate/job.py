@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from glr import storage
 from glr.config.component import build
+from glr.config.identity import EVALUATION
 from glr.data.opening import open_stored
 from glr.data.pictures import FirstPictures, Pictures, StoredPictures
 from glr.data.prepared import PreparedData
@@ -25,7 +26,7 @@ from glr.postprocess.chain import postprocessed
 from glr.postprocess.reranking import Unranked
 from glr.postprocess.whitening import Unwhitened
 from glr.report.report import report
-from glr.retrieval import sets
+from glr.retrieval import outcomes, sets
 from glr.retrieval.descriptors import Descriptors, save
 from glr.retrieval.extraction import Describer, Extractor, extract
 from glr.retrieval.landmarks import LandmarkTask
@@ -158,6 +159,7 @@ def evaluate(config: DictConfig, subject: Subject, scored: EvaluationSet, run: R
         steps, (index, query) = _steps(config, scored.task, before, whitening, train, folder)
         run.params({"dimension": index.values.shape[1]})
         _record(run, steps.metrics)
+        run.file(outcomes.save(scored.task.outcomes(steps.ranking), folder, _settings(config, scored)))
         if config.gallery:
             title = f"{subject.name} on {scored.path}"
             pictures = scored.index, scored.query
@@ -202,6 +204,14 @@ def _record(run: Recorder, states: States) -> None:
     run.metrics([first, *others][-1], 0)
     if steps := lowered(states):
         run.tags({"lowered_by": ", ".join(steps)})
+
+
+def _settings(config: DictConfig, scored: EvaluationSet) -> dict[str, object]:
+    """The set and the settings that each query's outcome depends on, besides the model."""
+    written: Any = OmegaConf.to_container(
+        OmegaConf.masked_copy(config, list(EVALUATION)), resolve=True, enum_to_str=True
+    )
+    return {"set": scored.digest, **written}
 
 
 def _stored(folder: Path, task: LandmarkTask, index: Descriptors, query: Descriptors) -> Path:

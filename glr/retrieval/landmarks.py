@@ -5,16 +5,19 @@ import io
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from glr import storage
-from glr.config.usages import UNDIVIDED, USAGES, metric_name
+from glr.config.usages import IGNORED, UNDIVIDED, USAGES, metric_name
 from glr.data.image_id import check_id
 from glr.data.rows import COLUMNS, as_text, csv_rows
 from glr.data.solution import Solution, read_solution
 from glr.errors import GlrError
 from glr.retrieval.metrics import Classes, recognition_metrics, retrieval_metrics
+from glr.retrieval.outcomes import NEAREST, nearest, outcome_table
 from glr.retrieval.task import Ranking
 
 K = 100  # number of ranks that count
@@ -101,6 +104,28 @@ class LandmarkTask:
                 metrics[usage] |= recognition_metrics(self.recognition.of_usage(usage), predictions)
         return {metric_name(usage, name): value for usage, values in metrics.items() for name, value in values.items()}
 
+    def outcomes(self, ranking: Ranking) -> pa.Table:
+        """Return each query's outcome for each of its usages; see `glr.retrieval.outcomes.SCHEMA`."""
+        places = {query: place for place, query in enumerate(ranking.query_ids)}
+        solutions = [solution for solution in (self.retrieval, self.recognition) if solution]
+        keys = dict.fromkeys(pair for solution in solutions for pair in solution.usage.items() if pair[1] != IGNORED)
+        queries, usages = ([key[part] for key in keys] for part in (0, 1))
+        rows = np.array([places[query] for query in queries], np.int64)
+        columns: dict[str, Any] = {"id": queries, "usage": usages}
+        if self.retrieval:
+            columns |= _found(self.retrieval, ranking, queries, rows)
+        if self.recognition:
+            shown = [self.recognition.relevant.get(query) for query in queries]  # None: retrieval's solution only
+            predicted = classify(ranking, self.index_classes, self.neighbors)
+            columns["class"], columns["confidence"] = zip(*(predicted[query] for query in queries), strict=True)
+            columns["shown"] = [None if landmarks is None else bool(landmarks) for landmarks in shown]
+            columns["right"] = [
+                None if landmarks is None else name in landmarks
+                for name, landmarks in zip(columns["class"], shown, strict=True)
+            ]
+        positions, scores = ranking.positions[rows, :NEAREST], ranking.scores[rows, :NEAREST]
+        return outcome_table(columns | nearest(ranking.index_ids, positions, scores))
+
     def answers(self) -> dict[str, dict[str, AbstractSet[str]]]:
         """Return each query's relevant images by usage; without a retrieval solution, the images of its landmarks."""
         if self.retrieval:
@@ -168,16 +193,38 @@ def classify(ranking: Ranking, index_classes: Mapping[str, str], neighbors: int)
     Returns:
         Each query's class and its confidence, the sum.
     """
-    predictions: dict[str, tuple[str, float]] = {}
-    classes = np.array([index_classes[image_id] for image_id in ranking.index_ids], object)
+    numbers: dict[str, int] = {}
+    classes = np.array(
+        [numbers.setdefault(index_classes[image], len(numbers)) for image in ranking.index_ids], np.int64
+    )
     nearest = classes[ranking.positions[:, :neighbors]]
-    for query, row, names in zip(ranking.query_ids, ranking.scores.tolist(), nearest.tolist(), strict=True):
-        totals: dict[str, float] = {}
-        for score, name in zip(row, names, strict=False):
-            totals[name] = totals.get(name, 0.0) + score
-        best = max(totals, key=totals.__getitem__)
-        predictions[query] = (best, totals[best])
-    return predictions
+    totals = np.zeros(nearest.shape)  # each neighbour's class's sum
+    for rank, scores in enumerate(ranking.scores[:, :neighbors].T):
+        totals += np.where(nearest == nearest[:, rank, None], scores[:, None], np.float32(0))
+    best = totals.argmax(axis=1)[:, None]
+    names, sums = list(numbers), np.take_along_axis(totals, best, axis=1)[:, 0].tolist()
+    winners = np.take_along_axis(nearest, best, axis=1)[:, 0].tolist()
+    return {query: (names[n], total) for query, n, total in zip(ranking.query_ids, winners, sums, strict=True)}
+
+
+def _found(
+    solution: Solution, ranking: Ranking, queries: Sequence[str], rows: np.ndarray
+) -> dict[str, list[float | int | None]]:
+    """Return what a ranking finds of each query's relevant images: the columns relevant, ap, p_at_10, first_rank."""
+    every = frozenset().union(*solution.relevant.values())
+    places = {image: place for place, image in enumerate(ranking.index_ids) if image in every}
+    columns: dict[str, list[float | int | None]] = {name: [] for name in ("relevant", "ap", "p_at_10", "first_rank")}
+    for query, row in zip(queries, rows, strict=True):
+        relevant = solution.relevant.get(query)
+        values: tuple[float | int | None, ...] = (None if relevant is None else len(relevant), None, None, None)
+        if relevant:
+            wanted = [places[image] for image in relevant if image in places]
+            ranks = np.flatnonzero(np.isin(ranking.positions[row, :K], wanted)) + 1
+            precision = float((np.arange(1, len(ranks) + 1) / ranks).sum()) / min(len(relevant), K)
+            values = (len(relevant), precision, int((ranks <= 10).sum()) / 10, int(ranks[0]) if len(ranks) else None)
+        for column, value in zip(columns.values(), values, strict=True):
+            column.append(value)
+    return columns
 
 
 def refuse(ids: Iterable[str], known: Collection[str], what: str) -> None:

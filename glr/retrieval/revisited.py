@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from glr import storage
 from glr.errors import GlrError
+from glr.retrieval.outcomes import nearest, outcome_table
 from glr.retrieval.plain_pickle import numbers, read_pickle
 from glr.retrieval.task import Ranking
 
@@ -108,6 +110,25 @@ class RevisitedTask:
     def score(self, ranking: Ranking) -> dict[str, float]:
         """Return `easy/map`, `medium/mp_at_10`, ...: see `revisited_metrics`."""
         return revisited_metrics(self._ground_truth, ranking.positions)
+
+    def outcomes(self, ranking: Ranking) -> pa.Table:
+        """Return each query's outcome at each level where it has a relevant image; `usage` holds the level."""
+        columns: dict[str, list[Any]] = {
+            name: [] for name in ("id", "usage", "relevant", "ap", "p_at_10", "first_rank")
+        }
+        rows: list[int] = []
+        for level, (right, ignored) in LEVELS.items():
+            for place, query in enumerate(self._ground_truth.queries):
+                if relevant := query.labelled(right):
+                    order = ranking.positions[place]
+                    ranks = _ranks(order, relevant, query.labelled(ignored), len(self._ground_truth.index))
+                    precisions = dict(zip(RANKS, _precisions(ranks, len(relevant)), strict=True))
+                    precision = _average_precision(ranks, len(relevant))
+                    values = query.name, level, len(relevant), precision, precisions[10], int(ranks[0])
+                    for column, value in zip(columns.values(), values, strict=True):
+                        column.append(value)
+                    rows.append(place)
+        return outcome_table(columns | nearest(ranking.index_ids, ranking.positions[rows], ranking.scores[rows]))
 
     def answers(self) -> dict[str, dict[str, AbstractSet[str]]]:
         """Return each query's relevant images at the level medium: easy and hard images."""

@@ -5,6 +5,7 @@ from collections.abc import Set as AbstractSet
 from typing import NamedTuple, Protocol
 
 import numpy as np
+import pyarrow as pa
 
 from glr.errors import GlrError
 from glr.retrieval.descriptors import Descriptors
@@ -40,6 +41,10 @@ class Task(Protocol):
 
     def score(self, ranking: Ranking) -> dict[str, float]:
         """Return the metrics by name."""
+        ...
+
+    def outcomes(self, ranking: Ranking) -> pa.Table:
+        """Return each query's own outcome, with the columns of `glr.retrieval.outcomes.SCHEMA`."""
         ...
 
     def answers(self) -> dict[str, dict[str, AbstractSet[str]]]:

@@ -18,6 +18,7 @@ from glr.config.usages import headline, metric_name, scored_usages
 from glr.devices.workers import Worker
 from glr.errors import NO_ROOM, GlrError, is_no_room, no_room_in_words
 from glr.report.report import report
+from glr.retrieval import outcomes
 from glr.storage.temporary import temporary_folder
 from glr.sweep import progress
 from glr.train.announcement import describe, plot
@@ -218,6 +219,7 @@ class _Training:
             job.claim.verify()
             self._with_room(self._store_last)
             self._with_room(self._store_best)
+            self._with_room(self._store_outcomes)
             self._with_room(self._store_gallery)
             if job.config.evaluate.keep_descriptors and self._descriptors.is_dir():  # a trial pruned at once has none
                 self._with_room(lambda: run.descriptors(self._descriptors))
@@ -274,6 +276,13 @@ class _Training:
             say(f"the best weights (epoch {best.epoch}) are not stored: {error}", file=sys.stderr)
         else:
             self._job.run.file(file, "weights")
+
+    def _store_outcomes(self) -> None:
+        """Store each query's outcome in the last evaluation."""
+        scored, ranking = self._evaluator.set, self._evaluator.ranking
+        if ranking is not None:
+            settings = {"set": scored.digest, "neighbors": self._job.config.evaluate.gap.neighbors}
+            self._job.run.file(outcomes.save(scored.task.outcomes(ranking), self._folder, settings))
 
     def _store_gallery(self) -> None:
         config, scored, ranking = self._job.config, self._evaluator.set, self._evaluator.ranking

@@ -34,7 +34,7 @@ def test_scores_are_those_of_the_mean_cosine(
 ):
     relevant = {f"q{n}": frozenset(f"i{(n * k) % INDEX}" for k in (1, 3, 7)) for n in range(QUERIES)}
     usage = {f"q{n}": ("Public", "Private")[n % 2] for n in range(QUERIES)}
-    found = ensemble.chosen(positions, weights).scores(
+    found, _ = ensemble.chosen(positions, weights).scores(
         LandmarkTask(Solution(relevant, usage, "retrieval"), None, {}), memory=1.0
     )
     means = np.zeros((QUERIES, INDEX))

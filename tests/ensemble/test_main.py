@@ -5,9 +5,11 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow.compute as pc
 import pytest
 
 from glr.retrieval.descriptors import load
+from glr.retrieval.outcomes import load as load_outcomes
 from tests.conftest import here
 from tests.evaluate.by_hand import metrics as by_hand
 from tests.evaluate.test_evaluate import named, runs, scores
@@ -62,6 +64,10 @@ def test_a_search_logs_the_best_and_all_that_it_tried(trained: Path, method: str
     rows = list(csv.DictReader(tried.open()))
     assert f"{len(rows)} combinations of 2 runs tried; the best by public/map_at_100:" in printed
     values = [float(row["public/map_at_100"]) for row in rows]
+    outcomes, settings = load_outcomes(tried.with_name("outcomes.parquet"))
+    assert len(settings["members"]) == len(settings["weights"])
+    of_public = outcomes.filter(pc.equal(outcomes["usage"], "Public"))
+    assert pc.mean(of_public["ap"]).as_py() == pytest.approx(newest.data.metrics["public/map_at_100"])
     assert values == sorted(values, reverse=True)
     assert {row["members"] for row in rows} >= {"one", "two"}
     assert newest.data.metrics["public_score"] == pytest.approx(values[0], abs=1e-6)

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pyarrow.compute as pc
 import pytest
 import tensorflow as tf
 from mlflow import MlflowClient
@@ -12,6 +13,7 @@ from mlflow.entities import Run
 
 from glr.data.prepared import PreparedData
 from glr.retrieval.descriptors import load
+from glr.retrieval.outcomes import load as load_outcomes
 from tests.conftest import here
 from tests.evaluate.conftest import of_pair
 from tests.model.test_saved_model import Delg
@@ -51,8 +53,12 @@ def test_a_run_scores_on_its_own_data_what_it_scored_in_training(trained: Path):
     (used,) = newest.inputs.dataset_inputs
     assert used.dataset.digest == PreparedData(trained / "data/folder").digest
     files = trained / "mlruns/artifacts" / newest.info.run_id / "artifacts"
-    names = {"gallery.png", "gallery.html", "precision_recall.png", "scores.png", "config.yaml"}
+    names = {"gallery.png", "gallery.html", "precision_recall.png", "scores.png", "config.yaml", "outcomes.parquet"}
     assert {file.name for file in files.iterdir()} == names
+    outcomes, settings = load_outcomes(files / "outcomes.parquet")
+    assert {"set", "tta", "whitening", "reranking"} <= settings.keys()
+    of_public = outcomes.filter(pc.equal(outcomes["usage"], "Public"))
+    assert pc.mean(of_public["ap"]).as_py() == pytest.approx(newest.data.metrics["public/map_at_100"])
     assert (files / "gallery.html").read_text().count("data:image/") >= 3 * 11
     # In the tables an evaluation is no row.
     rows = csv.DictReader(here("compare", "study=pair", "output=-", "format=csv", cwd=trained).splitlines())

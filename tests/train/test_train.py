@@ -109,6 +109,7 @@ def test_everything_may_lie_in_a_bucket(processes: Forks, class_folders: Path, g
     prefix = f"{record.info.run_id}/artifacts"
     stored = storage.files(f"{gcs_folder}/artifacts")
     names = {"config.yaml", "schedule.png", "augmentation.png", "weights/last.weights.h5", "descriptors/index_ids.txt"}
+    names |= {"outcomes.parquet"}
     assert {f"{prefix}/{name}" for name in names} <= set(stored)
     weights = f"{gcs_folder}/artifacts/{prefix}/weights/last.weights.h5"
     settings += [f"init_from={weights}", f"data.cache_dir={work}/cache", "data.train_on_validation=true"]
