@@ -11,6 +11,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from glr.data.prepared import PreparedData
+from glr.evaluate import job
 from glr.retrieval.descriptors import load
 from tests.conftest import here
 from tests.evaluate.conftest import of_pair
@@ -184,6 +185,16 @@ def test_solutions_without_usages_have_plain_scores(trained: Path, pair: tuple[P
     before, after = metrics["unprocessed/map_at_100"], metrics["map_at_100"]
     assert f"whitening lowers map_at_100 from {before:.4f} to {after:.4f}" in printed
     assert "look at its gallery: " in printed.splitlines()[-1]
+
+
+def test_kept_descriptors_of_an_earlier_result_version_are_not_read(
+    trained: Path, pair: tuple[Path, dict], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    line = ["run=two", "gallery=0", *of_pair(pair[0]), f"cache={tmp_path}"]
+    for version in (1, 2, 2):
+        monkeypatch.setattr(job, "RESULT_VERSION", version)
+        evaluate(trained, *line)
+    assert len(list(tmp_path.glob("*/index_ids.txt"))) == 2
 
 
 def test_sets_that_do_not_fit(trained: Path, pair: tuple[Path, dict], tmp_path: Path):
