@@ -108,7 +108,9 @@ def _record(
         opened.params({"names": names, "dimension": ensemble.dimension, "candidates": candidates})
         opened.metrics(scores | headline(scores, score), 0)
         with temporary_folder() as folder:
-            opened.file(outcomes.save(of_queries, folder, {"members": list(logged.members), "weights": logged.weights}))
+            opened.file(
+                outcomes.save(of_queries, folder, {"members": list(logged.members), "weights": list(logged.weights)})
+            )
         if tried:
             opened.text(as_csv(tried, candidates, metric), "search.csv")
     return opened

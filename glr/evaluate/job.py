@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from glr import storage
 from glr.config.component import build
-from glr.config.identity import EVALUATION
+from glr.config.identity import EVALUATION, RESULT_VERSION
 from glr.data.opening import open_stored
 from glr.data.pictures import FirstPictures, Pictures, StoredPictures
 from glr.data.prepared import PreparedData
@@ -145,7 +145,7 @@ def evaluate(config: DictConfig, subject: Subject, scored: EvaluationSet, run: R
 
     def described(pictures: Pictures, name: str, digest: str) -> Descriptors:
         dtype = config.descriptors.value
-        key = [subject.fingerprint, subject.describer.image_size, digest, name, len(pictures), dtype]
+        key = [RESULT_VERSION, subject.fingerprint, subject.describer.image_size, digest, name, len(pictures), dtype]
         with _held(Path(config.cache), key) as folder:
             return extract(subject.describer, pictures, folder, name, parallelism=config.parallelism, dtype=dtype)
 

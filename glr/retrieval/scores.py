@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 
+from glr.config.usages import USAGES, metric_name
+
 # The metrics that evaluations are compared by; the first that a task has is its score.
 _HEADLINES = (
-    *("public/map_at_100", "private/map_at_100", "public/gap", "private/gap"),
+    *(metric_name(usage, metric) for metric in ("map_at_100", "gap") for usage in USAGES),
     *("medium/map", "hard/map", "easy/map"),
 )
 

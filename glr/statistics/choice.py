@@ -13,7 +13,7 @@ class Choice:
 
     Attributes:
         best: number of the configuration.
-        optimism: by how much its Public score is expected to be too high because it was chosen by it.
+        optimism: by how much its Public score is expected to be too good because it was chosen by it.
         private_rank: its rank on Private, from 1.
         private_loss: by how much the best configuration on Private exceeds it there.
     """
@@ -24,15 +24,16 @@ class Choice:
     private_loss: float
 
 
-def choice(public: Replicates, private: Replicates) -> Choice:
-    """Choose by the highest Public value.
+def choice(public: Replicates, private: Replicates, *, lowest: bool = False) -> Choice:
+    """Choose by the highest Public value, or by the lowest (positions).
 
     The optimism is the bootstrap's (Efron and Tibshirani, section 17.6): the mean, over resampled queries, of the
     highest value minus the true sample's value of the configuration that has it.
     """
-    best = int(public.values.argmax())
-    redrawn = public.resampled[~np.isnan(public.resampled).any(axis=1)]
-    winners = redrawn.argmax(axis=1)
-    optimism = float((redrawn.max(axis=1) - public.values[winners]).mean())
-    rank = 1 + int(np.count_nonzero(private.values > private.values[best]))
-    return Choice(best, optimism, rank, float(private.values.max() - private.values[best]))
+    sign = -1 if lowest else 1
+    values, others = sign * public.values, sign * private.values
+    redrawn = sign * public.resampled[~np.isnan(public.resampled).any(axis=1)]
+    best = int(values.argmax())
+    optimism = float((redrawn.max(axis=1) - values[redrawn.argmax(axis=1)]).mean())
+    rank = 1 + int(np.count_nonzero(others > others[best]))
+    return Choice(best, optimism, rank, float(others.max() - others[best]))

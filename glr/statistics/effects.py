@@ -41,8 +41,8 @@ def effects(settings: Sequence[Settings], replicates: Replicates, level: float =
     return [effect for name in _varying(settings) for effect in _effects(settings, replicates, name, None, level)]
 
 
-def interactions(settings: Sequence[Settings], replicates: Replicates, level: float = 0.95) -> list[Effect]:
-    """Estimate the effects of each setting once for each value of each other setting that varies."""
+def effects_given(settings: Sequence[Settings], replicates: Replicates, level: float = 0.95) -> list[Effect]:
+    """Estimate the effects of each setting at each value of each other setting; where they differ, the two interact."""
     names = _varying(settings)
     return [
         effect

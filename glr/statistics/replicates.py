@@ -58,11 +58,10 @@ class Replicates:
         runs, numbers = np.asarray(values, float), np.asarray(configurations)
         redrawn = np.asarray(resampled, float)
         self.seeds = np.bincount(numbers)
-        member = numbers[:, None] == np.arange(len(self.seeds))
-        averaged = member / self.seeds
-        self.values: Floats = runs @ averaged
-        self.resampled: Floats = redrawn @ averaged
-        squares = ((runs - self.values[numbers]) ** 2) @ member
+        members = [numbers == number for number in range(len(self.seeds))]
+        self.values: Floats = np.array([runs[own].mean() for own in members])
+        self.resampled: Floats = np.stack([redrawn[:, own].mean(axis=1) for own in members], axis=1)
+        squares = np.array([((runs[own] - runs[own].mean()) ** 2).sum() for own in members])
         with np.errstate(invalid="ignore", divide="ignore"):
             self.spread: Floats = np.sqrt(squares / (self.seeds - 1))  # NaN where there is one run
         self.degrees = int(len(runs) - len(self.seeds))
@@ -97,8 +96,10 @@ class Replicates:
         """
         drawn = -self.resampled if lowest else self.resampled
         if self.seed_variance is not None:
-            noise = np.random.default_rng(seed).standard_t(self.degrees, drawn.shape)
-            drawn = drawn + noise * np.sqrt(self.seed_variance / self.seeds)
+            random = np.random.default_rng(seed)
+            variance = max(0.0, self.seed_variance - self._in_both) / self.seeds
+            uncertain = self.degrees / random.chisquare(self.degrees, (len(drawn), 1))  # the variance is an estimate
+            drawn = drawn + random.standard_normal(drawn.shape) * np.sqrt(variance * uncertain)
         drawn = drawn[~np.isnan(drawn).any(axis=1)]
         best = drawn == drawn.max(axis=1, keepdims=True)
         return (best / best.sum(axis=1, keepdims=True)).mean(axis=0)

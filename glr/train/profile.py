@@ -37,7 +37,7 @@ class Profile:
         if steps is not None and untraced + steps > available:
             raise GlrError(
                 f"debug.profile={steps}: the first {untraced} steps are not traced, and {available} are to be made; "
-                "raise debug.steps or train.epochs, or lower train.batch_size"
+                "raise train.epochs"
             )
 
     def __enter__(self) -> "Profile":

@@ -187,3 +187,9 @@ def test_a_typo_in_a_debug_setting_is_told_the_right_one():
         composition("train", ("debug.resume=never",))
     with pytest.raises(GlrError, match=r"^head\.margn is not a setting; did you mean head\.margin"):
         composition("train", ("head=arcface", "head.margn=1"))
+
+
+def test_a_setting_of_another_choice_is_told_its_choices():
+    """A sweep of whitening=none,pca meets this if it gives whitening.epsilon for all jobs."""
+    with pytest.raises(GlrError, match=r"^whitening\.epsilon is a setting of whitening=pca only$"):
+        composition("evaluate", ("run=x", "whitening=none", "whitening.epsilon=0"))

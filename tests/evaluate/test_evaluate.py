@@ -12,6 +12,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from glr.data.prepared import PreparedData
+from glr.evaluate import job
 from glr.retrieval.descriptors import load
 from glr.retrieval.outcomes import load as load_outcomes
 from tests.conftest import here
@@ -177,6 +178,29 @@ def test_mistakes_get_one_sentence(trained: Path, line: str, sentence: str):
     assert sentence in printed
     assert "\n" not in printed
     assert [run.info.run_id for run in runs(trained) if run.info.status == "FINISHED"] == before
+
+
+def test_solutions_without_usages_have_plain_scores(trained: Path, pair: tuple[Path, dict], tmp_path: Path):
+    shutil.copytree(pair[0], tmp_path / "pair")
+    for solution in (tmp_path / "pair").glob("*_solution.csv"):
+        rows = list(csv.reader(solution.open()))
+        solution.write_text("".join(",".join(row[:-1]) + "\n" for row in rows))
+    line = [*of_pair(tmp_path / "pair"), "gallery=0", "whitening=pca", "whitening.dimension=2"]
+    printed = evaluate(trained, "run=two", *line)
+    metrics = runs(trained)[0].data.metrics
+    before, after = metrics["unprocessed/map_at_100"], metrics["map_at_100"]
+    assert f"whitening lowers map_at_100 from {before:.4f} to {after:.4f}" in printed
+    assert "look at its gallery: " in printed.splitlines()[-1]
+
+
+def test_kept_descriptors_of_an_earlier_result_version_are_not_read(
+    trained: Path, pair: tuple[Path, dict], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    line = ["run=two", "gallery=0", *of_pair(pair[0]), f"cache={tmp_path}"]
+    for version in (1, 2, 2):
+        monkeypatch.setattr(job, "RESULT_VERSION", version)
+        evaluate(trained, *line)
+    assert len(list(tmp_path.glob("*/index_ids.txt"))) == 2
 
 
 def test_sets_that_do_not_fit(trained: Path, pair: tuple[Path, dict], tmp_path: Path):

@@ -28,7 +28,7 @@ def test_each_step_is_scored():
     assert before_and_after(steps.metrics) == {"before": steps.metrics[""], "after": steps.metrics["reranking"]}
 
 
-@pytest.mark.parametrize("metric", ["public/gap", "private/map_at_100", "easy/map"])
+@pytest.mark.parametrize("metric", ["public/gap", "private/map_at_100", "gap", "easy/map"])
 def test_only_what_shows_in_four_decimals_counts(metric: str):
     others = {"public/recall_at_5": 1.0, "public/mean_position": 9.0}
     states = {"": {metric: 0.5} | others, "tiny": {metric: 0.49999}, "up": {metric: 0.6}, "down": {metric: 0.5999}}

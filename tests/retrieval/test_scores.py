@@ -1,6 +1,8 @@
 """Scores as they are printed."""
 
-from glr.retrieval.scores import table
+import pytest
+
+from glr.retrieval.scores import headlines, table
 
 SCORES = {"public/gap": 0.5, "public/map_at_100": 0.25, "private/gap": 1 / 3, "private/map_at_100": 1.0}
 
@@ -35,3 +37,17 @@ def test_an_undivided_set_has_one_column_and_a_lacking_metric_is_blank():
         "gap                     0.5000            ",
         "map_at_100                          0.2500",
     ]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["public/map_at_100", "private/map_at_100", "public/gap", "private/gap"],
+        ["map_at_100", "gap"],  # of queries without a usage
+        ["private/gap"],
+        ["medium/map", "hard/map", "easy/map"],
+    ],
+)
+def test_every_task_has_headlines_and_the_first_is_its_score(names: list[str]):
+    others = {"map_at_10": 0.0, "recall_at_1": 0.0, "public/mean_position": 3.0, "easy/mp_at_5": 0.0}
+    assert list(headlines(others | dict.fromkeys(reversed(names), 0.5))) == names

@@ -17,6 +17,13 @@ def test_the_winner_on_public_may_be_the_second_on_private():
     assert chosen.optimism == 0  # no resample changes the winner
 
 
+def test_of_positions_the_lowest_is_the_best():
+    public = Replicates([5.0, 3.0], np.tile([5.0, 3.0], (3, 1)), [0, 1])
+    private = Replicates([4.0, 6.0], np.tile([4.0, 6.0], (3, 1)), [0, 1])
+    chosen = choice(public, private, lowest=True)
+    assert (chosen.best, chosen.private_rank, chosen.private_loss, chosen.optimism) == (1, 2, 2.0, 0.0)
+
+
 def test_the_optimism_is_the_expected_excess_of_the_best_of_equal_ones():
     """Of k independent normal means with standard error e the best one exceeds its truth by e E[max of k]."""
     values = np.random.default_rng(0).normal(size=(4, 400))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from glr.statistics.effects import effects, interactions
+from glr.statistics.effects import effects, effects_given
 from glr.statistics.replicates import Replicates
 
 
@@ -28,9 +28,9 @@ def test_an_effect_is_the_mean_over_pairs_that_differ_in_nothing_else():
     assert estimate.high - estimate.value == pytest.approx(2.5706 * (0.0002 / 2) ** 0.5, rel=1e-4)
 
 
-def test_an_interaction_is_the_effect_at_each_value_of_another_setting():
+def test_the_effect_of_a_setting_at_each_value_of_another():
     settings, measured = study({("a", 1): 0.1, ("b", 1): 0.2, ("a", 2): 0.3, ("b", 2): 0.6})
-    rows = {(each.setting, each.given): each.estimate.value for each in interactions(settings, measured)}
+    rows = {(each.setting, each.given): each.estimate.value for each in effects_given(settings, measured)}
     assert rows == {
         ("head", ("width", 1)): pytest.approx(0.1),
         ("head", ("width", 2)): pytest.approx(0.3),
@@ -41,4 +41,4 @@ def test_an_interaction_is_the_effect_at_each_value_of_another_setting():
 
 def test_configurations_without_a_partner_have_no_effects():
     settings, measured = study({("a", 1): 0.1, ("b", 2): 0.2})
-    assert effects(settings, measured) == interactions(settings, measured) == []
+    assert effects(settings, measured) == effects_given(settings, measured) == []

@@ -72,5 +72,8 @@ def test_the_probability_to_be_best():
     measured = Replicates([0.2, 0.2, 0.0], resampled, [0, 1, 2])
     assert measured.probability_best() == pytest.approx([2.5 / 4, 1.5 / 4, 0])
     assert measured.probability_best(lowest=True) == pytest.approx([0, 0, 1])
+    seeds = Replicates([0.5, 0.7, 0.9, 0.9], np.tile([0.5, 0.7, 0.9, 0.9], (40_000, 1)), [0, 0, 1, 1])
+    # One minus two means of two runs each, variance 0.01 with 2 degrees of freedom: t = 0.3 / 0.1.
+    assert seeds.probability_best()[1] == pytest.approx(stats.t.cdf(0.3 / 0.01**0.5, 2), abs=0.005)
     close = Replicates([0.5, 0.7, 0.5, 0.7], np.tile([0.5, 0.7, 0.5, 0.7], (4000, 1)), [0, 0, 1, 1])
     assert close.probability_best() == pytest.approx([0.5, 0.5], abs=0.03)  # the seeds' spread decides
