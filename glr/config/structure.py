@@ -24,8 +24,9 @@ def check_keys(node: DictConfig, prefix: str = "") -> None:
         GlrError: a setting was removed.
     """
     schema = OmegaConf.get_type(node)
-    if is_dataclass(schema) and prefix != "hydra.":  # Hydra adds `env` to its own schema
+    if is_dataclass(schema):
         names = [setting.name for setting in fields(schema)]
+        names += ["env"] if prefix == "hydra." else []  # Hydra adds it to its own schema
         if unknown := [str(name) for name in node if name not in names]:
             raise UnknownSettingError(f"{prefix}{unknown[0]}")
         if not prefix.startswith("hydra.") and (removed := [name for name in names if name not in list(node)]):

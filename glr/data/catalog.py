@@ -155,13 +155,13 @@ class Catalog:
         )
 
     def emptied(self, skipped: Iterable[str]) -> list[str]:
-        """Return the train classes that have only skipped ids among their train and validation images."""
+        """Return the classes whose images all have skipped ids, among the train and validation images or the others."""
         self._database.execute("CREATE TEMP TABLE skipped (id PRIMARY KEY)")
         self._database.executemany("INSERT OR IGNORE INTO skipped VALUES (?)", ((image_id,) for image_id in skipped))
         rows = self._database.execute(
             """
-            SELECT landmark FROM photo WHERE split IN ('train', 'validation')
-            GROUP BY landmark HAVING SUM(id NOT IN (SELECT id FROM skipped)) = 0 ORDER BY landmark
+            SELECT landmark FROM photo WHERE landmark IS NOT NULL GROUP BY split IN ('train', 'validation'), landmark
+            HAVING SUM(id NOT IN (SELECT id FROM skipped)) = 0 ORDER BY landmark
             """
         )
         return [landmark for (landmark,) in rows]

@@ -81,7 +81,8 @@ def _below(folder: Path, prefix: str, above: tuple[tuple[int, int], ...]) -> Ite
         yield prefix.rstrip("/"), _LINK
         return
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-        if entry.is_dir():
+        # The entry of a link to itself raises an error instead of False.
+        if Path(entry.path).is_dir() if entry.is_symlink() else entry.is_dir():
             yield from _below(Path(entry.path), f"{prefix}{entry.name}/", (*above, own))
         else:
             yield f"{prefix}{entry.name}", None

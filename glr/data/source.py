@@ -12,6 +12,8 @@ from glr.data.catalog import Catalog, Photo
 from glr.data.class_folders import class_folders
 from glr.data.holding_out import HeldOut, hold_out
 from glr.data.image_csv import add_images, rows_of
+from glr.data.rows import COLUMNS
+from glr.data.solution import read_solution
 from glr.demo import generation
 from glr.errors import GlrError
 
@@ -63,12 +65,12 @@ class CsvSource:
         """Read the CSVs and find every image that they name.
 
         Raises:
-            GlrError: a CSV or a column is missing, or an id is repeated.
+            GlrError: a CSV or a column is missing, an id is repeated, or a solution is invalid.
         """
         for split, files in self.files.items():
             add_images(catalog, split, *(storage.join(self.path, name) for name in files))
         for task, name in self.solutions.items():
-            catalog.answer(task, _solution(storage.join(self.path, name)))
+            catalog.answer(task, _solution(task, storage.join(self.path, name)))
 
 
 class KaggleSource:
@@ -199,9 +201,9 @@ def unspaced(name: str) -> str:
     return "_".join(name.split())
 
 
-def _solution(file: str) -> Iterator[tuple[str, str, str]]:
-    for line, row in rows_of(file):
-        answers = row.get("images", row.get("landmarks"))
-        if answers is None or "id" not in row:
-            raise GlrError(f"{file}, line {line}: the columns id,images or id,landmarks are needed")
-        yield row["id"], answers, row.get("Usage", UNDIVIDED)
+def _solution(task: str, file: str) -> Iterator[tuple[str, str, str]]:
+    """Return the rows of a task's solution; check all of them, so that a mistake is found before images are read."""
+    solution = read_solution(file)
+    if solution.task != task:
+        raise GlrError(f"{file}, line 1: this is a solution of {solution.task}, data.source names it for {task}")
+    return ((row["id"], row[COLUMNS[task]], row.get("Usage", UNDIVIDED)) for _, row in rows_of(file))

@@ -19,6 +19,7 @@ from glr.errors import GlrError
             "+evaluate.gap.k=1",
             r"evaluate\.gap\.k is not a setting; the settings of evaluate\.gap are neighbors",
         ),
+        ("train", "+hydra.foo=1", r"hydra\.foo is not a setting; --cfg hydra lists"),
         ("train", "+hydra.job.foo=1", r"hydra\.job\.foo is not a setting; --cfg hydra lists"),
         ("train", "~train", r"~train: a setting cannot be removed; give it another value"),
         ("train", "~tracking", r"tracking: a value is needed; give it as tracking=VALUE"),

@@ -51,9 +51,12 @@ def test_links_are_followed_but_not_in_circles(tmp_path: Path):
     (tmp_path / "photos/a/more").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "photos/a/circle").symlink_to(tmp_path / "photos")
     (tmp_path / "elsewhere/again").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere/x/itself").symlink_to("itself")
     a, b = class_folders(path)
-    assert a == ("a", ["1.jpg", "more/x/2.jpg"], [(f, "a link to a folder above it") for f in ("circle", "more/again")])
-    assert b == ("b", ["2.jpg"], [])
+    no_image = "its name does not end like an image's (no suffix)"
+    circles = [(f, "a link to a folder above it") for f in ("circle", "more/again")]
+    assert a == ("a", ["1.jpg", "more/x/2.jpg"], [*circles, ("more/x/itself", no_image)])
+    assert b == ("b", ["2.jpg"], [("itself", no_image)])
 
 
 @pytest.mark.parametrize("names", [["train", "val"], ["Train", "test", "valid"]])

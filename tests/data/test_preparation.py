@@ -16,6 +16,7 @@ from glr.data.prepared import PreparedData
 from glr.data.solution import read_solution
 from glr.errors import GlrError
 from glr.retrieval.landmarks import read_index_classes
+from tests.conftest import content as content_of
 from tests.conftest import folder_source, no_file_beyond
 from tests.data.conftest import Listed, contents, records
 
@@ -148,6 +149,18 @@ def test_what_is_left_out_is_listed_by_class(class_folders: Path, tmp_path: Path
         ("broken", "", "left out"): "all images of this class were skipped",
     }
     assert data.report == {"left out": 5, "skipped": 1}
+
+
+def test_a_class_that_is_held_out_and_loses_all_its_images_is_listed(class_folders: Path, tmp_path: Path):
+    photos = tmp_path / "photos"
+    shutil.copytree(class_folders, photos)
+    held_out = sorted({name for _, _, name in content_of(folder_source(photos))["index"]})[0]
+    for file in (photos / held_out).iterdir():
+        file.write_text("x")
+    data = prepare(folder_source(photos), tmp_path / "out", Options(skip_bad=True), settings={})
+    listed = Path(data.file("image_report.csv")).read_text().splitlines()
+    assert f"{held_out},,left out,all images of this class were skipped" in listed
+    assert data.report == {"left out": 1, "skipped": 8}
 
 
 def test_a_bad_image_is_skipped_and_listed_on_request(few: Listed, tmp_path: Path):

@@ -79,6 +79,14 @@ def test_a_missing_csv_column_or_solution(gldv2: Path):
         csv_source(None)
 
 
+def test_a_wrong_solution_is_refused_by_its_own_line_before_images_are_read(gldv2: Path):
+    write(gldv2 / "retrieval.csv", "id,images,Usage", "q1xx,i1xx,Public", "q2xx,i2xx,Pubic")
+    with pytest.raises(GlrError, match=rf"^{gldv2}/retrieval\.csv, line 3: Usage is 'Pubic'"):
+        content(csv_source(gldv2))
+    with pytest.raises(GlrError, match=r"recognition\.csv, line 1: .* solution of recognition, .* for retrieval"):
+        content(csv_source(gldv2, retrieval_solution="recognition.csv"))
+
+
 def test_class_folders_hold_whole_classes_out(class_folders: Path):
     found = content(folder_source(class_folders))
     trained, held_out = ({name for _, _, name in found[split]} for split in ("train", "index"))
