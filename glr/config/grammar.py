@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, Quote, QuotedString
+from hydra.core.override_parser.types import Override, Quote, QuotedString, Transformer
 from hydra.errors import HydraException
 
 from glr.errors import GlrError, first_line
@@ -39,6 +39,15 @@ def in_grammar(value: object) -> str:
     override = f"key={value}"
     same = _is_valid(override) and parse([override])[0].value() == value
     return value if same else _quoted(value)
+
+
+def values_of(override: Override) -> list[str]:
+    """List the values of a discrete sweep in Hydra's grammar.
+
+    Hydra's own `sweep_string_iterator` writes a text from `choice('...')` without quotes, with escapes that its parser
+    refuses beside an apostrophe or a letter outside of ASCII.
+    """
+    return [in_grammar(value) if type(value) is str else Transformer.str(value) for value in override.sweep_iterator()]
 
 
 def as_typed(overrides: Sequence[str]) -> list[str]:

@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from glr.config import search as searching
 from glr.config.composition import composition
-from glr.config.grammar import parse
+from glr.config.grammar import parse, values_of
 from glr.config.ranges import covering, is_open, parameter
 from glr.config.searchpath import is_group
 from glr.config.secrets import conceal, without_secrets
@@ -154,5 +154,5 @@ def _jobs(parsed: list[Override], sweeper: DictConfig | None, searched: bool) ->
 def _values(override: Override) -> list[str]:
     """List the override's values, each as KEY=VALUE; [] for a continuous range, which the sweeper samples later."""
     if override.is_sweep_override() and override.is_discrete_sweep():
-        return [f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]
+        return [f"{override.get_key_element()}={value}" for value in values_of(override)]
     return [] if override.is_sweep_override() else [override.input_line or ""]

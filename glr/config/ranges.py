@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 
+from glr.config.grammar import values_of
 from glr.errors import GlrError
 
 
@@ -61,7 +62,7 @@ def parameter(override: Override) -> Parameter:
         whole = isinstance(values[0], int) and step == 1
         domain = Range(values[0], values[-1], None if whole else step, "log" in swept.tags)
     else:
-        return list(override.sweep_string_iterator())
+        return values_of(override)
     if domain.low >= domain.high:
         raise GlrError(f"{override.input_line}: a range goes from a lower to a higher number")
     if domain.log and (domain.low <= 0 or domain.step is not None):

@@ -8,7 +8,7 @@ from pathlib import Path
 from hydra.core.override_parser.types import Glob, Override
 from omegaconf import OmegaConf
 
-from glr.config.grammar import in_grammar, parse
+from glr.config.grammar import in_grammar, parse, values_of
 from glr.config.installation import SWEEPS
 from glr.config.searchpath import choices, given
 from glr.errors import GlrError
@@ -65,7 +65,7 @@ def _start_written_out(line: str) -> str:
     """Write `init_from=TEXT`, or a sweep over texts, as mappings."""
     override = parse([line])[0]
     swept = override.is_choice_sweep()
-    written = list(map(str, override.sweep_string_iterator())) if swept else [line.partition("=")[2]]
+    written = values_of(override) if swept else [line.partition("=")[2]]
     values = [parse([f"init_from={text}"])[0].value() for text in written]
     if not all(isinstance(value, str | int | float | None) for value in values):
         return line  # a mapping of settings, or a mistake that Hydra reports

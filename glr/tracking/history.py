@@ -133,16 +133,21 @@ def find(client: MlflowClient, name: str) -> PastRun:
 def stored_weights(client: MlflowClient, name: str, study: str) -> tuple[PastRun, Path]:
     """The last weights of the run with this id, or of the newest finished run of this name in a study.
 
+    `study/name` names another study, as in `find`.
+
     Raises:
         GlrError: there is no such run, or the run stored no weights.
     """
     run = _with_id(client, name)
     if run is None:
-        finished = [run for run in _named(client, name, study) if run.status == "FINISHED"]
+        other, _, short = name.partition("/")
+        finished = _finished(client, name, study) or (_finished(client, short, other) if short else [])
         if not finished:
+            elsewhere = _finished(client, name, *(experiment.name for experiment in client.search_experiments()))
+            hint = f"; did you mean init_from={elsewhere[-1].study}/{name}?" if elsewhere else ""
             raise GlrError(
                 f"init_from.run={name}: neither a run's id, nor a finished run of study {study}; a file does not exist "
-                "under this name either"
+                f"under this name either{hint}"
             )
         run = finished[-1]
     try:
@@ -164,6 +169,10 @@ def _with_id(client: MlflowClient, text: str) -> PastRun | None:
 def _named(client: MlflowClient, name: str, *studies: str) -> list[PastRun]:
     runs = runs_of(client, studies, equals("attributes.run_name", name), missing_ok=True)
     return [run for run in runs if run.name == name and run.kind not in ("sweep", "evaluation")]
+
+
+def _finished(client: MlflowClient, name: str, *studies: str) -> list[PastRun]:
+    return [run for run in _named(client, name, *studies) if run.status == "FINISHED"]
 
 
 def _past(client: MlflowClient, run: Run, study: str) -> PastRun:

@@ -3,6 +3,7 @@
 import pytest
 from hydra import compose, initialize_config_dir
 
+from glr.config.grammar import as_typed, in_grammar
 from glr.config.installation import CONF
 from glr.config.jobs import first_of, jobs_of, jobs_of_line, launchable
 from glr.errors import GlrError
@@ -68,6 +69,15 @@ def test_the_sweep_that_hydra_launches_has_the_jobs_of_the_command_line():
     assert (first.head._target_.split(".")[-1], first.head.margin, first.head.scale, first.seed) == (
         "ArcFace", 0.3, None, 1,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["photos", "my photos (1)", "Bücher", "Übung (2)", "it's", "2024"])
+def test_a_text_stays_the_same_beside_a_swept_choice(text: str):
+    line = as_typed(["head=arcface,cosface", f"data.source.path={in_grammar(text)}", "data=folder"])
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = compose("train", return_hydra_config=True)
+        config.hydra.overrides.task = launchable(line)
+        assert first_of(config).data.source.path == text
 
 
 def test_the_first_of_the_experiments_that_are_swept_names_the_study():

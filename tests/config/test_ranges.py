@@ -26,7 +26,7 @@ def read(value: str):
         ("tag(log,range(1,9))", Range(1, 8, log=True), True),
         ("a,b", ["a", "b"], None),
         ("choice(1)", ["1"], None),
-        ("choice('x y',[1,2])", [r"x\ y", "[1,2]"], None),
+        ("choice('x y',[1,2])", ["x y", "[1,2]"], None),
         ("3", ["3"], None),
     ],
 )

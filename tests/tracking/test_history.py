@@ -87,7 +87,11 @@ def test_weights_of_a_run_or_of_the_newest_with_a_name(store):
     for name, expected in (("first", "first"), (ids["twin1"], "twin1"), ("twin", "twin2")):
         found, file = stored_weights(client, name, "one")
         assert (found.id, file.read_bytes()) == (ids[expected], expected.encode())
-    for name, study in (("first", "two"), ("first", "three"), ("diverged", "one")):
+    found, _ = stored_weights(client, "one/first", "two")
+    assert found.id == ids["first"]
+    with pytest.raises(GlrError, match=r"under this name either; did you mean init_from=one/first\?$"):
+        stored_weights(client, "first", "two")
+    for name, study in (("first", "three"), ("diverged", "one"), ("two/first", "one"), ("one/diverged", "two")):
         with pytest.raises(GlrError, match=f"init_from.run={name}: neither a run's id, nor a finished run"):
             stored_weights(client, name, study)
     with pytest.raises(GlrError, match=r"failed\) has no weights/last\.weights\.h5"):
