@@ -12,7 +12,7 @@ from glr.errors import GlrError
 class HeldOut(NamedTuple):
     """The part of a set that is held out.
 
-    retrieval_classes: share of the classes that are not trained on.
+    retrieval_classes: share, among the classes with several images, of those that are not trained on.
     query_images: share of a held-out class's images that are queries; the others form the index.
     seed: determines the choice of classes and queries.
     """
@@ -47,7 +47,7 @@ def hold_out(catalog: Catalog, part: HeldOut, *, where: str, what: str) -> None:
         raise GlrError(f"{where}: the class {blank!r} has a blank, which separates values in solutions; rename it")
     several = [name for name, count in counts.items() if count > 1]
     draw = random.Random(part.seed)
-    retrieval = set(draw.sample(several, min(round(len(counts) * part.retrieval_classes), len(several))))
+    retrieval = set(draw.sample(several, max(1, round(len(several) * part.retrieval_classes)) if several else 0))
     if not retrieval or len(retrieval) > len(counts) - 2:
         catalog.refuse_missing()  # the likely cause
         raise GlrError(

@@ -174,8 +174,9 @@ def _converted(content: bytes, reason: str | None, max_side: int | None, backgro
 def _grey(image: PIL.Image.Image) -> tuple[PIL.Image.Image, str]:
     """Scale a grey image of more than 8 bits to 8 bits, and describe the values that become black and white.
 
-    Black is 0, and white is the smallest usual maximum that no value exceeds. If values lie outside of 0 to 65,535,
-    black is the least and white the largest value.
+    Black is 0, and white is the smallest usual maximum that no value exceeds. Fractions that do not reach half of it
+    (0 to 1.02 after sharpening) have the largest value as white. If values lie outside of 0 to 65,535, black is the
+    least and white the largest value.
 
     Raises:
         GlrError: a value is NaN or infinite.
@@ -184,7 +185,9 @@ def _grey(image: PIL.Image.Image) -> tuple[PIL.Image.Image, str]:
     least, largest = float(values.min()), float(values.max())
     if not np.isfinite(largest - least):
         raise GlrError("it has values that are NaN or infinite")
-    usual = [white for white in _WHITES if largest <= white and (white > 1 or image.mode == "F")]
-    black, white = (0.0, float(usual[0])) if usual and least >= 0 else (least, largest)
+    white = next((white for white in _WHITES if largest <= white and (white > 1 or image.mode == "F")), None)
+    black = 0.0 if white and least >= 0 else least
+    if not white or least < 0 or (white > 1 and 2 * largest < white and (values != values.round()).any()):
+        white = largest
     scaled = (values - black) * (255 / ((white - black) or 1))
     return PIL.Image.fromarray(scaled.round().astype(np.uint8)), f"values {black:g} to {white:g} as black to white"

@@ -93,6 +93,7 @@ def test_colour_under_transparent_pixels_is_hidden_and_half_transparent_ones_mix
 @pytest.mark.parametrize(("dtype", "kind", "white", "black"), [
     (np.float32, "TIFF", 1, 0), (np.int32, "TIFF", 255, 0), (np.uint16, "TIFF", 1023, 0), (np.uint16, "TIFF", 4095, 0),
     (np.uint16, "PNG", 4095, 0), (np.uint16, "PNG", 65535, 0), (np.float32, "TIFF", 3, -5),
+    (np.float32, "TIFF", 1.02, 0), (np.float32, "TIFF", 255, 0),
     (np.int32, "TIFF", 90000, 0),
 ])  # fmt: skip
 def test_deep_greys_keep_their_range(dtype: type, kind: str, white: float, black: float):
@@ -104,6 +105,11 @@ def test_deep_greys_keep_their_range(dtype: type, kind: str, white: float, black
     )
     assert made.converted
     assert made.converted.endswith(f", values {black:g} to {white:g} as black to white")
+
+
+def test_a_dark_grey_in_whole_numbers_stays_dark():
+    made = jpeg(stored(PIL.Image.fromarray(np.full((16, 16), 40, np.float32)), "TIFF"))
+    assert abs(int(simplejpeg.decode_jpeg(made.encoded)[8, 8, 0]) - 40) <= 2
 
 
 def test_greys_that_are_no_numbers_are_refused():
