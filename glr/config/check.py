@@ -30,6 +30,7 @@ def composed(config_name: str, overrides: list[str]) -> tuple[DictConfig, dict[s
         GlrError: the first mistake, in one sentence.
     """
     job = _checked(config_name, overrides)
+    _check_hydra(job, config_name, overrides)
     return OmegaConf.masked_copy(job.settings, [str(key) for key in job.settings]), dict(job.choices)
 
 
@@ -53,9 +54,13 @@ def check_command_line(
     overrides, jobs = jobs_of_line(config_name, overrides, multirun)
     if jobs and len(jobs) >= _MANY:
         say(f"checking the settings of {len(jobs)} jobs", file=sys.stderr)
+    hydras: list[DictConfig] = []  # the nodes `hydra` that were checked: many jobs share one
     for number, job in enumerate(jobs or [overrides], start=1):
         try:
-            _checked(config_name, job, required)
+            checked = _checked(config_name, job, required)
+            if not any(checked.hydra is other for other in hydras):
+                _check_hydra(checked, config_name, job)
+                hydras.append(checked.hydra)
         except GlrError as error:
             if jobs is None or len(jobs) == 1:
                 raise
@@ -67,17 +72,19 @@ def _checked(config_name: str, overrides: list[str], required: bool = True) -> C
     job = composition(config_name, tuple(overrides))
     try:
         structure.check_keys(job.settings)
-        structure.check_keys(job.hydra, "hydra.")
         check(job.settings, required)
     except component.UnknownSettingError as error:
         raise unknown_setting(error.key, config_name, overrides) from error
-    _check_places(job)
     _check_launcher(job)
     return job
 
 
-def _check_places(job: Composition) -> None:
-    """Refuse a change of the working folder: glr's relative paths, such as mlruns, would name other places."""
+def _check_hydra(job: Composition, config_name: str, overrides: list[str]) -> None:
+    """Check Hydra's own settings; refuse a change of the working folder, since glr's relative paths would move."""
+    try:
+        structure.check_keys(job.hydra, "hydra.")
+    except component.UnknownSettingError as error:
+        raise unknown_setting(error.key, config_name, overrides) from error
     if job.hydra.job.chdir:
         raise GlrError(
             "hydra.job.chdir=true: glr reads and writes relative to the folder where it starts; leave it out"

@@ -29,7 +29,7 @@ from glr.errors import GlrError
         ("train.epochs", "a setting is given as key=value"),
         ("head.margin=interval(0.1,0.5) -m", "only a search accepts a range; add hydra/sweeper=optuna"),
         ("hydra/sweeper=optuna head=arcface head.mragin=interval(0,1) -m", "did you mean head.margin"),
-        ("hydra/sweeper=optuna head=arcface,norm_softmax head.margin=interval(0,1) -m", "head.margin is not a setting"),
+        ("hydra/sweeper=optuna head=arcface,norm_softmax head.margin=interval(0,1) -m", "is a setting of head=arcface"),
         ("hydra/sweeper=optuna train.epochs=int(interval(0,9)) -m", "train.epochs=0: expected at least 1"),
         ("hydra/sweeper=optuna head.margin=interval(1,0) -m", "a range goes from a lower to a higher number"),
         ("hydra/sweeper=optuna hydra.sweeper.n_trials=0 seed=range(9) -m", "n_trials=0: expected at least 1"),

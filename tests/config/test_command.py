@@ -76,7 +76,8 @@ def test_a_setting_may_belong_to_a_choice_that_is_swept(light: Forks, monkeypatc
     expected = [["whitening=pca", "whitening.dimension=8", f"neighbors={n}"] for _ in range(2) for n in (1, 2)]
     assert [job[1:] for job in launched] == expected  # the first says where the store is
     done = light.output("head=arcface,adacos_semi", "head.margin=0.3", "-m", cwd=tmp_path)
-    assert done.stderr.startswith("error: job 2 of 2 (head=adacos_semi head.margin=0.3): head.margin is not a setting")
+    refusal = "error: job 2 of 2 (head=adacos_semi head.margin=0.3): head.margin is a setting of head=arcface"
+    assert done.stderr.startswith(refusal)
 
 
 @pytest.mark.parametrize(

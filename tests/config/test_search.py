@@ -54,7 +54,7 @@ def test_optuna_may_be_missing(monkeypatch: pytest.MonkeyPatch):
         ({"type": "int", "low": 1, "high": 64, "log": True}, Range(1, 64, log=True)),
         ({"type": "float", "low": 0.1, "high": 0.5}, Range(0.1, 0.5)),
         ({"type": "float", "low": 1e-5, "high": 0.1, "log": True}, Range(1e-5, 0.1, log=True)),
-        ({"type": "categorical", "choices": ["a b", "c,d", 3]}, ["a\\ b", "c\\,d", "3"]),
+        ({"type": "categorical", "choices": ["a b", "c,d", 3]}, ["a b", "'c,d'", "3"]),
     ],
 )
 def test_a_search_space_is_the_range_that_hydras_sweeper_makes_of_it(node: dict[str, Any], expected: object):

@@ -99,7 +99,7 @@ def test_mistakes_are_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         written("sweep=headz")
     with pytest.raises(GlrError, match="sweep=heads,l2: run one sweep after the other"):
         written("sweep=heads,l2")
-    with pytest.raises(GlrError, match=r"job [0-9] of 8 .*head\.scale is not a setting"):
+    with pytest.raises(GlrError, match=r"job [0-9] of 8 .*head\.scale is a setting of head=adacos_fixed"):
         check_command_line("train", ["sweep=heads", "head.scale=3"], multirun=False)
     monkeypatch.setattr(shorthand, "SWEEPS", tmp_path)
     (tmp_path / "odd.yaml").write_text("head: arcface\n")
