@@ -142,8 +142,8 @@ def train_step(
     with strategy.scope():
         model = build_model(config, classes, config.data.image_size)
         if weights is not None:
+            given = config.init_from
             try:
-                given = config.init_from
                 model.origin = load_parts(model, weights, list(map(str, given.parts)), strict=given.strict)
             except GlrError as error:
                 name = given.file or f"run {given.run}"  # the file is a copy of it
