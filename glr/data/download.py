@@ -47,6 +47,8 @@ def fetch(url: str, file: Path, *, md5: str | None = None, stop: threading.Event
     with explained(part):
         if md5 is None:
             part.unlink(missing_ok=True)
+        elif file.exists():  # its use was interrupted; nothing is left to receive
+            file.replace(part)
         for _ in range(2):
             _receive(url, part, stop or threading.Event())
             if md5 is None or _md5(part) == md5:

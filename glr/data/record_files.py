@@ -46,7 +46,7 @@ def record_files(folder: str, pattern: str) -> tuple[list[str], list[str]]:
         file = storage.join(folder, name)
         if _begins_with_record(file):
             records.append(name)
-        elif _USUAL.search(path.name):
+        elif _USUAL.search(path.name) and storage.read(file, 0, 1):  # TensorFlow leaves empty files
             raise GlrError(f"{file} does not begin with a record; copy it again, or remove it")
         else:
             others.append(name)

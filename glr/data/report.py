@@ -41,9 +41,9 @@ def refuse(rows: Sequence[Row], report: str, *, skips: dict[str, bool], kept: st
 
 
 def in_words(counts: Mapping[str, int]) -> str:
-    """Say how many files and images were converted or left out: `2 files were left out, 1 image was skipped`."""
-    nouns = {"left out": "file"}
+    """Say how many were converted or left out: `2 files and classes were left out, 1 image was skipped`."""
+    nouns = {"left out": ("file or class", "files and classes")}  # an empty class has a row of its own
+    one_or_more = {what: nouns.get(what, ("image", "images"))[count != 1] for what, count in counts.items()}
     return ", ".join(
-        f"{count:,} {nouns.get(what, 'image')}{' was' if count == 1 else 's were'} {what}"
-        for what, count in counts.items()
+        f"{count:,} {one_or_more[what]} {'was' if count == 1 else 'were'} {what}" for what, count in counts.items()
     )

@@ -134,6 +134,17 @@ def test_everything_arrives_despite_faults_and_a_second_start_asks_for_nothing(s
     assert server.requests == []
 
 
+def test_an_archive_whose_unpacking_was_interrupted_is_not_received_again(server: Server, tmp_path: Path):
+    download(source(tmp_path), server.url, threads=2)
+    state = tmp_path / gldv2.STATE
+    (state / "train-images_001.done").unlink()
+    (state / "train-images_001.tar").write_bytes(server.files[ARCHIVE])
+    server.requests.clear()
+    download(source(tmp_path), server.url, threads=2)
+    assert server.asked(ARCHIVE) == [f"bytes={len(server.files[ARCHIVE])}-"]
+    check(tmp_path)
+
+
 def test_a_file_that_stays_damaged_ends_it_and_the_next_start_continues(server: Server, tmp_path: Path):
     content = server.files[ARCHIVE]
     server.files[ARCHIVE] = content[:5000]  # the server's copy is not whole
