@@ -6,6 +6,8 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from glr.config.printing import say
+
 # Keras and TensorFlow Lite import these if they are installed, which takes seconds and is not needed.
 _OPTIONAL = ("jax", "matplotlib", "pandas", "sklearn")
 
@@ -29,6 +31,8 @@ def import_tensorflow() -> None:
         ModuleNotFoundError: TensorFlow is not installed.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    if sys.stderr.isatty():
+        say("starting TensorFlow", file=sys.stderr)  # it takes some ten seconds
     sys.stderr.flush()
     stderr = os.dup(2)
     with tempfile.TemporaryFile() as chatter, hidden(*_OPTIONAL):

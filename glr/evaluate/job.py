@@ -72,7 +72,7 @@ def run_subject(config: DictConfig) -> Subject:
     if "classes" not in run.params:
         raise GlrError(f"run={config.run}: it trained no model that could be evaluated (it is of kind {run.kind})")
     weights = run.stored(WEIGHTS.format(config.checkpoint.value))
-    settings = read_config(run.stored("config.yaml"), config.trust)
+    settings = read_config(run.stored("config.yaml"), config.trust, f"run {run.name}")
     views = build(config.tta)
     strategy = build(config.strategy)
     with strategy.scope():

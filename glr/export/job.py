@@ -40,7 +40,7 @@ def export(config: DictConfig, runs: Sequence[PastRun]) -> Export:
     output = config.output or f"exports/{as_file_name('+'.join(run.name for run in runs))}"
     if storage.files(output):
         raise GlrError(f"output={output}: this folder holds files already; give a new one")
-    settings = [read_config(run.stored("config.yaml"), config.trust) for run in runs]
+    settings = [read_config(run.stored("config.yaml"), config.trust, f"run {run.name}") for run in runs]
     members = [_member(run, own, config.checkpoint.value) for run, own in zip(runs, settings, strict=True)]
     weights = list(config.weights or [1.0] * len(members))
     dimension = sum(own.model.embedding_size for own in settings)

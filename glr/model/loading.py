@@ -23,7 +23,7 @@ from glr.model.weights import load_weights
 _LARGEST_CONFIG = 1_000_000  # bytes; a run's config has about 4,000
 
 
-def read_config(file: Path, trust: Sequence[str] = ()) -> DictConfig:
+def read_config(file: Path, trust: Sequence[str] = (), name: str | None = None) -> DictConfig:
     """Read the config.yaml that a run stored. It is untrusted, so it is checked before anything is built.
 
     Components' classes are looked up where conf/ names them now. Settings added to glr since the run get the values
@@ -32,6 +32,7 @@ def read_config(file: Path, trust: Sequence[str] = ()) -> DictConfig:
     Args:
         file: written by glr, or forged.
         trust: packages, or full paths of classes, that may be built although conf/ does not name them.
+        name: the run, for messages; None: they name the file.
 
     Raises:
         GlrError: the file is not a config, or holds settings or classes that this version of glr does not accept.
@@ -56,7 +57,7 @@ def read_config(file: Path, trust: Sequence[str] = ()) -> DictConfig:
             raise GlrError(f"this is not the config of a run: it lacks {', '.join(missing[:3])}")
         check(config)
     except GlrError as error:
-        raise GlrError(f"{file}: {error}") from error
+        raise GlrError(f"{name or file}: {error}") from error
     return config
 
 

@@ -26,8 +26,12 @@ def describe(config: DictConfig, data: PreparedData, scored: EvaluationSet, part
         f"{images:,} train images of {data.classes:,} classes, {len(scored.index):,} index images, "
         f"{len(scored.query):,} queries\n"
         f"{total:,} parameters, {parts.trainable:,} of them trained, on {_device(parts.strategy)}\n"
-        f"{config.train.epochs} epochs of {steps} steps of {config.train.batch_size} images"
+        f"{_counted(config.train.epochs, 'epoch')} of {_counted(steps, 'step')} of {config.train.batch_size} images"
     )
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def plot(config: DictConfig, data: PreparedData, parts: Assembly, run: Recorder, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 import builtins
 import importlib
+import io
 import os
 import sys
 from pathlib import Path
@@ -56,3 +57,12 @@ def test_a_library_is_hidden_for_a_while_unless_it_is_imported_already(monkeypat
 def test_keras_and_tensorflow_lite_bring_no_other_libraries(processes: Forks, tmp_path: Path):
     code = "import sys; print({'jax', 'sklearn'} & set(sys.modules)); import sklearn.base; print(sklearn.base.__name__)"
     assert processes.output(code, command="-c", cwd=tmp_path).stdout == "set()\nsklearn.base\n"
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_terminal_is_told_why_it_waits(terminal: bool, monkeypatch: pytest.MonkeyPatch):
+    written = io.StringIO()
+    monkeypatch.setattr(written, "isatty", lambda: terminal)
+    monkeypatch.setattr(sys, "stderr", written)
+    import_tensorflow()
+    assert written.getvalue() == ("starting TensorFlow\n" if terminal else "")
