@@ -147,7 +147,7 @@ def test_an_id_that_leads_elsewhere(tmp_path: Path, image_id: str):
     (folder / "secret.jpg").touch()
     (folder.parent / "secret.jpg").touch()
     names = {f"{split}_{kind}": name for split in ("train", "index", "query") for kind, name in FILES.items()}
-    (tmp_path / "set/none.csv").write_text("id,images\n")
+    (tmp_path / "set/none.csv").write_text("id,images\nq,x\n")
     source = CsvSource(path=str(folder.parent), retrieval_solution="none.csv", recognition_solution=None, **names)
     with pytest.raises(GlrError) as refusal:
         filled(source).refuse_missing()

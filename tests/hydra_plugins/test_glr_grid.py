@@ -15,6 +15,11 @@ from hydra_plugins.glr_grid import GridSweeper
 LINE = ["seed=range(5)", "name=x"]
 
 
+@pytest.fixture(autouse=True)
+def _set(store: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(store.parents[1])  # which holds the data set that the jobs name
+
+
 class Launcher:
     def __init__(self, failing: int | None = None):
         self.batches, self._failing = [], failing
