@@ -46,6 +46,11 @@ END = '{"kind": "end", "status": "FINISHED", "time": 1800000000000, "values": {"
 KINDS = [Open, Continue, Params, Tags, Metrics, Metrics, DatasetUse, Artifact, Artifact, End]
 
 
+@pytest.fixture(autouse=True)
+def _inside(work: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(work)  # the former version's study has no place for files: MLflow takes the working folder
+
+
 def left(folder: Path, text: str, name: str = "former") -> str:
     """Leave a journal and the files that it names; return the store's address."""
     uri = f"sqlite:///{folder}/mlruns/mlflow.db"
