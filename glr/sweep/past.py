@@ -1,6 +1,6 @@
 """The jobs of a sweep; finished jobs are skipped, and failed jobs are skipped on request."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,8 +29,9 @@ def planned(config: DictConfig, overrides: Sequence[Sequence[str]], first: int =
         first: the number of jobs in earlier batches.
     """
     folder = Path(config.hydra.sweep.dir)
+    hydra: Any = OmegaConf.to_container(config.hydra, resolve=False)
     jobs = [
-        Job(number + 1, list(line), shown, folder / _subfolder(config, line, number))
+        Job(number + 1, list(line), shown, folder / _subfolder(hydra, line, number))
         for number, (line, shown) in enumerate(zip(overrides, differing(overrides), strict=True), start=first)
     ]
     for job in jobs:
@@ -45,14 +46,13 @@ def planned(config: DictConfig, overrides: Sequence[Sequence[str]], first: int =
     return jobs
 
 
-def _subfolder(config: DictConfig, overrides: Sequence[str], number: int) -> str:
-    """The value of hydra.sweep.subdir in a job."""
-    written: Any = OmegaConf.to_container(config.hydra, resolve=False)
-    if written["sweep"]["subdir"] == "${hydra.job.num}":
+def _subfolder(hydra: Mapping[str, Any], overrides: Sequence[str], number: int) -> str:
+    """The value of hydra.sweep.subdir in a job, of the sweep's unresolved node `hydra`."""
+    if hydra["sweep"]["subdir"] == "${hydra.job.num}":
         return str(number)  # without Hydra's 60 ms per job
-    line = [*written["overrides"]["hydra"], *overrides, f"hydra.job.num={number}"]
+    line = [*hydra["overrides"]["hydra"], *overrides, f"hydra.job.num={number}"]
     with searchpath.hydra():
-        job = compose(config.hydra.job.config_name, line, return_hydra_config=True)
+        job = compose(hydra["job"]["config_name"], line, return_hydra_config=True)
     return job.hydra.sweep.subdir
 
 
