@@ -85,12 +85,13 @@ def refuse(config: DictConfig) -> None:
     for number, line in enumerate(jobs, start=1):
         settings = settings_of_job(config, line)
         try:
-            identity = inputs.identity(settings)
+            inputs.start(settings)
             inputs.data(settings).train_shards(train_splits(settings.data), settings.train.batch_size)
         except Exception as error:
             raise GlrError(f"{_job(number, jobs)}: {in_words(error)}") from error
         if settings.name is None:
             continue  # names that glr chose tell backbone and head only
+        identity = inputs.identity(settings)
         same = named[settings.study, run_name(settings, {})]
         same.setdefault((identity.configuration, identity.digest), number)
         if len(same) > 1:
