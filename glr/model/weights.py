@@ -1,5 +1,7 @@
-"""Weights files of retrieval models: load the parts that fit a model, and name in one line those that do not."""
+"""Weights files of retrieval models: write them, load the parts that fit a model, and name in one line the others."""
 
+import math
+import os
 import re
 import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -8,12 +10,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import h5py
+import keras
 
 from glr.config.values import ModelPart
 from glr.errors import GlrError, first_line
 from glr.model.network import EMBEDDING, RetrievalModel
 from glr.storage.temporary import temporary_folder
 
+_OF_HDF5 = 2**17  # bytes of a file's structure, without the weights
 _ALL = tuple(part.name for part in ModelPart)
 # Keras names a layer's group by the layer's class and its number among the layers of that class.
 _LAYER = re.compile(r"(?:layers/functional|network)/layers/([^/]+?)(?:_\d+)?(?=/)")
@@ -57,6 +61,15 @@ def load_weights(model: RetrievalModel, weights: Path) -> None:
         with _both(model, weights) as (ours, theirs):
             reason = _listed(_misfits(model, ours, theirs, _ALL)) or first_line(error)
         raise GlrError(f"{weights} does not hold weights of this model: {reason}") from error
+
+
+def save_weights(model: keras.Model, file: Path) -> None:
+    """Write weights; reserve the space first, since h5py fails to close its open objects on a full disk."""
+    size = sum(math.prod(variable.shape) * 4 for variable in model.variables)
+    if hasattr(os, "posix_fallocate"):  # not on macOS
+        with file.open("wb") as room:
+            os.posix_fallocate(room.fileno(), 0, size + size // 8 + _OF_HDF5)
+    model.save_weights(file)
 
 
 def load_parts(model: RetrievalModel, weights: Path, parts: Sequence[str] = _ALL, *, strict: bool = False) -> str:

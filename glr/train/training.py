@@ -1,7 +1,5 @@
 """Train a job from its newest checkpoint to the end, evaluate it, and record the scores."""
 
-import math
-import os
 import re
 import sys
 import time
@@ -10,13 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-import keras
 import tensorflow as tf
 
 from glr.config.printing import say
 from glr.config.usages import headline, metric_name, scored_usages
 from glr.devices.workers import Worker
 from glr.errors import NO_ROOM, GlrError, is_no_room, no_room_in_words
+from glr.model.weights import save_weights
 from glr.report.report import report
 from glr.retrieval import outcomes
 from glr.storage.temporary import temporary_folder
@@ -34,7 +32,6 @@ from glr.train.state import Best
 from glr.train.watch import Watch
 from glr.tuning.trial import Trial
 
-_OF_HDF5 = 2**17  # bytes of a weights file's structure, without the weights
 _LOOK_FOR_ROOM = 5.0  # seconds between two attempts to write to a full disk
 Result = TypeVar("Result")
 
@@ -94,15 +91,6 @@ def _full_disk_explained() -> Iterator[None]:
             raise
         print(f"error: {no_room_in_words(error)}; when there is room, the same command continues", file=sys.stderr)
         sys.exit(NO_ROOM)
-
-
-def _save_weights(model: keras.Model, file: Path) -> None:
-    """Write weights; reserve the space first, since h5py fails to close its open objects on a full disk."""
-    size = sum(math.prod(variable.shape) * 4 for variable in model.variables)
-    if hasattr(os, "posix_fallocate"):  # not on macOS
-        with file.open("wb") as room:
-            os.posix_fallocate(room.fileno(), 0, size + size // 8 + _OF_HDF5)
-    model.save_weights(file)
 
 
 class _Training:
@@ -247,7 +235,7 @@ class _Training:
 
     def _store_last(self) -> None:
         with self._saving.averaged():
-            _save_weights(self._parts.model, self._folder / "last.weights.h5")
+            save_weights(self._parts.model, self._folder / "last.weights.h5")
         self._job.run.file(self._folder / "last.weights.h5", "weights")
 
     def _record(self, scores: dict[str, float], epoch: int) -> bool:
@@ -271,7 +259,7 @@ class _Training:
         assert best
         try:
             with self._saving.weights_of(best.step, self._parts.model):
-                _save_weights(self._parts.model, file)
+                save_weights(self._parts.model, file)
         except CheckpointError as error:
             say(f"the best weights (epoch {best.epoch}) are not stored: {error}", file=sys.stderr)
         else:
