@@ -249,7 +249,7 @@ def test_debug_runs_are_short_and_no_results(trained: tuple[Path, str], class_fo
     line = [each for each in SMALL if not each.startswith(("train.epochs", "evaluate.untrained", "optimizer"))]
     line += [f"data.source.path={class_folders}", "study=debugged", "debug.queries=2", "evaluate.gallery=1"]
     fast = here("train", *line, "debug=fast", cwd=folder)
-    assert "1 epochs of 2 steps of 12 images" in fast
+    assert "1 epoch of 2 steps of 12 images" in fast
     (record,) = runs(folder, "debugged")
     assert (record.info.status, record.info.run_name) == ("FINISHED", "small_cnn-adacos_semi-debug-fast")
     assert (record.data.tags["kind"], record.data.tags["debug"]) == ("debug", "fast")
