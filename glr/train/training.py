@@ -163,6 +163,7 @@ class _Training:
                 self._watch.report(self._evaluator.seconds)
             self.profile.step(self.state.step, self._loop.read)
             self._saving.boundary(self._loop.read)
+        self._interruption.defer()  # a run that continues with an evaluation has had no boundary
         metrics = self._loop.metrics()
         self._job.run.metrics(metrics, epoch)
         print(
