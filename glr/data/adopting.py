@@ -4,7 +4,6 @@ import hashlib
 import io
 import json
 import zlib
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass
@@ -19,9 +18,8 @@ from glr.data.catalog import SPLITS, Catalog, Photo
 from glr.data.holding_out import hold_out
 from glr.data.in_place import PLACE, PLACES, Features, InPlace, checksum, labelled
 from glr.data.photo import jpeg
-from glr.data.preparation import DEFAULTS, Options, fill, recorded, unfinished, write_tables
+from glr.data.preparation import DEFAULTS, Options, fill, manifest_of, recorded, unfinished, write_tables
 from glr.data.prepared import BLOCK, MANIFEST, PreparedData, Shard
-from glr.data.publishing import write_csv
 from glr.data.record_files import index_gzip, is_gzip, opened
 from glr.data.record_source import RecordSource
 from glr.data.shard_workers import write_shards
@@ -202,7 +200,7 @@ def adopt(
         _report(scanned, folder, options)
         classes = fill(catalog, scanned, options, source.path)
         write_tables(folder, catalog)
-        write_csv(folder, report.REPORT, report.COLUMNS, _reported(catalog, scanned))
+        _, counts = report.write(folder, _reported(catalog, scanned))
         places, shards = _places(catalog, scans)
         storage.write(storage.join(folder, PLACES), places, overwrite=True)
         gzip = {scan.file: scan.gzip for scan in scans if scan.gzip}
@@ -211,10 +209,8 @@ def adopt(
             "classes": classes,
             "block": BLOCK,
             "settings": recorded(options, settings),
-            "report": Counter(outcome for _, _, outcome, _ in _reported(catalog, scanned)),
-            "tasks": catalog.tasks(),
-            "images": {split: sum(shard.records for shard in shards[split]) for split in shards},
-            "shards": {split: [asdict(shard) for shard in shards[split]] for split in shards},
+            "report": counts,
+            **manifest_of(catalog, shards),
             "in_place": asdict(InPlace(root, features, gzip, checksum(places))),
         }
         verify()
@@ -239,7 +235,7 @@ def _beside(path: str) -> set[str]:
 def _report(scanned: _Scanned, folder: str, options: Options) -> None:
     bad = list(scanned.reported(report.LEFT_OUT))
     if bad and not options.skip_bad:
-        file = write_csv(folder, report.REPORT, report.COLUMNS, scanned.reported(("converted", *report.LEFT_OUT)))
+        file, _ = report.write(folder, scanned.reported(("converted", *report.LEFT_OUT)))
         report.refuse(bad, file, skips={"skipped": False}, kept="notes on files")
 
 

@@ -1,28 +1,32 @@
 """Hold whole classes out of the train images, as index and queries of a retrieval task."""
 
 import random
+from dataclasses import dataclass
 from itertools import cycle
-from typing import NamedTuple
 
 from glr.config.printing import say
 from glr.data.catalog import Catalog
 from glr.errors import GlrError
 
 
-class HeldOut(NamedTuple):
+@dataclass(frozen=True)
+class HeldOut:
     """The part of a set that is held out.
 
-    retrieval_classes: share, among the classes with several images, of those that are not trained on.
-    query_images: share of a held-out class's images that are queries; the others form the index.
-    seed: determines the choice of classes and queries.
+    Attributes:
+        retrieval_classes: share of the classes with several images that is not trained on.
+        query_images: share of a held-out class's images that are queries; the others form the index.
+        seed: determines the choice of classes and queries.
+
+    Raises:
+        ValueError: a share is not between 0 and 1.
     """
 
     retrieval_classes: float
     query_images: float
     seed: int
 
-    def check(self) -> None:
-        """Raise ValueError if a share is not between 0 and 1."""
+    def __post_init__(self) -> None:
         for name in ("retrieval_classes", "query_images"):
             if not 0 < getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)}: a share between 0 and 1")

@@ -3,8 +3,7 @@
 import json
 import re
 import shutil
-from collections import Counter
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -85,22 +84,28 @@ def prepare(source: Source, path: str | Path, options: Options = DEFAULTS, *, se
         raise GlrError(f"{path} holds a prepared data set; give data.path another folder")
     with unfinished(path) as (folder, verify), closing(Catalog(options.seed)) as catalog:
         classes = fill(catalog, source, options, settings.get("path", "the source"))
-        shards = _write_images(folder, catalog, options)
-        left_out = {row[0] for row in reports(folder) if row[2] in LEFT_OUT}
+        shards, left_out, counts = _write_images(folder, catalog, options)
         write_tables(folder, catalog, left_out)
         manifest = {
             "classes": classes,
             "block": BLOCK,
             "settings": recorded(options, settings),
-            "report": Counter(outcome for _, _, outcome, _ in _reported(folder, catalog)),
-            "tasks": catalog.tasks(),
-            "images": {split: sum(shard.records for shard in written) for split, written in shards.items()},
-            "shards": {split: [asdict(shard) for shard in written] for split, written in shards.items()},
+            "report": counts,
+            **manifest_of(catalog, shards),
         }
         verify()
         clear(folder, {shard.file for written in shards.values() for shard in written})
         storage.write(storage.join(folder, MANIFEST), json.dumps(manifest).encode(), overwrite=True)
     return PreparedData(path)
+
+
+def manifest_of(catalog: Catalog, shards: dict[str, list[Shard]]) -> dict[str, object]:
+    """The part of a manifest that says what the set holds."""
+    return {
+        "tasks": catalog.tasks(),
+        "images": {split: sum(shard.records for shard in written) for split, written in shards.items()},
+        "shards": {split: [asdict(shard) for shard in written] for split, written in shards.items()},
+    }
 
 
 def recorded(options: Options, settings: dict[str, Any]) -> dict[str, object]:
@@ -130,8 +135,14 @@ def fill(catalog: Catalog, source: Source, options: Options, where: str) -> int:
     return classes
 
 
-def _write_images(folder: str, catalog: Catalog, options: Options) -> dict[str, list[Shard]]:
-    """Write the shards of each split and the report; refuse bad and missing images unless the options skip them."""
+def _write_images(
+    folder: str, catalog: Catalog, options: Options
+) -> tuple[dict[str, list[Shard]], set[str], dict[str, int]]:
+    """Write the shards of each split and the report; refuse bad and missing images unless the options skip them.
+
+    Returns:
+        The shards by split, the ids of images that were left out, and the number of the report's rows by outcome.
+    """
     counts = {split: count for split in SPLITS if (count := catalog.count(split))}
     tasks = (
         ShardTask(folder, name, images, options.max_side, options.background, options.check, BLOCK)
@@ -145,20 +156,20 @@ def _write_images(folder: str, catalog: Catalog, options: Options) -> dict[str, 
     skips = {"missing": options.skip_missing, "skipped": options.skip_bad}
     for landmark in catalog.emptied(row[0] for row in left_out) if all(skips[row[2]] for row in left_out) else ():
         catalog.leave_out(landmark, "", "all images of this class were skipped")
-    file = write_csv(folder, report.REPORT, report.COLUMNS, _reported(folder, catalog))
+    file, rows = report.write(folder, _reported(folder, catalog, left_out))
     report.refuse(left_out, file, skips=skips, kept="shards")
     for split, written in shards.items():
         if not sum(shard.records for shard in written):
             raise GlrError(f"no image of the {split} split could be read")
-    return shards
+    return shards, {row[0] for row in left_out}, rows
 
 
-def _reported(folder: str, catalog: Catalog) -> Iterator[tuple[str, str, str, str]]:
+def _reported(folder: str, catalog: Catalog, left_out: Sequence[report.Row]) -> Iterator[report.Row]:
     """Yield (class, path, "left out", why) for paths that the source left out; (id, file, outcome, why) for images."""
     yield from ((landmark, path, "left out", reason) for landmark, path, reason in catalog.left_out())
     yield from ((image_id, path, "missing", "there is no such file") for image_id, path in catalog.missing())
-    for bad in (True, False):  # images to replace come before those that were converted
-        yield from (row for row in reports(folder) if (row[2] in LEFT_OUT) == bad)
+    yield from left_out  # images to replace come before those that were converted
+    yield from (row for row in reports(folder) if row[2] not in LEFT_OUT)
 
 
 def _shards(catalog: Catalog, split: str, size: int) -> Iterator[tuple[str, list[tuple[str, str, int]]]]:

@@ -44,7 +44,6 @@ class RecordSource:
         self.pattern = files
         self.names = {"image": image_feature, "id": id_feature, "label": label_feature}
         self.held_out = HeldOut(retrieval_classes, query_images, seed)
-        self.held_out.check()
 
     def listing(self) -> tuple[list[str], list[str]]:
         """Return the names of the TFRecord files below `path`, and of files that are none.

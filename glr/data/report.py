@@ -1,7 +1,9 @@
 """The report on a set's images, and the refusal of images that cannot be in it."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from glr.data.publishing import write_csv
 from glr.errors import GlrError
 
 REPORT = "image_report.csv"
@@ -10,6 +12,18 @@ LEFT_OUT = ("missing", "skipped")  # outcomes of images that a set does not hold
 _KINDS = {"missing": ("missing", "on_missing_image"), "skipped": ("bad", "on_bad_image")}
 
 Row = tuple[str, str, str, str]
+
+
+def write(folder: str, rows: Iterable[Row]) -> tuple[str, dict[str, int]]:
+    """Write the report; return its path, and the number of rows of each outcome."""
+    counts: Counter[str] = Counter()
+
+    def counted() -> Iterator[Row]:
+        for row in rows:
+            counts[row[2]] += 1
+            yield row
+
+    return write_csv(folder, REPORT, COLUMNS, counted()), dict(counts)
 
 
 def refuse(rows: Sequence[Row], report: str, *, skips: dict[str, bool], kept: str) -> None:

@@ -25,7 +25,7 @@ class Solution:
 
     @property
     def usages(self) -> list[str]:
-        """The usages of which a query has an answer, Public first: each is scored separately."""
+        """The usages that have a query with an answer, Public first; each is scored separately."""
         present = {self.usage[query] for query, relevant in self.relevant.items() if relevant}
         return [usage for usage in USAGES if usage in present]
 

@@ -95,7 +95,6 @@ class KaggleSource:
         self.path = path
         self.train = train_csv, train_images
         self.held_out = HeldOut(retrieval_classes, query_images, seed)
-        self.held_out.check()
 
     def fill(self, catalog: Catalog) -> None:
         """Read the CSV, find the images that it names, and draw the splits.
@@ -176,7 +175,6 @@ class FolderSource:
             raise GlrError("data.source.path: give the folder that holds one folder of images per class")
         self.path = path
         self.held_out = HeldOut(retrieval_classes, query_images, seed)
-        self.held_out.check()
 
     def fill(self, catalog: Catalog) -> None:
         """Find the images and draw the splits.

@@ -10,7 +10,7 @@ Counts = npt.NDArray[np.uint8]
 
 
 class Estimator(Protocol):
-    """A metric of N queries, of which each is drawn a number of times."""
+    """A metric of N queries that a resample draws once, several times, or not at all."""
 
     def __call__(self, counts: Counts) -> Floats:
         """Compute the metric of each resample.

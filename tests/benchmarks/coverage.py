@@ -25,7 +25,7 @@ RATIOS = (0.0, 0.5, 1.0, 2.0)
 
 
 class Population:
-    """Queries and trainings with a known truth, of which studies are drawn."""
+    """A known truth; it draws the queries and the trainings of studies."""
 
     def __init__(self, metric: str, queries: int, ratio: float):
         self._random = np.random.default_rng(0)

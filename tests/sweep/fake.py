@@ -1,7 +1,7 @@
 """A command with the settings of `train` whose jobs do as their `name` says, `python -m tests.sweep.fake name=x,y -m`.
 
-A job leaves started/<time>, which holds its process's id, and, in the place of a run in MLflow, ended/<time>.json: its
-command line, and the status that its run would have.
+A job writes its process's id to started/<time>. Instead of a run in MLflow it leaves ended/<time>.json: its command
+line, and the status that its run would have.
 """
 
 import json

@@ -32,7 +32,7 @@ def recorded(client: MlflowClient, study: str, name: str, status: str, kind: str
 
 @pytest.fixture
 def uri(store: Path) -> str:
-    """Six jobs in two studies, some of which ran more than once."""
+    """Six jobs in two studies; some ran more than once."""
     client = connect(uri := f"sqlite:///{store}")
     recorded(client, "one", "finished", "FAILED", failure="it was tired")
     recorded(client, "one", "finished", "FINISHED")

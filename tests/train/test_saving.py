@@ -26,7 +26,7 @@ from glr.train.state import Best
 
 
 class Training:
-    """Three weights and a moment, in the place of a model and its optimizer, that hold the number of the step.
+    """Stands in for a model and its optimizer: three weights and a moment hold the number of the step.
 
     The first weight has a moving average, which holds ten times the number.
     """
