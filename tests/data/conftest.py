@@ -13,6 +13,7 @@ from glr.data.catalog import Catalog, Photo
 from glr.data.preparation import Options, prepare
 from glr.data.prepared import PreparedData
 from tests.conftest import folder_source
+from tests.data.records import Records
 
 
 @dataclass
@@ -69,3 +70,14 @@ def contents(folder: str | Path) -> dict[str, str]:
     """A checksum of each file: megabytes that differ take minutes to be shown."""
     files = [p for p in Path(folder).rglob("*") if p.is_file()]
     return {p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+
+
+@pytest.fixture(scope="module")
+def images(class_folders: Path) -> Records:
+    """12 classes of 8 JPEGs in a mixed order; a class's label is 1,000 and its number."""
+    listed = [
+        (file.read_bytes(), f"{folder.name}/{file.name}", 1000 + int(folder.name[-2:]))
+        for folder in sorted(class_folders.iterdir())
+        for file in sorted(folder.iterdir())
+    ]
+    return [listed[n] for n in np.random.default_rng(0).permutation(len(listed))]

@@ -1,17 +1,14 @@
 """TFRecords of any origin, written by TensorFlow, are read where they are; mistakes in them are named."""
 
-import csv
 import io
 import pickle
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import PIL.Image
 import pytest
 import simplejpeg
-import tensorflow as tf
 from omegaconf import OmegaConf
 
 from glr import storage
@@ -23,81 +20,10 @@ from glr.data.pictures import StoredPictures, picture
 from glr.data.pipeline import TrainPipeline
 from glr.data.preparation import Options, prepare
 from glr.data.prepared import PreparedData
-from glr.data.record_source import RecordSource
 from glr.errors import GlrError
-from glr.retrieval import sets
 from tests.conftest import folder_source
 from tests.data.conftest import contents
-
-DELF = ("image/encoded", "image/id", "image/class/label")
-KAGGLE = ("image", "image_id", "landmark_id")
-
-Records = list[tuple[bytes, str | None, int | None]]
-
-
-def write(file: Path, records: Records, names: tuple[str, str, str] = DELF, gzip: bool = False) -> None:
-    """Write (image, id, class) as TensorFlow does; None is left out."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with tf.io.TFRecordWriter(str(file), options="GZIP" if gzip else None) as writer:
-        for image, image_id, label in records:
-            example = tf.train.Example()
-            feature = example.features.feature
-            feature["image/height"].int64_list.value.append(30)
-            feature["score"].float_list.value.append(0.5)
-            feature[names[0]].bytes_list.value.append(image)
-            if image_id is not None:
-                feature[names[1]].bytes_list.value.append(image_id.encode())
-            if label is not None:
-                feature[names[2]].int64_list.value.append(label)
-            writer.write(example.SerializeToString())
-
-
-@pytest.fixture(scope="module")
-def images(class_folders: Path) -> Records:
-    """12 classes of 8 JPEGs in a mixed order; a class's label is 1,000 and its number."""
-    listed = [
-        (file.read_bytes(), f"{folder.name}/{file.name}", 1000 + int(folder.name[-2:]))
-        for folder in sorted(class_folders.iterdir())
-        for file in sorted(folder.iterdir())
-    ]
-    return [listed[n] for n in np.random.default_rng(0).permutation(len(listed))]
-
-
-def source(path: Path | str, **changes: object) -> RecordSource:
-    names: dict = {"image_feature": None, "id_feature": None, "label_feature": None}
-    settings = {"files": "*", "retrieval_classes": 0.25, "query_images": 0.25, "seed": 3}
-    return RecordSource(path=str(path), **(names | settings | changes))
-
-
-def read(data: PreparedData, split: str) -> dict[str, tuple[int, bytes]]:
-    """All images of a split through the blocks: id -> class and encoded image."""
-    images = {}
-    for shard in data.shards[split]:
-        for block in range(len(shard.blocks)):
-            for number, (_, record) in enumerate(data.read_block(shard, block)):
-                image = data.image(shard, block, number, record)
-                assert image.id not in images
-                images[image.id] = (image.label, bytes(image.encoded))
-    return images
-
-
-def table(data: PreparedData, name: str) -> csv.DictReader:
-    return csv.DictReader(io.StringIO(storage.read(data.file(name)).decode()))
-
-
-def check(data: PreparedData, images: Records, name: Callable[[str], str] = str) -> None:
-    """Every image is in one split, with the right class; the solutions name a held-out class's images."""
-    splits = {split: read(data, split) for split in data.shards}
-    assert sorted(i for split in splits.values() for i in split) == sorted(name(i) for _, i, _ in images)
-    classes = {int(row["old_label"]): int(row["new_label"]) for row in table(data, "relabeling.csv")}
-    index = {row["id"]: int(row["landmark_id"]) for row in table(data, "index.csv")}
-    assert (len(classes), len(set(index.values()) & set(classes))) == (9, 0)
-    for encoded, image_id, label in images:
-        split = next(split for split, members in splits.items() if name(image_id) in members)
-        expected = classes[label] if split in ("train", "validation") else -1
-        assert splits[split][name(image_id)] == (expected, encoded)
-        assert index.get(name(image_id)) == (label if split == "index" else None)
-    assert sets.prepared(data, neighbors=1).task
+from tests.data.records import DELF, KAGGLE, Records, check, read, source, write
 
 
 @pytest.mark.parametrize("names", [DELF, KAGGLE, ("image", "image_name", "target")], ids=str)
@@ -241,34 +167,6 @@ def test_damage_is_named(images: Records, tmp_path: Path):
     places.write_bytes(places.read_bytes()[:-1] + b"x")
     with pytest.raises(GlrError, match=r"records\.npy is damaged"):
         PreparedData(data.path)
-
-
-def test_features_that_do_not_fit_are_listed(images: Records, tmp_path: Path):
-    def failure(names: tuple[str, str, str], **settings: object) -> str:
-        write(tmp_path / "in/a.tfrec", images, names)
-        with pytest.raises(GlrError) as raised:
-            adopt(source(tmp_path / "in", **settings), tmp_path / "set", settings={})
-        return str(raised.value)
-
-    held = "its records hold id (bytes), image/height (an integer), kind (an integer), picture (bytes), score (floats"
-    assert held in failure(("picture", "id", "kind"))
-    assert "name the feature of the image by data.source.image_feature" in failure(("picture", "id", "kind"))
-    assert "feature of the label by data.source.label_feature" in failure(
-        ("picture", "id", "k"), image_feature="picture"
-    )
-    assert "(not other)" in failure(DELF, id_feature="other")
-    assert "it has no image in score" in failure(DELF, image_feature="score")
-    write(tmp_path / "in/a.tfrec", images, ("picture", "id", "kind"))
-    check(
-        adopt(source(tmp_path / "in", image_feature="picture", label_feature="kind"), tmp_path / "set", settings={}),
-        images,
-    )
-    write(tmp_path / "in/test-0", [(*image[:2], None) for image in images])
-    write(tmp_path / "in/a.tfrec", images)
-    with pytest.raises(
-        GlrError, match=r"test-0: the record at byte 0 has no class in image/class/label; .*files=train"
-    ):
-        adopt(source(tmp_path / "in"), tmp_path / "other", settings={})
 
 
 def test_an_interrupted_scan_continues(images: Records, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
