@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from glr.compare.table import Cell, Span, Table
+from glr.compare.table import Cell, Span, Table, plain
 from glr.config.identity import EVALUATION
 from glr.retrieval.scores import headlines
 from glr.tracking.history import PastRun
@@ -74,7 +74,7 @@ def table(compared: Sequence[EvaluationRow], *, decimals: int) -> Table:
     for each in compared:
         setting = Cell(tuple((Span(f"{key} = {value}"),) for key, value in each.settings.items()))
         numbers = [f"{each.scores[name]:.{decimals}f}" if name in each.scores else "" for name in scores]
-        rows.append((_plain(each.model), setting, *map(_plain, numbers)))
+        rows.append((plain(each.model), setting, *map(plain, numbers)))
     return Table("Evaluation", 3, ("Model", "Setting", *scores), frozenset(scores), tuple(rows))
 
 
@@ -93,7 +93,3 @@ def records(compared: Sequence[EvaluationRow]) -> list[dict[str, object]]:
         }
         for each in compared
     ]
-
-
-def _plain(text: str) -> Cell:
-    return Cell(((Span(text),),))

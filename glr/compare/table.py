@@ -55,7 +55,7 @@ def tables(singles: Sequence[Row], ensembles: Sequence[Row], *, decimals: int, b
     rows = tuple((*_described(row), *_scores(row, decimals, scores)) for row in singles)
     made = [Table("Single Model", 3, ("Index", "Model", "Setting", *scores), frozenset(scores), rows)]
     if ensembles:
-        rows = tuple((_plain(str(row.index)), _model(row), *_scores(row, decimals, scores)) for row in ensembles)
+        rows = tuple((plain(str(row.index)), _model(row), *_scores(row, decimals, scores)) for row in ensembles)
         made.append(Table("Ensemble Model", 3, ("Index", "Model", *scores), frozenset(scores), rows))
     present = list(dict.fromkeys(row.model.get("backbone", "") for row in singles))
     for backbone in sorted(present, key=lambda name: backbones.index(name) if name in backbones else len(backbones)):
@@ -69,7 +69,7 @@ def tables(singles: Sequence[Row], ensembles: Sequence[Row], *, decimals: int, b
 
 def _described(row: Row) -> tuple[Cell, Cell, Cell]:
     lines = tuple((Span(f"{name} = {text}", part in row.highlights),) for part, (name, text) in row.setting.items())
-    return _plain(str(row.index)), _model(row), Cell(lines, row.failed)
+    return plain(str(row.index)), _model(row), Cell(lines, row.failed)
 
 
 def _model(row: Row) -> Cell:
@@ -94,11 +94,11 @@ def _scores(row: Row, decimals: int, columns: Sequence[str]) -> list[Cell]:
         value = _rounded(_VALUES[column](row), decimals, row)
         later = "" if then is None else _rounded(_VALUES[column](then), decimals, then)
         if then is None:
-            cells.append(_plain(value))
+            cells.append(plain(value))
         elif column == "Private Score":
-            cells.append(_plain(f"{value}/{later}"))
+            cells.append(plain(f"{value}/{later}"))
         else:
-            cells.append(_plain(value, f"after fine-tune:{later}"))
+            cells.append(plain(value, f"after fine-tune:{later}"))
     return cells
 
 
@@ -107,7 +107,7 @@ def _accuracy(row: Row, decimals: int) -> Cell:
     lines = [_cut(row.main, decimals, row)]
     if row.continuation is not None:
         lines.append(f"after fine-tune:{_cut(row.continuation.main, decimals, row.continuation)}")
-    return _plain(*lines)
+    return plain(*lines)
 
 
 def _rounded(score: float | None, decimals: int, row: Row) -> str:
@@ -120,5 +120,6 @@ def _cut(score: float | None, decimals: int, row: Row) -> str:
     return str(Decimal(str(score)).quantize(Decimal(1).scaleb(-decimals), ROUND_DOWN))
 
 
-def _plain(*lines: str) -> Cell:
+def plain(*lines: str) -> Cell:
+    """Return a cell of unmarked lines."""
     return Cell(tuple((Span(line),) for line in lines))

@@ -10,10 +10,9 @@ from glr.config import component, structure
 from glr.config.component import class_of
 from glr.config.composing import Composition
 from glr.config.composition import composition, unknown_setting
-from glr.config.jobs import jobs_of_line
+from glr.config.jobs import job_in_words, jobs_of_line
 from glr.config.printing import say
 from glr.config.schema import RUNTIME_ARGUMENTS, bounds, slots
-from glr.config.secrets import redacted
 from glr.config.values import ModelPart
 from glr.errors import GlrError
 
@@ -64,7 +63,7 @@ def check_command_line(
         except GlrError as error:
             if jobs is None or len(jobs) == 1:
                 raise
-            raise GlrError(f"job {number} of {len(jobs)} ({redacted(' '.join(job))}): {error}") from error
+            raise GlrError(f"{job_in_words(number, jobs)}: {error}") from error
     return overrides, jobs
 
 

@@ -15,7 +15,7 @@ from glr.config.composition import composition
 from glr.config.grammar import parse, values_of
 from glr.config.ranges import covering, is_open, parameter
 from glr.config.searchpath import is_group
-from glr.config.secrets import conceal, without_secrets
+from glr.config.secrets import conceal, redacted, without_secrets
 from glr.config.shorthand import written_out
 from glr.errors import GlrError
 
@@ -92,6 +92,11 @@ def for_each_job(hydra: Any) -> list[str]:
 def settings_of_job(config: DictConfig, job: Sequence[str]) -> DictConfig:
     """The settings of a job of the sweep that Hydra is about to launch."""
     return composition(config.hydra.job.config_name, [*_for_hydra(config.hydra), *job]).settings
+
+
+def job_in_words(number: int, jobs: Sequence[Sequence[str]]) -> str:
+    """Name the job of a sweep that has a number, from 1, for messages: `job 2 of 4 (head=arcface seed=1)`."""
+    return f"job {number} of {len(jobs)} ({redacted(' '.join(jobs[number - 1]))})"
 
 
 def keep_config(config: DictConfig) -> None:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from omegaconf import DictConfig, OmegaConf
 
 from glr.config.identity import Identity, run_name, settings_of
-from glr.config.jobs import jobs_of, settings_of_job
-from glr.config.secrets import redacted
+from glr.config.jobs import job_in_words, jobs_of, settings_of_job
 from glr.errors import GlrError, in_words
 
 if TYPE_CHECKING:
@@ -102,4 +101,4 @@ def refuse(config: DictConfig) -> None:
 
 
 def _job(number: int, jobs: Sequence[Sequence[str]]) -> str:
-    return f"job {number} of {len(jobs)} ({redacted(' '.join(jobs[number - 1]))})" if len(jobs) > 1 else "the job"
+    return job_in_words(number, jobs) if len(jobs) > 1 else "the job"
