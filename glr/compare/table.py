@@ -82,9 +82,9 @@ def _model(row: Row) -> Cell:
 
 def _score_columns(rows: Sequence[Row]) -> tuple[str, ...]:
     """The columns of scores: Public and Private, unless all scores are of sets that are not divided; then Score."""
-    plain = [row for row in rows if row.plain is not None]
+    undivided = [row for row in rows if row.plain is not None]
     divided = any(row.public is not None or row.private is not None for row in rows)
-    return (*(_DIVIDED if divided or not plain else ()), *((_PLAIN,) if plain else ()))
+    return (*(_DIVIDED if divided or not undivided else ()), *((_PLAIN,) if undivided else ()))
 
 
 def _scores(row: Row, decimals: int, columns: Sequence[str]) -> list[Cell]:

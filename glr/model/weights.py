@@ -72,7 +72,14 @@ def save_weights(model: keras.Model, file: Path) -> None:
     model.save_weights(file)
 
 
-def load_parts(model: RetrievalModel, weights: Path, parts: Sequence[str] = _ALL, *, strict: bool = False) -> str:
+def load_parts(
+    model: RetrievalModel,
+    weights: Path,
+    parts: Sequence[str] = _ALL,
+    *,
+    strict: bool = False,
+    name: str | None = None,
+) -> str:
     """Load the parts of a model that fit from a file; other parts keep their weights.
 
     A part fits if the file holds exactly the arrays of this part, in the same shapes.
@@ -82,6 +89,7 @@ def load_parts(model: RetrievalModel, weights: Path, parts: Sequence[str] = _ALL
         weights: a file that Keras wrote for a retrieval model (`.weights.h5`).
         parts: the parts to load: backbone, pooling, embedding (Dense and BatchNorm), head.
         strict: refuse the file if one of these parts does not fit.
+        name: the weights, for messages; None: they name the file.
 
     Returns:
         One line: the parts that were loaded, and the others with the reason.
@@ -89,13 +97,13 @@ def load_parts(model: RetrievalModel, weights: Path, parts: Sequence[str] = _ALL
     Raises:
         GlrError: the file holds no weights, a part does not fit although `strict`, or no part fits.
     """
-    with _both(model, weights) as (ours, theirs):
+    with _both(model, weights, name) as (ours, theirs):
         left = _misfits(model, ours, theirs, parts)
         taken = [part for part in parts if ours[part] and part not in left]
         if not taken or (strict and left):
             hint = "; init_from.strict=false takes the parts that fit" if taken else ""
             reason = _listed(left) or f"it has no weights for {', '.join(parts)}"
-            raise GlrError(f"{weights} does not hold weights of this model: {reason}{hint}")
+            raise GlrError(f"{name or weights} does not hold weights of this model: {reason}{hint}")
         for part in taken:
             for name, own in ours[part].items():
                 own.data[...] = theirs[part][name].data[()]
@@ -107,7 +115,7 @@ def load_parts(model: RetrievalModel, weights: Path, parts: Sequence[str] = _ALL
 
 
 @contextmanager
-def _both(model: RetrievalModel, weights: Path) -> Iterator[tuple[_Parts, _Parts]]:
+def _both(model: RetrievalModel, weights: Path, name: str | None = None) -> Iterator[tuple[_Parts, _Parts]]:
     """Yield the arrays of a temporary file of the model's own weights, and those of the given file.
 
     Raises:
@@ -118,7 +126,7 @@ def _both(model: RetrievalModel, weights: Path) -> Iterator[tuple[_Parts, _Parts
         try:
             source = h5py.File(weights)
         except OSError as error:
-            raise GlrError(f"{weights} does not hold weights of this model ({first_line(error)})") from error
+            raise GlrError(f"{name or weights} does not hold weights of this model ({first_line(error)})") from error
         with source, h5py.File(folder / "own.weights.h5", "r+") as own:
             arrays, pooling = list(_arrays(own)), model.pooling().name
             pools = {array.kind for array in arrays if array.layer == pooling}

@@ -144,10 +144,10 @@ def train_step(
         if weights is not None:
             given = config.init_from
             try:
-                model.origin = load_parts(model, weights, list(map(str, given.parts)), strict=given.strict)
-            except GlrError as error:
                 name = given.file or f"run {given.run}"  # the file is a copy of it
-                raise GlrError(f"init_from: {str(error).replace(str(weights), name)}") from error
+                model.origin = load_parts(model, weights, list(map(str, given.parts)), strict=given.strict, name=name)
+            except GlrError as error:
+                raise GlrError(f"init_from: {error}") from error
         optimizer = build(config.optimizer, learning_rate=schedule)
         if config.train.weight_decay_on.value == "kernels":
             decay_kernels_only(optimizer, model.trainable_variables)

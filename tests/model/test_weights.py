@@ -110,6 +110,8 @@ def test_only_the_named_parts_are_taken(source: tuple[RetrievalModel, Path]):
     np.testing.assert_array_equal(values(model)["embedding"][0], values(made(seed=2, classes=9))["embedding"][0])
     with pytest.raises(GlrError, match=r"head \(trained with 5 classes, this set has 9\)$"):
         load_parts(model, source[1], ["head"])  # nothing is left to take
+    with pytest.raises(GlrError, match=r"^run base does not hold weights of this model: head"):
+        load_parts(model, source[1], ["head"], name="run base")
 
 
 def test_another_models_weights_in_one_sentence(source: tuple[RetrievalModel, Path]):
