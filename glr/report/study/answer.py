@@ -1,0 +1,104 @@
+"""A study's answer in one sentence: which configuration is better, by how much, and how sure that is."""
+
+from collections.abc import Sequence
+
+from glr.report.study.analysis import Analysis, Difference, Row
+from glr.report.study.words import counted, decimals, interval, lowest_is_best, metric_words, plain
+
+LEVEL = 0.05  # a p-value below it shows a difference
+
+
+def answer(analysis: Analysis) -> str:
+    """Return the answer.
+
+    Only a difference with p < 0.05 after Holm, between configurations that were both run with several seeds, makes one
+    "better". All other sentences say what is known, and of what.
+    """
+    scored = ranked(analysis)
+    if not scored:
+        return f"No configuration of {analysis.study} has a {metric_words(analysis.metric)} yet."
+    if len(scored) == 1:
+        return _single(analysis, scored[0])
+    compared = [row for row in scored if row is _baseline(analysis) or row.difference is not None]
+    if len(compared) < 2:
+        return _unsure(analysis, scored[0], scored[1])
+    return _leading(analysis, *rivals(analysis))
+
+
+def ranked(analysis: Analysis) -> list[Row]:
+    """Return the rows that have the analysis's metric, the best first."""
+    sign = 1 if lowest_is_best(analysis.metric) else -1
+    rows = [row for row in analysis.rows if analysis.metric in row.scores]
+    return sorted(rows, key=lambda row: sign * row.scores[analysis.metric].value)
+
+
+def rivals(analysis: Analysis) -> tuple[Row, Row]:
+    """Return the best configuration and the one that it is compared with: the baseline; if it is that, the second best.
+
+    The analysis must have two configurations that can be compared.
+    """
+    baseline = _baseline(analysis)
+    first, second, *_ = [row for row in ranked(analysis) if row is baseline or row.difference is not None]
+    return (first, second) if first is baseline or baseline is None else (first, baseline)
+
+
+def turned(difference: Difference) -> Difference:
+    """Return the baseline's score minus the configuration's."""
+    value, low, high = -difference.value, -difference.high, -difference.low
+    return Difference(value, low, high, difference.p, difference.p_holm, difference.losses, difference.wins)
+
+
+def _baseline(analysis: Analysis) -> Row | None:
+    return None if analysis.baseline is None else analysis.rows[analysis.baseline]
+
+
+def _single(analysis: Analysis, row: Row) -> str:
+    score = row.scores[analysis.metric]
+    known = score.low is not None and score.high is not None
+    places = decimals(analysis.metric, score.high - score.low if known else 0.0)
+    within = f" {interval(score.low, score.high, places)}" if known else ""
+    value = f"{metric_words(analysis.metric)} {plain(score.value, places)}{within}"
+    return f"{row.configuration.name} has {value}, {_seeds([row])}; there is no other configuration to compare it with."
+
+
+def _unsure(analysis: Analysis, first: Row, second: Row) -> str:
+    values = [plain(row.scores[analysis.metric].value, decimals(analysis.metric)) for row in (first, second)]
+    names = [row.configuration.name for row in (first, second)]
+    return (
+        f"No configuration is shown to be the best: {names[0]} has {metric_words(analysis.metric)} {values[0]} and "
+        f"{names[1]} {values[1]}, without the outcomes of queries that an interval needs."
+    )
+
+
+def _leading(analysis: Analysis, first: Row, second: Row) -> str:
+    lead = _lead(analysis, first, second)
+    places = decimals(analysis.metric, lead.high - lead.low)
+    metric = metric_words(analysis.metric)
+    amount = f"{plain(lead.value, places)} {metric} {interval(lead.low, lead.high, places)}"
+    one, other = first.configuration.name, second.configuration.name
+    few = min(len(row.configuration.finished) for row in (first, second)) < 2
+    if lead.p_holm < LEVEL and not few:
+        return f"{one} is better than {other} by {amount}, {_seeds([first, second])}."
+    known = f"{one} leads {other} by {amount}" if lead.value else f"the difference of {one} from {other} is {amount}"
+    known = f"No configuration is shown to be the best: {known}"
+    if not few:
+        return f"{known}, {_seeds([first, second])}."
+    return f"{known} on these queries; {_seeds([first, second])}, so this speaks of these trained models only."
+
+
+def _lead(analysis: Analysis, first: Row, second: Row) -> Difference:
+    """Return by how much the first row is better than the second, of which one is the baseline."""
+    lowest = lowest_is_best(analysis.metric)
+    if second.difference is not None:
+        return second.difference if lowest else turned(second.difference)
+    assert first.difference is not None
+    return turned(first.difference) if lowest else first.difference
+
+
+def _seeds(rows: Sequence[Row]) -> str:
+    """Return the number of seeds: `2 seeds each`, or `3 seeds and one seed`."""
+    numbers = [len(row.configuration.finished) for row in rows]
+    texts = ["one seed" if number == 1 else counted(number, "seed") for number in numbers]
+    if len(texts) > 1 and len(set(numbers)) == 1:
+        return f"{texts[0]} each"
+    return " and ".join(texts)

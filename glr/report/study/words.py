@@ -1,0 +1,71 @@
+"""Metrics and numbers in words, as sentences, tables and plots of studies print them."""
+
+from math import floor, log10
+
+from glr.report.study.analysis import Metric
+
+_WORDS = {"map": "mAP", "mp": "mP", "gap": "GAP", "top1_accuracy": "top-1 accuracy"}
+
+
+def metric_words(metric: Metric) -> str:
+    """Return the name of a metric.
+
+    >>> metric_words("private/map_at_100"), metric_words("gap"), metric_words("hard/mean_position")
+    ('Private mAP@100', 'GAP', 'Hard mean position')
+    """
+    usage, _, name = metric.rpartition("/")
+    kind, _, depth = name.partition("_at_")
+    words = _WORDS.get(kind, kind.replace("_", " ")) + (f"@{depth}" if depth else "")
+    return f"{usage.capitalize()} {words}".strip()
+
+
+def lowest_is_best(metric: Metric) -> bool:
+    """Return True for positions; the highest value of any other metric is the best."""
+    return metric.endswith("_position")
+
+
+def decimals(metric: Metric, width: float = 0.0) -> int:
+    """Return the decimals to print: two digits of the interval's width, and at least three (one of a position).
+
+    >>> decimals("gap", 0.016), decimals("gap", 0.00031), decimals("median_position", 2.5)
+    (3, 5, 1)
+    """
+    digits = 1 - floor(log10(width)) if width > 0 else 0
+    return min(max(digits, 1 if lowest_is_best(metric) else 3), 6)
+
+
+def plain(value: float, places: int) -> str:
+    """Return a number; what rounds to 0 has no sign.
+
+    >>> plain(0.0214, 3), plain(-0.0001, 3)
+    ('0.021', '0.000')
+    """
+    return f"{round(value, places) + 0.0:.{places}f}"
+
+
+def signed(value: float, places: int) -> str:
+    """Return a difference with its sign.
+
+    >>> signed(0.0214, 3), signed(-0.0001, 3)
+    ('+0.021', '0.000')
+    """
+    text = plain(value, places)
+    return f"+{text}" if float(text) > 0 else text
+
+
+def interval(low: float, high: float, places: int) -> str:
+    """Return an interval.
+
+    >>> interval(-0.0042, 0.0289, 3)
+    '[-0.004, 0.029]'
+    """
+    return f"[{plain(low, places)}, {plain(high, places)}]"
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """Return a number with its noun.
+
+    >>> counted(1, "seed"), counted(1200, "query", "queries")
+    ('1 seed', '1,200 queries')
+    """
+    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
