@@ -9,12 +9,19 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from glr.config.usages import USAGES
 from glr.errors import GlrError
+from glr.retrieval.metrics import RECOGNITION_METRICS
+from glr.statistics.estimators import Estimator, Floats, GlobalAveragePrecision, Mean, Median
 
 FILE = "outcomes.parquet"
 NEAREST = 5  # index images kept of each query
+MEASURED = ("id", "usage", "ap", "p_at_10", "first_rank", "confidence", "right", "shown")  # columns of the metrics
+_MISSED = 101  # the rank of the first relevant image if it is not among the first 100
+_ROUNDING = 1e-12  # means of several runs that differ by less are equal
 
 SCHEMA = pa.schema(
     {
@@ -77,3 +84,83 @@ def load(file: Path) -> tuple[pa.Table, dict[str, object]]:
         return table.select(SCHEMA.names).cast(SCHEMA), settings
     except (pa.ArrowException, KeyError, ValueError, OSError) as error:
         raise GlrError(f"{file} cannot be read as the outcomes of queries ({error})") from error
+
+
+def by_usage(table: pa.Table) -> dict[str, pa.Table]:
+    """Return the rows of each usage, in the order of the table."""
+    return {usage: table.filter(pc.equal(table["usage"], usage)) for usage in table["usage"].unique().to_pylist()}
+
+
+def query_values(rows: pa.Table) -> dict[str, Floats]:
+    """Return each query's own value of each metric that its usage has; see `glr.retrieval.metrics`.
+
+    A metric is the mean of its values (`median_position`: the median), except `gap`, whose values tell only whether the
+    class is right: 1 or 0.
+
+    Args:
+        rows: N outcomes of one usage, with the columns `MEASURED`.
+
+    Returns:
+        [N] values by name of the metric; NaN marks a query that the metric leaves out.
+    """
+    values: dict[str, Floats] = {}
+    usage = rows["usage"][0].as_py() if len(rows) else ""
+    precisions = _floats(rows, "ap")
+    if (measured := ~np.isnan(precisions)).any():
+        values |= {"map_at_100" if usage in USAGES else "map": precisions, "mp_at_10": _floats(rows, "p_at_10")}
+    if measured.any() and usage in USAGES:  # at a level of revisited Oxford and Paris, no image is missed
+        first = _floats(rows, "first_rank")
+        first = np.where(measured, np.where(np.isnan(first), _MISSED, first), np.nan)
+        values |= {f"recall_at_{k}": np.where(measured, first <= k, np.nan) for k in (1, 5, 10)}
+        values |= {"mean_position": first, "median_position": first}
+    right, shown = _floats(rows, "right"), _floats(rows, "shown")
+    if (shown == 1).any():
+        values |= {"gap": right, "top1_accuracy": np.where(shown == 1, right, np.nan)}
+    return values
+
+
+def estimators(table: pa.Table) -> dict[str, dict[str, Estimator]]:
+    """Return the estimators of each usage's metrics, over the usage's queries in the order of the table.
+
+    Args:
+        table: outcomes with the columns `MEASURED`.
+    """
+    return {usage: _estimators(rows) for usage, rows in by_usage(table).items()}
+
+
+def wins(ours: Sequence[pa.Table], theirs: Sequence[pa.Table], usage: str, metric: str) -> tuple[int, int]:
+    """Count the queries that our runs answer better than their runs, and those that they answer worse.
+
+    A query is compared by the mean over the runs of its average precision; for `gap` and `top1_accuracy`, by how many
+    of the runs name a right class.
+
+    Args:
+        ours: outcomes of at least one run.
+        theirs: outcomes of other runs on the same queries, in the same order.
+        usage: Public, Private or empty; easy, medium or hard.
+        metric: name of a metric without its usage.
+    """
+    name = metric if metric in RECOGNITION_METRICS else "map_at_100" if usage in USAGES else "map"
+    sides = [
+        np.mean([query_values(table.filter(pc.equal(table["usage"], usage)))[name] for table in side], axis=0)
+        for side in (ours, theirs)
+    ]
+    ahead = sides[0] - sides[1]  # NaN of a query that the metric leaves out is neither
+    return int(np.count_nonzero(ahead > _ROUNDING)), int(np.count_nonzero(ahead < -_ROUNDING))
+
+
+def _estimators(rows: pa.Table) -> dict[str, Estimator]:
+    made: dict[str, Estimator] = {}
+    for name, values in query_values(rows).items():
+        if name == "gap":
+            order = pc.rank(rows["id"], tiebreaker="dense").to_numpy()  # as the ids, and small
+            confidence = np.where(np.isnan(values), np.nan, _floats(rows, "confidence"))
+            made[name] = GlobalAveragePrecision(order, confidence, values == 1, _floats(rows, "shown") == 1)
+        else:
+            made[name] = (Median if name == "median_position" else Mean)(values)
+    return made
+
+
+def _floats(rows: pa.Table, column: str) -> Floats:
+    """Return a column [N]; NaN where it is null."""
+    return rows[column].cast(pa.float64()).to_numpy()

@@ -74,16 +74,18 @@ class GlobalAveragePrecision:
 
     Args:
         ids: the N queries, which order equal confidences.
-        confidence: [N] confidence of each query's predicted class.
+        confidence: [N] confidence of each query's predicted class; NaN marks a query that the metric leaves out.
         right: [N], True where the class is one that the query shows.
         shown: [N], True where the query shows a landmark.
     """
 
     def __init__(self, ids: npt.ArrayLike, confidence: npt.ArrayLike, right: npt.ArrayLike, shown: npt.ArrayLike):
-        self._order = np.lexsort((np.asarray(ids), -np.asarray(confidence, float)))
+        confidences = np.asarray(confidence, float)
+        measured = ~np.isnan(confidences)
+        self._order = np.lexsort((np.asarray(ids), -confidences))[: np.count_nonzero(measured)]  # NaN comes last
         self._right = np.flatnonzero(np.asarray(right, bool)[self._order])
-        self._shown = np.flatnonzero(np.asarray(shown, bool))
-        self._harmonic = np.concatenate([[0.0], np.cumsum(1 / np.arange(1, len(self._order) + 1))])
+        self._shown = np.flatnonzero(np.asarray(shown, bool) & measured)
+        self._harmonic = np.concatenate([[0.0], np.cumsum(1 / np.arange(1, len(confidences) + 1))])
 
     def __call__(self, counts: Counts) -> Floats:
         """Return the metric of each of the [B] resamples."""

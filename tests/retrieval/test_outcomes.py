@@ -1,20 +1,25 @@
 """Outcomes of queries against the metrics that are made of them."""
 
+import json
 import re
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from glr.data.solution import read_solution
+from glr.config.usages import metric_name
+from glr.data.solution import Solution, read_solution
 from glr.errors import GlrError
 from glr.retrieval.landmarks import LandmarkTask
-from glr.retrieval.outcomes import load, save
-from glr.retrieval.revisited import GroundTruth, Query, RevisitedTask
+from glr.retrieval.metrics import average_precision
+from glr.retrieval.outcomes import SCHEMA, by_usage, estimators, load, save, wins
+from glr.retrieval.revisited import LEVELS, GroundTruth, Query, RevisitedTask
 from glr.retrieval.task import Ranking
-from glr.statistics.estimators import GlobalAveragePrecision, Mean, Median
 
+CASES = json.loads((Path(__file__).parent / "official_cases.json").read_text())
 random = np.random.default_rng(0)
 QUERIES, INDEX, RANKS = 60, 150, 120
 
@@ -38,33 +43,89 @@ def task(usages: tuple[str, ...] = ("Public", "Private", "Ignored"), classes: in
 
 
 def scores_of(outcomes: pa.Table) -> dict[str, float]:
-    """Every metric, recomputed from one usage's outcomes."""
-    rows = {name: np.array(column.to_pylist()) for name, column in zip(outcomes.column_names, outcomes, strict=True)}
-    once = np.ones((1, len(rows["id"])), np.uint8)
-    measured = rows["relevant"] > 0
-    first = np.where(measured, [101 if rank is None else rank for rank in rows["first_rank"]], np.nan)
-    right = np.where(rows["shown"], rows["right"].astype(float), np.nan)
-    estimators = {
-        "map_at_100": Mean(rows["ap"].astype(float)),
-        "mp_at_10": Mean(rows["p_at_10"].astype(float)),
-        "recall_at_5": Mean(np.where(measured, first <= 5, np.nan)),
-        "mean_position": Mean(first),
-        "median_position": Median(first),
-        "gap": GlobalAveragePrecision(rows["id"], rows["confidence"], rows["right"], rows["shown"]),
-        "top1_accuracy": Mean(right),
+    """Every metric that the estimators make of queries that are drawn once."""
+    sizes = {usage: len(rows) for usage, rows in by_usage(outcomes).items()}
+    return {
+        metric_name(usage, name): float(estimator(np.ones((1, sizes[usage]), np.uint8))[0])
+        for usage, of_usage in estimators(outcomes).items()
+        for name, estimator in of_usage.items()
     }
-    return {name: float(estimator(once)[0]) for name, estimator in estimators.items()}
 
 
-def test_the_metrics_of_each_usage_are_made_of_its_queries_outcomes():
-    landmarks, ranked = task(), ranking()
-    outcomes, scores = landmarks.outcomes(ranked), landmarks.score(ranked)
-    assert set(outcomes["usage"].to_pylist()) == {"Public", "Private"}  # ignored queries have no outcome
+@pytest.mark.parametrize("usages", [("Public", "Private", "Ignored"), ("Private",), ("",)])
+def test_the_estimators_of_outcomes_are_the_tasks_scores(usages: tuple[str, ...]):
+    landmarks, ranked = task(usages), ranking()
+    outcomes = landmarks.outcomes(ranked)
+    assert set(outcomes["usage"].to_pylist()) == {*usages} - {"Ignored"}  # ignored queries have no outcome
+    assert scores_of(outcomes) == pytest.approx(landmarks.score(ranked), abs=1e-12, rel=0)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{len(case['retrieval_solution'])} queries")
+def test_the_estimators_give_the_official_values(case: dict[str, Any]):
+    """Outcomes of the official predictions, made as rows: the official rankings repeat images, a search does not."""
+    rows = []
+    for query, relevant in case["retrieval_solution"].items():
+        found = case["retrieval_predictions"].get(query, [])
+        first = next((rank for rank, image in enumerate(found[:100], 1) if image in relevant), None)
+        hits = len({*found[:10]} & {*relevant}) / 10
+        rows.append(
+            {"id": query, "usage": "", "relevant": len(relevant), "first_rank": first if relevant else None}
+            | ({"ap": average_precision(set(relevant), found), "p_at_10": hits} if relevant else {})
+        )
+    of_retrieval = scores_of(pa.Table.from_pylist(rows, SCHEMA))
+    answered = case["recognition_predictions"]
+    rows = [
+        {"id": image, "usage": "", "confidence": row["score"], "right": row["class"] in shown, "shown": bool(shown)}
+        for image, shown in case["recognition_solution"].items()
+        # an image without an answer is none that a search could return: as if it had the lowest confidence
+        for row in [answered.get(image, {"class": None, "score": -np.inf})]
+    ]
+    expected = case["expected"]
+    assert of_retrieval["map_at_100"] == pytest.approx(expected["map_at_100"], abs=1e-9, rel=0)
+    assert of_retrieval["mp_at_10"] == pytest.approx(expected["mean_precision_at_10"], abs=1e-9, rel=0)
+    assert of_retrieval["mean_position"] == pytest.approx(expected["mean_position"], abs=1e-9, rel=0)
+    assert of_retrieval["median_position"] == pytest.approx(expected["median_position"], abs=1e-9, rel=0)
+    assert scores_of(pa.Table.from_pylist(rows, SCHEMA)) == pytest.approx(
+        {name: expected[name] for name in ("gap", "top1_accuracy")}, abs=1e-9, rel=0
+    )
+
+
+def test_queries_that_one_solution_lacks_are_left_out_of_its_metrics():
+    both, ranked = task(usages=("",)), ranking()
+    assert both.retrieval
+    assert both.recognition
+    fewer = {q: r for n, (q, r) in enumerate(both.recognition.relevant.items()) if n % 3}
+    others = {q: r for n, (q, r) in enumerate(both.retrieval.relevant.items()) if n % 4 != 1}
+    landmarks = LandmarkTask(
+        Solution(others, dict.fromkeys(others, ""), "retrieval"),
+        Solution(fewer, dict.fromkeys(fewer, ""), "recognition"),
+        both.index_classes,
+        neighbors=3,
+    )
+    assert scores_of(landmarks.outcomes(ranked)) == pytest.approx(landmarks.score(ranked), abs=1e-12, rel=0)
+
+
+def test_wins_are_queries_with_a_higher_mean_precision_or_more_right_classes():
+    landmarks = task()
+    ours, theirs = ([landmarks.outcomes(ranking()) for _ in range(runs)] for runs in (2, 3))
+
+    def counted(column: str, usage: str) -> tuple[int, int]:
+        values = [
+            [[row[column] for row in table.to_pylist() if row["usage"] == usage] for table in side]
+            for side in (ours, theirs)
+        ]
+        pairs = [
+            (Fraction(sum(map(Fraction, mine))) / 2, Fraction(sum(map(Fraction, other))) / 3)
+            for mine, other in zip(zip(*values[0], strict=True), zip(*values[1], strict=True), strict=True)
+            if None not in mine
+        ]
+        return sum(a - b > 1e-12 for a, b in pairs), sum(b - a > 1e-12 for a, b in pairs)
+
     for usage in ("Public", "Private"):
-        of_usage = outcomes.filter(pa.compute.equal(outcomes["usage"], usage))
-        assert len(of_usage) == QUERIES / 3
-        for name, value in scores_of(of_usage).items():
-            assert value == pytest.approx(scores[f"{usage.lower()}/{name}"], abs=1e-12), name
+        for metric, column in [("map_at_100", "ap"), ("mean_position", "ap"), ("gap", "right")]:
+            assert wins(ours, theirs, usage, metric) == counted(column, usage)
+        assert min(*counted("ap", usage), *counted("right", usage)) > 0
+        assert wins(ours, ours[::-1], usage, "map_at_100") == (0, 0)
 
 
 def test_the_nearest_images_and_their_similarities():
@@ -96,8 +157,9 @@ def test_a_level_of_revisited_paris_is_a_usage():
     for level in ("easy", "medium", "hard"):
         rows = outcomes.filter(pa.compute.equal(outcomes["usage"], level))
         assert len(rows) == (3 if level == "hard" else 4)  # q0 has no hard image
-        assert np.mean(rows["ap"].to_pylist()) == pytest.approx(scores[f"{level}/map"])
-        assert np.mean(rows["p_at_10"].to_pylist()) == pytest.approx(scores[f"{level}/mp_at_10"])
+    named = {f"{level}/{name}": scores[f"{level}/{name}"] for level in LEVELS for name in ("map", "mp_at_10")}
+    assert scores_of(outcomes) == pytest.approx(named, abs=1e-12, rel=0)
+    assert wins([outcomes], [outcomes], "hard", "map") == (0, 0)
 
 
 def test_a_file_keeps_outcomes_and_settings_and_damage_is_one_sentence(tmp_path: Path):

@@ -38,6 +38,17 @@ def test_gap_of_counted_queries_is_gap_of_copies_with_equal_confidences_too(coun
         assert value == pytest.approx(global_average_precision(solution, predictions), abs=1e-12)
 
 
+def test_gap_leaves_out_queries_without_a_confidence(counts: np.ndarray):
+    random = np.random.default_rng(4)
+    left, confidence, right = np.arange(N) % 3 == 0, random.random(N), random.random(N) < 0.5
+    values = GlobalAveragePrecision(np.arange(N), np.where(left, np.nan, confidence), right, np.ones(N))(counts)
+    for row, value in zip(counts, values, strict=True):
+        copies = [(f"{query:02d}-{copy}", query) for query in np.flatnonzero(~left) for copy in range(row[query])]
+        predictions = {name: (str(right[query]), confidence[query]) for name, query in copies}
+        expected = global_average_precision({name: {"True"} for name in predictions}, predictions)
+        assert value == pytest.approx(expected, abs=1e-12)
+
+
 def test_gap_without_a_right_query_is_zero_and_without_a_landmark_unknown():
     ones = np.ones((1, 3), np.uint8)
     assert GlobalAveragePrecision(["a", "b", "c"], [3, 2, 1], [False] * 3, [True, False, False])(ones) == 0
