@@ -9,9 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from glr.report.study.analysis import Metric
+from glr.retrieval.metrics import RECOGNITION_METRICS
 from glr.retrieval.outcomes import NEAREST
-
-_RECOGNITION = ("gap", "top1_accuracy")
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ def sides(first: pa.Table, second: pa.Table, metric: Metric, each: int = 6) -> S
         each: number of queries of each kind to return.
     """
     usage, _, name = metric.rpartition("/")
-    recognition = name in _RECOGNITION
+    recognition = name in RECOGNITION_METRICS
     tables = _shared(*(_measured(table, usage, recognition) for table in (first, second)))
     values = [_column(table, "right" if recognition else "ap") for table in tables]
     sure = [np.nan_to_num(_column(table, "confidence")) for table in tables]
