@@ -7,8 +7,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from glr.report.study.analysis import Metric
 from glr.report.study.drawing import COLOURS, FAINT, INK, LINE, PAPER, drawn, shortened
-from glr.report.study.words import counted, decimals, interval, signed
+from glr.report.study.words import counted, decimals, interval, lowest_is_best, metric_words, signed
 
 Curve = Sequence[tuple[float, float]]
 
@@ -36,7 +37,7 @@ class Bar(NamedTuple):
     note: str = ""
 
 
-def forest(bars: Sequence[Bar], metric: str, axis: str) -> str:
+def forest(bars: Sequence[Bar], metric: Metric, axis: str) -> str:
     """Draw differences with their intervals around 0, a row each with its name and its figures above it.
 
     Args:
@@ -101,20 +102,21 @@ def curves(series: Mapping[str, Sequence[Curve]], axis: str) -> str:
     return drawn(plot, 250 + LINE * len(series), f"{axis} by epoch: " + "; ".join(words))
 
 
-def ranks(scores: Mapping[str, tuple[float, float]], metric: str) -> str:
+def ranks(scores: Mapping[str, tuple[float, float]], metric: Metric) -> str:
     """Draw each configuration's rank on Public, its rank on Private, and a line between them.
 
     Args:
-        scores: by configuration, its score on Public and on Private, the higher the better.
-        metric: the metric's name in words.
+        scores: by configuration, its score on Public and on Private.
+        metric: the metric, without usage.
     """
     names = list(scores)
     values = np.array(list(scores.values()), float)
+    good = -values if lowest_is_best(metric) else values
     # Equal scores have the same rank, but each its own line.
-    rank = 1 + (values[None] > values[:, None]).sum(axis=1)
+    rank = 1 + (good[None] > good[:, None]).sum(axis=1)
     place = np.empty_like(rank)
     for column in (0, 1):
-        place[np.lexsort((np.arange(len(names)), -values[:, column])), column] = np.arange(len(names))
+        place[np.lexsort((np.arange(len(names)), -good[:, column])), column] = np.arange(len(names))
 
     def plot(axes: Axes) -> None:
         colours = iter(COLOURS * len(names))
@@ -134,7 +136,11 @@ def ranks(scores: Mapping[str, tuple[float, float]], metric: str) -> str:
         f"{name} {public:.3f}, rank {first}, and {private:.3f}, rank {then}"
         for name, (public, private), (first, then) in zip(names, values, rank, strict=True)
     )
-    return drawn(plot, LINE * 1.6 * len(names) + 2 * LINE, f"{metric} on Public and on Private: " + "; ".join(words))
+    return drawn(
+        plot,
+        LINE * 1.6 * len(names) + 2 * LINE,
+        f"{metric_words(metric)} on Public and on Private: " + "; ".join(words),
+    )
 
 
 def precision_recall(series: Mapping[str, Sequence[np.ndarray]]) -> str:
