@@ -9,19 +9,17 @@ from matplotlib.figure import Figure
 
 from glr.errors import GlrError
 from glr.report.palette import RIGHT, WRONG, css
-from glr.retrieval.metrics import Answers, Rankings, mean_average_precision
+from glr.retrieval.metrics import Answers, Rankings, interpolated_precision, mean_average_precision
 
 _LEVELS = 100  # recall levels, in steps of 1 %
 _NARROWEST = 1e-3  # a narrower range of scores is drawn as one value
 
 
-def interpolated_precision(solution: Answers, rankings: Rankings, k: int = 100) -> np.ndarray:
+def mean_interpolated_precision(solution: Answers, rankings: Rankings, k: int = 100) -> np.ndarray:
     """Precision at the recall levels 0, 0.01, ..., 1: the mean over the queries with a relevant image.
 
-    A query's interpolated precision at recall r is the highest precision at any recall r' ≥ r; 0 if its first k results
-    do not reach r. Recall is the share of all relevant images, even of more than k. A repeated image counts once.
-
-    Source: Manning, Raghavan & Schütze, Introduction to Information Retrieval, 2008, section 8.4, there at 11 levels.
+    See `glr.retrieval.metrics.interpolated_precision`; the first k results count. Recall is the share of all relevant
+    images, even of more than k. A repeated image counts once.
 
     Returns:
         [101], falling; 0 at levels that no query reaches.
@@ -29,7 +27,7 @@ def interpolated_precision(solution: Answers, rankings: Rankings, k: int = 100) 
     Raises:
         GlrError: no query has a relevant image.
 
-    >>> interpolated_precision({"q": {"a", "b"}}, {"q": ["a", "x", "b"]})[[0, 50, 51, 100]].round(3).tolist()
+    >>> mean_interpolated_precision({"q": {"a", "b"}}, {"q": ["a", "x", "b"]})[[0, 50, 51, 100]].round(3).tolist()
     [1.0, 1.0, 0.667, 0.667]
     """
     total, queries = np.zeros(_LEVELS + 1), 0
@@ -41,19 +39,14 @@ def interpolated_precision(solution: Answers, rankings: Rankings, k: int = 100) 
         for rank, image in enumerate(islice(rankings.get(query, ()), k), start=1):
             if image in relevant:
                 first.setdefault(image, rank)
-        precisions = np.arange(1, len(first) + 1) / np.array(list(first.values()))
-        highest = np.maximum.accumulate(precisions[::-1])[::-1]
-        # The number of hits that reaches each level.
-        needed = np.maximum(-(-np.arange(_LEVELS + 1) * len(relevant) // _LEVELS), 1)
-        reached = needed <= len(first)
-        total[reached] += highest[needed[reached] - 1]
+        total += interpolated_precision(np.array(list(first.values()), float), len(relevant), _LEVELS)
     if not queries:
         raise GlrError("no query has a relevant image, so there is no precision and recall to draw")
     return total / queries
 
 
 def plot_precision_recall(solutions: Mapping[str, Answers], rankings: Rankings, file: Path, *, k: int = 100) -> None:
-    """Draw precision against recall as a PNG, as `interpolated_precision` defines it, with mAP@k in the legend.
+    """Draw precision against recall as a PNG, as `mean_interpolated_precision` defines it, with mAP@k in the legend.
 
     A curve ends at the highest recall that any query reaches with its first k results.
 
@@ -72,7 +65,7 @@ def plot_precision_recall(solutions: Mapping[str, Answers], rankings: Rankings, 
     axes = figure.subplots()
     levels = np.linspace(0, 1, _LEVELS + 1)
     for number, (part, solution) in enumerate(solutions.items()):
-        precision = interpolated_precision(solution, rankings, k)
+        precision = mean_interpolated_precision(solution, rankings, k)
         shown = max(np.count_nonzero(precision), 1)
         label = f"{part}: mAP@{k} {mean_average_precision(solution, rankings, k):.3f}"
         # The lines also differ in style, and a dot marks the end of each line.

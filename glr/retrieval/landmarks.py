@@ -16,12 +16,13 @@ from glr.data.image_id import check_id
 from glr.data.rows import COLUMNS, as_text, csv_rows
 from glr.data.solution import Solution, read_solution
 from glr.errors import GlrError
-from glr.retrieval.metrics import Classes, recognition_metrics, retrieval_metrics
-from glr.retrieval.outcomes import NEAREST, nearest, outcome_table
+from glr.retrieval.metrics import Classes, interpolated_precision, recognition_metrics, retrieval_metrics
+from glr.retrieval.outcomes import NEAREST, RECALL_STEPS, nearest, outcome_table
 from glr.retrieval.task import Ranking
 
 K = 100  # number of ranks that count
 _CLASSES = "index.csv"
+_RETRIEVAL = ("relevant", "ap", "p_at_10", "first_rank", "precisions")  # columns of outcomes
 _ALL = "All"  # the name in plots of a solution that is not divided
 
 
@@ -207,21 +208,21 @@ def classify(ranking: Ranking, index_classes: Mapping[str, str], neighbors: int)
     return {query: (names[n], total) for query, n, total in zip(ranking.query_ids, winners, sums, strict=True)}
 
 
-def _found(
-    solution: Solution, ranking: Ranking, queries: Sequence[str], rows: np.ndarray
-) -> dict[str, list[float | int | None]]:
-    """Return what a ranking finds of each query's relevant images: the columns relevant, ap, p_at_10, first_rank."""
+def _found(solution: Solution, ranking: Ranking, queries: Sequence[str], rows: np.ndarray) -> dict[str, list[Any]]:
+    """Return what a ranking finds of each query's relevant images: the columns of `_RETRIEVAL`."""
     every = frozenset().union(*solution.relevant.values())
     places = {image: place for place, image in enumerate(ranking.index_ids) if image in every}
-    columns: dict[str, list[float | int | None]] = {name: [] for name in ("relevant", "ap", "p_at_10", "first_rank")}
+    columns: dict[str, list[Any]] = {name: [] for name in _RETRIEVAL}
     for query, row in zip(queries, rows, strict=True):
         relevant = solution.relevant.get(query)
-        values: tuple[float | int | None, ...] = (None if relevant is None else len(relevant), None, None, None)
+        values: tuple[Any, ...] = (None if relevant is None else len(relevant), None, None, None, None)
         if relevant:
             wanted = [places[image] for image in relevant if image in places]
             ranks = np.flatnonzero(np.isin(ranking.positions[row, :K], wanted)) + 1
             precision = float((np.arange(1, len(ranks) + 1) / ranks).sum()) / min(len(relevant), K)
-            values = (len(relevant), precision, int((ranks <= 10).sum()) / 10, int(ranks[0]) if len(ranks) else None)
+            first = int(ranks[0]) if len(ranks) else None
+            curve = interpolated_precision(ranks, len(relevant), RECALL_STEPS)
+            values = (len(relevant), precision, int((ranks <= 10).sum()) / 10, first, curve)
         for column, value in zip(columns.values(), values, strict=True):
             column.append(value)
     return columns

@@ -13,6 +13,8 @@ from collections.abc import Set as AbstractSet
 from itertools import islice
 from statistics import fmean, median
 
+import numpy as np
+
 from glr.errors import GlrError
 
 Answers = Mapping[str, AbstractSet[Hashable]]
@@ -166,6 +168,34 @@ def recognition_metrics(solution: Answers, predictions: Classes) -> dict[str, fl
         "gap": global_average_precision(solution, predictions),
         "top1_accuracy": top1_accuracy(solution, predictions),
     }
+
+
+def interpolated_precision(ranks: np.ndarray, relevant: int, levels: int) -> np.ndarray:
+    """Precision of a ranking at the recall levels 0, 1 / levels, ..., 1.
+
+    The interpolated precision at recall r is the highest precision at any recall r' ≥ r; 0 if the ranking does not
+    reach r.
+
+    Source: Manning, Raghavan & Schütze, Introduction to Information Retrieval, 2008, section 8.4, there at 11 levels.
+
+    Args:
+        ranks: the ranks, from 1 and ascending, of the relevant images in the ranking.
+        relevant: number of all relevant images, at least 1.
+        levels: number of steps of recall.
+
+    Returns:
+        [levels + 1], falling.
+
+    >>> interpolated_precision(np.array([1, 3]), 2, 4).round(3).tolist()
+    [1.0, 1.0, 1.0, 0.667, 0.667]
+    """
+    precisions = np.arange(1, len(ranks) + 1) / ranks
+    highest = np.maximum.accumulate(precisions[::-1])[::-1]
+    needed = np.maximum(-(-np.arange(levels + 1) * relevant // levels), 1)  # relevant images that reach each level
+    values = np.zeros(levels + 1)
+    reached = needed <= len(ranks)
+    values[reached] = highest[needed[reached] - 1]
+    return values
 
 
 def check_score(metric: str, tasks: Sequence[str], where: str) -> None:

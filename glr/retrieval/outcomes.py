@@ -18,6 +18,7 @@ from glr.retrieval.metrics import RECOGNITION_METRICS
 from glr.statistics.estimators import Estimator, Floats, GlobalAveragePrecision, Mean, Median
 
 FILE = "outcomes.parquet"
+RECALL_STEPS = 10  # from 0 to 1, at which precision is kept
 NEAREST = 5  # index images kept of each query
 MEASURED = ("id", "usage", "ap", "p_at_10", "first_rank", "confidence", "right", "shown")  # columns of the metrics
 _MISSED = 101  # the rank of the first relevant image if it is not among the first 100
@@ -30,6 +31,7 @@ SCHEMA = pa.schema(
         "relevant": pa.int32(),  # number of relevant index images; null if retrieval is not scored
         "ap": pa.float64(),  # average precision, at 100 for landmarks; null without a relevant image
         "p_at_10": pa.float64(),
+        "precisions": pa.list_(pa.float32()),  # interpolated precision at recall 0, 0.1, ..., 1; null like ap
         "first_rank": pa.int32(),  # rank, from 1, of the first relevant image; null if it is not among the ranks
         "nearest": pa.list_(pa.string()),
         "similarities": pa.list_(pa.float32()),

@@ -16,7 +16,8 @@ import pyarrow as pa
 
 from glr import storage
 from glr.errors import GlrError
-from glr.retrieval.outcomes import nearest, outcome_table
+from glr.retrieval.metrics import interpolated_precision
+from glr.retrieval.outcomes import RECALL_STEPS, nearest, outcome_table
 from glr.retrieval.plain_pickle import numbers, read_pickle
 from glr.retrieval.task import Ranking
 
@@ -114,7 +115,7 @@ class RevisitedTask:
     def outcomes(self, ranking: Ranking) -> pa.Table:
         """Return each query's outcome at each level where it has a relevant image; `usage` holds the level."""
         columns: dict[str, list[Any]] = {
-            name: [] for name in ("id", "usage", "relevant", "ap", "p_at_10", "first_rank")
+            name: [] for name in ("id", "usage", "relevant", "ap", "p_at_10", "first_rank", "precisions")
         }
         rows: list[int] = []
         for level, (right, ignored) in LEVELS.items():
@@ -124,7 +125,8 @@ class RevisitedTask:
                     ranks = _ranks(order, relevant, query.labelled(ignored), len(self._ground_truth.index))
                     precisions = dict(zip(RANKS, _precisions(ranks, len(relevant)), strict=True))
                     precision = _average_precision(ranks, len(relevant))
-                    values = query.name, level, len(relevant), precision, precisions[10], int(ranks[0])
+                    curve = interpolated_precision(ranks, len(relevant), RECALL_STEPS)
+                    values = query.name, level, len(relevant), precision, precisions[10], int(ranks[0]), curve
                     for column, value in zip(columns.values(), values, strict=True):
                         column.append(value)
                     rows.append(place)

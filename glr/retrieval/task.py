@@ -9,7 +9,6 @@ import pyarrow as pa
 
 from glr.errors import GlrError
 from glr.retrieval.descriptors import Descriptors
-from glr.retrieval.neighbors import top_k
 
 
 class Ranking(NamedTuple):
@@ -75,6 +74,8 @@ def evaluate(
     Raises:
         GlrError: the task does not match the described images, or the search refuses the descriptors.
     """
+    from glr.retrieval.neighbors import top_k  # only a search needs TensorFlow; tables and reports do without
+
     for name, described in (("index", index), ("query", query)):
         if len(described.ids) != len(described.values):
             raise GlrError(f"{name} ids and descriptors differ: {len(described.ids)} and {len(described.values)}")

@@ -9,7 +9,7 @@ import pytest
 
 from glr.errors import GlrError
 from glr.report.palette import RIGHT, WRONG
-from glr.report.plots import interpolated_precision, plot_precision_recall, plot_score_distribution, score_bins
+from glr.report.plots import mean_interpolated_precision, plot_precision_recall, plot_score_distribution, score_bins
 
 
 def by_definition(relevant: set[str], found: list[str], k: int) -> list[Fraction]:
@@ -30,27 +30,27 @@ def test_precision_follows_the_definition(k: int):
     rankings = {query: list(rng.permutation(names)[: rng.integers(0, 60)]) for query in list(solution)[:-3]}
     judged = [by_definition(relevant, rankings.get(q, []), k) for q, relevant in solution.items() if relevant]
     expected = [float(sum(level) / len(judged)) for level in zip(*judged, strict=True)]
-    np.testing.assert_allclose(interpolated_precision(solution, rankings, k), expected, atol=1e-12)
+    np.testing.assert_allclose(mean_interpolated_precision(solution, rankings, k), expected, atol=1e-12)
 
 
 def test_an_example_by_hand():
     # Right at ranks 1, 3 and 10 of four relevant images: precision 1, 2/3, 3/10; recall never comes to 1.
     found = ["a", "x", "b", *("y" * 6), "c"]
-    precision = interpolated_precision({"q": {"a", "b", "c", "d"}, "nothing": set()}, {"q": found})
+    precision = mean_interpolated_precision({"q": {"a", "b", "c", "d"}, "nothing": set()}, {"q": found})
     np.testing.assert_allclose(precision[[0, 25, 26, 50, 51, 75]], [1, 1, 2 / 3, 2 / 3, 0.3, 0.3])
     assert not precision[76:].any()
     assert precision.shape == (101,)
 
 
 def test_a_repeated_image_counts_once():
-    precision = interpolated_precision({"q": {"a", "b"}}, {"q": ["a", "a", "a", "b"]})
+    precision = mean_interpolated_precision({"q": {"a", "b"}}, {"q": ["a", "a", "a", "b"]})
     np.testing.assert_allclose(precision[[50, 51]], [1, 0.5])
 
 
 def test_a_perfect_ranking_has_precision_1_throughout():
     solution = {f"q{size}": {str(i) for i in range(size)} for size in range(1, 101)}
     rankings = {query: sorted(relevant) for query, relevant in solution.items()}
-    assert (interpolated_precision(solution, rankings) == 1).all()
+    assert (mean_interpolated_precision(solution, rankings) == 1).all()
 
 
 def ink(file: Path) -> np.ndarray:

@@ -147,6 +147,21 @@ def test_one_task_leaves_the_columns_of_the_other_empty():
     assert only["relevant"].null_count == only["ap"].null_count == len(only)
 
 
+def test_precision_at_recall_is_the_highest_from_there_on():
+    landmarks, ranked = task(usages=("",)), ranking()
+    assert landmarks.retrieval
+    for row, positions in zip(landmarks.outcomes(ranked).to_pylist(), ranked.positions, strict=True):
+        relevant = landmarks.retrieval.relevant[row["id"]]
+        if not relevant:
+            assert row["precisions"] is None
+            continue
+        right = [f"i{position}" in relevant for position in positions[:100]]
+        points = [(sum(right[:rank]), sum(right[:rank]) / rank) for rank in range(1, 101)]
+        for step, precision in enumerate(row["precisions"]):
+            reaching = [value for hits, value in points if 10 * hits >= step * len(relevant)]
+            assert precision == pytest.approx(max(reaching, default=0), abs=1e-7), (row["id"], step)
+
+
 def test_a_level_of_revisited_paris_is_a_usage():
     truth = GroundTruth(
         [f"i{n}" for n in range(30)],

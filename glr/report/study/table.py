@@ -1,0 +1,166 @@
+"""The tables of a study's page: configurations with their scores, the interactions of settings, and the runs."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from glr.report.study.analysis import Analysis, Difference, Metric, Row
+from glr.report.study.words import decimals, interval, metric_words, plain, signed
+from glr.retrieval.scores import headlines
+from glr.statistics.effects import Effect
+
+
+class Cell(NamedTuple):
+    """A cell.
+
+    Attributes:
+        text: the first line.
+        notes: smaller lines below it.
+        key: what the column is sorted by, a number or text; empty cells stay at the end.
+        number: it is set in figures, to the right.
+    """
+
+    text: str = ""
+    notes: Sequence[str] = ()
+    key: str = ""
+    number: bool = True
+
+
+class Table(NamedTuple):
+    """Column heads, and rows of cells; the marked row is the baseline."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+    marked: int | None = None
+
+
+def main_table(analysis: Analysis) -> Table:
+    """Return the configurations with their settings, the scores that studies are compared by, and the differences."""
+    names = list(dict.fromkeys(name for row in analysis.rows for name in row.scores))
+    shown = [analysis.metric, *(name for name in headlines(dict.fromkeys(names, 0.0)) if name != analysis.metric)]
+    shown = [name for name in shown if name in names]
+    settings = _settings(analysis)
+    against = any(row.difference for row in analysis.rows)
+    columns = ["#", *(_head(key) for key in settings), "Seeds", *map(metric_words, shown)]
+    columns += ["Difference", "p (Holm)", "Wins / losses", "Best"] if against else []
+    rows = []
+    for place, row in enumerate(analysis.rows):
+        cells = [*_named(row, settings), _count(len(row.configuration.finished), row.configuration.seeds)]
+        cells += [_score(row, metric) for metric in shown]
+        cells += _compared(row, analysis.metric, place == analysis.baseline) if against else []
+        rows.append(cells)
+    return Table(columns, rows, analysis.baseline)
+
+
+def all_metrics(analysis: Analysis) -> Table:
+    """Return the configurations with every metric."""
+    names = sorted({name for row in analysis.rows for name in row.scores})
+    settings = _settings(analysis)
+    rows = [[*_named(row, settings), *(_score(row, name) for name in names)] for row in analysis.rows]
+    return Table(["#", *(_head(key) for key in settings), *map(metric_words, names)], rows, analysis.baseline)
+
+
+def interaction_tables(effects: Sequence[Effect], metric: Metric) -> dict[str, Table]:
+    """Return a table for each two settings: the changes of one setting, at each value of the other; by title."""
+    pairs: dict[tuple[str, str], list[Effect]] = {}
+    for effect in effects:
+        assert effect.given is not None
+        if (effect.given[0], effect.setting) not in pairs:  # the same interaction, seen from the other setting
+            pairs.setdefault((effect.setting, effect.given[0]), []).append(effect)
+    tables = {}
+    for (setting, other), several in pairs.items():
+        columns = list(dict.fromkeys(effect.given[1] for effect in several if effect.given))
+        if len(columns) < 2:
+            continue
+        changes: dict[tuple[object, object], dict[object, Effect]] = {}
+        for effect in several:
+            assert effect.given is not None
+            changes.setdefault(effect.values, {})[effect.given[1]] = effect
+        rows = [
+            [Cell(f"{before} → {after}", number=False), *(_effect(by_value.get(value), metric) for value in columns)]
+            for (before, after), by_value in changes.items()
+        ]
+        tables[f"{setting} by {other}"] = Table([setting, *(f"{other}={value}" for value in columns)], rows)
+    return tables
+
+
+def run_table(analysis: Analysis) -> list[Mapping[str, str]]:
+    """Return what repeats each run: configuration, name, seed, status, score, commit, command."""
+    rows = []
+    for row in analysis.rows:
+        for run in row.configuration.runs:
+            value = run.metrics.get(analysis.metric)
+            tags = run.tags
+            rows.append(
+                {
+                    "id": run.id,
+                    "index": str(row.configuration.index),
+                    "name": run.name,
+                    "seed": run.params.get("seed", ""),
+                    "status": run.status.lower(),
+                    "score": "" if value is None else plain(value, decimals(analysis.metric)),
+                    "commit": tags.get("mlflow.source.git.commit", ""),
+                    "changed": "with uncommitted changes" if tags.get("git.uncommitted_changes") == "True" else "",
+                    "command": tags.get("command", ""),
+                }
+            )
+    return rows
+
+
+def _settings(analysis: Analysis) -> list[str]:
+    return list(dict.fromkeys(key for row in analysis.rows for key in row.configuration.labels))
+
+
+def _head(key: str) -> str:
+    return key if "." in key else key.replace("_", " ").capitalize()
+
+
+def _named(row: Row, settings: Sequence[str]) -> list[Cell]:
+    index, labels = str(row.configuration.index), row.configuration.labels
+    texts = [labels.get(key, "") for key in settings]
+    return [Cell(index, key=index), *(Cell(text, key=text, number=False) for text in texts)]
+
+
+def _count(number: int, seeds: Sequence[str]) -> Cell:
+    listed = ", ".join(filter(None, seeds))
+    return Cell(str(number), [listed] if listed and number <= 5 else [], str(number))
+
+
+def _score(row: Row, metric: Metric) -> Cell:
+    score = row.scores.get(metric)
+    if score is None:
+        return Cell()
+    known = score.low is not None and score.high is not None
+    places = decimals(metric, score.high - score.low if known else 0.0)
+    notes = [interval(score.low, score.high, places)] if known else []
+    notes += [] if score.sd is None else [f"sd {plain(score.sd, places)}"]
+    return Cell(plain(score.value, places), notes, repr(score.value))
+
+
+def _compared(row: Row, metric: Metric, is_baseline: bool) -> list[Cell]:
+    best = row.probability_best
+    probability = Cell() if best is None else Cell(f"{best:.0%}", key=repr(best))
+    if row.difference is None:
+        return [Cell("baseline" if is_baseline else "", key="0" if is_baseline else ""), Cell(), Cell(), probability]
+    return [*_difference(row.difference, metric), probability]
+
+
+def _difference(difference: Difference, metric: Metric) -> list[Cell]:
+    places = decimals(metric, difference.high - difference.low)
+    p = difference.p_holm
+    return [
+        Cell(
+            signed(difference.value, places),
+            [interval(difference.low, difference.high, places)],
+            repr(difference.value),
+        ),
+        Cell("< 0.001" if p < 0.001 else f"{p:.3f}", key=repr(p)),
+        Cell(f"{difference.wins:,} / {difference.losses:,}", key=str(difference.wins - difference.losses)),
+    ]
+
+
+def _effect(effect: Effect | None, metric: Metric) -> Cell:
+    if effect is None:
+        return Cell()
+    estimate = effect.estimate
+    places = decimals(metric, estimate.high - estimate.low)
+    return Cell(signed(estimate.value, places), [interval(estimate.low, estimate.high, places)])
