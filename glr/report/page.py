@@ -15,7 +15,6 @@ from glr.report.template import template
 
 _LONGEST = 256  # pixels of an image's long side: twice the displayed size, for sharp displays
 _QUALITY = 88
-_SIGNS = 16  # characters of an id below a result
 _MARKS = {True: ("right", "✓"), False: ("wrong", "✗")}
 
 
@@ -46,7 +45,6 @@ def page(entries: list[QueryResults], title: str, file: Path) -> None:
         right=css(RIGHT),
         wrong=css(WRONG),
         parts=_parts,
-        short=_short,
         encoded=_encoded,
     )
     file.write_text(text, encoding="utf-8", errors="replace")
@@ -55,11 +53,6 @@ def page(entries: list[QueryResults], title: str, file: Path) -> None:
 def _parts(name: str) -> list[str]:
     """Split an id at the places where a browser may break the line."""
     return re.split("(?<=[/_.-])", name)
-
-
-def _short(name: str) -> str:
-    """Shorten a long id by its middle: consecutive ids differ at the end."""
-    return name if len(name) <= _SIGNS else f"{name[: _SIGNS // 2]}…{name[-(_SIGNS // 2) :]}"
 
 
 def _encoded(image: np.ndarray) -> _Thumbnail:
