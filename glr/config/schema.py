@@ -229,6 +229,7 @@ PreflightConfig = make_dataclass(
         ("preflight", Preflighting, MISSING),
     ],
     bases=(TrainConfig,),
+    namespace={"__module__": __name__},  # its configs are pickled
 )
 
 
