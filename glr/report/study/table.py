@@ -41,7 +41,7 @@ def main_table(analysis: Analysis) -> Table:
     settings = _settings(analysis)
     against = any(row.difference for row in analysis.rows)
     columns = ["#", *(_head(key) for key in settings), "Seeds", *map(metric_words, shown)]
-    columns += ["Difference", "p (Holm)", "Wins / losses", "Best"] if against else []
+    columns += ["Difference", "p (Holm)", "Wins / losses", "P(best)"] if against else []
     rows = []
     for place, row in enumerate(analysis.rows):
         cells = [*_named(row, settings), _count(len(row.configuration.finished), row.configuration.seeds)]
