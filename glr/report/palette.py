@@ -4,14 +4,14 @@ RIGHT = (31, 157, 85)
 WRONG = (200, 30, 45)
 
 # Each series on white and on a dark ground: blue, vermilion, green, purple, ochre, grey, after Okabe and Ito (Color
-# Universal Design, 2008), darkened and lightened for contrast. Lines of series also differ in their dashes.
+# Universal Design, 2008), moved apart for contrast and for the colour-blind. Their lines also differ in their dashes.
 SERIES = (
-    ((0, 114, 178), (86, 180, 233)),
-    ((196, 78, 0), (255, 143, 74)),
-    ((0, 128, 96), (44, 201, 160)),
-    ((160, 66, 138), (227, 154, 208)),
-    ((138, 106, 0), (230, 195, 74)),
-    ((60, 66, 74), (200, 206, 214)),
+    ((1, 117, 175), (89, 164, 239)),
+    ((225, 50, 21), (249, 157, 90)),
+    ((2, 140, 97), (49, 204, 160)),
+    ((164, 61, 127), (230, 152, 213)),
+    ((114, 113, 1), (238, 202, 69)),
+    ((53, 64, 69), (200, 206, 214)),
 )
 
 

@@ -3,6 +3,7 @@
 import gc
 import re
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -21,6 +22,7 @@ from glr.tracking.writer import RunWriter, order
 
 WEIGHTS = "weights/{}.weights.h5"  # path of a run's file; {} is last or best
 _PAGE = 1000
+_AT_ONCE = 8  # requests
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,21 @@ def matching(runs: list[PastRun], wanted: Mapping[str, object]) -> list[PastRun]
             hint = f"; did you mean {close[0]}?" if close else ""
             raise GlrError(f"where={name}: no run has such a parameter or tag{hint}")
     return [run for run in runs if all(run.params.get(k, run.tags.get(k)) == recorded(v) for k, v in wanted.items())]
+
+
+def curves(client: MlflowClient, runs: Iterable[PastRun], metric: str) -> dict[str, list[tuple[int, float]]]:
+    """The values of a metric by epoch, for each run that has it, by the run's id.
+
+    An epoch that was recorded twice, by a run that continued, has its last value.
+    """
+    wanted = [run.id for run in runs if metric in run.metrics]
+
+    def curve(run_id: str) -> list[tuple[int, float]]:
+        history = sorted(client.get_metric_history(run_id, metric), key=lambda each: (each.step, each.timestamp))
+        return sorted({each.step: each.value for each in history}.items())
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:  # a server answers for one run at a time
+        return dict(zip(wanted, pool.map(curve, wanted), strict=True))
 
 
 def find(client: MlflowClient, name: str) -> PastRun:

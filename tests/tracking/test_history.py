@@ -8,7 +8,7 @@ from mlflow import MlflowClient
 
 from glr.config.schema import Tracking
 from glr.errors import DivergedError, GlrError
-from glr.tracking.history import find, matching, runs_of, stored_weights
+from glr.tracking.history import curves, find, matching, runs_of, stored_weights
 from glr.tracking.run import run
 
 
@@ -52,6 +52,18 @@ def test_all_runs_of_studies(store):
         runs_of(client, ["three"])
     with pytest.raises(GlrError, match=r"; write it first: python -m glr\.record study=published$"):
         runs_of(client, ["published"])
+
+
+def test_the_values_of_a_metric_by_epoch(store):
+    client, ids = store
+    runs = runs_of(client, ["one"])
+    client.log_metric(ids["first"], "recorded_twice", 0.1, step=1)
+    client.log_metric(ids["first"], "recorded_twice", 0.3, step=2)
+    client.log_metric(ids["first"], "recorded_twice", 0.2, timestamp=2**42, step=1)
+    assert curves(client, runs, "public_score") == {key: [(1, 0.5), (2, 0.6)] for key in ids.values()}
+    twice = [run for run in runs_of(client, ["one"]) if run.id == ids["first"]]
+    assert curves(client, twice, "recorded_twice") == {ids["first"]: [(1, 0.2), (2, 0.3)]}
+    assert curves(client, runs, "unknown") == {}
 
 
 def test_more_runs_than_a_page(store, monkeypatch: pytest.MonkeyPatch):

@@ -9,9 +9,10 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from glr.config.printing import printable
 from glr.report.palette import SERIES
 
-WIDTH = 400  # points: about the width of a phone, so that letters stay readable there
+WIDTH = 360  # points: about the width of a phone, so that letters stay readable there
 LINE = 15  # points between two lines of text
 
 # Matplotlib knows no CSS: it draws in these colours, which then become those of the page.
@@ -65,14 +66,14 @@ def drawn(plot: Callable[[Axes], None], height: float, label: str) -> str:
     text = re.sub(r'<g id="[^"]*"', "<g", text)
     text = re.sub(r"(fill|stroke): (#000[01][0-9a-f]{2})", lambda m: f"{m[1]}: {_CSS.get(m[2], m[2])}", text)
     text = re.sub(r' (?:width|height)="[0-9.]+pt"', "", text, count=2)
-    return text.replace("<svg", f'<svg role="img" aria-label="{escape(label)}"', 1)
+    return text.replace("<svg", f'<svg role="img" aria-label="{escape(printable(label))}"', 1)
 
 
 def shortened(text: str, signs: int) -> str:
-    """Shorten a name by its middle to a number of signs.
+    """Shorten a name by its middle to a number of signs; control characters become escapes.
 
     >>> shortened("a long name", 7)
     'a l…ame'
     """
-    kept = signs - 1
+    text, kept = printable(text), signs - 1
     return text if len(text) <= signs else f"{text[: kept - kept // 2]}…{text[len(text) - kept // 2 :]}"

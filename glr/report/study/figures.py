@@ -14,7 +14,7 @@ from glr.report.study.words import counted, decimals, interval, lowest_is_best, 
 Curve = Sequence[tuple[float, float]]
 
 _ROW = 2.3 * LINE  # points: a line of text, and the interval below it
-_NAME = 38  # signs of a name beside a value
+_NAME = 34  # signs of a name beside a value
 _DASHES = ("-", (0, (5, 1.6)), (0, (1.2, 1.4)), (0, (6, 1.5, 1.2, 1.5)), (0, (3, 1)), (0, (8, 3)))
 _TICKS = 5
 
@@ -99,7 +99,7 @@ def curves(series: Mapping[str, Sequence[Curve]], axis: str) -> str:
         f"{name} ends at {mean[-1]:.3f} after epoch {epochs[-1]:g} ({counted(len(series[name]), 'seed')})"
         for name, (epochs, mean, *_) in means.items()
     )
-    return drawn(plot, 250 + LINE * len(series), f"{axis} by epoch: " + "; ".join(words))
+    return drawn(plot, 225 + LINE * len(series), f"{axis} by epoch: " + "; ".join(words))
 
 
 def ranks(scores: Mapping[str, tuple[float, float]], metric: Metric) -> str:
@@ -124,7 +124,7 @@ def ranks(scores: Mapping[str, tuple[float, float]], metric: Metric) -> str:
             moved = first != then
             colour = next(colours) if moved else FAINT
             axes.plot([0, 1], [left, right], color=colour, marker="o", markersize=6, linewidth=2.2 if moved else 1.2)
-            axes.text(-0.06, left, f"{shortened(name, 24)}  {public:.3f}", ha="right", va="center", color=INK)
+            axes.text(-0.06, left, f"{shortened(name, 22)}  {public:.3f}", ha="right", va="center", color=INK)
             change = f"  {'▲' if then < first else '▼'} {abs(first - then)}" if moved else ""
             axes.text(1.06, right, f"{private:.3f}{change}", ha="left", va="center", color=INK)
         axes.set(xlim=(-1.75, 1.6), ylim=(len(names) - 0.4, -1.1), xticks=[], yticks=[])
@@ -165,7 +165,7 @@ def precision_recall(series: Mapping[str, Sequence[np.ndarray]]) -> str:
     for name, runs in series.items():
         mean = np.mean(runs, axis=0)
         words.append(f"{name} {mean[0]:.3f} at 0, {mean[len(mean) // 2]:.3f} at a half, {mean[-1]:.3f} at all")
-    return drawn(plot, 250 + LINE * len(series), "Interpolated precision by recall: " + "; ".join(words))
+    return drawn(plot, 225 + LINE * len(series), "Interpolated precision by recall: " + "; ".join(words))
 
 
 def _over_seeds(runs: Sequence[Curve]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -184,5 +184,5 @@ def _legend(axes: Axes, names: Sequence[str]) -> None:
     lines = [
         Line2D([], [], color=colour, linestyle=dash) for _, colour, dash in zip(names, COLOURS, _DASHES, strict=False)
     ]
-    labels = [shortened(name, 52) for name in names]
+    labels = [shortened(name, 46) for name in names]
     axes.figure.legend(lines, labels, loc="outside lower left", handlelength=2.8, labelcolor=INK)

@@ -15,7 +15,7 @@ from glr.report.study.figures import Curve
 from glr.report.study.plotted import plotted
 from glr.report.study.showing import shown
 from glr.report.study.table import all_metrics, interaction_tables, main_table, run_table
-from glr.report.study.words import counted, decimals, metric_words, plain
+from glr.report.study.words import counted, metric_words
 from glr.report.template import template
 from glr.report.thumbnail import parts, short
 
@@ -49,7 +49,6 @@ def page(
         metrics=all_metrics(analysis),
         interactions=interaction_tables(analysis.interactions, analysis.metric),
         figures=plotted(analysis, outcomes, histories or {}),
-        choice=_choice(analysis),
         sides=shown(analysis, outcomes, album),
         metric=metric_words(analysis.metric),
         notes=analysis.notes,
@@ -79,23 +78,6 @@ def _facts(analysis: Analysis) -> list[str]:
         facts.append(" and ".join(texts))
     facts.append(f"compared by {metric_words(analysis.metric)}")
     return facts
-
-
-def _choice(analysis: Analysis) -> str | None:
-    """Say what it costs to choose by Public."""
-    choice = analysis.choice
-    if choice is None:
-        return None
-    places = decimals(analysis.metric)
-    compared = sum(row.probability_best is not None for row in analysis.rows)
-    name = analysis.rows[choice.best].configuration.name
-    loss = plain(choice.private_loss, places)
-    behind = "the best there" if choice.private_rank == 1 else f"{loss} behind the best there"
-    return (
-        f"Chosen by Public: {name}. Because it was chosen by its Public score, expect that score to be "
-        f"{plain(choice.optimism, places)} too good. On Private its rank is {choice.private_rank} of "
-        f"{max(compared, choice.private_rank)}, {behind}."
-    )
 
 
 def _web(address: str) -> str:

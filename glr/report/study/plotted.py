@@ -13,7 +13,7 @@ from glr.report.study.analysis import Analysis, Metric, Row
 from glr.report.study.answer import LEVEL, ranked
 from glr.report.study.drawing import COLOURS
 from glr.report.study.figures import Bar, Curve
-from glr.report.study.words import counted, metric_words
+from glr.report.study.words import counted, decimals, metric_words, plain
 
 _BARS = 30  # a plot of more rows is not read
 
@@ -89,9 +89,25 @@ def _ranks(analysis: Analysis) -> Plot | None:
     if len(rows) < 2:
         return None
     scores = {_label(row): tuple(row.scores[usage].value for usage in usages) for row in rows[:_BARS]}
-    caption = "Lines that cross are configurations that change ranks between Public and Private."
+    caption = f"Lines that cross are configurations that change ranks. {_choice(analysis)}".strip()
     svg = figures.ranks({label: (public, private) for label, (public, private) in scores.items()}, name)
     return Plot("Public against Private", svg, caption + _rest(len(rows), "configurations"))
+
+
+def _choice(analysis: Analysis) -> str:
+    """Say what it costs to choose by Public."""
+    choice = analysis.choice
+    if choice is None:
+        return ""
+    places = decimals(analysis.metric)
+    behind = (
+        f"{plain(choice.private_loss, places)} behind the best there" if choice.private_loss > 0 else "the best there"
+    )
+    return (
+        f"Chosen by Public: {analysis.rows[choice.best].configuration.name}. Because it was chosen, its score "
+        f"there is too good, by {plain(max(choice.optimism, 0.0), places)} on average. On Private its rank is "
+        f"{choice.private_rank}, {behind}."
+    )
 
 
 def _curves(analysis: Analysis, metric: Metric, runs: Mapping[str, Curve]) -> Plot | None:
@@ -103,7 +119,8 @@ def _curves(analysis: Analysis, metric: Metric, runs: Mapping[str, Curve]) -> Pl
     if not series:
         return None
     svg = figures.curves(dict(islice(series.items(), len(COLOURS))), metric_words(metric))
-    return Plot(f"{metric_words(metric)} by epoch", svg, _over_seeds(len(series)))
+    words = metric_words(metric)
+    return Plot(f"{words[:1].upper()}{words[1:]} by epoch", svg, _over_seeds(len(series)))
 
 
 def _precision(analysis: Analysis, outcomes: Mapping[str, pa.Table]) -> Plot | None:

@@ -59,7 +59,7 @@ class Shown:
 
 
 def shown(analysis: Analysis, outcomes: Mapping[str, pa.Table], album: Album | None) -> Shown | None:
-    """Compare the first seeds of the two configurations that the answer is about; None: their outcomes are not stored."""
+    """Compare the first seeds of the two configurations that the answer is about; None: outcomes are missing."""
     pair = _first_runs(analysis, outcomes)
     if pair is None:
         return None

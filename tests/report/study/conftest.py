@@ -76,12 +76,12 @@ def study() -> Analysis:
 def outcomes() -> Callable[..., pa.Table]:
     """Make the outcomes of queries from their AP."""
 
-    def make(precisions: Mapping[str, float | None], usage: str = "Private", **columns: object) -> pa.Table:
-        queries = list(precisions)
-        ranks = [None if not ap else max(1, round(1 / ap)) for ap in precisions.values()]
+    def make(aps: Mapping[str, float | None], usage: str = "Private", **columns: object) -> pa.Table:
+        queries = list(aps)
+        ranks = [None if not ap else max(1, round(1 / ap)) for ap in aps.values()]
         near = [[f"{query}-{rank}" for rank in range(5)] for query in queries]
         given = {"id": queries, "usage": [usage] * len(queries), "relevant": [3] * len(queries)}
-        given |= {"ap": list(precisions.values()), "first_rank": ranks, "nearest": near}
+        given |= {"ap": list(aps.values()), "first_rank": ranks, "nearest": near}
         return outcome_table(given | {"similarities": [list(np.linspace(0.9, 0.5, 5))] * len(queries)} | columns)
 
     return make
