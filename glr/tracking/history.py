@@ -8,10 +8,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
 from mlflow.exceptions import MlflowException
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from glr.config.installation import SWEEPS
 from glr.errors import GlrError
@@ -61,9 +63,12 @@ class PastRun:
             GlrError: the run has no file of this name, or the file cannot be fetched.
         """
         with suppress(Exception):  # each kind of storage has its own errors
-            client, folder = MlflowClient(self.store), None
-            if copies is not None and "://" in str(client.get_run(self.id).info.artifact_uri).removeprefix("file://"):
-                folder = copies / self.id
+            client = MlflowClient(self.store)
+            place = str(client.get_run(self.id).info.artifact_uri)
+            if urlsplit(place).scheme in ("", "file"):  # the client would copy it
+                return Path(get_artifact_repository(place).download_artifacts(name))
+            folder = None if copies is None else copies / self.id
+            if folder is not None:
                 folder.mkdir(exist_ok=True)
             file = Path(client.download_artifacts(self.id, name, folder and str(folder)))
             if file.exists():

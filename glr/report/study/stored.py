@@ -56,8 +56,6 @@ def outcomes_of(runs: Sequence[PastRun], *, compute: bool, columns: Sequence[str
                 reason = str(error)
             else:
                 tables.notes += [reason] if reason else []
-        elif reason:
-            reason += "; compare.outcomes=compute makes them again"
         if table is not None:
             tables[run.id] = table
         elif reason:
@@ -69,7 +67,8 @@ def outcomes_of(runs: Sequence[PastRun], *, compute: bool, columns: Sequence[str
     if refused:
         more = f" and {len(refused) - _NAMED} more" if len(refused) > _NAMED else ""
         named = "; ".join(refused[:_NAMED]) + more
-        tables.notes.append(f"the outcomes of {len(refused)} of {_runs(len(runs))} cannot be used: {named}")
+        advice = "" if compute else "; compare.outcomes=compute makes them again from stored descriptors"
+        tables.notes.append(f"the outcomes of {len(refused)} of {_runs(len(runs))} cannot be used: {named}{advice}")
     return tables
 
 
@@ -83,7 +82,7 @@ def _read(run: PastRun, columns: Sequence[str], copies: Path) -> tuple[pa.Table 
         table, _ = outcomes.load(file, list(dict.fromkeys([*outcomes.MEASURED, *columns])))
         _check_scores(table, run, "outcomes")
     except GlrError as error:
-        return None, str(error)
+        return None, str(error).replace(str(file), file.name)  # it may be a temporary copy
     return table.select(columns), ""
 
 

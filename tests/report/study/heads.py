@@ -56,10 +56,20 @@ def artifacts(folder: Path, run_id: str) -> Path:
     return folder / "mlruns/artifacts" / run_id / "artifacts"
 
 
-def similarities(name: str) -> np.ndarray:
-    """The inner products [Q, N] of a run's queries with its index."""
+def descriptors(name: str) -> tuple[np.ndarray, np.ndarray]:
+    """A run's descriptors of the queries [Q, D] and of the index [N, D]."""
     query, index = (np.load(HEADS / f"{name} {split}_descriptors.npy").astype(float) for split in ("query", "index"))
-    return query @ index.T
+    return query, index
+
+
+def ids(split: str) -> list[str]:
+    return (HEADS / f"{split}_ids.txt").read_text().split()
+
+
+def relevance() -> np.ndarray:
+    """Return bool [Q, N], True where an index image is relevant."""
+    rows = {row["id"]: row["images"].split() for row in csv.DictReader((HEADS / "retrieval_solution.csv").open())}
+    return np.array([np.isin(ids("index"), rows[query]) for query in ids("query")])
 
 
 class Answer(NamedTuple):
@@ -72,7 +82,7 @@ class Answer(NamedTuple):
 
 def answers(products: np.ndarray, neighbors: int = 3) -> dict[str, dict[str, Answer]]:
     """Return usage -> query -> answer, for the inner products of all queries with the index."""
-    index, queries = ((HEADS / f"{split}_ids.txt").read_text().split() for split in ("index", "query"))
+    index, queries = ids("index"), ids("query")
     classes = dict(csv.reader((HEADS / "index.csv").open()))
     landmarks = {row["id"]: row["landmarks"] for row in csv.DictReader((HEADS / "recognition_solution.csv").open())}
     rows = {row["id"]: row for row in csv.DictReader((HEADS / "retrieval_solution.csv").open())}

@@ -18,10 +18,12 @@ from glr.statistics.estimators import Mean
 from glr.statistics.randomization import exchange_test, sign_flip_test
 from glr.tracking.history import PastRun
 from tests.conftest import no_file_beyond
-from tests.report.study.heads import HEADS, RUNS, Answer, answers, artifacts, bring, gap, similarities
+from tests.report.study.heads import HEADS, RUNS, Answer, answers, artifacts, bring, descriptors, gap, relevance
 
 NAMES = ["arcface 0", "arcface 1", "adacos_semi 0", "adacos_semi 1"]
 USAGES = ["Public", "Private"]
+# ArcFace's mAP@100 minus AdaCos's, by seed
+DIFFERENCES = {(0, "Public"): 0.0154, (0, "Private"): 0.0266, (1, "Public"): 0.0466, (1, "Private"): 0.0168}
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +48,7 @@ def tables(runs: dict[str, PastRun]) -> dict[str, pa.Table]:
 
 @pytest.fixture(scope="module")
 def by_hand() -> dict[str, dict[str, dict[str, Answer]]]:
-    return {name: answers(similarities(name)) for name in NAMES}
+    return {name: answers(np.matmul(query, index.T)) for name in NAMES for query, index in [descriptors(name)]}
 
 
 @pytest.fixture
@@ -114,6 +116,10 @@ def test_the_paired_difference_of_two_heads_with_one_seed(
         assert percentile_interval(values[:, 0] - values[:, 1]) == pytest.approx(
             (np.percentile(expected, 2.5), np.percentile(expected, 97.5)), abs=1e-12
         )
+    logged = [RUNS[name]["metrics"][f"{usage.lower()}/map_at_100"] for name in pair]
+    difference = float(np.mean([a.precision - b.precision for a, b in zip(first, second, strict=True)]))
+    assert difference == pytest.approx(logged[0] - logged[1], abs=1e-12)
+    assert round(difference, 4) == DIFFERENCES[seed, usage]
     precisions = [(a.precision, b.precision) for a, b in zip(first, second, strict=True)]
     counted = sum(a - b > 1e-12 for a, b in precisions), sum(b - a > 1e-12 for a, b in precisions)
     ours, theirs = ([tables[name]] for name in pair)
@@ -138,32 +144,30 @@ def test_two_copies_of_a_run_do_not_differ(study: Path, runs: dict[str, PastRun]
         assert exchange_test(answered[0]["id"], confidences, rights, answered[0]["shown"], 200) == 1
 
 
-def test_the_interval_of_a_run_and_its_noised_copy_holds_the_truth():
-    """Of 6,000 queries, samples of 75: the truth is the difference over all of them."""
+def test_the_interval_of_a_run_and_its_noised_copy_holds_the_truth(by_hand: dict[str, dict[str, dict[str, Answer]]]):
+    """Of 3,000 queries, samples of 75: the truth is the difference over all of them."""
     random = np.random.default_rng(0)
-    query, index = (np.load(HEADS / f"arcface 0 {split}_descriptors.npy").astype(float) for split in ("query", "index"))
-    crowd = np.concatenate([query + random.normal(0, 0.15, query.shape) for _ in range(40)])
+    query, index = descriptors("arcface 0")
+    crowd = np.concatenate([query, *(query + random.normal(0, 0.15, query.shape) for _ in range(19))])
     noised = crowd + random.normal(0, 0.05, crowd.shape)
-    precisions = np.array(
-        [
-            [answer.precision for part in np.split(own, 40) for answer in _in_order(answers(part @ index.T))]
-            for own in (crowd, noised)
-        ]
-    )
-    truth = float(np.diff(precisions.mean(axis=1))[0])
+    right = np.tile(relevance(), (20, 1))
+    ranks = np.arange(1, 101)
+    precisions = []
+    for own in (crowd, noised):
+        order = np.argsort(-(own @ index.T), axis=1, kind="stable")[:, :100]
+        hits = np.take_along_axis(right, order, axis=1)
+        precisions.append((hits * hits.cumsum(axis=1) / ranks).sum(axis=1) / right.sum(axis=1))
+    answered = sorted(a.precision for each in by_hand["arcface 0"].values() for a in each.values())
+    np.testing.assert_allclose(np.sort(precisions[0][:150]), answered, atol=1e-12)
+    truth = float(precisions[1].mean() - precisions[0].mean())
     assert -0.03 < truth < -0.002  # noise does a little harm
     held = 0
-    for number in range(200):
-        sample = np.random.default_rng(number).choice(6000, 75, replace=False)
-        estimators = [Mean(own[sample]) for own in precisions]
-        values = bootstrap(estimators, 75, 400, seed=number)
+    for number in range(100):
+        sample = np.random.default_rng(number).choice(3000, 75, replace=False)
+        values = bootstrap([Mean(own[sample]) for own in precisions], 75, 300, seed=number)
         low, high = percentile_interval(values[:, 1] - values[:, 0])
         held += low <= truth <= high
-    assert 0.9 * 200 <= held <= 0.99 * 200
-
-
-def _in_order(answered: dict[str, dict[str, Answer]]) -> list[Answer]:
-    return [answer for usage in USAGES for answer in answered[usage].values()]
+    assert 90 <= held <= 99
 
 
 def test_without_outcomes_one_sentence_says_what_to_do(alone: Callable[..., PastRun]):
@@ -202,10 +206,7 @@ def test_an_ensemble_is_joined_from_its_members(study: Path, runs: dict[str, Pas
     members = [runs["arcface 0"], runs["adacos_semi 1"]]
     cosines = []
     for run in members:
-        query, index = (
-            np.load(HEADS / f"{run.name} {split}_descriptors.npy").astype(float) for split in ("query", "index")
-        )
-        query, index = (each / np.linalg.norm(each, axis=1, keepdims=True) for each in (query, index))
+        query, index = (each / np.linalg.norm(each, axis=1, keepdims=True) for each in descriptors(run.name))
         cosines.append(query @ index.T)
     expected = answers((2 * cosines[0] + cosines[1]) / 3, neighbors=1)
     ids = f'["{members[0].id}", "{members[1].id}"]'
@@ -294,7 +295,7 @@ def test_a_spoilt_file_is_a_sentence_and_is_made_again(spoil: Callable[[Path], N
     assert spoilt == {}
     (note,) = spoilt.notes
     assert note.startswith("the outcomes of 1 of 1 run cannot be used: arcface 0 (")
-    assert note.endswith("; compare.outcomes=compute makes them again)")
+    assert note.endswith("); compare.outcomes=compute makes them again from stored descriptors")
     again = outcomes_of([run], compute=True)
     assert (again[run.id].equals(before), again.notes) == (True, [])
     assert outcomes_of([run], compute=False)[run.id].equals(before)
@@ -304,7 +305,7 @@ def test_a_folder_in_place_of_the_file_is_a_sentence(alone: Callable[..., PastRu
     run = alone(described=False)
     (artifacts(work, run.id) / outcomes.FILE).mkdir(parents=True)
     (note,) = outcomes_of([run], compute=False).notes
-    assert "cannot be read as the outcomes of queries" in note
+    assert "arcface 0 (outcomes.parquet cannot be read as the outcomes of queries" in note
 
 
 def test_a_sentence_names_three_runs(alone: Callable[..., PastRun], work: Path):
@@ -315,7 +316,7 @@ def test_a_sentence_names_three_runs(alone: Callable[..., PastRun], work: Path):
         (folder / outcomes.FILE).write_bytes(b"no Parquet")
     (note,) = outcomes_of(spoilt, compute=False).notes
     assert note.startswith("the outcomes of 5 of 5 runs cannot be used: r0 (")
-    assert note.endswith(") and 2 more")
+    assert ") and 2 more; compare.outcomes=compute makes" in note
     assert "r3" not in note
 
 
