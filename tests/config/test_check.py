@@ -114,11 +114,6 @@ def test_what_jobs_share_is_checked_once(monkeypatch: pytest.MonkeyPatch):
     check_command_line("train", ["head=arcface", "head.margin=0.1,0.2", "seed=1,2"], True)
     assert Counter(checked)["head"] == 2
     assert Counter(checked)["backbone"] == 1
-    for mistake in (
-        "head.margin=0.1,true",
-        "head.margin=0.2,wide",
-        "seed=1,-1",
-        "train.epochs=${train.batch_size},${nope}",
-    ):
+    for mistake in ("head.margin=0.1,true", "head.margin=0.2,wide", "seed=1,-1", "seed=${train.epochs},${nope}"):
         with pytest.raises(GlrError, match=f"^job 2 of 2 .*: {mistake.split('=')[0]}="):
             check_command_line("train", ["head=arcface", mistake], True)
