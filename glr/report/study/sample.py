@@ -69,13 +69,12 @@ class Sample:
         if len(pair) != 2 or name == "median_position":
             return None
         tables = [by_usage(self._outcomes[run])[usage] for run in pair]
-        values = [query_values(table)[name] for table in tables]
         if name != "gap":
-            return sign_flip_test(np.subtract(*values))
-        confidences = tuple(table["confidence"].to_numpy() for table in tables)
+            return sign_flip_test(np.subtract(*(query_values(table)[name] for table in tables)))
+        tables = [table.filter(pc.is_valid(table["shown"])) for table in tables]  # those that recognition is scored on
         order = pc.rank(tables[0]["id"], tiebreaker="dense").to_numpy()  # as the ids, and small
-        rights, shown = tuple(each == 1 for each in values), pc.fill_null(tables[0]["shown"], False).to_numpy()
-        return exchange_test(order, confidences, rights, shown)
+        confidences, rights = (tuple(table[key].to_numpy() for table in tables) for key in ("confidence", "right"))
+        return exchange_test(order, confidences, rights, tables[0]["shown"].to_numpy())
 
     def wins(self, metric: str, first: int, second: int) -> tuple[int, int]:
         """Count the queries that a configuration answers better, and worse, than another on average over its runs."""

@@ -11,6 +11,8 @@ from glr.errors import GlrError
 from glr.report.study.analysis import Analysis, analyse
 from glr.report.study.configurations import configurations
 from glr.retrieval.outcomes import outcome_table
+from glr.statistics.estimators import GlobalAveragePrecision
+from glr.statistics.randomization import exchange_test
 from glr.tracking.history import PastRun
 
 QUERIES = 120
@@ -130,6 +132,28 @@ def test_with_one_seed_the_trained_models_are_tested_and_adjusted():
     assert [row.difference.p_holm for row in whole.rows[1:]] == pytest.approx([ps[0], 2 * ps[1]])
     assert whole.rows[0].probability_best + whole.rows[1].probability_best == pytest.approx(1)
     assert whole.rows[2].probability_best == 0
+
+
+def test_a_difference_in_gap_is_tested_by_exchange_on_the_queries_of_recognition():
+    runs, outcomes = study(["a", "b"], 1)
+    some = outcomes["a0"].slice(0, QUERIES - 20)  # the last 20 queries have a retrieval solution only
+    rest = outcomes["a0"].slice(QUERIES - 20)
+    for name in ("class", "confidence", "right", "shown"):
+        place = rest.schema.get_field_index(name)
+        rest = rest.set_column(place, rest.schema.field(place), pa.nulls(20, rest.schema.field(place).type))
+    outcomes["a0"] = pa.concat_tables([some, rest])
+    outcomes["b0"] = pa.concat_tables([outcomes["b0"].slice(0, QUERIES - 20), rest])
+    parts = [outcomes[name].slice(QUERIES // 3, QUERIES - QUERIES // 3 - 20) for name in ("a0", "b0")]
+    confidences, rights = (tuple(part[name].to_numpy() for part in parts) for name in ("confidence", "right"))
+    expected = exchange_test(np.array(parts[0]["id"].to_pylist()), confidences, rights, parts[0]["shown"].to_numpy())
+    difference = analysed(runs, outcomes, baseline="1", metric="gap").rows[1].difference
+    assert difference.p == expected
+    gaps = [
+        GlobalAveragePrecision(range(60), c, r, parts[0]["shown"].to_numpy())
+        for c, r in zip(confidences, rights, strict=True)
+    ]
+    value = [float(gap(np.ones((1, 60), np.uint8))[0]) for gap in gaps]
+    assert difference.value == pytest.approx(value[1] - value[0], abs=1e-12)
 
 
 def test_the_best_trained_configuration_is_the_baseline_and_an_ensemble_is_compared_with_it():
