@@ -139,11 +139,11 @@ def test_a_sweep_ends_with_a_table_of_scores(trained: Path):
     ]
     assert rows == sorted(expected, key=lambda row: row[1], reverse=True)
     compared = here("compare", "study=pair", "output=-", "format=csv", "compare.evaluations=true", cwd=trained)
-    of_names = {row["name"]: row for row in csv.DictReader(compared.splitlines())}
-    assert (
-        float(of_names["evaluate two reranking=k_reciprocal"]["public/gap"]) == recorded["k_reciprocal"]["public/gap"]
-    )
-    assert of_names["evaluate two reranking=k_reciprocal"]["model"] == "two"
+    evaluated = {row["reranking"]: row for row in csv.DictReader(compared.splitlines()) if row["kind"] == "evaluation"}
+    assert {row["model"] for row in evaluated.values()} == {"two"}
+    for choice in ("none", "k_reciprocal"):
+        assert float(evaluated[choice]["public/gap"]) == pytest.approx(recorded[choice]["public/gap"], abs=1e-12)
+    assert float(evaluated["none"]["public/gap.low"]) <= float(evaluated["none"]["public/gap.high"])
 
 
 SENTENCES = [

@@ -97,6 +97,7 @@ def test_ensembles_and_evaluations_are_rows_of_their_own():
         {"model": trained.name, "whitening": "none"},
     ]
     assert rows[2].labels["whitening"] == "PCA"
+    assert [row.name for row in rows[2:]] == ["model=exports/m, PCA", f"model={trained.name}, whitening=none"]
     assert len(configurations([joint, trained, plain])) == 2
 
 
