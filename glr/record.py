@@ -5,7 +5,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from glr.config.command import command
-from glr.config.printing import say
+from glr.config.printing import counted, say
 from glr.config.secrets import redacted
 from glr.errors import GlrError
 
@@ -53,7 +53,7 @@ def _send(folder: Path, uri: str) -> None:
     sent, left = send_left_behind(folder, uri)
     say(f"{sent} journal{'s' * (sent != 1)} of {folder} sent to {redacted(uri)}")
     if left:
-        raise GlrError(f"{len(left)} journals could not be sent: {'; '.join(left)}")
+        raise GlrError(f"{counted(len(left), 'journal')} could not be sent: {'; '.join(left)}")
 
 
 if __name__ == "__main__":

@@ -2,12 +2,18 @@
 
 import difflib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig, OmegaConf
 
 from glr.config.command import command
 from glr.config.printing import printable, say
 from glr.errors import GlrError
+
+if TYPE_CHECKING:
+    from glr.report.study.analysis import Analysis
+    from glr.report.study.stored import Outcomes
+    from glr.tracking.history import PastRun
 
 README = Path("README.md")
 
@@ -43,34 +49,87 @@ def main(config: DictConfig) -> None:
 
 
 def _rendered(config: DictConfig, studies: list[str]) -> str:
-    from glr.compare import evaluations, rendering
-    from glr.compare.table import tables
+    from glr.compare import configurations, records, rendering
     from glr.tracking.history import matching, runs_of
-    from glr.tracking.rows import ensembles, highlighted, single_models
     from glr.tracking.store import connect
 
+    client = connect(config.tracking.uri)
+    runs = matching(runs_of(client, studies), config.where or {})
+    form, wanted = config.format.value, config.compare
+    published = not (wanted.evaluations or any("configuration" in run.tags for run in runs))
+    if published and form in ("markdown", "csv"):
+        return _published(config, studies, runs)
+    _refuse_marks(published=published)
+    analysis, outcomes = _analysis(config, studies, runs)
+    if form == "html":
+        from glr.report.study.page import page
+
+        return page(analysis, outcomes)
+    rows = configurations.ordered(analysis) if wanted.order.value == "score" else analysis.rows
+    if form == "json":
+        return rendering.as_json(records.whole(analysis, rows))
+    if form == "csv":
+        return rendering.as_csv(records.of_configurations(rows))
+    decimals = 4 if wanted.decimals is None else wanted.decimals
+    return configurations.text(analysis, rows, decimals=decimals)
+
+
+def _refuse_marks(*, published: bool) -> None:
+    """Refuse the settings of the published page for another study."""
+    from hydra.core.hydra_config import HydraConfig
+
+    for override in HydraConfig.get().overrides.task:
+        key = override.partition("=")[0]
+        if not published and key in ("compare.highlight", "compare.backbones"):
+            raise GlrError(
+                f"{key} is for studies of recorded scores; these tables show settings in columns, and mark none"
+            )
+
+
+def _published(config: DictConfig, studies: list[str], runs: "list[PastRun]") -> str:
+    """The page of a study whose runs do not say which configuration they are: they were recorded from outside."""
+    from glr.compare import rendering
+    from glr.compare.records import of_runs
+    from glr.compare.table import tables
+    from glr.tracking.rows import ensembles, highlighted, single_models
+
     wanted = config.compare
-    runs = matching(runs_of(connect(config.tracking.uri), studies), config.where or {})
-    singles = highlighted(single_models(runs, wanted.score, wanted.settings), wanted.highlight)
-    joint = ensembles(runs, singles, wanted.score)
-    compared = evaluations.evaluations(runs, wanted.score) if wanted.evaluations else []
-    if not singles and not joint and not compared:
-        matching_where = f" matches where={dict(config.where)}" if config.where else " has ended yet"
-        kinds = "training run, ensemble or evaluation" if wanted.evaluations else "training run or ensemble"
-        raise GlrError(f"study={','.join(studies)}: no {kinds}{matching_where}, so the table is empty")
+    singles = highlighted(single_models(runs, wanted.metric, wanted.settings), wanted.highlight)
+    joint = ensembles(runs, singles, wanted.metric)
+    if not singles and not joint:
+        raise _empty(config, studies)
     if wanted.order.value == "score":
         singles, joint = (sorted(rows, key=lambda row: -row.best) for rows in (singles, joint))
-        compared = sorted(compared, key=lambda each: -next(iter(each.scores.values()), 0.0))
-    if config.format.value == "json":
-        return rendering.as_json(singles, joint, evaluations.records(compared))
     if config.format.value == "csv":
-        return rendering.as_csv(singles, joint, evaluations.records(compared))
-    made = (
-        tables(singles, joint, decimals=wanted.decimals, backbones=list(wanted.backbones)) if singles or joint else []
+        return rendering.as_csv(of_runs(singles, joint))
+    decimals = 5 if wanted.decimals is None else wanted.decimals
+    return rendering.markdown(tables(singles, joint, decimals=decimals, backbones=list(wanted.backbones)))
+
+
+def _analysis(config: DictConfig, studies: list[str], runs: "list[PastRun]") -> "tuple[Analysis, Outcomes]":
+    from glr.report.study.analysis import analyse
+    from glr.report.study.configurations import configurations
+    from glr.report.study.stored import Outcomes, outcomes_of
+    from glr.retrieval.outcomes import MEASURED
+
+    wanted = config.compare
+    rows = configurations(
+        runs, by_seed=wanted.group.value == "seed", evaluations=wanted.evaluations, printed=list(wanted.settings)
     )
-    if compared:
-        made.append(evaluations.table(compared, decimals=wanted.decimals))
-    return rendering.page(made) if config.format.value == "html" else rendering.markdown(made)
+    if not rows:
+        raise _empty(config, studies)
+    use, columns = wanted.outcomes.value, None if config.format.value == "html" else MEASURED
+    outcomes = Outcomes()
+    if use != "none":
+        outcomes = outcomes_of([run for row in rows for run in row.finished], compute=use == "compute", columns=columns)
+    given = {"metric": wanted.metric, "baseline": wanted.baseline, "notes": outcomes.notes}
+    return analyse(", ".join(studies), rows, outcomes, **given), outcomes
+
+
+def _empty(config: DictConfig, studies: list[str]) -> GlrError:
+    matching_where = f" matches where={dict(config.where)}" if config.where else " has ended yet"
+    kinds = "training run, ensemble or evaluation" if config.compare.evaluations else "training run or ensemble"
+    return GlrError(f"study={','.join(studies)}: no {kinds}{matching_where}, so the table is empty")
 
 
 if __name__ == "__main__":

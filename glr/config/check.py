@@ -1,10 +1,12 @@
 """Check the settings of every job before any job starts; report a mistake in one sentence."""
 
 import sys
+from collections.abc import Collection
 from math import inf
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from glr.config import component, structure
 from glr.config.component import class_of
@@ -69,13 +71,32 @@ def check_command_line(
 
 def _checked(config_name: str, overrides: list[str], required: bool = True) -> Composition:
     job = composition(config_name, tuple(overrides))
+    nodes = _contents(job.settings)
+    passed = {key for key, content in nodes.items() if content in _passed}
     try:
-        structure.check_keys(job.settings)
-        check(job.settings, required)
+        structure.check_keys(job.settings, passed=passed)
+        check(job.settings, required, passed)
     except component.UnknownSettingError as error:
         raise unknown_setting(error.key, config_name, overrides) from error
+    _passed.update(nodes.values())
     _check_launcher(job)
     return job
+
+
+# The contents of the nodes that passed all checks: jobs of a sweep share most of their nodes.
+_passed: set[tuple[object, ...]] = set()
+
+
+def _contents(settings: DictConfig) -> dict[str, tuple[object, ...]]:
+    """Return all that the checks of each top-level setting depend on; {} if an interpolation does not resolve."""
+    written, schema = OmegaConf.to_container(settings, resolve=False), OmegaConf.get_type(settings)
+    try:
+        values = OmegaConf.to_container(settings, resolve=True)
+    except OmegaConfBaseException:
+        return {}
+    assert isinstance(written, dict)
+    assert isinstance(values, dict)
+    return {str(key): (schema, key, repr(written[key]), repr(values[key])) for key in written}
 
 
 def _check_hydra(job: Composition, config_name: str, overrides: list[str]) -> None:
@@ -136,28 +157,29 @@ def check_slots(settings: DictConfig) -> None:
             raise GlrError(f"{key} is no component: it names no class (_target_)")
 
 
-def check(settings: DictConfig, required: bool = True) -> None:
+def check(settings: DictConfig, required: bool = True, passed: Collection[str] = ()) -> None:
     """Check a job's settings: the arguments of every component, bounds, and missing values.
 
     Args:
         settings: a job's settings, typed by their schema.
         required: report missing values as mistakes.
+        passed: top-level settings whose components and bounds were checked before, and whose interpolations resolve.
 
     Raises:
         GlrError: the first mistake, in one sentence.
     """
     check_slots(settings)
     try:
-        structure.check_interpolations(settings)
+        structure.check_interpolations(settings, passed=passed)
     except GlrError:
         if required:
             raise
         return  # the values that exist only where the job runs are shown unresolved
-    for key, node in component.components(settings):
+    for key, node in component.components(settings, passed=passed):
         component.check(key, node, RUNTIME_ARGUMENTS.get(key.split(".")[0], set()))
     for key, lowest, highest in bounds(OmegaConf.get_type(settings)):
-        if OmegaConf.is_missing(settings, key.split(".")[0]):
-            continue  # reported below
+        if (first := key.split(".")[0]) in passed or OmegaConf.is_missing(settings, first):
+            continue  # a missing value is reported below
         value = OmegaConf.select(settings, key)
         if isinstance(value, int | float) and not lowest <= value <= highest:
             expected = f"at least {lowest}" if highest == inf else f"{lowest} to {highest}"

@@ -27,7 +27,7 @@ from glr.config.grammar import as_typed
 from glr.config.installation import CONF, SWEEPS
 from glr.config.internals import command_line
 from glr.config.jobs import launchable
-from glr.config.names import as_file_name
+from glr.config.names import as_file_name, base_name
 from glr.config.schema import register
 from glr.config.searchpath import choices
 from glr.config.secrets import conceal, redacted
@@ -48,6 +48,8 @@ def setup() -> None:
     OmegaConf.register_new_resolver("token", lambda: _token(os.getpid()), replace=True)
     # Makes a setting safe as the name of a folder: a study's name cannot point to another folder.
     OmegaConf.register_new_resolver("file_name", as_file_name, replace=True)
+    # The last part of a path, as a set's name in titles.
+    OmegaConf.register_new_resolver("base_name", base_name, replace=True)
     # Lists the choices of this command's groups in --help; Hydra would list the groups of all commands.
     OmegaConf.register_new_resolver("choices", _listed, replace=True)
     # The text that a label shows for null: ${or:${.scale},C-1}.

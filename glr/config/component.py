@@ -13,7 +13,7 @@ The check reads signatures from the source (`glr.config.signature`), so it needs
 import importlib
 import inspect
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import cache
 from itertools import chain
 from pathlib import Path
@@ -81,11 +81,14 @@ def _kind(place: str) -> type | None:
     return None if shared[0] is object else shared[0]
 
 
-def components(config: DictConfig, prefix: str = "") -> Iterator[tuple[str, DictConfig]]:
-    """Yield (full key, node) of every component below `config`; `prefix` is the full key of `config`."""
+def components(config: DictConfig, prefix: str = "", passed: Collection[Any] = ()) -> Iterator[tuple[str, DictConfig]]:
+    """Yield (full key, node) of every component below `config`, except below its keys `passed`.
+
+    `prefix` is the full key of `config`.
+    """
     names: list[Any] = list(config)
     for name in names:
-        if OmegaConf.is_missing(config, name) or OmegaConf.is_interpolation(config, name):
+        if name in passed or OmegaConf.is_missing(config, name) or OmegaConf.is_interpolation(config, name):
             continue
         node, key = config[name], f"{prefix}.{name}" if prefix else str(name)
         if isinstance(node, DictConfig):

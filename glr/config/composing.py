@@ -5,9 +5,10 @@ choice whose file has no defaults list and no package of its own changes only th
 such choices is assembled from jobs that differ in one choice each.
 """
 
-import copy
+import pickle
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from hydra import compose
@@ -33,6 +34,14 @@ class Composition:
     settings: DictConfig
     hydra: DictConfig
     choices: Mapping[str, str]
+
+    def copied(self) -> DictConfig:
+        """Return a copy of the settings."""
+        return pickle.loads(self._pickled)
+
+    @cached_property
+    def _pickled(self) -> bytes:
+        return pickle.dumps(self.settings)  # copy.deepcopy takes six times as long as pickle.loads
 
 
 class Composer:
@@ -86,7 +95,7 @@ class Composer:
             HydraException, OmegaConfBaseException: a mistake in the overrides.
         """
         config = compose(self._config_name, list(lines), return_hydra_config=True)
-        settings = copy.deepcopy(config)
+        settings = pickle.loads(pickle.dumps(config))
         with open_dict(settings):
             del settings["hydra"]
         return Composition(settings, config.hydra, dict(config.hydra.runtime.choices))
@@ -137,7 +146,7 @@ def _copy(base: Composition, donors: Mapping[str, Composition], values: Sequence
     """Copy a job, take the nodes of some groups from other jobs, and set values as Hydra would."""
     if not donors and not values:
         return base
-    settings = copy.deepcopy(base.settings)
+    settings = base.copied()
     for group, donor in donors.items():
         settings[group] = donor.settings[group]
     for value in values:

@@ -105,7 +105,9 @@ def unknown_setting(key: str, config_name: str, overrides: Sequence[str]) -> Glr
     if close := get_close_matches(name, settings, n=1):
         owners = known[close[0]].split()
         if close[0] == name and owners:
-            return GlrError(f"{key} is a setting of {', '.join(owners)} only")
+            chosen = [text for text in overrides if text.lstrip("+").startswith(f"{section}=")]
+            way_out = f"leave out {key} or {chosen[0]}" if chosen else "leave it out, or choose one of these"
+            return GlrError(f"{key} is a setting of {', '.join(owners)} only; {way_out}")
         of = f" (of {', '.join(owners)})" if 0 < len(owners) < len(of_choices) else ""
         return GlrError(f"{key} is not a setting; did you mean {f'{section}.' if section else ''}{close[0]}{of}?")
     where = f"of {section}" if section else "at the top"

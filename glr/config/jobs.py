@@ -96,7 +96,14 @@ def settings_of_job(config: DictConfig, job: Sequence[str]) -> DictConfig:
 
 def job_in_words(number: int, jobs: Sequence[Sequence[str]]) -> str:
     """Name the job of a sweep that has a number, from 1, for messages: `job 2 of 4 (head=arcface seed=1)`."""
-    return f"job {number} of {len(jobs)} ({redacted(' '.join(jobs[number - 1]))})"
+    return f"job {number} of {len(jobs)} ({differing(jobs)[number - 1]})"
+
+
+def differing(jobs: Sequence[Sequence[str]]) -> list[str]:
+    """The overrides that distinguish each job from the others; all overrides of a single job."""
+    shown = [[text for text in job if not text.startswith(("hydra.", "sweep."))] for job in jobs]
+    common = set.intersection(*map(set, shown)) if len(shown) > 1 else set()
+    return [redacted(" ".join(text for text in job if text not in common)) or "(no overrides)" for job in shown]
 
 
 def keep_config(config: DictConfig) -> None:

@@ -15,6 +15,11 @@ def printable(text: str) -> str:
     return STEERS.sub(lambda match: ascii(match[0])[1:-1], text)
 
 
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """Return a number with its noun: `1 image`, `1,200 images`; a plural that adds more than an s is given."""
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
+
+
 def say(text: str, file: TextIO | None = None) -> None:
     """Print a text that may hold names or values from a store or a file; `file` defaults to standard output."""
     print(printable(text), file=file, flush=True)

@@ -13,11 +13,13 @@ from glr.config.values import (
     CheckImages,
     EnsembleMethod,
     Format,
+    Grouping,
     ModelPart,
     Normalization,
     OnBadImage,
     OnMissingImage,
     OnNan,
+    OutcomeUse,
     Precision,
     Rerun,
     Resume,
@@ -227,6 +229,7 @@ PreflightConfig = make_dataclass(
         ("preflight", Preflighting, MISSING),
     ],
     bases=(TrainConfig,),
+    namespace={"__module__": __name__},  # its configs are pickled
 )
 
 
@@ -373,8 +376,11 @@ class Comparison:
     """Contents of the tables."""
 
     highlight: str = "explicit"
-    score: str | None = None
-    decimals: int = at_least(0)
+    metric: str | None = None
+    baseline: str | None = None
+    group: Grouping = Grouping.seed
+    outcomes: OutcomeUse = OutcomeUse.stored
+    decimals: int | None = at_least(0, default=None)
     order: RowOrder = RowOrder.index
     settings: list[str] = field(default_factory=list)
     evaluations: bool = False

@@ -1,7 +1,7 @@
 """Check that a composed config has exactly the settings of its schema, and that its interpolations resolve."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -12,12 +12,13 @@ from glr.config.component import UnknownSettingError
 from glr.errors import GlrError, first_line
 
 
-def check_keys(node: DictConfig, prefix: str = "") -> None:
+def check_keys(node: DictConfig, prefix: str = "", passed: Collection[Any] = ()) -> None:
     """Refuse keys that a schema lacks (`+train.epoch=5`), and the removal of a setting (`~train`).
 
     Args:
         node: a config whose nodes are typed by their schemas; nodes without a schema may hold any key.
         prefix: the full key of the node, with a dot at the end. Hydra's own settings may be incomplete.
+        passed: keys of the node whose values were checked before.
 
     Raises:
         UnknownSettingError: a key is no setting.
@@ -32,7 +33,9 @@ def check_keys(node: DictConfig, prefix: str = "") -> None:
         if not prefix.startswith("hydra.") and (removed := [name for name in names if name not in list(node)]):
             raise needed(f"{prefix}{removed[0]}")
     for name in _present(node):
-        if not OmegaConf.is_interpolation(node, name) and isinstance(child := node[name], DictConfig):
+        if name in passed or OmegaConf.is_interpolation(node, name):
+            continue
+        if isinstance(child := node[name], DictConfig):
             check_keys(child, f"{prefix}{name}.")
 
 
@@ -41,18 +44,23 @@ def needed(key: str) -> GlrError:
     return GlrError(f"~{key}: a setting cannot be removed; give it another value")
 
 
-def check_interpolations(node: DictConfig | ListConfig, prefix: str = "", *, composing: bool = False) -> None:
+def check_interpolations(
+    node: DictConfig | ListConfig, prefix: str = "", *, composing: bool = False, passed: Collection[Any] = ()
+) -> None:
     """Resolve each interpolation, except those of missing values.
 
     Args:
         node: a part of a composed config.
         prefix: the full key of the node, with a dot at the end.
         composing: accept what Hydra can resolve only in a job.
+        passed: keys of the node whose values were checked before.
 
     Raises:
         GlrError: an interpolation names no setting or environment variable, or its value has a wrong type.
     """
     for name in _present(node):
+        if name in passed:
+            continue
         try:
             value = node[name]
         except InterpolationToMissingValueError:

@@ -77,3 +77,9 @@ TopologyName = Enum(
         "v6e-8": "v6e-8",
     },
 )
+
+# The rows of a comparison: configurations, which are runs that differ in the seed only, or single runs.
+Grouping = StrEnum("Grouping", "seed none")
+
+# The outcomes of queries that a comparison uses: the stored ones; also compute missing ones from descriptors; none.
+OutcomeUse = StrEnum("OutcomeUse", "stored compute none")

@@ -10,7 +10,7 @@ def check_id(image_id: str, where: str) -> None:
         GlrError: the id has a line break, such as U+2028.
     """
     if image_id.splitlines() != [image_id]:
-        raise GlrError(f"{where}: the id {image_id!a} has a line break; correct it")
+        raise GlrError(f"{where}: the id {image_id[:40]!a} has a line break; correct it")  # or a quote swallowed lines
 
 
 def check_image_id(image_id: str, path: str) -> None:

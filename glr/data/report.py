@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from glr.config.printing import counted
 from glr.data.publishing import write_csv
 from glr.errors import GlrError
 
@@ -43,9 +44,7 @@ def refuse(rows: Sequence[Row], report: str, *, skips: dict[str, bool], kept: st
         return
     counts = {what: n for what in _KINDS if (n := sum(row[2] == what for row in refused))}
     kinds = " or ".join(_KINDS[what][0] for what in counts)
-    numbers = " and ".join(
-        f"{n:,} {'image is' if n == 1 else 'images are'} {_KINDS[what][0]}" for what, n in counts.items()
-    )
+    numbers = " and ".join(f"{counted(n, 'image is', 'images are')} {_KINDS[what][0]}" for what, n in counts.items())
     settings = " ".join(f"{_KINDS[what][1]}=skip" for what in counts)
     _, file, _, reason = refused[0]
     raise GlrError(
@@ -56,8 +55,7 @@ def refuse(rows: Sequence[Row], report: str, *, skips: dict[str, bool], kept: st
 
 def in_words(counts: Mapping[str, int]) -> str:
     """Say how many were converted or left out: `2 files and classes were left out, 1 image was skipped`."""
-    nouns = {"left out": ("file or class", "files and classes")}  # an empty class has a row of its own
-    one_or_more = {what: nouns.get(what, ("image", "images"))[count != 1] for what, count in counts.items()}
+    nouns = {"left out": ("file or class was", "files and classes were")}  # an empty class has a row of its own
     return ", ".join(
-        f"{count:,} {one_or_more[what]} {'was' if count == 1 else 'were'} {what}" for what, count in counts.items()
+        f"{counted(count, *nouns.get(what, ('image was', 'images were')))} {what}" for what, count in counts.items()
     )

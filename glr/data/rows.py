@@ -91,11 +91,15 @@ def csv_rows(lines: Iterable[str], name: str) -> Iterator[tuple[int, list[str]]]
         GlrError: a line is not UTF-8, or the file is no CSV.
     """
     csv.field_size_limit(_LONGEST_FIELD)
-    reader = csv.reader(_decoded(lines, name))
+    reader, first = csv.reader(_decoded(lines, name), strict=True), 1
     try:
-        yield from ((reader.line_num, row) for row in reader if row)
+        for row in reader:
+            if row:
+                yield reader.line_num, row
+            first = reader.line_num + 1
     except (csv.Error, UnicodeDecodeError) as error:
-        raise GlrError(f"{name}, line {reader.line_num + 1}: it cannot be read as a CSV ({error})") from error
+        why = "a quote is not closed" if "end of data" in str(error) else f"it cannot be read as a CSV ({error})"
+        raise GlrError(f"{name}, line {first}: {why}") from error
 
 
 def _decoded(lines: Iterable[str], name: str) -> Iterator[str]:

@@ -180,11 +180,17 @@ class FolderSource:
         """Find the images and draw the splits.
 
         Raises:
-            GlrError: the folder is missing, or has too few classes or images to split.
+            GlrError: the folder is missing, has too few classes or images to split, or has classes whose names differ
+                in blanks only.
         """
+        classes: dict[str, str] = {}
         for name, files, others in class_folders(self.path):
             folder = storage.join(self.path, name)
             landmark = unspaced(name)
+            if (other := classes.setdefault(landmark, name)) != name:
+                raise GlrError(
+                    f"{self.path}: the folders {other!r} and {name!r} would both be the class {landmark}; rename one"
+                )
             for file, reason in others:
                 catalog.leave_out(landmark, storage.join(folder, file), reason)
             if name and not files:

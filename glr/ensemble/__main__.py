@@ -31,7 +31,8 @@ def main(config: DictConfig) -> None:
 
     import_tensorflow()
     from glr.ensemble.ensemble import Ensemble
-    from glr.ensemble.members import described, named
+    from glr.ensemble.members import named
+    from glr.retrieval.joint import described
     from glr.retrieval.scores import table
 
     score = config.score.value

@@ -1,34 +1,18 @@
-"""Concatenate the descriptors of an ensemble, and find the best of many ensembles with one search of the index."""
+"""Find the best of many ensembles with one search of the index."""
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from glr.errors import GlrError
-from glr.retrieval.descriptors import Descriptors
+from glr.retrieval.joint import Member, scale_factors
 from glr.retrieval.neighbors import tensor
 from glr.retrieval.task import Ranking
 
-_ROWS = 65_536  # rows of an index, normalised and joined at once
-
-
-@dataclass(frozen=True)
-class Member:
-    """A model's descriptors of the index and query images, which are the same for all members."""
-
-    index: Descriptors
-    query: Descriptors
-
-    @property
-    def dimension(self) -> int:
-        """The dimension D of a descriptor."""
-        return self.index.values.shape[1]
+_ROWS = 65_536  # rows of an index, compared at once
 
 
 class Choice(NamedTuple):
@@ -37,41 +21,6 @@ class Choice(NamedTuple):
     members: tuple[int, ...]
     weights: tuple[float, ...]
     score: float
-
-
-def check_members(members: Sequence[Member], names: Sequence[str]) -> None:
-    """Raise GlrError unless all members describe the same images in the same order."""
-    for member, name in zip(members, names, strict=True):
-        for split in ("index", "query"):
-            ids, first = getattr(member, split).ids, getattr(members[0], split).ids
-            if ids == first:
-                continue
-            raise GlrError(
-                f"{names[0]} and {name} describe different {split} images ({len(first):,} and {len(ids):,}, "
-                f"{len({*first} & {*ids}):,} of them the same); members have to be evaluated on the same set"
-            )
-
-
-def joined(members: Sequence[Descriptors], weights: Sequence[float], file: Path) -> Descriptors:
-    """Concatenate the members' normalised descriptors: inner products are weighted means of the members' cosines.
-
-    Args:
-        members: descriptors of the same images.
-        weights: weight of each member's cosine in the mean; above 0.
-        file: file to write: float32 [N, sum of D], memory-mapped.
-
-    Raises:
-        GlrError: a descriptor is not finite, or zero.
-    """
-    shares = np.sqrt(np.array(weights, np.float64) / np.sum(weights))
-    ends = np.cumsum([member.values.shape[1] for member in members])
-    count = len(members[0].ids)
-    out = np.lib.format.open_memmap(file, "w+", np.float32, (count, int(ends[-1])))
-    for start in range(0, count, _ROWS):
-        for member, end, share in zip(members, ends, shares, strict=True):
-            part = member.values[start : start + _ROWS]
-            out[start : start + _ROWS, end - part.shape[1] : end] = part * (share * _scales(part, start))[:, np.newaxis]
-    return Descriptors(members[0].ids, out)
 
 
 class Candidates:
@@ -93,7 +42,7 @@ class Candidates:
         self._query_ids = [members[0].query.ids[position] for position in queries]
         depth = min(depth, len(self._index_ids))
         rows = max(int(memory * 1e9) // (4 * len(members) * len(self._index_ids)), 1)
-        scales = [_scales(member.index.values) for member in members]
+        scales = [scale_factors(member.index.values) for member in members]
         parts: list[tuple[np.ndarray, np.ndarray]] = []
         with tqdm(total=len(queries), unit=" queries", desc="similarities", leave=False, disable=None) as bar:
             for start in range(0, len(queries), rows):
@@ -191,7 +140,7 @@ def combinations(members: int, allowed: Callable[[tuple[int, ...]], bool], weigh
 def _similarities(member: Member, scales: np.ndarray, queries: np.ndarray) -> np.ndarray:
     """Return the cosines [q, N] of some queries to the index; `scales` normalise the index."""
     some = member.query.values[queries].astype(np.float32)
-    some *= _scales(some)[:, np.newaxis]
+    some *= scale_factors(some)[:, np.newaxis]
     index = member.index.values
     out = np.empty((len(queries), len(index)), np.float32)
     for start in range(0, len(index), _ROWS):
@@ -207,17 +156,3 @@ def _candidates(similarities: list[np.ndarray], depth: int) -> Iterator[tuple[np
     for row, neighbours in enumerate(nearest):
         positions = np.unique(neighbours)
         yield positions, np.stack([own[row, positions] for own in similarities])
-
-
-def _scales(values: np.ndarray, first: int = 0) -> np.ndarray:
-    """Return the factors float32 [n] that make each row's length 1; rounding has changed the lengths of stored rows."""
-    scales = np.empty(len(values), np.float32)
-    for start in range(0, len(values), _ROWS):
-        part = values[start : start + _ROWS].astype(np.float32)
-        squares = np.einsum("nd,nd->n", part, part)
-        usable = np.isfinite(squares) & (squares > 0)
-        if not usable.all():
-            row = first + start + int(np.argmin(usable))
-            raise GlrError(f"row {row} of a member's descriptors is zero or holds NaN; the model that gave it diverged")
-        scales[start : start + _ROWS] = 1 / np.sqrt(squares)
-    return scales

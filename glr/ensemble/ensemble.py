@@ -2,11 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from glr.ensemble.combining import Member, joined
-from glr.retrieval.task import Ranking, Task, evaluate
-from glr.storage.temporary import temporary_folder
+from glr.retrieval.joint import Member, evaluate_joint
+from glr.retrieval.task import Ranking, Task
 from glr.tracking.history import PastRun
 
 
@@ -35,16 +33,5 @@ class Ensemble:
         return Ensemble(runs, [self.members[position] for position, _ in order], [weight for _, weight in order])
 
     def scores(self, task: Task, *, memory: float) -> tuple[dict[str, float], Ranking]:
-        """Return the metrics of `task` for the joint descriptors, and their ranking.
-
-        Args:
-            task: holds the solutions.
-            memory: GB for similarities.
-
-        Raises:
-            GlrError: a descriptor is zero or not finite, or the task has other images.
-        """
-        with temporary_folder() as folder:
-            index = joined([member.index for member in self.members], self.weights, Path(folder, "index.npy"))
-            query = joined([member.query for member in self.members], self.weights, Path(folder, "query.npy"))
-            return evaluate(task, index, query, memory=memory)
+        """Return `evaluate_joint` of the members."""
+        return evaluate_joint(task, self.members, self.weights, memory=memory)

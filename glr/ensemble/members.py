@@ -1,11 +1,8 @@
-"""Members of an ensemble: runs, given by table row, name or id, with the descriptors that they stored."""
+"""Members of an ensemble: runs, given by table row, name or id."""
 
 from collections.abc import Sequence
 
-from glr.ensemble.combining import Member, check_members
 from glr.errors import GlrError
-from glr.retrieval import descriptors
-from glr.retrieval.landmarks import LandmarkTask
 from glr.tracking.history import PastRun, find, runs_of
 from glr.tracking.rows import single_models
 from glr.tracking.store import connect
@@ -41,28 +38,3 @@ def named(uri: str, study: str, members: Sequence[str | int]) -> list[PastRun]:
             raise GlrError(f"members: {member} is run {run.id}, which is a member already")
         runs.append(run)
     return runs
-
-
-def described(runs: Sequence[PastRun], *, neighbors: int) -> tuple[list[Member], LandmarkTask]:
-    """The descriptors that runs stored, and the task that scores them.
-
-    Args:
-        runs: at least one.
-        neighbors: index images that classify a query.
-
-    Raises:
-        GlrError: a run stored no descriptors, or the runs were evaluated on different sets.
-    """
-    members, tasks = [], []
-    for run in runs:
-        try:
-            folder = run.stored("descriptors")
-        except GlrError as error:
-            raise GlrError(f"{error}; it ran with evaluate.keep_descriptors=false, or was only recorded") from error
-        members.append(Member(descriptors.load(folder, "index"), descriptors.load(folder, "query")))
-        tasks.append(LandmarkTask.load(folder, neighbors=neighbors))
-    check_members(members, [run.name for run in runs])
-    for run, task in zip(runs, tasks, strict=True):
-        if (task.retrieval, task.recognition) != (tasks[0].retrieval, tasks[0].recognition):
-            raise GlrError(f"{runs[0].name} and {run.name} were scored by different solutions; evaluate them again")
-    return members, tasks[0]

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from glr.config.usages import metric_name
-from glr.ensemble.combining import Candidates, Choice, Member, combinations, exhaustive, greedy
+from glr.ensemble.combining import Candidates, Choice, combinations, exhaustive, greedy
 from glr.errors import GlrError
+from glr.retrieval.joint import Member
 from glr.retrieval.landmarks import LandmarkTask
 from glr.retrieval.metrics import RECOGNITION_METRICS
 

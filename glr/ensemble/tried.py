@@ -5,6 +5,8 @@ import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from glr.config.printing import counted
+
 if TYPE_CHECKING:
     from glr.ensemble.combining import Choice
 
@@ -28,7 +30,7 @@ def listing(tried: "Sequence[Choice]", names: Sequence[str], metric: str, most: 
         metric: the name of the search's metric, such as public/gap.
         most: choices to list.
     """
-    heading = f"{len(tried):,} combinations of {len(names)} runs tried; the best by {metric}:"
+    heading = f"{counted(len(tried), 'combination')} of {len(names)} runs tried; the best by {metric}:"
     lines = (f"{c.score:.5f}  {weighted([names[n] for n in c.members], c.weights)}" for c in tried[:most])
     return "\n  ".join([heading, *lines])
 

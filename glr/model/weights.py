@@ -12,6 +12,7 @@ from typing import NamedTuple
 import h5py
 import keras
 
+from glr.config.printing import counted
 from glr.config.values import ModelPart
 from glr.errors import GlrError, first_line
 from glr.model.network import EMBEDDING, RetrievalModel
@@ -110,7 +111,7 @@ def load_parts(
         file = next(iter(ours[taken[0]].values())).data.file
         file.flush()
         model.load_weights(file.filename)
-        line = f"took {_listed({part: _counted(len(ours[part])) for part in taken})}"
+        line = f"took {_listed({part: counted(len(ours[part]), 'weight') for part in taken})}"
     return f"{line}; left {_listed(left)}" if left else line
 
 
@@ -213,10 +214,6 @@ def _difference(part: str, layer: str, here: tuple[int, ...], there: tuple[int, 
         if now == getattr(model.head, "num_classes", None):  # a head with several centres has more columns
             return f"trained with {before:,} classes, this set has {now:,}"
     return f"{layer or part} has the shape {list(there)}, in this model {list(here)}"
-
-
-def _counted(weights: int) -> str:
-    return f"{weights:,} weight{'' if weights == 1 else 's'}"
 
 
 def _listed(reasons: Mapping[str, str]) -> str:

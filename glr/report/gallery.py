@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from glr.config.printing import counted
 from glr.errors import GlrError
 
 
@@ -56,7 +57,7 @@ class QueryResults:
         place = f"first right at rank {first}" if first else missed
         if self.relevant is None:
             return [place]
-        return [f"{self.relevant:,} relevant image{'' if self.relevant == 1 else 's'}", place]
+        return [counted(self.relevant, "relevant image"), place]
 
 
 def choose(precisions: Mapping[str, float], each: int) -> list[tuple[str, str]]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from glr.report.gallery import QueryResults, check_entries
 from glr.report.palette import RIGHT, WRONG, css
 from glr.report.template import template
-from glr.report.thumbnail import parts, short, thumbnail
+from glr.report.thumbnail import parts, thumbnail
 
 _MARKS = {True: ("right", "✓"), False: ("wrong", "✗")}
 
@@ -30,7 +30,6 @@ def page(entries: list[QueryResults], title: str, file: Path) -> None:
         right=css(RIGHT),
         wrong=css(WRONG),
         parts=parts,
-        short=short,
         encoded=thumbnail,
     )
     file.write_text(text, encoding="utf-8", errors="replace")

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from glr.config.usages import USAGES
+from glr.config.usages import USAGES, metric_name
 from glr.errors import GlrError
 from glr.retrieval.metrics import RECOGNITION_METRICS
 from glr.statistics.estimators import Estimator, Floats, GlobalAveragePrecision, Mean, Median
@@ -21,6 +21,8 @@ FILE = "outcomes.parquet"
 RECALL_STEPS = 10  # from 0 to 1, at which precision is kept
 NEAREST = 5  # index images kept of each query
 MEASURED = ("id", "usage", "ap", "p_at_10", "first_rank", "confidence", "right", "shown")  # columns of the metrics
+_WORDS = ["id", "usage", "class", "nearest.list.element"]
+_MOST = 1_000_000_000  # values, and bytes of text, of a file that is read
 _MISSED = 101  # the rank of the first relevant image if it is not among the first 100
 _ROUNDING = 1e-12  # means of several runs that differ by less are equal
 
@@ -70,22 +72,38 @@ def nearest(index_ids: Sequence[str], positions: np.ndarray, scores: np.ndarray)
 def save(table: pa.Table, folder: Path, settings: Mapping[str, object]) -> Path:
     """Write outcomes and the settings of their evaluation to `outcomes.parquet`; return the file."""
     described = table.replace_schema_metadata({"settings": json.dumps(dict(settings), sort_keys=True)})
-    pq.write_table(described, folder / FILE, compression="zstd")
+    pq.write_table(described, folder / FILE, compression="zstd", write_page_checksum=True)
     return folder / FILE
 
 
-def load(file: Path) -> tuple[pa.Table, dict[str, object]]:
+def load(file: Path, columns: Sequence[str] = tuple(SCHEMA.names)) -> tuple[pa.Table, dict[str, object]]:
     """Read outcomes and the settings of their evaluation.
 
+    Args:
+        file: written by `save`.
+        columns: the columns to read.
+
     Raises:
-        GlrError: the file is damaged, or lacks a column.
+        GlrError: the file is damaged, lacks a column, holds more than a solution can, or names a query twice.
     """
+    schema = pa.schema([SCHEMA.field(name) for name in columns])
     try:
-        table = pq.read_table(file)
-        settings = json.loads((table.schema.metadata or {})[b"settings"])
-        return table.select(SCHEMA.names).cast(SCHEMA), settings
+        # Words that repeat are read once, so that a small file cannot fill the memory before `_check` sees it.
+        with pq.ParquetFile(file, read_dictionary=_WORDS, page_checksum_verification=True) as opened:
+            groups = [opened.metadata.row_group(number) for number in range(opened.metadata.num_row_groups)]
+            if sum(group.column(n).num_values for group in groups for n in range(group.num_columns)) > _MOST:
+                raise ValueError(f"more than {_MOST:,} values")
+            table = opened.read(list(columns)).select(columns)
+            settings = json.loads((opened.schema_arrow.metadata or {})[b"settings"])
+        if sum(map(_letters, table.columns)) > _MOST:
+            raise ValueError(f"more than {_MOST:,} bytes of text")
+        table = table.cast(schema)
+        table.validate(full=True)
+        _check_queries(table)
     except (pa.ArrowException, KeyError, ValueError, OSError) as error:
-        raise GlrError(f"{file} cannot be read as the outcomes of queries ({error})") from error
+        why = (str(error).splitlines() or [""])[0]
+        raise GlrError(f"{file} cannot be read as the outcomes of queries ({why})") from error
+    return table, settings
 
 
 def by_usage(table: pa.Table) -> dict[str, pa.Table]:
@@ -130,6 +148,16 @@ def estimators(table: pa.Table) -> dict[str, dict[str, Estimator]]:
     return {usage: _estimators(rows) for usage, rows in by_usage(table).items()}
 
 
+def scores(table: pa.Table) -> dict[str, float]:
+    """Return the metrics of the table's queries: `public/map_at_100`, `gap`, `easy/map`, ...; see `estimators`."""
+    sizes = {usage: len(rows) for usage, rows in by_usage(table).items()}
+    return {
+        metric_name(usage, name): float(estimator(np.ones((1, sizes[usage]), np.uint8))[0])
+        for usage, of_usage in estimators(table).items()
+        for name, estimator in of_usage.items()
+    }
+
+
 def wins(ours: Sequence[pa.Table], theirs: Sequence[pa.Table], usage: str, metric: str) -> tuple[int, int]:
     """Count the queries that our runs answer better than their runs, and those that they answer worse.
 
@@ -155,14 +183,43 @@ def _estimators(rows: pa.Table) -> dict[str, Estimator]:
     made: dict[str, Estimator] = {}
     for name, values in query_values(rows).items():
         if name == "gap":
-            order = pc.rank(rows["id"], tiebreaker="dense").to_numpy()  # as the ids, and small
             confidence = np.where(np.isnan(values), np.nan, _floats(rows, "confidence"))
+            order = _order_of_equals(rows["id"], confidence)
             made[name] = GlobalAveragePrecision(order, confidence, values == 1, _floats(rows, "shown") == 1)
         else:
             made[name] = (Median if name == "median_position" else Mean)(values)
     return made
 
 
+def _order_of_equals(ids: pa.ChunkedArray, confidence: Floats) -> np.ndarray:
+    """Return numbers [N] that order queries of equal confidence as their ids do; sorting all ids takes long."""
+    _, places, counts = np.unique(confidence, return_inverse=True, return_counts=True)
+    equal = np.flatnonzero(counts[places] > 1)
+    order = np.zeros(len(ids), np.int64)
+    order[equal] = pc.rank(ids.take(pa.array(equal)), tiebreaker="dense").to_numpy()
+    return order
+
+
 def _floats(rows: pa.Table, column: str) -> Floats:
     """Return a column [N]; NaN where it is null."""
     return rows[column].cast(pa.float64()).to_numpy()
+
+
+def _letters(column: pa.ChunkedArray) -> int:
+    """Return the bytes of a column's text, whose words are stored once."""
+    size = 0
+    for chunk in column.chunks:
+        words = chunk.flatten() if pa.types.is_list(chunk.type) else chunk
+        if pa.types.is_dictionary(words.type):
+            size += pc.sum(pc.binary_length(words.dictionary).take(words.indices)).as_py() or 0
+    return size
+
+
+def _check_queries(table: pa.Table) -> None:
+    """Raise ValueError unless each row has a query and a usage of its own."""
+    key = [name for name in ("id", "usage") if name in table.column_names]
+    if any(table[name].null_count for name in key):
+        raise ValueError("a row without a query or a usage")
+    several = len(key) == 2 and pc.count_distinct(table["id"]).as_py() < len(table)
+    if several and table.group_by(key).aggregate([]).num_rows < len(table):
+        raise ValueError("a query that stands in two rows of one usage")

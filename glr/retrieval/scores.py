@@ -20,8 +20,9 @@ def table(states: Mapping[str, Mapping[str, float]]) -> str:
     """Return a line per metric, with a column per part of the task (public, private; easy, medium, hard) and state.
 
     Args:
-        states: the metrics of each state ("untrained", "trained"; "" for a single state), named `<part>/<metric>`,
-            or `<metric>` if the task has no parts. Other metrics, and metrics that the last state lacks, are left out.
+        states: the metrics of each state ("untrained" or "initial", "trained"; "" for a single state), named
+            `<part>/<metric>`, or `<metric>` if the task has no parts. Other metrics, and metrics that the last state
+            lacks, are left out.
     """
     last = [name for name in list(states.values())[-1] if name != "validation/accuracy"]
     split = [name.rpartition("/") for name in last]

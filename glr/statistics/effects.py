@@ -57,22 +57,22 @@ def effects_given(settings: Sequence[Settings], replicates: Replicates, level: f
 def _effects(
     settings: Sequence[Settings], replicates: Replicates, name: str, given: tuple[str, Hashable] | None, level: float
 ) -> Iterator[Effect]:
-    others = [tuple(sorted((key, value) for key, value in each.items() if key != name)) for each in settings]
     chosen = [number for number, each in enumerate(settings) if given is None or each[given[0]] == given[1]]
-    values = dict.fromkeys(settings[number][name] for number in chosen)
-    for before, after in combinations(values, 2):
-        pairs = [
-            (first, second)
-            for first in chosen
-            for second in chosen
-            if (settings[first][name], settings[second][name]) == (before, after) and others[first] == others[second]
-        ]
-        if pairs:
-            weights = np.zeros(len(settings))
-            for first, second in pairs:
-                weights[first] -= 1 / len(pairs)
-                weights[second] += 1 / len(pairs)
-            yield Effect(name, (before, after), replicates.estimate(weights, level), len(pairs), given)
+    places = {value: place for place, value in enumerate(dict.fromkeys(settings[number][name] for number in chosen))}
+    alike: dict[frozenset[tuple[str, Hashable]], list[int]] = {}  # configurations that agree in all other settings
+    for number in sorted(chosen, key=lambda number: places[settings[number][name]]):
+        alike.setdefault(frozenset(settings[number].items() - {(name, settings[number][name])}), []).append(number)
+    pairs: dict[tuple[Hashable, Hashable], list[tuple[int, int]]] = {}
+    for members in alike.values():
+        for first, second in combinations(members, 2):
+            if settings[first][name] != settings[second][name]:
+                pairs.setdefault((settings[first][name], settings[second][name]), []).append((first, second))
+    for values in sorted(pairs, key=lambda values: (places[values[0]], places[values[1]])):
+        weights = np.zeros(len(settings))
+        for first, second in pairs[values]:
+            weights[first] -= 1 / len(pairs[values])
+            weights[second] += 1 / len(pairs[values])
+        yield Effect(name, values, replicates.estimate(weights, level), len(pairs[values]), given)
 
 
 def _varying(settings: Sequence[Settings]) -> list[str]:

@@ -1,12 +1,10 @@
 """One job of a sweep: its settings and its state."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
 from glr.config.identity import Identity
-from glr.config.secrets import redacted
 
 
 class JobState(Enum):
@@ -54,10 +52,3 @@ class Job:
     def log(self) -> Path:
         """The file that holds the job's output."""
         return self.folder / "log.txt"
-
-
-def differing(jobs: Sequence[Sequence[str]]) -> list[str]:
-    """The overrides that distinguish each job from the others; all overrides of a single job."""
-    shown = [[text for text in job if not text.startswith(("hydra.", "sweep."))] for job in jobs]
-    common = set.intersection(*map(set, shown)) if len(shown) > 1 else set()
-    return [redacted(" ".join(text for text in job if text not in common)) or "(no overrides)" for job in shown]

@@ -10,11 +10,11 @@ from omegaconf import DictConfig, OmegaConf
 
 from glr.config import searchpath
 from glr.config.identity import Identity
-from glr.config.jobs import settings_of_job
+from glr.config.jobs import differing, settings_of_job
 from glr.config.usages import main_score
 from glr.errors import GlrError
 from glr.sweep.inputs import Inputs
-from glr.sweep.job import Job, JobState, differing
+from glr.sweep.job import Job, JobState
 
 if TYPE_CHECKING:
     from glr.tracking.history import PastRun  # a slow import, which only sweeps need

@@ -8,17 +8,19 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
 from mlflow.exceptions import MlflowException
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from glr.config.installation import SWEEPS
 from glr.errors import GlrError
 from glr.tracking.query import equals
 from glr.tracking.recorder import recorded
-from glr.tracking.store import page_of
-from glr.tracking.writer import order
+from glr.tracking.store import page_of, reason
+from glr.tracking.writer import RunWriter, order
 
 WEIGHTS = "weights/{}.weights.h5"  # path of a run's file; {} is last or best
 _PAGE = 1000
@@ -50,17 +52,39 @@ class PastRun:
         given = (self.params.get(key, "null") for key in ("init_from.run", "init_from.file", "init_from"))
         return next((text for text in given if text != "null"), None)
 
-    def stored(self, name: str) -> Path:
+    def stored(self, name: str, copies: Path | None = None) -> Path:
         """A file or folder that the run stored: the original if it lies on this machine, else a copy.
+
+        Args:
+            name: its path among the run's files.
+            copies: folder for a copy; None: the system's folder for temporary files, where it stays.
 
         Raises:
             GlrError: the run has no file of this name, or the file cannot be fetched.
         """
-        with suppress(MlflowException, OSError):
-            file = Path(MlflowClient(self.store).download_artifacts(self.id, name))
+        with suppress(Exception):  # each kind of storage has its own errors
+            client = MlflowClient(self.store)
+            place = str(client.get_run(self.id).info.artifact_uri)
+            if urlsplit(place).scheme in ("", "file"):  # the client would copy it
+                return Path(get_artifact_repository(place).download_artifacts(name))
+            folder = None if copies is None else copies / self.id
+            if folder is not None:
+                folder.mkdir(exist_ok=True)
+            file = Path(client.download_artifacts(self.id, name, folder and str(folder)))
             if file.exists():
                 return file
         raise GlrError(f"run {self.name} ({self.id}, {self.status.lower()}) has no {name}")
+
+    def keep(self, file: Path) -> None:
+        """Store a file with the run, which has ended.
+
+        Raises:
+            GlrError: the store does not take the file.
+        """
+        try:
+            RunWriter(MlflowClient(self.store), self.id, fresh=False).store(file, None)
+        except Exception as error:  # each kind of storage has its own errors
+            raise GlrError(f"{file.name} cannot be stored with run {self.name} ({reason(error)})") from error
 
 
 def runs_of(

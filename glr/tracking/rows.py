@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from glr.config.usages import USAGES, metric_name, score_name
@@ -79,19 +79,29 @@ def single_models(runs: Iterable[PastRun], score: str | None, settings: Iterable
     runs = [run for run in runs if run.kind == "train" and run.status in ("FINISHED", "FAILED")]
     _check_known(runs, score, settings)
     rows: list[Row] = []
-    for index, run in _numbered(runs):
-        params = run.params
-        model = {part: params[key] for part, key in MODEL.items() if params.get(key, "null") != "null"}
-        setting = {part: (name, _text(part, params[key])) for part, (key, name) in SETTING.items() if key in params}
-        setting |= {key: (key, params[key]) for key in settings if key in params}
+    for index, run in numbered(runs):
+        model, setting = parts(run, settings)
         highlights = frozenset(_strings(run, "highlights"))
         public, private, plain = _scores(run, score)
         row = Row(run, index, model, setting, highlights, public, private, plain)
-        if rows and run.init_from and "index" in params and rows[-1].index == index:
+        if rows and run.init_from and "index" in run.params and rows[-1].index == index:
             rows[-1] = replace(rows[-1], continuation=row)
         else:
             rows.append(row)
     return rows
+
+
+def parts(run: PastRun, settings: Iterable[str] = ()) -> tuple[dict[str, str], dict[str, tuple[str, str]]]:
+    """The parts of a run's model with their texts, and its settings with their names and texts.
+
+    Args:
+        run: a training run.
+        settings: further parameters.
+    """
+    params = run.params
+    model = {part: params[key] for part, key in MODEL.items() if params.get(key, "null") != "null"}
+    setting = {part: (name, _text(part, params[key])) for part, (key, name) in SETTING.items() if key in params}
+    return model, setting | {key: (key, params[key]) for key in settings if key in params}
 
 
 def ensembles(runs: Iterable[PastRun], singles: Iterable[Row], score: str | None) -> list[Row]:
@@ -105,7 +115,7 @@ def ensembles(runs: Iterable[PastRun], singles: Iterable[Row], score: str | None
     runs = [run for run in runs if run.kind == "ensemble" and run.status == "FINISHED"]
     _check_known(runs, score, ())
     rows = []
-    for index, run in _numbered(runs):
+    for index, run in numbered(runs):
         ids, names = _strings(run, "members"), _strings(run, "names")  # a member may be a run of another study
         named = zip(ids, names if len(names) == len(ids) else ids, strict=True)
         members = [by_id.get(member, name) for member, name in named]
@@ -115,7 +125,7 @@ def ensembles(runs: Iterable[PastRun], singles: Iterable[Row], score: str | None
     return rows
 
 
-def _numbered(runs: list[PastRun]) -> Iterator[tuple[int, PastRun]]:
+def numbered(runs: Sequence[PastRun]) -> Iterator[tuple[int, PastRun]]:
     """Yield (index, run) in order of index; runs of an index in order of start, continuations last."""
     own = {run.id: index for run in runs if (index := _own_index(run)) is not None}
     following = max(own.values(), default=0)
@@ -159,7 +169,7 @@ def _check_known(runs: list[PastRun], score: str | None, settings: Iterable[str]
     metrics = {name for run in finished for name in run.metrics}
     if finished and score is not None and metrics.isdisjoint(metric_name(usage, score) for usage in USAGES):
         known = sorted({m[1] for name in metrics if (m := re.fullmatch(r"(?:public|private)/(.+)", name))})
-        raise GlrError(f"compare.score={score}: no run has this metric; there are {', '.join(known) or 'none'}")
+        raise GlrError(f"compare.metric={score}: no run has this metric; there are {', '.join(known) or 'none'}")
     for key in settings:
         if runs and not any(key in run.params for run in runs):
             raise GlrError(f"compare.settings: no run has a parameter {key}")

@@ -6,6 +6,7 @@ from pathlib import Path
 import tensorflow as tf
 from omegaconf import DictConfig
 
+from glr.config.printing import counted
 from glr.data.prepared import PreparedData
 from glr.retrieval.sets import EvaluationSet
 from glr.tracking.recorder import Recorder
@@ -26,12 +27,8 @@ def describe(config: DictConfig, data: PreparedData, scored: EvaluationSet, part
         f"{images:,} train images of {data.classes:,} classes, {len(scored.index):,} index images, "
         f"{len(scored.query):,} queries\n"
         f"{total:,} parameters, {parts.trainable:,} of them trained, on {_device(parts.strategy)}\n"
-        f"{_counted(config.train.epochs, 'epoch')} of {_counted(steps, 'step')} of {config.train.batch_size} images"
+        f"{counted(config.train.epochs, 'epoch')} of {counted(steps, 'step')} of {config.train.batch_size} images"
     )
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def plot(config: DictConfig, data: PreparedData, parts: Assembly, run: Recorder, folder: Path) -> None:

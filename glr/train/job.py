@@ -96,10 +96,21 @@ def opened(
             tags=tags,
         ) as recorded:
             log = RunLog(printed, claim) if printed else None
-            with log.stored(recorded) if log else nullcontext():
+            never_continues = bool(debug) and config.resume.value == "never"
+            with _released(claim) if never_continues else nullcontext(), log.stored(recorded) if log else nullcontext():
                 recorded.provenance(config, choices)
                 images = {"images": data.images("train")}
                 recorded.dataset(config.data.label, data.digest, config.data.path, "training", images)
                 yield Job(config, data, recorded, claim, weights, worker, log)
         # Unsent records exist on this machine only, so keep the checkpoints, which other machines may share.
         claim.release() if recorded.complete else claim.complete()
+
+
+@contextmanager
+def _released(claim: Claim) -> Iterator[None]:
+    """After an error, delete what the run keeps for a later process."""
+    try:
+        yield
+    except Exception:
+        claim.release()
+        raise

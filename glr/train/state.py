@@ -36,7 +36,7 @@ class State:
         skipped: batches skipped in the whole run, for gradients that are not finite.
         evaluated: number of finished epochs, including those not due for evaluation.
         best: the best evaluated epoch.
-        scores: the latest scores of the "untrained" and the "trained" model.
+        scores: the latest scores of the "trained" and of the "untrained" (or "initial") model.
         metrics: all recorded metrics, from `Recorder.metrics_so_far`.
     """
 

@@ -40,7 +40,8 @@ def train(job: Job) -> dict[str, dict[str, float]]:
     """Train, evaluate and record a job; continue from its newest checkpoint if there is one.
 
     Returns:
-        The retrieval metrics (`public/gap`, ...) of the "trained" model and, if configured, of the "untrained" model.
+        The retrieval metrics (`public/gap`, ...) of the "trained" model and, if configured, of the "untrained" model
+        ("initial": it starts from the weights of `init_from`).
 
     Raises:
         GlrError: the data cannot be read, training diverged, another worker is gone, or another machine has taken the
@@ -132,7 +133,7 @@ class _Training:
         self.profile = Profile(steps, self._total - state.step, parts.step.steps_per_call, job.run, folder)
 
     def begin(self) -> None:
-        """Describe the run and its position; score the untrained model, if configured."""
+        """Describe the run and its position; score the model as it is, if configured."""
         config, data, run, state = self._job.config, self._job.data, self._job.run, self.state
         describe(config, data, self._evaluator.set, self._parts, run)
         run.restore(state.metrics)
@@ -142,9 +143,10 @@ class _Training:
             where = "to be evaluated" if done == self._steps_per_epoch else f"step {done:,}"
             print(f"continuing after step {state.step:,} of {self._total:,} (epoch {state.evaluated + 1}, {where})")
         elif config.evaluate.untrained:
-            state.scores["untrained"] = self._evaluator(self._descriptors)
-            run.metrics({f"untrained/{name}": value for name, value in state.scores["untrained"].items()}, 0)
-            print(f"untrained: {self._shown(state.scores['untrained'])}")
+            name = "untrained" if self._job.weights is None else "initial"  # init_from named trained weights
+            state.scores[name] = scores = self._evaluator(self._descriptors)
+            run.metrics({f"{name}/{metric}": value for metric, value in scores.items()}, 0)
+            print(f"{name}: {self._shown(scores)}")
 
     def epochs(self) -> Iterator[int]:
         """Yield the remaining epochs, counted from 1; a search may prune the rest, and a fitted batch ends the run."""
@@ -189,6 +191,8 @@ class _Training:
                 if best and not last:
                     self._saving.save()
             print(f"; {self._shown(scores)}")
+            if best and not last and self.state.best and self.state.best.score == 1:
+                print("the score is 1: no later epoch can be better, so this set cannot choose one")
         else:
             print()
             self.state.finish_epoch()

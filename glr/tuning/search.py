@@ -19,7 +19,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from glr.config.grammar import in_grammar
 from glr.config.identity import differences
-from glr.config.printing import printable, say
+from glr.config.printing import counted, printable, say
 from glr.config.ranges import Parameter, Range, is_open, written
 from glr.config.search import Sampler, Settings
 from glr.errors import GlrError
@@ -153,7 +153,7 @@ class Search:
     def _summarize(self, done: list[FrozenTrial]) -> None:
         count = {state: sum(t.state == state for t in done) for state in TrialState}
         print(
-            f"\nsearch {self.name}: {len(done)} trials, {count[TrialState.COMPLETE]} finished, "
+            f"\nsearch {self.name}: {counted(len(done), 'trial')}, {count[TrialState.COMPLETE]} finished, "
             f"{count[TrialState.PRUNED]} pruned, {count[TrialState.FAIL]} failed"
         )
         if not count[TrialState.COMPLETE]:

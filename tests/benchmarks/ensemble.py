@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from glr.data.solution import Solution
-from glr.ensemble.combining import Member
 from glr.ensemble.search import EnsembleLimits, search
 from glr.retrieval.descriptors import Descriptors, load, save
+from glr.retrieval.joint import Member
 from glr.retrieval.landmarks import LandmarkTask
 
 MODELS, QUERIES, INDEX, CLASSES, DIMENSION = 10, 1_000, 50_000, 2_500, 512

@@ -45,7 +45,7 @@ def test_the_documentations_script_draws_every_model_that_has_a_score(recorded: 
     (script,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/commands/compare.md").read_text(), re.S)
     exec(script, names)
     drawn = [x for marks in names["axes"].collections[1:] for x, _ in marks.get_offsets()]
-    scores = {run["index"]: run["private_score"] for run in names["runs"] if run["kind"] == "train"}
+    scores = {row["index"]: names["score"](row) for row in names["rows"] if row["kind"] == "train"}
     assert len(drawn) == 16 + 1 + 5  # a model diverged, another was trained on, and the ensembles
     assert scores[15] == 0.24278
     assert 0.24278 in drawn
@@ -82,7 +82,7 @@ def test_a_stale_readme_is_shown_and_mended(processes: Forks, recorded: Path):
         ("format=markdwn", "format=markdwn: expected one of markdown, csv, json, html"),
         ("check=true output=-", "check=true compares with a file"),
         ("compare.highlight=99 output=-", "compare.highlight=99: no run with this index"),
-        ("compare.score=gap output=-", "compare.score=gap: no run has this metric"),
+        ("compare.metric=gap output=-", "compare.metric=gap: no run has this metric"),
         ("where={heat:arcface} output=-", "where=heat: no run has such a parameter or tag; did you mean head?"),
         (
             "where={head:softer} output=-",
@@ -105,8 +105,9 @@ def test_options(recorded: Path):
     some = table_rows(here("compare", "output=-", "where={head: arcface, train.epochs: 20}", cwd=recorded))
     assert [row.split("|")[1] for row in some] == ["Index", "12", "Index", "12"]
     content = json.loads(here("compare", "format=json", cwd=recorded))
-    assert len(content) == 23
-    assert [row["private_score"] for row in content if row["index"] == 6] == [0.18334, 0.21378]
+    assert len(content["rows"]) == 23
+    scores = [row["metrics"]["leaderboard/private"]["value"] for row in content["rows"] if row["index"] == 6]
+    assert scores == [0.18334, 0.21378]
     assert here("compare", "format=csv", "output=tables.csv", cwd=recorded) == "tables.csv written\n"
     assert len((recorded / "tables.csv").read_text().splitlines()) == 24
     previous = here("compare", "output=-", "compare.highlight=previous", cwd=recorded)

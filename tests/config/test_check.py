@@ -1,7 +1,11 @@
 """Every job of a command line is checked; its first mistake is one sentence."""
 
-import pytest
+from collections import Counter
 
+import pytest
+from omegaconf import DictConfig
+
+from glr.config import check, component
 from glr.config.check import check_command_line, composed
 from glr.errors import GlrError
 
@@ -95,3 +99,21 @@ def test_initial_weights_that_cannot_be_meant(overrides: list[str], sentence: st
     with pytest.raises(GlrError) as refused:
         composed("train", overrides)
     assert str(refused.value).startswith(sentence)
+
+
+def test_what_jobs_share_is_checked_once(monkeypatch: pytest.MonkeyPatch):
+    checked: list[str] = []
+    right = component.check
+
+    def noted(key: str, node: DictConfig, runtime: set[str]) -> None:
+        checked.append(key)
+        right(key, node, runtime)
+
+    monkeypatch.setattr(component, "check", noted)
+    monkeypatch.setattr(check, "_passed", set())
+    check_command_line("train", ["head=arcface", "head.margin=0.1,0.2", "seed=1,2"], True)
+    assert Counter(checked)["head"] == 2
+    assert Counter(checked)["backbone"] == 1
+    for mistake in ("head.margin=0.1,true", "head.margin=0.2,wide", "seed=1,-1", "seed=${train.epochs},${nope}"):
+        with pytest.raises(GlrError, match=f"^job 2 of 2 .*: {mistake.split('=')[0]}="):
+            check_command_line("train", ["head=arcface", mistake], True)

@@ -64,8 +64,8 @@ def test_mistake_in_a_later_job_stops_the_sweep_before_its_first(light: Forks, t
 
 
 def test_overrides_may_stand_on_both_sides_of_m(light: Forks, tmp_path: Path):
-    done = light.output("train.epochs=1,x", "-m", "seed=3", cwd=tmp_path)
-    assert "job 2 of 2 (train.epochs=x seed=3)" in done.stderr
+    done = light.output("train.epochs=1,x", "-m", "seed=3,4", cwd=tmp_path)
+    assert "job 3 of 4 (train.epochs=x seed=3)" in done.stderr
 
 
 def test_a_setting_may_belong_to_a_choice_that_is_swept(light: Forks, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
@@ -76,8 +76,9 @@ def test_a_setting_may_belong_to_a_choice_that_is_swept(light: Forks, monkeypatc
     expected = [["whitening=pca", "whitening.dimension=8", f"neighbors={n}"] for _ in range(2) for n in (1, 2)]
     assert [job[1:] for job in launched] == expected  # the first says where the store is
     done = light.output("head=arcface,adacos_semi", "head.margin=0.3", "-m", cwd=tmp_path)
-    refusal = "error: job 2 of 2 (head=adacos_semi head.margin=0.3): head.margin is a setting of head=arcface"
+    refusal = "error: job 2 of 2 (head=adacos_semi): head.margin is a setting of head=arcface"
     assert done.stderr.startswith(refusal)
+    assert done.stderr.endswith(" only; leave out head.margin or head=adacos_semi\n")
 
 
 @pytest.mark.parametrize(

@@ -191,5 +191,8 @@ def test_a_typo_in_a_debug_setting_is_told_the_right_one():
 
 def test_a_setting_of_another_choice_is_told_its_choices():
     """A sweep of whitening=none,pca meets this if it gives whitening.epsilon for all jobs."""
-    with pytest.raises(GlrError, match=r"^whitening\.epsilon is a setting of whitening=pca only$"):
+    way_out = r"leave out whitening\.epsilon or whitening=none$"
+    with pytest.raises(GlrError, match=rf"^whitening\.epsilon is a setting of whitening=pca only; {way_out}"):
         composition("evaluate", ("run=x", "whitening=none", "whitening.epsilon=0"))
+    with pytest.raises(GlrError, match=r" of whitening=pca only; leave it out, or choose one of these$"):
+        composition("evaluate", ("run=x", "whitening.epsilon=0"))

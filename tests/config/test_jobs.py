@@ -5,7 +5,7 @@ from hydra import compose, initialize_config_dir
 
 from glr.config.grammar import as_typed, in_grammar
 from glr.config.installation import CONF
-from glr.config.jobs import first_of, jobs_of, jobs_of_line, launchable
+from glr.config.jobs import differing, first_of, job_in_words, jobs_of, jobs_of_line, launchable
 from glr.errors import GlrError
 
 
@@ -87,3 +87,11 @@ def test_the_first_of_the_experiments_that_are_swept_names_the_study():
     experiments = "experiment=published/01_inception_v3,published/12_xception_arcface"
     config.hydra.overrides.task = launchable([experiments])
     assert first_of(config).study == "reproduction"
+
+
+def test_a_job_is_named_by_what_the_others_do_not_have():
+    jobs = [["sweep.name=x", "head=a", "seed=1", "hydra.run.dir=x"], ["sweep.name=x", "head=b", "seed=1"]]
+    assert differing(jobs) == ["head=a", "head=b"]
+    assert differing(jobs[:1]) == ["head=a seed=1"]
+    assert differing([["sweep.jobs=2"]]) == ["(no overrides)"]
+    assert job_in_words(2, jobs) == "job 2 of 2 (head=b)"

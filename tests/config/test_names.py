@@ -1,8 +1,10 @@
 """Names as parts of paths; tests/attacks/test_places.py has hostile ones."""
 
+from pathlib import Path
+
 import pytest
 
-from glr.config.names import as_file_name
+from glr.config.names import as_file_name, base_name
 
 
 @pytest.mark.parametrize(
@@ -19,3 +21,10 @@ from glr.config.names import as_file_name
 )
 def test_names(name: str, expected: str):
     assert as_file_name(name) == expected
+
+
+def test_the_last_part_of_a_path():
+    assert [base_name(path) for path in ("photos", "a b/photos/", "/photos", "gs://photos", "gs://b/photos/")] == [
+        "photos"
+    ] * 5
+    assert base_name(".") == Path.cwd().name

@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from glr.config.printing import printable, say
+from glr.config.printing import counted, printable, say
 
 
 @pytest.mark.parametrize(
@@ -26,3 +26,8 @@ def test_what_steers_a_terminal_is_escaped(text: str, shown: str, capsys: pytest
     file = io.StringIO()
     say(text, file)
     assert file.getvalue() == f"{shown}\n"
+
+
+def test_a_number_with_its_noun():
+    assert [counted(n, "image") for n in (0, 1, 1200)] == ["0 images", "1 image", "1,200 images"]
+    assert [counted(n, "class is", "classes are") for n in (1, 2)] == ["1 class is", "2 classes are"]

@@ -34,6 +34,8 @@ def test_the_first_task_whose_column_is_there():
         ("id,images\nq1,a\n\nq1,b\n", ", line 4: the id q1 appears twice"),
         ("id,images\n,a\n", ", line 2: the id is empty"),
         ("id,images\nq1,a,b\n", ", line 2: 3 fields for 2 columns; separate several values by blanks"),
+        ('id,images\nq1,a\n"q2,b\nq3,c\nq4,d\n', ", line 3: a quote is not closed"),
+        ('id,images\nq1,a\nq2,"b\nq3,"c\nq4,d\n', ", line 3: it cannot be read as a CSV (',' expected after '\"')"),
     ],
 )
 def test_mistakes_from_a_path_and_from_an_open_file(tmp_path: Path, text: str, message: str):

@@ -119,6 +119,13 @@ def test_class_folders_with_blanks_and_other_formats(tmp_path: Path):
     assert len(photos) == 6
 
 
+def test_class_folders_that_differ_in_blanks_only_are_refused(class_folders: Path, tmp_path: Path):
+    for name, folder in zip(("old town", "old_town", "x"), sorted(class_folders.iterdir()), strict=False):
+        shutil.copytree(folder, tmp_path / name)
+    with pytest.raises(GlrError, match="the folders 'old town' and 'old_town' would both be the class old_town"):
+        content(folder_source(tmp_path))
+
+
 def test_too_few_classes(tmp_path: Path):
     with pytest.raises(GlrError, match="no such folder"):
         content(folder_source(tmp_path / "nowhere"))
@@ -156,6 +163,7 @@ def test_csv_reader_counts_lines_from_the_header(gldv2: Path):
     [
         ("i\u00e9xx,8\n".encode("latin-1"), "it is not UTF-8; save the file as UTF-8"),
         ("i\u2028xx,8\n".encode(), "the id 'i\\u2028xx' has a line break; correct it"),
+        (b'"ixxx,8' + b"x" * 10_000 + b"\n\n", "a quote is not closed"),
     ],
 )
 def test_an_id_that_no_list_can_hold_names_the_line(gldv2: Path, row: bytes, message: str):

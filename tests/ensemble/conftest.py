@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from glr.data.solution import Solution
-from glr.ensemble.combining import Member, joined
 from glr.retrieval.descriptors import Descriptors
+from glr.retrieval.joint import Member, joined
 from glr.retrieval.landmarks import LandmarkTask
 from glr.retrieval.task import evaluate
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from glr.data.solution import Solution
-from glr.ensemble.combining import Member
 from glr.ensemble.ensemble import Ensemble
 from glr.retrieval.descriptors import Descriptors
+from glr.retrieval.joint import Member
 from glr.retrieval.landmarks import LandmarkTask
 from glr.tracking.history import PastRun
 

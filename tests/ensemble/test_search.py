@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from glr.ensemble.combining import Member, combinations
+from glr.ensemble.combining import combinations
 from glr.ensemble.search import EnsembleLimits, search
 from glr.errors import GlrError
 from glr.retrieval.descriptors import Descriptors
+from glr.retrieval.joint import Member
 from glr.retrieval.landmarks import LandmarkTask
 from tests.ensemble.conftest import INDEX, QUERIES, scored
 

@@ -138,6 +138,7 @@ def _fork(start: dict[str, Any], answers: Any, without: Sequence[str]) -> int:
         os.setsid()
         signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup
         os.chdir(start["cwd"])
+        sys.path[0] = start["cwd"]  # as `python -m` does
         for number, file in enumerate(start["log"], start=1):
             os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)

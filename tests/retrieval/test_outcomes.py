@@ -10,12 +10,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from glr.config.usages import metric_name
 from glr.data.solution import Solution, read_solution
 from glr.errors import GlrError
 from glr.retrieval.landmarks import LandmarkTask
 from glr.retrieval.metrics import average_precision
-from glr.retrieval.outcomes import SCHEMA, by_usage, estimators, load, save, wins
+from glr.retrieval.outcomes import SCHEMA, load, save, scores, wins
 from glr.retrieval.revisited import LEVELS, GroundTruth, Query, RevisitedTask
 from glr.retrieval.task import Ranking
 
@@ -42,22 +41,12 @@ def task(usages: tuple[str, ...] = ("Public", "Private", "Ignored"), classes: in
     return LandmarkTask(read_solution(retrieval), read_solution(recognition), of_index, neighbors=3)
 
 
-def scores_of(outcomes: pa.Table) -> dict[str, float]:
-    """Every metric that the estimators make of queries that are drawn once."""
-    sizes = {usage: len(rows) for usage, rows in by_usage(outcomes).items()}
-    return {
-        metric_name(usage, name): float(estimator(np.ones((1, sizes[usage]), np.uint8))[0])
-        for usage, of_usage in estimators(outcomes).items()
-        for name, estimator in of_usage.items()
-    }
-
-
 @pytest.mark.parametrize("usages", [("Public", "Private", "Ignored"), ("Private",), ("",)])
 def test_the_estimators_of_outcomes_are_the_tasks_scores(usages: tuple[str, ...]):
     landmarks, ranked = task(usages), ranking()
     outcomes = landmarks.outcomes(ranked)
     assert set(outcomes["usage"].to_pylist()) == {*usages} - {"Ignored"}  # ignored queries have no outcome
-    assert scores_of(outcomes) == pytest.approx(landmarks.score(ranked), abs=1e-12, rel=0)
+    assert scores(outcomes) == pytest.approx(landmarks.score(ranked), abs=1e-12, rel=0)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{len(case['retrieval_solution'])} queries")
@@ -72,7 +61,7 @@ def test_the_estimators_give_the_official_values(case: dict[str, Any]):
             {"id": query, "usage": "", "relevant": len(relevant), "first_rank": first if relevant else None}
             | ({"ap": average_precision(set(relevant), found), "p_at_10": hits} if relevant else {})
         )
-    of_retrieval = scores_of(pa.Table.from_pylist(rows, SCHEMA))
+    of_retrieval = scores(pa.Table.from_pylist(rows, SCHEMA))
     answered = case["recognition_predictions"]
     rows = [
         {"id": image, "usage": "", "confidence": row["score"], "right": row["class"] in shown, "shown": bool(shown)}
@@ -85,7 +74,7 @@ def test_the_estimators_give_the_official_values(case: dict[str, Any]):
     assert of_retrieval["mp_at_10"] == pytest.approx(expected["mean_precision_at_10"], abs=1e-9, rel=0)
     assert of_retrieval["mean_position"] == pytest.approx(expected["mean_position"], abs=1e-9, rel=0)
     assert of_retrieval["median_position"] == pytest.approx(expected["median_position"], abs=1e-9, rel=0)
-    assert scores_of(pa.Table.from_pylist(rows, SCHEMA)) == pytest.approx(
+    assert scores(pa.Table.from_pylist(rows, SCHEMA)) == pytest.approx(
         {name: expected[name] for name in ("gap", "top1_accuracy")}, abs=1e-9, rel=0
     )
 
@@ -102,7 +91,7 @@ def test_queries_that_one_solution_lacks_are_left_out_of_its_metrics():
         both.index_classes,
         neighbors=3,
     )
-    assert scores_of(landmarks.outcomes(ranked)) == pytest.approx(landmarks.score(ranked), abs=1e-12, rel=0)
+    assert scores(landmarks.outcomes(ranked)) == pytest.approx(landmarks.score(ranked), abs=1e-12, rel=0)
 
 
 def test_wins_are_queries_with_a_higher_mean_precision_or_more_right_classes():
@@ -132,9 +121,9 @@ def test_the_nearest_images_and_their_similarities():
     landmarks, ranked = task(usages=("",)), ranking()
     outcomes = landmarks.outcomes(ranked).to_pylist()
     assert [row["id"] for row in outcomes] == ranked.query_ids
-    for row, positions, scores in zip(outcomes, ranked.positions, ranked.scores, strict=True):
+    for row, positions, similarities in zip(outcomes, ranked.positions, ranked.scores, strict=True):
         assert row["nearest"] == [f"i{position}" for position in positions[:5]]
-        assert row["similarities"] == scores[:5].tolist()
+        assert row["similarities"] == similarities[:5].tolist()
     few = landmarks.outcomes(ranking(ranks=2)).to_pylist()
     assert {len(row["nearest"]) for row in few} == {2}
 
@@ -168,12 +157,10 @@ def test_a_level_of_revisited_paris_is_a_usage():
         [Query(f"q{n}", (0, 0, 9, 9), (n, n + 1), (n + 9,) if n else (), (n + 20,)) for n in range(4)],
     )
     revisited, ranked = RevisitedTask(truth), ranking(30, 4, 30)
-    outcomes, scores = revisited.outcomes(ranked), revisited.score(ranked)
-    for level in ("easy", "medium", "hard"):
-        rows = outcomes.filter(pa.compute.equal(outcomes["usage"], level))
-        assert len(rows) == (3 if level == "hard" else 4)  # q0 has no hard image
-    named = {f"{level}/{name}": scores[f"{level}/{name}"] for level in LEVELS for name in ("map", "mp_at_10")}
-    assert scores_of(outcomes) == pytest.approx(named, abs=1e-12, rel=0)
+    outcomes, logged = revisited.outcomes(ranked), revisited.score(ranked)
+    assert outcomes["usage"].to_pylist() == ["easy"] * 4 + ["medium"] * 4 + ["hard"] * 3  # q0 has no hard image
+    named = {f"{level}/{name}": logged[f"{level}/{name}"] for level in LEVELS for name in ("map", "mp_at_10")}
+    assert scores(outcomes) == pytest.approx(named, abs=1e-12, rel=0)
     assert wins([outcomes], [outcomes], "hard", "map") == (0, 0)
 
 
@@ -190,3 +177,57 @@ def test_a_file_keeps_outcomes_and_settings_and_damage_is_one_sentence(tmp_path:
     pa.parquet.write_table(pa.table({"id": ["q"]}), tmp_path / "other.parquet")
     with pytest.raises(GlrError, match=r"other\.parquet cannot be read"):
         load(tmp_path / "other.parquet")
+
+
+def _written(file: Path, **columns: Any) -> Path:
+    table = task(usages=("",)).outcomes(ranking())
+    for name, values in columns.items():
+        table = table.set_column(table.column_names.index(name), name, [values])
+    return save(table, file, {})
+
+
+def test_columns_are_read_alone(tmp_path: Path):
+    file = save(task().outcomes(ranking()), tmp_path, {"neighbors": 3})
+    table, settings = load(file, ["ap", "nearest", "id"])
+    assert table.equals(load(file)[0].select(["ap", "nearest", "id"]))
+    assert settings == {"neighbors": 3}
+
+
+@pytest.mark.parametrize(
+    ("columns", "why"),
+    [
+        ({"id": ["q0"] * QUERIES}, "a query that stands in two rows of one usage"),
+        ({"usage": pa.nulls(QUERIES, pa.string())}, "a row without a query or a usage"),
+        ({"ap": ["high"] * QUERIES}, "Failed to parse"),
+        ({"class": pa.array([b"\xff"] * QUERIES).view(pa.string())}, "Invalid UTF8"),
+        ({"nearest": [["x" * 10_000] * 20] * QUERIES}, "more than 9,999,999 bytes of text"),
+    ],
+)
+def test_foreign_content_is_one_sentence(
+    columns: dict[str, Any], why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("glr.retrieval.outcomes._MOST", 9_999_999)
+    file = _written(tmp_path, **columns)
+    assert file.stat().st_size < 100_000
+    with pytest.raises(GlrError, match=rf"outcomes\.parquet cannot be read as the outcomes of queries \(.*{why}"):
+        load(file)
+
+
+def test_a_file_of_countless_values_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    file = _written(tmp_path)
+    monkeypatch.setattr("glr.retrieval.outcomes._MOST", 1000)
+    monkeypatch.setattr("pyarrow.parquet.ParquetFile.read", None)
+    with pytest.raises(GlrError, match=r"\(more than 1,000 values\)$"):
+        load(file)
+
+
+def test_a_flipped_bit_is_noticed(tmp_path: Path):
+    content = _written(tmp_path).read_bytes()
+    noticed = 0
+    for place in range(4, 4000, 197):
+        (tmp_path / "flipped").write_bytes(content[:place] + bytes([content[place] ^ 4]) + content[place + 1 :])
+        try:
+            assert load(tmp_path / "flipped")[0].equals(load(tmp_path / "outcomes.parquet")[0])
+        except GlrError:
+            noticed += 1
+    assert noticed > 15

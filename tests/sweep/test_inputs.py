@@ -38,7 +38,7 @@ def _work(store: Path, monkeypatch: pytest.MonkeyPatch):
         ),
         (
             ["init_from.file=null,lost.weights.h5", "seed=1"],
-            "job 2 of 2 (init_from.file=lost.weights.h5 seed=1): init_from",
+            "job 2 of 2 (init_from.file=lost.weights.h5): init_from",
         ),
         (
             ["data.train_on_validation=true"],

@@ -116,3 +116,35 @@ def test_weights_of_a_run_or_of_the_newest_with_a_name(store):
             stored_weights(client, name, study)
     with pytest.raises(GlrError, match=r"failed\) has no weights/last\.weights\.h5"):
         stored_weights(client, ids["diverged"], "one")
+
+
+def test_a_file_on_this_machine_is_not_copied_and_one_is_added_to_a_run_that_ended(store, tmp_path: Path):
+    client, ids = store
+    first = find(client, "first")
+    (tmp_path / "more.txt").write_text("more")
+    first.keep(tmp_path / "more.txt")
+    place = Path(client.get_run(ids["first"]).info.artifact_uri.removeprefix("file://"))
+    assert first.stored("more.txt", tmp_path) == place / "more.txt"
+    assert first.stored("weights") == place / "weights"
+    assert client.get_run(ids["first"]).info.status == "FINISHED"
+    with pytest.raises(GlrError, match=r"^gone cannot be stored with run first \(.+gone"):
+        first.keep(tmp_path / "gone")
+
+
+def test_a_file_elsewhere_is_copied_into_the_folder_given(store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    client, ids = store
+    first = find(client, "first")
+    elsewhere = client.get_run(ids["first"])
+    elsewhere.info._artifact_uri = "mlflow-artifacts:/1"
+    fetched = []
+    monkeypatch.setattr("glr.tracking.history.MlflowClient.get_run", lambda *_: elsewhere)
+
+    def download(_client: MlflowClient, run_id: str, name: str, folder: str | None) -> str:
+        fetched.append((run_id, folder))
+        (tmp_path / name).touch()
+        return str(tmp_path / name)
+
+    monkeypatch.setattr("glr.tracking.history.MlflowClient.download_artifacts", download)
+    assert first.stored("a.txt", tmp_path) == first.stored("a.txt") == tmp_path / "a.txt"
+    assert fetched == [(first.id, str(tmp_path / first.id)), (first.id, None)]
+    assert (tmp_path / first.id).is_dir()

@@ -43,7 +43,7 @@ def test_which_score(past):
     board = replace(run, metrics=run.metrics | {"leaderboard/public": 0.9, "leaderboard/private": 0.8})
     assert [(r.public, r.private) for r in single_models([run, board], None)] == [(0.3, 0.2), (0.9, 0.8)]
     assert [(r.public, r.private) for r in single_models([run], "map_at_100")] == [(0.5, 0.4)]
-    with pytest.raises(GlrError, match=r"compare\.score=map: no run has this metric; there are map_at_100"):
+    with pytest.raises(GlrError, match=r"compare\.metric=map: no run has this metric; there are map_at_100"):
         single_models([run], "map")
 
 

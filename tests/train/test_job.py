@@ -114,3 +114,19 @@ def test_a_debug_run_is_of_a_kind_of_its_own(config, small_data: PreparedData):
     assert (run.data.tags["kind"], run.data.tags["debug"]) == ("debug", "settings")
     assert run.info.run_name == "small_cnn-arcface-debug-settings"
     assert finished(config.tracking.uri, config.study, Identity(settings_of(config), small_data.digest)) is None
+
+
+@pytest.mark.parametrize(("resume", "keeps"), [("never", False), ("auto", True)])
+def test_a_failed_debug_run_that_never_continues_leaves_nothing_to_continue(
+    config, small_data: PreparedData, tmp_path: Path, resume: str, keeps: bool
+):
+    config.debug.steps, config.resume = 2, resume
+    with (
+        pytest.raises(GlrError),
+        logged(tmp_path / "log.txt") as log,
+        opened(config, small_data, None, Worker(), log) as job,
+    ):
+        raise GlrError("no such luck")
+    assert sorted(file.name for file in Path(job.claim.folder).glob("*")) == (["log.txt", "run.json"] if keeps else [])
+    assert Path(job.claim.folder).exists() == keeps
+    assert connect(config.tracking.uri).get_run(job.run.id).info.status == "FAILED"

@@ -67,7 +67,7 @@ def test_everything_that_a_run_promises_is_in_mlflow(trained: tuple[Path, str], 
     for name in ("loss", "penalty", "accuracy", "learning_rate", "head_scale", "images_per_second", "private/gap"):
         assert [m.step for m in client.get_metric_history(record.info.run_id, name)] == [1, 2], name
     (used,) = record.inputs.dataset_inputs
-    assert used.dataset.name == "Folder"
+    assert used.dataset.name == "Folder classes"
     assert json.loads(used.dataset.profile)["images"] == 72
     files = folder / "mlruns/artifacts" / record.info.run_id / "artifacts"
     expected = by_hand(files / "descriptors")
@@ -169,7 +169,7 @@ def test_a_run_starts_from_anothers_weights(processes: Forks, trained: tuple[Pat
     assert then.data.tags["init_from_parts"].startswith("took backbone (20 weights), pooling (1 weight), embedding")
     assert then.data.tags["init_from_run"] == source.info.run_id
     for name in ("public/map_at_100", "private/gap"):
-        assert then.data.metrics[f"untrained/{name}"] == pytest.approx(source.data.metrics[name])
+        assert then.data.metrics[f"initial/{name}"] == pytest.approx(source.data.metrics[name])
     weights = folder / "mlruns/artifacts" / source.info.run_id / "artifacts/weights/last.weights.h5"
     done = processes.output(
         *common, "name=smaller", "backbone.width=4", f"init_from={weights}", "init_from.strict=true", cwd=folder

@@ -62,8 +62,15 @@ def check_same(found: Result, expected: Result, epochs: int = EPOCHS, every: int
 
 @pytest.fixture
 def folder(tmp_path: Path, new_store: Callable[[Path], Path]) -> Path:
-    """The two workers of a run; the first one records."""
+    """The two workers of a run; the first one records. Both have a package with a head, and a choice of it."""
     new_store(tmp_path / "0")
+    for worker in ("0", "1"):
+        (tmp_path / worker / "choices/head").mkdir(parents=True)
+        (tmp_path / worker / "owned").mkdir()
+        (tmp_path / worker / "owned/heads.py").write_text(
+            "from glr.model.head.adacos import AdaCosSemi\nclass Own(AdaCosSemi): ...\n"
+        )
+        (tmp_path / worker / "choices/head/own.yaml").write_text("_target_: owned.heads.Own\nlabel: Own\n")
     return tmp_path
 
 
@@ -140,7 +147,11 @@ def begun(processes: Forks, folder: Path, *arguments: str, epoch: int) -> list[i
 def test_two_processes_train_one_run_through_signals_and_a_death(
     processes: Forks, line: list[str], alone: Result, folder: Path
 ):
-    """A signal to one stops all after the same step; after a worker's death the run goes on from its checkpoint."""
+    """A signal to one stops all after the same step; after a worker's death the run goes on from its checkpoint.
+
+    The head is a user's own, with the mathematics of the head that the run alone has.
+    """
+    line = ["--config-dir", "choices", *line, "head=own"]
     for signalled, epoch in ((0, 2), (1, 7)):
         started = begun(processes, folder, *line, epoch=epoch)
         os.kill(started[signalled], signal.SIGTERM)

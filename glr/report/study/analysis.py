@@ -1,13 +1,28 @@
 """What a study's runs say: scores with intervals, differences from a baseline, effects of settings, and the choice."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import mean, stdev
 
-from glr.report.study.configurations import Configuration
-from glr.statistics.choice import Choice
-from glr.statistics.effects import Effect
+import numpy as np
+import pyarrow as pa
 
-Metric = str  # `private/gap`; `gap` of a solution that is not divided
+from glr.config.usages import USAGES, metric_name
+from glr.errors import GlrError
+from glr.report.study.configurations import Configuration, Settings, common, named
+from glr.report.study.sample import Sample, samples
+from glr.report.study.words import Metric, lowest_is_best
+from glr.statistics.choice import Choice, choice
+from glr.statistics.effects import Effect, effects, effects_given
+from glr.statistics.randomization import holm
+from glr.statistics.replicates import Replicates
+
+_SCORED = re.compile(
+    r"((public|private|easy|medium|hard)/)?(gap|top1_accuracy|map(_at_\d+)?|mp_at_\d+|recall_at_\d+|(mean|median)_position)"
+    r"|leaderboard/(public|private)"
+)
 
 
 @dataclass(frozen=True)
@@ -33,8 +48,8 @@ class Difference:
     Attributes:
         value: the difference.
         low, high: ends of the 95% interval.
-        p: two-sided p-value of no difference: by Student's t where the seeds' spread is known, otherwise by exchanging the
-            outcomes of the two trained models.
+        p: two-sided p-value of no difference: by Student's t where the spread of seeds is known, else by exchanging
+            the two trained models' outcomes; None for medians, and between kinds if one has several seeds.
         p_holm: adjusted for all comparisons with the baseline.
         wins, losses: queries that it answers better, or worse, than the baseline.
     """
@@ -42,8 +57,8 @@ class Difference:
     value: float
     low: float
     high: float
-    p: float
-    p_holm: float
+    p: float | None
+    p_holm: float | None
     wins: int
     losses: int
 
@@ -55,7 +70,7 @@ class Row:
     Attributes:
         configuration: the configuration.
         scores: its score in each metric; empty if no run finished.
-        difference: from the baseline, in the analysis's metric; None for the baseline itself and where no queries are shared.
+        difference: from the baseline, in the analysis's metric; None for the baseline, and without the same queries.
         probability_best: the share of resamples in which it is the best; None where it cannot be compared.
     """
 
@@ -94,3 +109,153 @@ class Analysis:
     choice: Choice | None
     notes: Sequence[str]
     one_seed: bool
+
+
+def analyse(
+    study: str,
+    rows: Sequence[Configuration],
+    outcomes: Mapping[str, pa.Table],
+    *,
+    metric: str | None = None,
+    baseline: str | None = None,
+    notes: Sequence[str] = (),
+    resamples: int = 2000,
+) -> Analysis:
+    """Analyse a study.
+
+    Args:
+        study: its name.
+        rows: its configurations.
+        outcomes: outcomes of queries, by the id of the run.
+        metric: such as `private/gap`; `gap` means the Private one, if there is one; None: what runs were evaluated by.
+        baseline: index, name, or a run's name or id; None or `best`: the best trained configuration.
+        notes: sentences for the report.
+        resamples: number of resamples of the queries.
+
+    Raises:
+        GlrError: no run has the metric, or no single configuration matches the baseline.
+    """
+    groups = samples(rows, outcomes, resamples)
+    made = [Row(row, scores) for row, scores in zip(rows, _measured(rows, groups), strict=True)]
+    metric = _metric(made, metric)
+    base = _baseline(made, baseline, metric, groups)
+    sample = next((group for group in groups if base in group.places and metric in group.metrics), None)
+    whole = Analysis(
+        study, metric, made, common(rows), base, sample.queries if sample else {}, (), (), None, notes, True
+    )
+    return whole if base is None or sample is None else _compared(whole, sample, base)
+
+
+def _metric(rows: Sequence[Row], wanted: str | None) -> Metric:
+    """The full name of the metric that a user gave."""
+    known = list(dict.fromkeys(name for row in rows for name in row.scores))
+    usual = Counter(run.params.get("evaluate.score", "gap") for row in rows for run in row.configuration.finished)
+    name = wanted or (usual.most_common(1)[0][0] if usual else "gap")
+    for full in (name, *(metric_name(usage, name) for usage in ("Private", *USAGES))):
+        if full in known:
+            return full
+    if wanted is None and known:
+        return known[0]
+    raise GlrError(f"compare.metric={name}: no run has this metric; they have {', '.join(known) or 'none'}")
+
+
+def scored(metrics: Iterable[str]) -> list[str]:
+    """The metrics of an evaluation among a run's metrics: `private/gap`, `gap`; not those of an untrained model."""
+    return [name for name in metrics if _SCORED.fullmatch(name)]
+
+
+def _measured(rows: Sequence[Configuration], groups: Sequence[Sample]) -> list[dict[Metric, Score]]:
+    """The scores of each configuration: with intervals where there are outcomes, else the means of its runs."""
+    scores = [_logged(row) for row in rows]
+    for group in reversed(groups):
+        for kind in dict.fromkeys(rows[place].kind for place in group.places):
+            places = _of_kind(rows, group, kind)
+            for metric in group.metrics:
+                replicates = group.replicates(metric, places)
+                for place, weights, sd in zip(places, np.eye(len(places)), replicates.spread, strict=True):
+                    estimate = replicates.estimate(weights)
+                    ends = float(estimate.low), float(estimate.high)
+                    scores[place][metric] = Score(estimate.value, *ends, None if np.isnan(sd) else float(sd))
+    return scores
+
+
+def _logged(row: Configuration) -> dict[Metric, Score]:
+    values: dict[str, list[float]] = {}
+    for run in row.finished:
+        for name in scored(run.metrics):
+            values.setdefault(name, []).append(run.metrics[name])
+    return {name: Score(mean(of), sd=stdev(of) if len(of) > 1 else None) for name, of in values.items()}
+
+
+def _of_kind(rows: Sequence[Configuration], group: Sample, kind: str) -> list[int]:
+    return [place for place in group.places if rows[place].kind == kind]
+
+
+def _baseline(rows: Sequence[Row], wanted: str | None, metric: Metric, groups: Sequence[Sample]) -> int | None:
+    """The place of the row that others are compared with: the given one, or the best one that can be compared."""
+    if wanted not in (None, "best"):
+        return named([row.configuration for row in rows], str(wanted), "compare.baseline")
+    comparable = {place for group in groups[:1] for place in group.places}
+    sign = -1 if lowest_is_best(metric) else 1
+
+    def rank(place: int) -> tuple[bool, bool, float]:
+        row = rows[place]
+        return place in comparable, row.configuration.kind == "train", sign * row.scores[metric].value
+
+    return max((place for place, row in enumerate(rows) if metric in row.scores), key=rank, default=None)
+
+
+def _compared(whole: Analysis, sample: Sample, base: int) -> Analysis:
+    """Add what is known by comparing the configurations that answered the baseline's queries."""
+    metric, configurations = whole.metric, [row.configuration for row in whole.rows]
+    same = _of_kind(configurations, sample, configurations[base].kind)
+    replicates = sample.replicates(metric, same)
+    differences = {place: _difference(sample, replicates, same, metric, place, base) for place in sample.places}
+    del differences[base]
+    tested = [place for place, difference in differences.items() if difference.p is not None]
+    for place, p in zip(tested, holm([differences[place].p for place in tested]), strict=True):
+        differences[place] = replace(differences[place], p_holm=float(p))
+    best = dict(zip(same, replicates.probability_best(lowest=lowest_is_best(metric)).tolist(), strict=True))
+    settings = _complete([configurations[place].settings for place in same])
+    return replace(
+        whole,
+        rows=[
+            replace(row, difference=differences.get(place), probability_best=best.get(place))
+            for place, row in enumerate(whole.rows)
+        ],
+        effects=effects(settings, replicates),
+        interactions=effects_given(settings, replicates),
+        choice=_choice(sample, metric, same),
+        one_seed=replicates.seed_variance is None,
+    )
+
+
+def _difference(
+    sample: Sample, replicates: Replicates, same: Sequence[int], metric: Metric, place: int, base: int
+) -> Difference:
+    """A configuration's difference from the baseline; `same` are the places of the replicates' configurations."""
+    if place in same:
+        weights = np.zeros(len(same))
+        weights[same.index(place)] += 1
+        weights[same.index(base)] -= 1
+        estimate = replicates.estimate(weights)
+    else:
+        estimate = sample.difference(metric, place, base)
+    p = sample.p_value(metric, place, base) if estimate.p is None and place != base else estimate.p
+    wins, losses = sample.wins(metric, place, base)
+    return Difference(estimate.value, float(estimate.low), float(estimate.high), p, p, wins, losses)
+
+
+def _complete(settings: Sequence[Settings]) -> list[Settings]:
+    """Give each configuration the same settings; what it lacks is an argument of another choice."""
+    names = dict.fromkeys(name for each in settings for name in each)
+    return [{name: each.get(name, "") for name in names} for each in settings]
+
+
+def _choice(sample: Sample, metric: Metric, same: Sequence[int]) -> Choice | None:
+    name = metric.rpartition("/")[2]
+    public, private = (metric_name(usage, name) for usage in ("Public", "Private"))
+    if metric not in (public, private) or len(same) < 2 or not {public, private} <= set(sample.metrics):
+        return None
+    chosen = choice(sample.replicates(public, same), sample.replicates(private, same), lowest=lowest_is_best(metric))
+    return replace(chosen, best=same[chosen.best])

@@ -1,16 +1,22 @@
 """Runs grouped into configurations: runs that differ in nothing but the seed."""
 
+import json
 import shlex
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from glr.config.identity import EVALUATION, is_circumstance
+from glr.errors import GlrError
 from glr.tracking.history import PastRun
-from glr.tracking.rows import MODEL, SETTING
+from glr.tracking.rows import numbered, parts
 
-_NOT_SETTINGS = frozenset(["study", "name", "index", "highlights", "seed", "experiment"])
+# Parameters that name a run, or that follow from other settings.
+_NAMES = frozenset(["study", "name", "index", "highlights", "experiment", "_target_"])
 _DERIVED = frozenset(["parameters", "trainable_parameters", "classes", "train_images", "steps_per_epoch"])
-_PLACES = ("prepared", "index", "queries", "revisited", "images")  # of the images of an evaluation
+_IMAGES = ("prepared", "index", "queries", "revisited", "images")  # of an evaluation
+
+Settings = dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -20,7 +26,8 @@ class Configuration:
     Attributes:
         key: identifies the configuration and its data set.
         kind: train, ensemble or evaluation.
-        index: number of the row, from 1, in order of the first run's start; a run's own `index` if it has one.
+        index: number of the row among those of its kind: the first run's own `index`, else after the others in order of
+            start.
         settings: what tells it from the other configurations: a choice (`head`: `arcface`) or a value.
         labels: the settings as tables print them (`head`: `ArcFace`).
         runs: in order of seed.
@@ -36,7 +43,9 @@ class Configuration:
     @property
     def name(self) -> str:
         """What tells it from the others, in words; the first run's name if nothing does."""
-        parts = [text if "." not in key else f"{key}={text}" for key, text in self.labels.items()]
+        groups = {key.partition(".")[0] for key in self.runs[0].params if "." in key}
+        groups |= {key for key, text in self.labels.items() if text != self.settings.get(key, text)}
+        parts = [text if key in groups else f"{key}={text}" for key, text in self.labels.items()]
         return ", ".join(parts) or self.runs[0].name
 
     @property
@@ -48,3 +57,180 @@ class Configuration:
     def seeds(self) -> list[str]:
         """The seeds of the finished runs."""
         return [run.params.get("seed", "") for run in self.finished]
+
+
+def configurations(
+    runs: Iterable[PastRun], *, by_seed: bool = True, evaluations: bool = False, printed: Sequence[str] = ()
+) -> list[Configuration]:
+    """Group runs that have ended, in order of their rows' numbers.
+
+    Args:
+        runs: runs of any kind, in order of start.
+        by_seed: False: each run is a row of its own, and the seed is one of its settings.
+        evaluations: also return the evaluations.
+        printed: further parameters, to print beside the settings that differ.
+
+    Raises:
+        GlrError: no run has a parameter of `printed`.
+    """
+    kinds = ("train", "ensemble", *(("evaluation",) if evaluations else ()))
+    runs = list(runs)
+    for key in printed:
+        if runs and not any(key in run.params for run in runs):
+            raise GlrError(f"compare.settings: no run has a parameter {key}")
+    names = {run.id: run.name for run in runs}
+    made: list[Configuration] = []
+    for kind in kinds:
+        wanted = ("FINISHED", "FAILED") if kind == "train" else ("FINISHED",)
+        groups: dict[str, list[PastRun]] = defaultdict(list)
+        for run in runs:
+            if run.kind == kind and run.status in wanted:
+                groups[_key(run) if by_seed else run.id].append(run)
+        members = [sorted(group, key=_seed) for group in groups.values()]
+        values = [_values(group[0], names, by_seed=by_seed) for group in members]
+        labels = [_labels(group[0]) for group in members]
+        settings = _telling([run for group in members for run in group], values)
+        indices = {run.id: index for index, run in numbered([group[0] for group in members])}
+        for key, group, own, texts in zip(groups, members, settings, _printed(settings, labels), strict=True):
+            further = {name: group[0].params[name] for name in printed if name in group[0].params}
+            made.append(Configuration(key, kind, indices[group[0].id], own, further | texts, tuple(group)))
+    order = {kind: place for place, kind in enumerate(kinds)}
+    return sorted(made, key=lambda each: (order[each.kind], each.index))
+
+
+def common(rows: Sequence[Configuration]) -> Settings:
+    """The parts and settings of the trained models that all of them share, by their names in tables."""
+    texts: dict[str, set[str | None]] = defaultdict(set)
+    described = [_described(run) for row in rows if row.kind == "train" for run in row.runs]
+    for key in dict.fromkeys(key for each in described for key in each):
+        texts[key] = {each.get(key) for each in described}
+    return {key: text for key, (text, *others) in texts.items() if text is not None and not others}
+
+
+def named(rows: Sequence[Configuration], wanted: str, key: str) -> int:
+    """Return the place of the configuration with this index, name, key, or run's name or id.
+
+    Args:
+        rows: configurations.
+        wanted: what the user gave.
+        key: the setting that holds it, for the message.
+
+    Raises:
+        GlrError: no configuration matches, or several do.
+    """
+    for texts in (
+        lambda row: [str(row.index)],
+        lambda row: [row.name, row.key],
+        lambda row: [text for run in row.runs for text in (run.id, run.name)],
+    ):
+        if places := [place for place, row in enumerate(rows) if wanted in texts(row)]:
+            if len(places) == 1:
+                return places[0]
+            listed = "; ".join(f"{rows[place].index} ({rows[place].name})" for place in places[:5])
+            raise GlrError(f"{key}={wanted}: {len(places)} rows match, give an index: {listed}")
+    raise GlrError(
+        f"{key}={wanted}: no row has this index, name or id; the names are {'; '.join(r.name for r in rows)}"
+    )
+
+
+def _key(run: PastRun) -> str:
+    """The configuration and the data set; a run that names none is its own configuration."""
+    tags = [run.tags.get(name, "") for name in ("configuration", "data_digest")]
+    return "-".join(tags) if run.kind == "train" and tags[0] else run.id
+
+
+def _seed(run: PastRun) -> tuple[float, int]:
+    text = run.params.get("seed", "")
+    return (int(text) if text.isdecimal() else float("inf")), run.started
+
+
+def _values(run: PastRun, names: Mapping[str, str], *, by_seed: bool) -> Settings:
+    """The parameters that may tell a run from others."""
+    given = {key: value for key, value in run.params.items() if value != "null"}
+    if run.kind == "ensemble":
+        members = given.get("names") or given.get("members", "")
+        return {"members": _joined(members), "weights": _joined(given.get("weights", ""))}
+    if run.kind == "evaluation":
+        parent = run.tags.get("mlflow.parentRunId", "")
+        model = names.get(parent) or given.get("run") or given.get("model", "")
+        own = (key for key in run.params if key.split(".")[0] in (*EVALUATION, *_IMAGES) and not _is_name(key))
+        return {"model": model} | {key: run.params[key] for key in own}
+    return {
+        key: value
+        for key, value in run.params.items()
+        if not (_is_name(key) or is_circumstance(key) or key in _DERIVED or (by_seed and key == "seed"))
+    }
+
+
+def _is_name(key: str) -> bool:
+    return key in _NAMES or key.rpartition(".")[2] in ("_target_", "label")
+
+
+def _described(run: PastRun) -> Settings:
+    model, setting = parts(run)
+    return {part.capitalize(): text for part, text in model.items()} | dict(setting.values())
+
+
+def _joined(value: str) -> str:
+    """A list in JSON as text: `a + b`."""
+    try:
+        listed = json.loads(value)
+    except (ValueError, RecursionError):
+        return value
+    return " + ".join(map(str, listed)) if isinstance(listed, list) else value
+
+
+def _telling(runs: Sequence[PastRun], values: Sequence[Settings]) -> list[Settings]:
+    """Reduce each configuration's values to those that tell it from the others.
+
+    These are the settings that command lines name, if they suffice; else all that vary. What follows from a choice that
+    varies, such as an argument of only one of two heads, is left out.
+    """
+    keys = dict.fromkeys(key for each in values for key in each)
+    varying = [key for key in keys if len({each.get(key) for each in values}) > 1]
+    typed = list(dict.fromkeys(key for run in runs for key in _typed(run)))
+    chosen = [key for key in typed if key in set(varying)]
+    if len({tuple(each.get(key) for key in chosen) for each in values}) < len(values):
+        chosen = [key for key in varying if not _follows(key, varying, values)]
+    return [{key: each[key] for key in chosen if key in each} for each in values]
+
+
+def _typed(run: PastRun) -> Iterable[str]:
+    """The keys that a run's command line sets."""
+    text = run.tags.get("overrides", "")
+    try:
+        words = shlex.split(text)
+    except ValueError:  # a lone quote
+        words = text.split()
+    return (word.partition("=")[0].lstrip("+~").partition("@")[0] for word in words if "=" in word)
+
+
+def _follows(key: str, varying: Sequence[str], values: Sequence[Settings]) -> bool:
+    """True if a setting of a group (`head.margin`) is the same wherever the group's choice (`head`) is the same."""
+    group = key.partition(".")[0]
+    if group == key or group not in varying:
+        return False
+    texts: dict[str | None, set[str | None]] = defaultdict(set)
+    for each in values:
+        texts[each.get(group)].add(each.get(key))
+    return all(len(of_choice) == 1 for of_choice in texts.values())
+
+
+def _labels(run: PastRun) -> Settings:
+    """The label of each component, by its group."""
+    given = run.params | run.tags
+    return {
+        key.removesuffix(".label"): text for key, text in given.items() if key.endswith(".label") and text != "null"
+    }
+
+
+def _printed(settings: Sequence[Settings], labels: Sequence[Settings]) -> list[Settings]:
+    """Replace choices by their components' labels, unless two choices of a group have the same label."""
+    choices: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for own, of_group in zip(settings, labels, strict=True):
+        for key in own.keys() & of_group.keys():
+            choices[key, of_group[key]].add(own[key])
+    return [
+        {key: of_group[key] if len(choices[key, of_group.get(key, "")]) == 1 else text for key, text in own.items()}
+        for own, of_group in zip(settings, labels, strict=True)
+    ]

@@ -4,9 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from glr.report.study.analysis import Analysis, Difference, Metric, Row
+from glr.report.study.configurations import Configuration
 from glr.report.study.words import decimals, interval, metric_words, plain, signed
 from glr.retrieval.scores import headlines
 from glr.statistics.effects import Effect
+
+_LISTED = 5  # seeds that are listed
 
 
 class Cell(NamedTuple):
@@ -33,28 +36,43 @@ class Table(NamedTuple):
     marked: int | None = None
 
 
-def main_table(analysis: Analysis) -> Table:
-    """Return the configurations with their settings, the scores that studies are compared by, and the differences."""
-    names = list(dict.fromkeys(name for row in analysis.rows for name in row.scores))
-    shown = [analysis.metric, *(name for name in headlines(dict.fromkeys(names, 0.0)) if name != analysis.metric)]
-    shown = [name for name in shown if name in names]
-    settings = _settings(analysis)
-    against = any(row.difference for row in analysis.rows)
+def main_table(
+    analysis: Analysis,
+    rows: Sequence[Row] | None = None,
+    *,
+    metrics: Sequence[Metric] | None = None,
+    places: int | None = None,
+) -> Table:
+    """Return configurations with their settings, scores, and differences.
+
+    Args:
+        analysis: the study.
+        rows: the rows to show; None: all.
+        metrics: the scores to show; None: those that studies are compared by, the analysis's first.
+        places: decimals; None: as many as the intervals' widths make sense of.
+    """
+    rows = analysis.rows if rows is None else rows
+    names = list(dict.fromkeys(name for row in rows for name in row.scores))
+    wanted = [analysis.metric, *headlines(dict.fromkeys(names, 0.0))] if metrics is None else metrics
+    shown = [name for name in dict.fromkeys(wanted) if name in names]
+    settings = _settings(rows)
+    against = any(row.difference for row in rows)
     columns = ["#", *(_head(key) for key in settings), "Seeds", *map(metric_words, shown)]
-    columns += ["Difference", "p (Holm)", "Wins / losses", "P(best)"] if against else []
-    rows = []
-    for place, row in enumerate(analysis.rows):
-        cells = [*_named(row, settings), _count(len(row.configuration.finished), row.configuration.seeds)]
-        cells += [_score(row, metric) for metric in shown]
-        cells += _compared(row, analysis.metric, place == analysis.baseline) if against else []
-        rows.append(cells)
-    return Table(columns, rows, analysis.baseline)
+    columns += ["Difference", "p (Holm)", "Won/lost", "P(best)"] if against else []
+    base = None if analysis.baseline is None else analysis.rows[analysis.baseline]
+    made = []
+    for row in rows:
+        cells = [*_named(row, settings), _count(row.configuration)]
+        cells += [_score(row, metric, places) for metric in shown]
+        cells += _compared(row, analysis.metric, places, is_baseline=row is base) if against else []
+        made.append(cells)
+    return Table(columns, made, next((place for place, row in enumerate(rows) if row is base), None))
 
 
 def all_metrics(analysis: Analysis) -> Table:
     """Return the configurations with every metric."""
     names = sorted({name for row in analysis.rows for name in row.scores})
-    settings = _settings(analysis)
+    settings = _settings(analysis.rows)
     rows = [[*_named(row, settings), *(_score(row, name) for name in names)] for row in analysis.rows]
     return Table(["#", *(_head(key) for key in settings), *map(metric_words, names)], rows, analysis.baseline)
 
@@ -106,8 +124,8 @@ def run_table(analysis: Analysis) -> list[Mapping[str, str]]:
     return rows
 
 
-def _settings(analysis: Analysis) -> list[str]:
-    return list(dict.fromkeys(key for row in analysis.rows for key in row.configuration.labels))
+def _settings(rows: Sequence[Row]) -> list[str]:
+    return list(dict.fromkeys(key for row in rows for key in row.configuration.labels))
 
 
 def _head(key: str) -> str:
@@ -120,41 +138,40 @@ def _named(row: Row, settings: Sequence[str]) -> list[Cell]:
     return [Cell(index, key=index), *(Cell(text, key=text, number=False) for text in texts)]
 
 
-def _count(number: int, seeds: Sequence[str]) -> Cell:
-    listed = ", ".join(filter(None, seeds))
-    return Cell(str(number), [listed] if listed and number <= 5 else [], str(number))
+def _count(own: Configuration) -> Cell:
+    finished, failed = len(own.finished), len(own.runs) - len(own.finished)
+    listed = ", ".join(filter(None, own.seeds))
+    notes = [f"({listed})"] if listed and finished <= _LISTED else []
+    return Cell(str(finished), [*notes, *([f"({failed} failed)"] if failed else [])], str(finished))
 
 
-def _score(row: Row, metric: Metric) -> Cell:
+def _score(row: Row, metric: Metric, places: int | None = None) -> Cell:
     score = row.scores.get(metric)
     if score is None:
         return Cell()
     known = score.low is not None and score.high is not None
-    places = decimals(metric, score.high - score.low if known else 0.0)
+    places = places or decimals(metric, score.high - score.low if known else 0.0)
     notes = [interval(score.low, score.high, places)] if known else []
-    notes += [] if score.sd is None else [f"sd {plain(score.sd, places)}"]
+    notes += [] if score.sd is None else [f"± {plain(score.sd, places)}"]
     return Cell(plain(score.value, places), notes, repr(score.value))
 
 
-def _compared(row: Row, metric: Metric, is_baseline: bool) -> list[Cell]:
+def _compared(row: Row, metric: Metric, places: int | None, *, is_baseline: bool) -> list[Cell]:
     best = row.probability_best
     probability = Cell() if best is None else Cell(f"{best:.0%}", key=repr(best))
     if row.difference is None:
         return [Cell("baseline" if is_baseline else "", key="0" if is_baseline else ""), Cell(), Cell(), probability]
-    return [*_difference(row.difference, metric), probability]
+    return [*_difference(row.difference, metric, places), probability]
 
 
-def _difference(difference: Difference, metric: Metric) -> list[Cell]:
-    places = decimals(metric, difference.high - difference.low)
+def _difference(difference: Difference, metric: Metric, places: int | None) -> list[Cell]:
+    places = places or decimals(metric, difference.high - difference.low)
+    within = interval(difference.low, difference.high, places)
     p = difference.p_holm
     return [
-        Cell(
-            signed(difference.value, places),
-            [interval(difference.low, difference.high, places)],
-            repr(difference.value),
-        ),
-        Cell("< 0.001" if p < 0.001 else f"{p:.3f}", key=repr(p)),
-        Cell(f"{difference.wins:,} / {difference.losses:,}", key=str(difference.wins - difference.losses)),
+        Cell(signed(difference.value, places), [within], repr(difference.value)),
+        Cell() if p is None else Cell(f"{p:.2g}", key=repr(p)),
+        Cell(f"{difference.wins:,}/{difference.losses:,}", key=str(difference.wins - difference.losses)),
     ]
 
 

@@ -2,7 +2,7 @@
 
 from math import floor, log10
 
-from glr.report.study.analysis import Metric
+Metric = str  # `private/gap`; `gap` of a solution that is not divided
 
 _WORDS = {"map": "mAP", "mp": "mP", "gap": "GAP", "top1_accuracy": "top-1 accuracy"}
 

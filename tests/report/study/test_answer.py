@@ -42,7 +42,7 @@ def test_the_best_is_compared_with_a_chosen_baseline():
         row("a", 0.49),
     )
     assert answer(analysis(*rows, baseline=2)).startswith(
-        "ArcFace is better than a by 0.030 Private mAP@100 [0.022, 0.038]"
+        "ArcFace is better than head=a by 0.030 Private mAP@100 [0.022, 0.038]"
     )
 
 

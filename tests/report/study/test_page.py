@@ -67,7 +67,7 @@ def test_the_answer_comes_first_and_everything_follows(study, answered):
     for said in (
         "0.520",
         "[0.500, 0.540]",
-        "sd 0.010",
+        "± 0.010",
         "-0.021",
         "[-0.029, -0.013]",
         "0.001",

@@ -1,0 +1,222 @@
+"""Scores, differences, effects and choices of simulated studies, against formulas of their own."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from scipy.stats import t as student
+
+from glr.errors import GlrError
+from glr.report.study.analysis import Analysis, analyse
+from glr.report.study.configurations import configurations
+from glr.retrieval.outcomes import outcome_table
+from glr.tracking.history import PastRun
+
+QUERIES = 120
+AP = "private/map_at_100"
+
+
+def study(
+    heads: Sequence[str], seeds: int, *, kinds: dict[str, str] | None = None
+) -> tuple[list[PastRun], dict[str, pa.Table]]:
+    """Runs of heads and seeds whose average precisions are random, a third of the queries Public."""
+    random = np.random.default_rng(len(heads) * 10 + seeds)
+    runs, outcomes = [], {}
+    difficulty = random.random(QUERIES)
+    for head in heads:
+        preference = random.random(QUERIES) / 2
+        for seed in range(seeds):
+            precisions = (difficulty + preference + random.random(QUERIES) / 4) / (1.8 if head == "low" else 1.75)
+            name, kind = f"{head}{seed}", (kinds or {}).get(head, "train")
+            tags = {"kind": kind, "overrides": f"head={head} seed={seed}"} | (
+                {"configuration": head} if kind == "train" else {}
+            )
+            params = {
+                "head": head,
+                "head.margin": "1",
+                "seed": str(seed),
+                "names": f'["{head}"]',
+                "evaluate.score": "map_at_100",
+            }
+            metrics = {
+                AP: float(precisions[QUERIES // 3 :].mean()),
+                "public/map_at_100": float(precisions[: QUERIES // 3].mean()),
+            }
+            runs.append(PastRun(name, name, "s", "FINISHED", len(runs), params, metrics | {"loss": 1.0}, tags, "x"))
+            outcomes[name] = table(precisions)
+    return runs, outcomes
+
+
+def table(precisions: np.ndarray) -> pa.Table:
+    number = len(precisions)
+    usage = ["Public"] * (number // 3) + ["Private"] * (number - number // 3)
+    ids = [f"q{row}" for row in range(number)]
+    right, shown = precisions > 0.5, np.arange(number) % 4 > 0
+    return outcome_table(
+        {"id": ids, "usage": usage, "relevant": [2] * number, "ap": precisions, "p_at_10": precisions}
+        | {
+            "first_rank": [1] * number,
+            "class": ["c"] * number,
+            "confidence": precisions,
+            "right": right & shown,
+            "shown": shown,
+        }
+    )
+
+
+def analysed(runs: Sequence[PastRun], outcomes: dict[str, pa.Table], **options: object) -> Analysis:
+    by_seed = bool(options.pop("by_seed", True))
+    return analyse("s", configurations(runs, by_seed=by_seed), outcomes, resamples=600, **options)  # type: ignore[arg-type]
+
+
+def private(table: pa.Table) -> np.ndarray:
+    return table["ap"].to_numpy()[QUERIES // 3 :]
+
+
+def test_scores_are_means_over_seeds_with_their_spread_and_intervals():
+    runs, outcomes = study(["a", "low"], 3)
+    whole = analysed(runs, outcomes)
+    assert (whole.metric, whole.queries, whole.one_seed) == (AP, {"Public": 40, "Private": 80}, False)
+    for row, head in zip(whole.rows, ("a", "low"), strict=True):
+        of_seeds = [private(outcomes[f"{head}{seed}"]).mean() for seed in range(3)]
+        score = row.scores[AP]
+        assert score.value == pytest.approx(np.mean(of_seeds), abs=1e-12)
+        assert score.sd == pytest.approx(np.std(of_seeds, ddof=1), abs=1e-12)
+        assert score.low < score.value < score.high
+        assert {"public/gap", "private/median_position", "public/map_at_100"} <= set(row.scores)
+
+
+def test_a_difference_has_the_variance_of_queries_and_seeds():
+    runs, outcomes = study(["a", "low"], 3)
+    row = analysed(runs, outcomes, baseline="a").rows[1]
+    a, low = (np.array([private(outcomes[f"{head}{seed}"]) for seed in range(3)]) for head in ("a", "low"))
+    assert row.difference.value == pytest.approx(low.mean() - a.mean(), abs=1e-12)
+    better = low.mean(axis=0) - a.mean(axis=0)
+    assert (row.difference.wins, row.difference.losses) == ((better > 0).sum(), (better < 0).sum())
+    # Formula: queries' variance of the paired mean, minus the seeds' share in it, plus the seeds' variance.
+    squares = [((each.mean(axis=1) - each.mean()) ** 2).sum() for each in (a, low)]
+    of_seeds = sum(squares) / 4
+    number, centred = a.shape[1], better - better.mean()
+    in_both = (
+        sum(((x - x.mean(axis=0) - (x.mean(axis=1) - x.mean())[:, None]) ** 2).sum() for x in (a, low)) / 4 / number**2
+    )
+    variance = (centred**2).sum() / number**2 - in_both * 2 / 3 + of_seeds * 2 / 3
+    degrees = variance**2 / ((of_seeds * 2 / 3) ** 2 / 4)
+    assert row.difference.high - row.difference.value == pytest.approx(
+        student.ppf(0.975, degrees) * variance**0.5, rel=0.05
+    )
+    t = abs(row.difference.value) / variance**0.5
+    assert student.isf(row.difference.p / 2, degrees) == pytest.approx(t, rel=0.05)
+
+
+def test_two_copies_of_a_run_do_not_differ():
+    runs, outcomes = study(["a", "b"], 1)
+    outcomes["b0"] = outcomes["a0"]
+    for metric in (AP, "gap"):
+        difference = analysed(runs, outcomes, baseline="1", metric=metric).rows[1].difference
+        assert (difference.value, difference.low, difference.high) == (0, 0, 0)
+        assert (difference.p, difference.p_holm, difference.wins, difference.losses) == (1, 1, 0, 0)
+
+
+def test_with_one_seed_the_trained_models_are_tested_and_adjusted():
+    runs, outcomes = study(["a", "b", "low"], 1)
+    outcomes["low0"] = table(np.minimum(outcomes["a0"]["ap"].to_numpy(), 0.3))
+    whole = analysed(runs, outcomes, baseline="a")
+    assert whole.one_seed
+    assert all(row.scores[AP].sd is None for row in whole.rows)
+    ps = [row.difference.p for row in whole.rows[1:]]
+    assert ps[1] < 0.001 < 0.05 < ps[0]
+    assert [row.difference.p_holm for row in whole.rows[1:]] == pytest.approx([ps[0], 2 * ps[1]])
+    assert whole.rows[0].probability_best + whole.rows[1].probability_best == pytest.approx(1)
+    assert whole.rows[2].probability_best == 0
+
+
+def test_the_best_trained_configuration_is_the_baseline_and_an_ensemble_is_compared_with_it():
+    runs, outcomes = study(["a", "low", "joint"], 1, kinds={"joint": "ensemble"})
+    outcomes["joint0"] = table(np.minimum(outcomes["a0"]["ap"].to_numpy() + 0.05, 1))
+    whole = analysed(runs, outcomes)
+    assert whole.rows[whole.baseline].configuration.settings == {"head": "a"}
+    assert whole.rows[whole.baseline].difference is None
+    joint = whole.rows[2]
+    gain = np.minimum(private(outcomes["a0"]) + 0.05, 1) - private(outcomes["a0"])
+    assert joint.difference.value == pytest.approx(gain.mean())
+    assert joint.difference.low < gain.mean() < joint.difference.high
+    assert joint.difference.p < 0.001
+    assert joint.probability_best is None
+    assert [effect.values for effect in whole.effects] == [("a", "low")]
+
+
+def test_an_ensemble_and_several_seeds_have_an_interval_but_no_test():
+    runs, outcomes = study(["a", "joint"], 2, kinds={"joint": "ensemble"})
+    whole = analysed(runs, outcomes)
+    assert [(row.difference.p, row.difference.p_holm) for row in whole.rows[1:]] == [(None, None)] * 2
+    assert whole.rows[1].difference.low < whole.rows[1].difference.value < whole.rows[1].difference.high
+
+
+def test_runs_without_outcomes_have_means_and_are_not_compared():
+    runs, outcomes = study(["a", "low"], 2)
+    whole = analysed(runs, {}, metric="public/map_at_100")
+    score = whole.rows[0].scores["public/map_at_100"]
+    values = [run.metrics["public/map_at_100"] for run in runs[:2]]
+    assert (score.value, score.low, score.sd) == (
+        pytest.approx(np.mean(values)),
+        None,
+        pytest.approx(np.std(values, ddof=1)),
+    )
+    assert [row.difference for row in whole.rows] == [None, None]
+    assert (whole.effects, whole.choice, whole.queries) == ((), None, {})
+    assert "loss" not in whole.rows[0].scores
+    del outcomes["low0"], outcomes["low1"]
+    assert [row.difference for row in analysed(runs, outcomes).rows] == [None, None]
+
+
+def test_other_queries_are_not_compared():
+    runs, outcomes = study(["a", "b", "c"], 1)
+    outcomes["c0"] = outcomes["c0"].slice(1)
+    whole = analysed(runs, outcomes)
+    assert [row.difference is not None for row in whole.rows].count(True) == 1
+    assert whole.rows[2].difference is None
+    assert whole.rows[2].scores[AP].low is not None
+    assert whole.baseline in (0, 1)
+
+
+def test_choosing_by_public_and_what_it_costs_on_private():
+    runs, outcomes = study(["a", "b"], 1)
+    for name, part in (("a0", (0.9, 0.2)), ("b0", (0.1, 0.6))):
+        outcomes[name] = table(np.repeat(part, [QUERIES // 3, QUERIES - QUERIES // 3]))
+    choice = analysed(runs, outcomes).choice
+    assert (choice.best, choice.private_rank, choice.private_loss) == (0, 2, pytest.approx(0.4))
+
+
+def test_positions_are_better_when_low():
+    runs, outcomes = study(["a", "b"], 1)
+    ranks = outcomes["b0"].schema.get_field_index("first_rank")
+    outcomes["b0"] = outcomes["b0"].set_column(ranks, "first_rank", pa.array([3] * QUERIES, pa.int32()))
+    whole = analysed(runs, outcomes, metric="mean_position")
+    assert (whole.baseline, whole.rows[1].difference.value, whole.rows[0].probability_best) == (0, 2, 1)
+
+
+def test_effects_are_those_of_each_setting_over_pairs():
+    runs, outcomes = study(["a", "b", "c", "d"], 1)
+    for run, (head, rate) in zip(runs, [("x", "1"), ("x", "2"), ("y", "1"), ("y", "2")], strict=True):
+        run.params.update(head=head, rate=rate)
+        run.tags["overrides"] = f"head={head} rate={rate}"
+    whole = analysed(runs, outcomes)
+    means = [private(outcomes[f"{name}0"]).mean() for name in "abcd"]
+    effects = {
+        (effect.setting, effect.given): effect.estimate.value for effect in [*whole.effects, *whole.interactions]
+    }
+    assert effects["head", None] == pytest.approx((means[2] - means[0] + means[3] - means[1]) / 2)
+    assert effects["rate", None] == pytest.approx((means[1] - means[0] + means[3] - means[2]) / 2)
+    assert effects["rate", ("head", "y")] == pytest.approx(means[3] - means[2])
+
+
+def test_an_unknown_metric_names_the_known_ones():
+    runs, outcomes = study(["a"], 1)
+    with pytest.raises(
+        GlrError, match=r"compare\.metric=nope: no run has this metric; they have private/map_at_100, .*private/gap"
+    ):
+        analysed(runs, outcomes, metric="nope")
+    with pytest.raises(GlrError, match=r"compare\.baseline=zz: no row"):
+        analysed(runs, outcomes, baseline="zz")
