@@ -19,7 +19,7 @@ from glr.config.installation import SWEEPS
 from glr.errors import GlrError
 from glr.tracking.query import equals
 from glr.tracking.recorder import recorded
-from glr.tracking.store import reason
+from glr.tracking.store import page_of, reason
 from glr.tracking.writer import RunWriter, order
 
 WEIGHTS = "weights/{}.weights.h5"  # path of a run's file; {} is last or best
@@ -150,6 +150,14 @@ def curves(client: MlflowClient, runs: Iterable[PastRun], metric: str) -> dict[s
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:  # a server answers for one run at a time
         return dict(zip(wanted, pool.map(curve, wanted), strict=True))
+
+
+def addresses(client: MlflowClient, runs: Iterable[PastRun]) -> dict[str, str]:
+    """The address of each run's page for a browser, by the run's id; see `glr.tracking.store.page_of`."""
+    runs = list(runs)
+    experiments = {study: client.get_experiment_by_name(study) for study in dict.fromkeys(run.study for run in runs)}
+    ids = {study: experiment.experiment_id for study, experiment in experiments.items() if experiment is not None}
+    return {run.id: page_of(client.tracking_uri, ids[run.study], run.id) for run in runs if run.study in ids}
 
 
 def find(client: MlflowClient, name: str) -> PastRun:

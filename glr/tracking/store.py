@@ -6,6 +6,7 @@ import re
 import shlex
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
@@ -157,6 +158,13 @@ def pages(uri: str, experiment_id: str) -> str:
     if uri.startswith("http"):
         return f"{uri.rstrip('/')}{path}"
     return f"mlflow ui --backend-store-uri {uri}, then http://localhost:5000{path}"
+
+
+def page_of(uri: str, experiment_id: str, run_id: str) -> str:
+    """The address of a run for a browser, without a password; a local store's while `mlflow ui` serves it."""
+    parts = urlsplit(uri if uri.startswith("http") else "http://localhost:5000")
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host}{parts.path.rstrip('/')}/#/experiments/{experiment_id}/runs/{run_id}"
 
 
 def _database(uri: str) -> Path | None:

@@ -8,7 +8,7 @@ from mlflow import MlflowClient
 
 from glr.config.schema import Tracking
 from glr.errors import DivergedError, GlrError
-from glr.tracking.history import curves, find, matching, runs_of, stored_weights
+from glr.tracking.history import addresses, curves, find, matching, runs_of, stored_weights
 from glr.tracking.run import run
 
 
@@ -64,6 +64,14 @@ def test_the_values_of_a_metric_by_epoch(store):
     twice = [run for run in runs_of(client, ["one"]) if run.id == ids["first"]]
     assert curves(client, twice, "recorded_twice") == {ids["first"]: [(1, 0.2), (2, 0.3)]}
     assert curves(client, runs, "unknown") == {}
+
+
+def test_the_address_of_a_run(store):
+    client, ids = store
+    (experiment,) = client.search_experiments(filter_string="name = 'one'")
+    assert addresses(client, runs_of(client, ["one"])) == {
+        run: f"http://localhost:5000/#/experiments/{experiment.experiment_id}/runs/{run}" for run in ids.values()
+    }
 
 
 def test_more_runs_than_a_page(store, monkeypatch: pytest.MonkeyPatch):

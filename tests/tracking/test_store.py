@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from glr.errors import GlrError
-from glr.tracking.store import connect, experiment, pages
+from glr.tracking.store import connect, experiment, page_of, pages
 from tests.conftest import ROOT
 from tests.processes.forks import Forks
 
@@ -91,3 +91,9 @@ def test_mlflows_telemetry_is_off_unless_the_user_wants_it(variables: dict[str, 
         [sys.executable, "-c", code], env=own, cwd=tmp_path, capture_output=True, text=True, check=True
     )
     assert run.stdout == f"{expected}\n"
+
+
+def test_the_address_of_a_run_has_no_password():
+    assert (
+        page_of("https://me:secret@host:8080/mlflow/", "7", "ab") == "https://host:8080/mlflow/#/experiments/7/runs/ab"
+    )

@@ -14,7 +14,7 @@ from glr.retrieval import descriptors, sets
 from glr.retrieval.task import Task
 from glr.tracking.history import PastRun
 
-_LARGE = 20_000  # images: a larger set's ids are not read from its shards, which takes as long as reading all images
+_LARGE = 5_000  # images: a larger set's ids are not read from its shards, which takes as long as reading all images
 
 
 class Album:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from glr.report.study.analysis import Analysis, Difference, Row
 from glr.report.study.words import counted, decimals, interval, lowest_is_best, metric_words, plain
 
-LEVEL = 0.05  # a p-value below it shows a difference
+LEVEL = 0.05  # a p-value below it, after Holm, shows a difference
 
 
 def answer(analysis: Analysis) -> str:
@@ -40,6 +40,11 @@ def rivals(analysis: Analysis) -> tuple[Row, Row]:
     baseline = _baseline(analysis)
     first, second, *_ = [row for row in ranked(analysis) if row is baseline or row.difference is not None]
     return (first, second) if first is baseline or baseline is None else (first, baseline)
+
+
+def is_shown(difference: Difference) -> bool:
+    """Return True for a difference that is shown not to be 0; one without a p-value is not."""
+    return difference.p_holm is not None and difference.p_holm < LEVEL
 
 
 def turned(difference: Difference) -> Difference:
@@ -77,7 +82,7 @@ def _leading(analysis: Analysis, first: Row, second: Row) -> str:
     amount = f"{plain(lead.value, places)} {metric} {interval(lead.low, lead.high, places)}"
     one, other = first.configuration.name, second.configuration.name
     few = min(len(row.configuration.finished) for row in (first, second)) < 2
-    if lead.p_holm < LEVEL and not few:
+    if is_shown(lead) and not few:
         return f"{one} is better than {other} by {amount}, {_seeds([first, second])}."
     known = f"{one} leads {other} by {amount}" if lead.value else f"the difference of {one} from {other} is {amount}"
     known = f"No configuration is shown to be the best: {known}"

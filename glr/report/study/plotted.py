@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from glr.report.study import figures
 from glr.report.study.analysis import Analysis, Metric, Row
-from glr.report.study.answer import LEVEL, ranked
+from glr.report.study.answer import LEVEL, is_shown, ranked
 from glr.report.study.drawing import COLOURS
 from glr.report.study.figures import Bar, Curve
 from glr.report.study.words import counted, decimals, metric_words, plain
@@ -42,7 +42,7 @@ def plotted(
 def _differences(analysis: Analysis) -> Plot | None:
     rows = [row for row in ranked(analysis) if row.difference is not None]
     bars = [
-        Bar(row.configuration.name, each.value, each.low, each.high, each.p_holm < LEVEL)
+        Bar(row.configuration.name, each.value, each.low, each.high, is_shown(each))
         for row in rows
         if (each := row.difference) is not None
     ]

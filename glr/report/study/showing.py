@@ -60,7 +60,7 @@ class Shown:
 
 def shown(analysis: Analysis, outcomes: Mapping[str, pa.Table], album: Album | None) -> Shown | None:
     """Compare the first seeds of the two configurations that the answer is about; None: outcomes are missing."""
-    pair = _first_runs(analysis, outcomes)
+    pair = first_runs(analysis, outcomes)
     if pair is None:
         return None
     names, runs = pair
@@ -78,7 +78,7 @@ def shown(analysis: Analysis, outcomes: Mapping[str, pa.Table], album: Album | N
     return Shown((described[0], described[1]), groups, album is not None)
 
 
-def _first_runs(
+def first_runs(
     analysis: Analysis, outcomes: Mapping[str, pa.Table]
 ) -> tuple[tuple[str, str], tuple[PastRun, PastRun]] | None:
     """Return the names of the configurations that the answer is about, and a run of each, of one seed if possible."""
