@@ -29,6 +29,7 @@ ALL = [path for paths in CHOICES.values() for path in paths]
 COMPONENTS = [path for path in ALL if path.parent.name != "tracking"]
 # Arguments of Keras's constructors that are no hyperparameters.
 NOT_LISTED = {"name", "data_format", "kwargs"}
+ONCE = "hydra.job.num"
 RUNTIME = {"num_classes": 7, "image_size": 80, "steps_per_epoch": 5, "total_steps": 20}
 
 
@@ -40,7 +41,8 @@ def job(command: str, number: int) -> Composition:
     """A job with choice `number` of each group, counted round and round, so that a few jobs show all."""
     chosen = {group: CHOICES[group][number % len(CHOICES[group])].stem for group in GROUPS[command]}
     uri = ["tracking.uri=http://localhost:1"] if chosen.get("tracking") == "server" else []
-    return composition(command, (*(f"{group}={choice}" for group, choice in chosen.items()), *uri))
+    # A setting of Hydra's own: Hydra composes the job once, where glr would assemble it from a job for each choice.
+    return composition(command, (*(f"{group}={choice}" for group, choice in chosen.items()), *uri, f"{ONCE}={number}"))
 
 
 def config_of(path: Path) -> Any:

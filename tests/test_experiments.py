@@ -1,9 +1,12 @@
 """Every experiment composes, and makes a training step at toy size."""
 
+from typing import NamedTuple
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from omegaconf import DictConfig, OmegaConf
 
 from glr.config.check import composed
 from glr.config.component import build
@@ -13,6 +16,7 @@ from glr.train.assembly import train_step
 from glr.train.step import outcomes
 
 EXPERIMENTS = choices("experiment")
+NO_PART_OF_A_STEP = {"name", "study", "index", "highlights", "init_from"}
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
@@ -26,20 +30,42 @@ def test_composes_and_opens_with_its_command_and_its_question(name: str):
     assert (config.data.label, config.backbone.weights) == ("GLDv2-clean", "imagenet")
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", EXPERIMENTS)
-def test_takes_a_step(name: str, monkeypatch: pytest.MonkeyPatch):
-    """A small network is enough: `test_backbone` tests the networks of all experiments."""
-    toy = ["backbone=small_cnn", "data.image_size=16", "train.batch_size=2", "model.embedding_size=8"]
-    config, _ = composed("train", [f"experiment={name}", *toy])
+class Step(NamedTuple):
+    """A step's loss and penalty, and the largest change of the head's weights."""
+
+    loss: float
+    penalty: float
+    change: float
+
+
+def step_of(config: DictConfig, patch: pytest.MonkeyPatch) -> Step:
     schedule = build(config.schedule, steps_per_epoch=2, total_steps=2 * config.train.epochs)
     step = train_step(config, tf.distribute.OneDeviceStrategy("/cpu:0"), schedule, 5)
-    monkeypatch.setattr(step, "_compiled", step._one)  # eager: tracing takes seconds
+    patch.setattr(step, "_compiled", step._one)  # eager: tracing takes seconds
     images = np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3)).astype(np.uint8)
     batch = tf.constant(images), tf.constant([1, 4]), tf.tile(tf.eye(3, 4)[tf.newaxis], (2, 1, 1))
     before = step.model.head.weights[0].numpy()
     (measured,) = outcomes([(step(batch), 1)])
-    assert np.isfinite(measured.loss)
-    assert (measured.penalty > 0) == (config.regularization.label is not None)
-    assert np.abs(step.model.head.weights[0].numpy() - before).max() > 0
     keras.backend.clear_session()
+    return Step(measured.loss, measured.penalty, np.abs(step.model.head.weights[0].numpy() - before).max())
+
+
+@pytest.fixture(scope="module")
+def steps() -> dict[str, Step]:
+    """The steps taken so far, by their settings: experiments that differ in their networks only share one."""
+    return {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_takes_a_step(name: str, steps: dict[str, Step], monkeypatch: pytest.MonkeyPatch):
+    """A small network is enough: `test_backbone` tests the networks of all experiments."""
+    config, _ = composed("train", [f"experiment={name}"])
+    config.backbone = composed("train", ["backbone=small_cnn"])[0].backbone
+    config.data.image_size, config.train.batch_size, config.model.embedding_size = 16, 2, 8
+    used = OmegaConf.to_yaml(OmegaConf.masked_copy(config, sorted({*config} - NO_PART_OF_A_STEP)))
+    if used not in steps:
+        steps[used] = step_of(config, monkeypatch)
+    assert np.isfinite(steps[used].loss)
+    assert (steps[used].penalty > 0) == (config.regularization.label is not None)
+    assert steps[used].change > 0

@@ -119,10 +119,12 @@ def test_an_assembled_job_is_what_hydra_composes(line: list[str]):
     choices = set()
     for job in jobs:
         assembled = composition("train", job)
+        choices.add(str(assembled.choices))
+        if sum(one != other for one, other in zip(job, jobs[0], strict=True)) < 2:
+            continue  # Hydra itself composes a job that differs in one choice
         with initialize_config_dir(str(CONF), version_base="1.3"):
             expected = compose("train", job, return_hydra_config=True)
         assert dict(assembled.choices) == dict(expected.hydra.runtime.choices)
-        choices.add(str(assembled.choices))
         with open_dict(expected):
             del expected["hydra"]
         assert types(assembled.settings) == types(expected)

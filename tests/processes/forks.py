@@ -121,11 +121,21 @@ def _serve(without: Sequence[str]) -> None:
         import_tensorflow()
     for module in ("glr.config.command", *(() if without else _OF_A_RUN)):
         importlib.import_module(module)
+    _compose()
     answers = os.fdopen(os.dup(1), "w")
     for line in sys.stdin:
         request = json.loads(line)
         answer = os.waitpid(request["wait"], 0)[1] if "wait" in request else _fork(request["start"], answers, without)
         print(answer, file=answers, flush=True)
+
+
+def _compose() -> None:
+    """Compose a job once: Hydra looks for its plugins and reads its grammar, which every command would do again."""
+    from glr.config.command import setup
+    from glr.config.composition import composition
+
+    setup()
+    composition("train", ())
 
 
 def _fork(start: dict[str, Any], answers: Any, without: Sequence[str]) -> int:
