@@ -10,7 +10,13 @@ Counts = npt.NDArray[np.uint8]
 
 
 class Estimator(Protocol):
-    """A metric of N queries that a resample draws once, several times, or not at all."""
+    """A metric of N queries that a resample draws once, several times, or not at all.
+
+    Attributes:
+        queries: number of queries that the metric measures; for GAP those that show a landmark.
+    """
+
+    queries: int
 
     def __call__(self, counts: Counts) -> Floats:
         """Compute the metric of each resample.
@@ -35,6 +41,7 @@ class Mean:
         array = np.asarray(values, float)
         self._measured = np.flatnonzero(~np.isnan(array))
         self._values = array[self._measured]
+        self.queries = len(self._measured)
 
     def __call__(self, counts: Counts) -> Floats:
         """Return the metric of each of the [B] resamples."""
@@ -52,17 +59,19 @@ class Median:
 
     def __init__(self, values: npt.ArrayLike):
         array = np.asarray(values, float)
-        self._order = np.argsort(array, kind="stable")[: np.count_nonzero(~np.isnan(array))]
+        self.queries = int(np.count_nonzero(~np.isnan(array)))
+        self._order = np.argsort(array, kind="stable")[: self.queries]
         self._sorted = array[self._order]
 
     def __call__(self, counts: Counts) -> Floats:
         """Return the metric of each of the [B] resamples."""
         ranks = np.cumsum(counts[:, self._order], axis=1, dtype=np.int32)
         medians = np.full(len(counts), np.nan)
-        for number, row in enumerate(ranks):
-            if len(row) and row[-1]:
-                middle = (row[-1] + 1) // 2, row[-1] // 2 + 1
-                medians[number] = self._sorted[np.searchsorted(row, middle)].mean()
+        if self.queries:
+            some = ranks[:, -1] > 0
+            drawn = ranks[some, -1:]
+            low, high = ((ranks[some] < middle).sum(axis=1) for middle in ((drawn + 1) // 2, drawn // 2 + 1))
+            medians[some] = (self._sorted[low] + self._sorted[high]) / 2
         return medians
 
 
@@ -85,21 +94,23 @@ class GlobalAveragePrecision:
         self._order = np.lexsort((np.asarray(ids), -confidences))[: np.count_nonzero(measured)]  # NaN comes last
         self._right = np.flatnonzero(np.asarray(right, bool)[self._order])
         self._shown = np.flatnonzero(np.asarray(shown, bool) & measured)
+        self.queries = len(self._shown)
         self._harmonic = np.concatenate([[0.0], np.cumsum(1 / np.arange(1, len(confidences) + 1))])
 
     def __call__(self, counts: Counts) -> Floats:
         """Return the metric of each of the [B] resamples."""
         with np.errstate(invalid="ignore"):
-            return np.array([self._gained(row) for row in counts]) / counts[:, self._shown].sum(axis=1)
+            return self._gained(counts) / counts[:, self._shown].sum(axis=1)
 
-    def _gained(self, counts: Counts) -> float:
-        """Return the sum of the right queries' precisions, of [N] counts."""
+    def _gained(self, counts: Counts) -> Floats:
+        """Return the [B] sums of the right queries' precisions."""
         if not len(self._right):
-            return 0.0
-        ranked = counts.take(self._order, mode="clip")  # twice as fast as with the check of bounds
-        segments = np.add.reduceat(ranked, self._right, dtype=np.int32)  # each from a right query to the next one
-        ends = np.cumsum(segments) + int(ranked[: self._right[0]].sum())
-        above, drawn = ends - segments, ranked[self._right].astype(np.int64)
-        hits = np.cumsum(drawn) - drawn
+            return np.zeros(len(counts))
+        ranked = counts.take(self._order, axis=1, mode="clip")  # twice as fast as with the check of bounds
+        before = ranked[:, : self._right[0]].sum(axis=1, keepdims=True, dtype=np.int32)
+        segments = np.add.reduceat(ranked, self._right, axis=1, dtype=np.int32)  # from a right query to the next one
+        drawn = ranked[:, self._right].astype(np.int32)
+        above = before + np.cumsum(segments, axis=1) - segments
+        hits = np.cumsum(drawn, axis=1) - drawn
         gained = drawn - (above - hits) * (self._harmonic[above + drawn] - self._harmonic[above])
-        return float(gained.sum())
+        return gained.sum(axis=1)

@@ -62,17 +62,17 @@ def exchange_test(
         return 1.0  # no exchange changes anything
     places = np.arange(1, len(hit) + 1), hit + 1
 
-    def difference(swapped: npt.NDArray[np.bool_]) -> float:
-        chosen = swapped.take(query, mode="clip") == second  # the places of the first system after the exchange
-        segments = np.add.reduceat(chosen.view(np.uint8), hit, dtype=np.int32)
-        first = chosen[hit]
-        ranks = int(np.count_nonzero(chosen[: hit[0]])) + np.cumsum(segments) - segments + first
-        hits = np.cumsum(first)
-        other = (places[0] - hits)[~first] / (places[1] - ranks)[~first]
-        return (np.sum(hits[first] / ranks[first]) - other.sum()) / images
+    def differences(swapped: npt.NDArray[np.bool_]) -> Floats:
+        chosen = swapped.take(query, axis=1, mode="clip") == second  # the first system's places after the exchange
+        segments = np.add.reduceat(chosen.view(np.uint8), hit, axis=1, dtype=np.int32)
+        first, before = chosen[:, hit], np.count_nonzero(chosen[:, : hit[0]], axis=1, keepdims=True)
+        ranks = before + np.cumsum(segments, axis=1) - segments + first
+        hits = np.cumsum(first, axis=1)
+        precision = np.where(first, hits, places[0] - hits) / np.where(first, ranks, places[1] - ranks)
+        return np.where(first, precision, -precision).sum(axis=1) / images
 
-    observed = difference(np.zeros(len(names), bool))
-    drawn = np.array([difference(row) for swapped in _swaps(len(names), number, seed) for row in swapped])
+    observed = differences(np.zeros((1, len(names)), bool))[0]
+    drawn = np.concatenate([differences(swapped) for swapped in _swaps(len(names), number, seed)])
     return _share(np.abs(drawn), abs(observed) - _ROUNDING)
 
 

@@ -7,16 +7,18 @@ difference, the mean effect of a setting) has the variance V = Vq - Vi + Vs:
 - Vs = s² k with k = Σ w_c² / n_c, where s² is the variance between seeds, pooled over all configurations;
 - Vi = i k is in both, since seeds differ more on some queries than on others; i is what resampling adds to s².
 
-The interval is Student's, with Satterthwaite's degrees of freedom V² / (Vs² / νs), where νs counts the runs beyond each
-configuration's first. `tests/benchmarks/coverage.py` measures how often it holds the truth; a bootstrap of seeds and
-queries misses it too often with two or three seeds.
+The interval is Student's, with Satterthwaite's degrees of freedom V² / ((Vq - Vi)² / νq + Vs² / νs). νs counts the runs
+beyond each configuration's first, νq the queries beyond the first. A bootstrap's variance is enlarged by (νq + 1) / νq.
+All configurations are taken to have the same variance between seeds, and their seeds to be independent.
+`tests/benchmarks/coverage.py` measures how often the interval holds the truth; a bootstrap of seeds and queries misses
+it too often with two or three seeds.
 
 If no configuration was run twice, the variance between seeds is unknown. The interval is then the percentile interval
 over queries, and it speaks of these trained models only, not of their configurations.
 """
 
 from dataclasses import dataclass
-from math import inf
+from math import inf, nan
 
 import numpy as np
 import numpy.typing as npt
@@ -52,11 +54,19 @@ class Replicates:
         values: [R] values of the runs.
         resampled: [B, R] values on resampled queries, see `glr.statistics.bootstrap.bootstrap`.
         configurations: [R] numbers 0 .. C - 1 of the runs' configurations.
+        queries: number of queries that the metric measures, `Estimator.queries`; None: many.
     """
 
-    def __init__(self, values: npt.ArrayLike, resampled: npt.ArrayLike, configurations: npt.ArrayLike):
+    def __init__(
+        self,
+        values: npt.ArrayLike,
+        resampled: npt.ArrayLike,
+        configurations: npt.ArrayLike,
+        queries: int | None = None,
+    ):
         runs, numbers = np.asarray(values, float), np.asarray(configurations)
         redrawn = np.asarray(resampled, float)
+        self.queries = queries
         self.seeds = np.bincount(numbers)
         members = [numbers == number for number in range(len(self.seeds))]
         self.values: Floats = np.array([runs[own].mean() for own in members])
@@ -72,20 +82,25 @@ class Replicates:
             self._in_both = max(0.0, float(np.nanmean(redrawn_squares)) / self.degrees - self.seed_variance)
 
     def estimate(self, weights: npt.ArrayLike, level: float = 0.95) -> Estimate:
-        """Estimate Σ w_c value_c of [C] weights."""
+        """Estimate Σ w_c value_c of [C] weights; one query says nothing of others: its interval is NaN."""
         weighted = np.asarray(weights, float)
         value, resampled = float(self.values @ weighted), self.resampled @ weighted
+        others = inf if self.queries is None else self.queries - 1
+        if others < 1:
+            return Estimate(value, nan, nan)
         if self.seed_variance is None:
-            return Estimate(value, *percentile_interval(resampled, level))
+            return Estimate(value, *percentile_interval(resampled, level, self.queries))
         share = float((weighted**2 / self.seeds).sum())
         of_seeds = self.seed_variance * share
-        variance = max(0.0, float(np.nanvar(resampled, ddof=1)) - self._in_both * share) + of_seeds
+        of_queries = max(0.0, float(np.nanvar(resampled, ddof=1)) - self._in_both * share) * (1 + 1 / others)
+        variance = of_queries + of_seeds
         if not variance:
             return Estimate(value, value, value, 0.0 if value else 1.0, inf)
-        degrees = variance**2 / (of_seeds**2 / self.degrees) if of_seeds else inf
+        uncertain = of_queries**2 / others + of_seeds**2 / self.degrees
+        degrees = variance**2 / uncertain if uncertain else inf
         half = student.ppf((1 + level) / 2, degrees) * variance**0.5
         p = 2 * student.sf(abs(value) / variance**0.5, degrees)
-        return Estimate(value, value - half, value + half, float(p), degrees)
+        return Estimate(value, value - half, value + half, float(p), float(degrees))
 
     def probability_best(self, seed: int = 0, *, lowest: bool = False) -> Floats:
         """Return how often each configuration is the best one, over resampled queries and drawn means of seeds.

@@ -1,99 +1,144 @@
-"""How often nominal 95% intervals of `glr.statistics` hold the truth, and how often p < 0.05 where nothing differs.
+"""How often nominal 95% intervals of `glr.statistics` hold the truth, and how small p-values are where nothing differs.
 
-    python -m tests.benchmarks.coverage trials=1000
+    python -m tests.benchmarks.coverage trials=500 queries=100,500,1000,5000
 
-A study has 4 configurations, two of them equally good. The difficulty of a query, its preference for a configuration,
-and what one training makes of it are normal; an average precision is the logistic function of their sum, a recognised
-landmark is a sum above a threshold. The seeds' spread is given in standard errors of a single run over queries.
+A study has 2 x 2 configurations: the first setting makes a difference, the second makes none. A query's difficulty, its
+preference for a configuration and what one training makes of it are normal. The logistic function of their sum is an
+average precision, the exponential a position; where the sum exceeds a threshold, a landmark is recognised. A seed moves
+all queries of its run alike, by a normal amount; its spread is given in standard errors of one run over queries.
+
+With one seed, values, differences and effects are those of the trained models, and p comes from a randomisation test.
+With more, they are those of the configurations. The truth is the expected metric of as many other queries.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import product
 
 import numpy as np
+from scipy.interpolate import CubicSpline
+from scipy.stats import norm
 
 from glr.statistics.bootstrap import bootstrap, percentile_interval
-from glr.statistics.estimators import Estimator, GlobalAveragePrecision, Mean
+from glr.statistics.estimators import GlobalAveragePrecision, Mean, Median
+from glr.statistics.randomization import exchange_test, sign_flip_test
 from glr.statistics.replicates import Replicates
 
-ABILITY = np.array([0.0, 0.1, 0.2, 0.0])
-SPREADS = {"mAP": (2.0, 0.7, 0.7), "GAP": (1.0, 0.5, 0.5)}  # of difficulty, preference and training
-SETTINGS = [
-    (metric, queries, seeds) for metric in SPREADS for queries in (100, 500, 1000, 5000) for seeds in (1, 2, 3, 5)
-]
-RATIOS = (0.0, 0.5, 1.0, 2.0)
+ABILITY = np.array([[0.0], [0.1], [0.0], [0.1]])
+DIFFERENCES = np.array([[-1, 1, 0, 0], [-1, 0, 1, 0], [0, -1, 0, 1]])  # nothing differs in the last two
+EFFECT = np.array([[-0.5, 0.5, -0.5, 0.5]])
+SPREADS = {
+    "mAP": (2.0, 0.7, 0.7),
+    "GAP": (1.0, 0.5, 0.5),
+    "median": (2.0, 0.7, 0.7),
+}  # difficulty, preference, training
+ESTIMATORS = {"mAP": Mean, "GAP": GlobalAveragePrecision, "median": Median}
+RATIOS, SEEDS = (0.0, 0.5, 1.0, 2.0), (1, 2, 3, 5)
+RESAMPLES, LEVELS = 400, (0.01, 0.05, 0.1, 0.5)
+
+Run = Sequence[np.ndarray]  # what the estimator takes
 
 
 class Population:
     """A known truth; it draws the queries and the trainings of studies."""
 
-    def __init__(self, metric: str, queries: int, ratio: float):
-        self._random = np.random.default_rng(0)
-        self.metric, self.queries, self.spread = metric, queries, 0.0
-        if ratio:
-            drawn = np.array([self._values(queries) for _ in range(200)])
-            slope = (self._truth([0.05]) - self._truth([-0.05])).mean() / 0.1
-            self.spread = ratio * drawn.std(axis=0).mean() / slope
-        nodes, weights = np.polynomial.hermite_e.hermegauss(7)  # the mean over seeds
-        self.truth = self._truth(self.spread * nodes, weights / weights.sum())
+    def __init__(self, metric: str, queries: int, ratio: float, sets: int | None = None):
+        self.metric, self.queries = metric, queries
+        sets = sets or max(100, 200_000 // queries)
+        slope = (self._values(np.full((4, 1), 0.05), sets) - self._values(np.full((4, 1), -0.05), sets)).mean() / 0.1
+        error = self._values(np.zeros((4, 1)), sets).std(axis=0).mean()
+        self.spread = ratio * error / abs(slope)
+        grid = np.linspace(-4, 4, 9 if ratio else 2)
+        on_grid = [self._values(np.full((4, 1), self.spread * shift), sets).mean(axis=0) for shift in grid]
+        on_grid = [(values + values[[2, 3, 0, 1]]) / 2 for values in on_grid]  # the equal ones
+        self._truth = CubicSpline(grid, on_grid)
+        self.truth = np.mean([self._truth(shift) for shift in norm.ppf((np.arange(500) + 0.5) / 500)], axis=0)
 
-    def study(self, seeds: int, seed: int) -> list[Estimator]:
-        """Return the metric of each run, `seeds` runs of each configuration."""
-        self._random = np.random.default_rng(seed + 1)
-        return self._drawn(self.queries, self._random.normal(0, self.spread, (1, 4, seeds)))
+    def study(self, trial: int) -> tuple[list[Run], np.ndarray]:
+        """Return the outcomes of 4 configurations x 5 seeds, and the truth [4] of the models of the first seed."""
+        random = np.random.default_rng(trial + 1)
+        shift = random.normal(0, 1, (4, max(SEEDS)))
+        truth = np.array([self._truth(first)[number] for number, first in enumerate(shift[:, 0])])
+        return self._drawn(random, self.spread * shift), truth
 
-    def _truth(self, shifts: Sequence[float], weights: Sequence[float] = (1,)) -> np.ndarray:
-        many = 300_000
-        values = [self._values(many, np.full((1, 4, 1), shift)) for shift in shifts]
-        return np.asarray(weights) @ np.array(values)
+    def _values(self, shift: np.ndarray, sets: int) -> np.ndarray:
+        random, once = np.random.default_rng(0), np.ones((1, self.queries), np.uint8)
+        make = ESTIMATORS[self.metric]
+        return np.array([[make(*run)(once)[0] for run in self._drawn(random, shift)] for _ in range(sets)])
 
-    def _values(self, queries: int, shift: np.ndarray | None = None) -> np.ndarray:
-        drawn = self._drawn(queries, np.zeros((1, 4, 1)) if shift is None else shift)
-        return np.array([each(np.ones((1, queries), np.uint8))[0] for each in drawn])
-
-    def _drawn(self, queries: int, shift: np.ndarray) -> list[Estimator]:
-        draw, spreads = self._random.normal, SPREADS[self.metric]
-        ability = ABILITY[:, None] + shift + draw(0, spreads[0], (queries, 1, 1)) + draw(0, spreads[1], (queries, 4, 1))
-        ability = (ability + draw(0, spreads[2], (queries, 4, shift.shape[2]))).reshape(queries, -1).T
+    def _drawn(self, random: np.random.Generator, shift: np.ndarray) -> list[Run]:
+        queries, spreads = self.queries, SPREADS[self.metric]
+        ability = ABILITY + shift + random.normal(0, spreads[0], (queries, 1, 1))
+        ability = ability + random.normal(0, spreads[1], (queries, 4, 1))
+        ability = (ability + random.normal(0, spreads[2], ability.shape)).reshape(queries, -1).T.copy()
         if self.metric == "mAP":
-            return [Mean(values) for values in 1 / (1 + np.exp(-ability))]
-        shown = self._random.random(queries) < 0.3
-        confidence = ability + 1.2 * shown + draw(0, 0.3, ability.shape)
-        right = shown & (ability + draw(0, 0.5, ability.shape) > -0.5)
-        ids = np.arange(queries)
-        return [GlobalAveragePrecision(ids, *run, shown) for run in zip(confidence, right, strict=True)]
+            return [(1 / (1 + np.exp(-run)),) for run in ability]
+        if self.metric == "median":
+            return [(np.clip(np.exp(2 - run), 1, 101).round(),) for run in ability]
+        shown = random.random(queries) < 0.3
+        confidences = ability + 1.2 * shown + random.normal(0, 0.3, ability.shape)
+        rights = shown & (ability + random.normal(0, 0.5, ability.shape) > -0.5)
+        return [(np.arange(queries), *run, shown) for run in zip(confidences, rights, strict=True)]
 
 
-def measure(population: Population, seeds: int, trials: int) -> list[float]:
-    """Return the coverage of values, of differences, of differences by queries only, and the share of p < 0.05."""
-    of_value, of_difference, by_queries, refuted = [], [], [], []
+def p_of_models(metric: str, runs: Sequence[Run], trial: int) -> list[float]:
+    """Test the pairs of equal configurations, one run of each."""
+    tested: list[float] = []
+    for first, second in ((runs[0], runs[2]), (runs[1], runs[3])):
+        if metric == "mAP":
+            tested.append(sign_flip_test(second[0] - first[0], RESAMPLES, trial))
+        if metric == "GAP":
+            (ids, *outcomes, shown), (_, *others, _) = first, second
+            confidences, rights = zip(outcomes, others, strict=True)
+            tested.append(exchange_test(ids, confidences, rights, shown, RESAMPLES, trial))
+    return tested
+
+
+def held(measured: Replicates, truth: np.ndarray, of_configurations: np.ndarray) -> list[list[bool]]:
+    """Return which intervals of values, differences and effects hold the truth, and which over queries only."""
+    columns: list[list[bool]] = []
+    for contrasts in (np.eye(4), DIFFERENCES, EFFECT):
+        estimates = [(measured.estimate(weights), weights @ truth) for weights in contrasts]
+        columns.append([estimate.low <= true <= estimate.high for estimate, true in estimates])
+    by_queries = [percentile_interval(measured.resampled @ weights, 0.95, measured.queries) for weights in DIFFERENCES]
+    truths = DIFFERENCES @ of_configurations
+    return [*columns, [low <= true <= high for (low, high), true in zip(by_queries, truths, strict=True)]]
+
+
+def measure(population: Population, trials: int) -> Iterator[tuple[int, list[float]]]:
+    """Yield the number of seeds, the coverages and the shares of small p-values."""
+    rows: dict[int, list[list[list[bool]]]] = {seeds: [] for seeds in SEEDS}
+    once, most = np.ones((1, population.queries), np.uint8), max(SEEDS)
     for trial in range(trials):
-        study, ones = population.study(seeds, trial), np.ones((1, population.queries), np.uint8)
-        resampled = bootstrap(study, population.queries, 400, trial)
-        measured = Replicates([run(ones)[0] for run in study], resampled, np.repeat(np.arange(4), seeds))
-        for weights in np.eye(4):
-            estimate, truth = measured.estimate(weights), population.truth @ weights
-            of_value.append(estimate.low <= truth <= estimate.high)
-        for weights in ((-1, 1, 0, 0), (-1, 0, 1, 0), (-1, 0, 0, 1)):
-            estimate, truth = measured.estimate(weights), population.truth @ weights
-            of_difference.append(estimate.low <= truth <= estimate.high)
-            low, high = percentile_interval(measured.resampled @ weights)
-            by_queries.append(low <= truth <= high)
-        refuted.append(np.nan if estimate.p is None else estimate.p < 0.05)  # of the two equal ones
-    return [float(np.mean(each)) for each in (of_value, of_difference, by_queries, refuted)]
+        runs, models = population.study(trial)
+        estimators = [ESTIMATORS[population.metric](*run) for run in runs]
+        values = np.array([each(once)[0] for each in estimators])
+        resampled = bootstrap(estimators, population.queries, RESAMPLES, trial, threads=1)
+        tested = [] if population.spread else p_of_models(population.metric, runs[::most], trial)
+        for seeds, row in rows.items():
+            own = np.arange(4 * most).reshape(4, most)[:, :seeds].ravel()
+            numbers = np.repeat(np.arange(4), seeds)
+            measured = Replicates(values[own], resampled[:, own], numbers, estimators[0].queries)
+            truth = models if seeds == 1 else population.truth
+            p = tested if seeds == 1 else [measured.estimate(weights).p or 0 for weights in DIFFERENCES[1:]]
+            row.append([*held(measured, truth, population.truth), *([each < level for each in p] for level in LEVELS)])
+    for seeds, row in rows.items():
+        yield seeds, [float(np.mean(column)) if np.size(column) else np.nan for column in zip(*row, strict=True)]
 
 
-def main(trials: int) -> None:
-    print("metric  queries  seeds  spread   value  difference  queries only  p < 0.05")
-    for metric, queries, seeds in SETTINGS:
-        for ratio in RATIOS:
-            shares = measure(Population(metric, queries, ratio), seeds, trials)
-            texts = ["" if np.isnan(share) else f"{share:.1%}" for share in shares]
-            print(
-                f"{metric:6}{queries:9}{seeds:7}{ratio:8}{texts[0]:>8}{texts[1]:>12}{texts[2]:>14}{texts[3]:>10}",
-                flush=True,
-            )
+def main(trials: str, queries: str) -> None:
+    print(
+        "metric  queries  spread  seeds   value  difference  effect  queries only" + "".join(f"  p<{x}" for x in LEVELS)
+    )
+    for number in map(int, queries.split(",")):
+        for metric, ratio in product(SPREADS, RATIOS):
+            for seeds, shares in measure(Population(metric, number, ratio), int(trials)):
+                texts = ["" if np.isnan(share) else f"{share:.1%}" for share in shares]
+                cells = "".join(
+                    f"{text:>{width}}" for text, width in zip(texts, (8, 12, 8, 14, 8, 8, 7, 7), strict=True)
+                )
+                print(f"{metric:6}{number:9}{ratio:8}{seeds:7}{cells}", flush=True)
 
 
 if __name__ == "__main__":
-    main(**{name: int(value) for name, value in (argument.split("=") for argument in sys.argv[1:])})
+    main(**dict(argument.split("=") for argument in sys.argv[1:]))

@@ -29,6 +29,13 @@ def test_intervals_are_scipys_but_for_the_draw():
         assert column.std() == pytest.approx(theirs.standard_error, rel=0.03)
 
 
+def test_few_queries_expand_an_interval_to_students():
+    normal = stats.norm.ppf((np.arange(200_000) + 0.5) / 200_000)
+    expanded = stats.t.ppf(0.975, 9) * (10 / 9) ** 0.5
+    assert percentile_interval(normal, 0.95, 10) == pytest.approx((-expanded, expanded), rel=1e-3)
+    assert percentile_interval(normal) == pytest.approx((-1.96, 1.96), rel=1e-3)
+
+
 def test_runs_share_resamples_so_that_a_constant_advantage_has_no_spread():
     values = np.random.default_rng(0).random(50)
     first, second = bootstrap([Mean(values), Mean(values + 0.125)], 50, 200).T

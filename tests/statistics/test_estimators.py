@@ -49,6 +49,12 @@ def test_gap_leaves_out_queries_without_a_confidence(counts: np.ndarray):
         assert value == pytest.approx(expected, abs=1e-12)
 
 
+def test_an_estimator_counts_the_queries_that_it_measures():
+    shown = [True, False, True, False]
+    gap = GlobalAveragePrecision(range(4), [4, 3, 2, 1], [True, False, False, False], shown)
+    assert [each.queries for each in (gap, Mean([1, np.nan, 2]), Median([np.nan, 3]))] == [2, 2, 1]
+
+
 def test_gap_without_a_right_query_is_zero_and_without_a_landmark_unknown():
     ones = np.ones((1, 3), np.uint8)
     assert GlobalAveragePrecision(["a", "b", "c"], [3, 2, 1], [False] * 3, [True, False, False])(ones) == 0

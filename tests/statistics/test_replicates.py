@@ -39,6 +39,25 @@ def test_one_seed_speaks_of_the_queries_only():
     assert difference.p is difference.degrees is None
 
 
+def test_queries_alone_give_the_paired_t_test():
+    first, second = np.random.default_rng(2).random((2, 8))
+    spread = np.array([-1, 1]) * np.std(second - first) / 8**0.5 / 2**0.5  # variance of a bootstrap: σ² / n
+    runs = np.array([first.mean()] * 2 + [second.mean()] * 2)  # seeds do not vary
+    resampled = runs + np.outer(spread, [0, 0, 1, 1])
+    difference = Replicates(runs, resampled, [0, 0, 1, 1], queries=8).estimate([-1, 1])
+    theirs = stats.ttest_rel(second, first)
+    assert (difference.p, difference.degrees) == (pytest.approx(theirs.pvalue), pytest.approx(7))
+    assert (difference.low, difference.high) == pytest.approx(tuple(theirs.confidence_interval()))
+
+
+def test_one_query_says_nothing_of_others():
+    alone = Replicates([0.5, 0.5, 0.7, 0.7], np.tile([0.5, 0.5, 0.7, 0.7], (9, 1)), [0, 0, 1, 1], queries=1)
+    estimate = alone.estimate([-1, 1])
+    assert estimate.value == pytest.approx(0.2)
+    assert np.isnan([estimate.low, estimate.high]).all()
+    assert estimate.p is None
+
+
 def test_a_run_and_its_copy_differ_by_nothing():
     values = np.random.default_rng(1).random(100)
     resampled = bootstrap([Mean(values)] * 4, 100, 100)

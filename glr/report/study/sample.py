@@ -32,6 +32,7 @@ class Sample:
         self._values: dict[str, Floats] = {}
         self._resampled: dict[str, Floats] = {}
         self._parts: dict[str, tuple[str, str]] = {}  # of a metric: the usage and the metric's own name
+        self._measured: dict[str, int] = {}  # queries that a metric measures
         self.queries = {usage: rows.num_rows for usage, rows in by_usage(self._outcomes[0]).items()}
         of_runs = [estimators(table) for table in self._outcomes]
         for usage, queries in self.queries.items():
@@ -42,25 +43,25 @@ class Sample:
             for number, name in enumerate(names):
                 own, metric = slice(number * len(runs), (number + 1) * len(runs)), metric_name(usage, name)
                 self._values[metric], self._resampled[metric] = values[own], redrawn[:, own]
-                self._parts[metric] = usage, name
+                self._parts[metric], self._measured[metric] = (usage, name), every[own.start].queries
 
     @property
     def metrics(self) -> list[str]:
-        """The names of the metrics: `private/gap`."""
-        return list(self._values)
+        """The names of the metrics, as `private/gap`, that measure several queries: one says nothing of others."""
+        return [name for name in self._values if self._measured[name] > 1]
 
     def replicates(self, metric: str, places: Sequence[int]) -> Replicates:
         """Return a metric of the runs of some configurations, numbered in the order of `places`."""
         runs = [run for run, place in enumerate(self._of) if place in places]
         numbers = [places.index(self._of[run]) for run in runs]
-        return Replicates(self._values[metric][runs], self._resampled[metric][:, runs], numbers)
+        return Replicates(self._values[metric][runs], self._resampled[metric][:, runs], numbers, self._measured[metric])
 
     def difference(self, metric: str, first: int, second: int) -> Estimate:
         """Estimate how much a configuration exceeds another one of another kind: an interval over queries only."""
         runs = [self._of == place for place in (first, second)]
         value, other = (float(self._values[metric][own].mean()) for own in runs)
         redrawn, others = (self._resampled[metric][:, own].mean(axis=1) for own in runs)
-        return Estimate(value - other, *percentile_interval(redrawn - others))
+        return Estimate(value - other, *percentile_interval(redrawn - others, queries=self._measured[metric]))
 
     def p_value(self, metric: str, first: int, second: int) -> float | None:
         """Test two configurations of one run each; None: one has several runs, or the metric is a median."""

@@ -195,6 +195,15 @@ def test_runs_without_outcomes_have_means_and_are_not_compared():
     assert [row.difference for row in analysed(runs, outcomes).rows] == [None, None]
 
 
+def test_one_query_has_no_interval():
+    runs, outcomes = study(["a", "b"], 2)
+    outcomes = {name: table.slice(QUERIES // 3 - 1, 3) for name, table in outcomes.items()}
+    whole = analysed(runs, outcomes, metric="public/map_at_100")
+    assert whole.queries == {}
+    assert [(row.scores["public/map_at_100"].low, row.difference) for row in whole.rows] == [(None, None)] * 2
+    assert whole.rows[0].scores[AP].low is not None
+
+
 def test_other_queries_are_not_compared():
     runs, outcomes = study(["a", "b", "c"], 1)
     outcomes["c0"] = outcomes["c0"].slice(1)
