@@ -56,7 +56,9 @@ class Population:
 
     def study(self, trial: int) -> tuple[list[Run], np.ndarray]:
         """Return the outcomes of 4 configurations x 5 seeds, and the truth [4] of the models of the first seed."""
-        random = np.random.default_rng(trial + 1)
+        random = np.random.default_rng(
+            [trial, self.queries, list(SPREADS).index(self.metric), round(self.spread * 1e6)]
+        )
         shift = random.normal(0, 1, (4, max(SEEDS)))
         truth = np.array([self._truth(first)[number] for number, first in enumerate(shift[:, 0])])
         return self._drawn(random, self.spread * shift), truth
@@ -94,15 +96,21 @@ def p_of_models(metric: str, runs: Sequence[Run], trial: int) -> list[float]:
     return tested
 
 
-def held(measured: Replicates, truth: np.ndarray, of_configurations: np.ndarray) -> list[list[bool]]:
-    """Return which intervals of values, differences and effects hold the truth, and which over queries only."""
+def held(
+    measured: Replicates, truth: np.ndarray, of_configurations: np.ndarray, tested: Sequence[float]
+) -> list[list[bool]]:
+    """Return which intervals of values, differences and effects hold the truth, and which p-values are small."""
     columns: list[list[bool]] = []
+    p = tested
     for contrasts in (np.eye(4), DIFFERENCES, EFFECT):
-        estimates = [(measured.estimate(weights), weights @ truth) for weights in contrasts]
-        columns.append([estimate.low <= true <= estimate.high for estimate, true in estimates])
+        estimates = [measured.estimate(weights) for weights in contrasts]
+        columns.append([each.low <= true <= each.high for each, true in zip(estimates, contrasts @ truth, strict=True)])
+        if measured.degrees and contrasts is DIFFERENCES:
+            p = [1.0 if each.p is None else each.p for each in estimates[1:]]
     by_queries = [percentile_interval(measured.resampled @ weights, 0.95, measured.queries) for weights in DIFFERENCES]
     truths = DIFFERENCES @ of_configurations
-    return [*columns, [low <= true <= high for (low, high), true in zip(by_queries, truths, strict=True)]]
+    columns.append([low <= true <= high for (low, high), true in zip(by_queries, truths, strict=True)])
+    return columns + [[each < level for each in p] for level in LEVELS]
 
 
 def measure(population: Population, trials: int) -> Iterator[tuple[int, list[float]]]:
@@ -120,8 +128,7 @@ def measure(population: Population, trials: int) -> Iterator[tuple[int, list[flo
             numbers = np.repeat(np.arange(4), seeds)
             measured = Replicates(values[own], resampled[:, own], numbers, estimators[0].queries)
             truth = models if seeds == 1 else population.truth
-            p = tested if seeds == 1 else [measured.estimate(weights).p or 0 for weights in DIFFERENCES[1:]]
-            row.append([*held(measured, truth, population.truth), *([each < level for each in p] for level in LEVELS)])
+            row.append(held(measured, truth, population.truth, tested))
     for seeds, row in rows.items():
         yield seeds, [float(np.mean(column)) if np.size(column) else np.nan for column in zip(*row, strict=True)]
 
