@@ -40,9 +40,9 @@ def test_unknown_command_is_one_sentence(name: str, hint: str):
 
 
 @pytest.mark.parametrize("start", [["-m", "glr"], SCRIPT], ids=["module", "script"])
-def test_the_jobs_of_a_sweep_run_the_same_command(start: list[str], tmp_path: Path):
+def test_the_jobs_of_a_sweep_run_the_same_command(start: list[str], work: Path):
     """Jobs of `evaluate` that have nothing to evaluate fail before they import TensorFlow."""
-    done = started(*start, "evaluate", "neighbors=1,2", "-m", cwd=tmp_path)
+    done = started(*start, "evaluate", "neighbors=1,2", "-m", cwd=work)
     reason = "give run=NAME (or its id), or model=FOLDER of a SavedModel: one of them"
     assert done.stdout.count(f"\nerror: {reason}\n") == 2
     assert done.stderr == "error: 2 of 2 jobs failed: 1 (neighbors=1); 2 (neighbors=2)\n"

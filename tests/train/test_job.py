@@ -22,12 +22,12 @@ from glr.train.job import opened
 
 
 @pytest.fixture
-def config(tmp_path: Path, small_data: PreparedData, monkeypatch: pytest.MonkeyPatch):
+def config(work: Path, small_data: PreparedData, monkeypatch: pytest.MonkeyPatch):
     """A job's settings, composed as Hydra does before it calls the command."""
-    places = [f"tracking.uri=sqlite:///{tmp_path}/mlflow.db", f"tracking.journal={tmp_path}/journal"]
+    places = [f"tracking.uri=sqlite:///{work}/mlruns/mlflow.db", f"tracking.journal={work}/journal"]
     places += [
-        f"tracking.artifacts={tmp_path}/artifacts",
-        f"checkpoint.path={tmp_path}/checkpoints",
+        f"tracking.artifacts={work}/artifacts",
+        f"checkpoint.path={work}/checkpoints",
         f"data.path={small_data.path}",
         "study=jobs",
     ]

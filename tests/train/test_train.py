@@ -1,4 +1,4 @@
-"""`python -m glr.train` in processes of their own: what it prints, logs and leaves behind."""
+"""`python -m glr.train`: what it prints, logs and leaves behind."""
 
 import json
 from collections.abc import Callable
@@ -156,63 +156,52 @@ def test_a_sweep_is_a_parent_with_a_child_per_job_and_a_failure_stops_none(proce
 
 
 @pytest.mark.slow
-def test_a_run_starts_from_anothers_weights(processes: Forks, trained: tuple[Path, str], class_folders: Path):
+def test_a_run_starts_from_anothers_weights(trained: tuple[Path, str], class_folders: Path):
     folder, _ = trained
     (source,) = runs(folder, "one")
     common = [*SMALL, f"data.source.path={class_folders}", "regularization=l2", "study=one", "train.epochs=1"]
     common += ["evaluate.gallery=0"]
-    done = processes.output(*common, "name=then", "init_from=small_cnn-adacos_semi", cwd=folder)
-    assert done.returncode == 0, done.stderr
-    assert f"starting from the weights of run small_cnn-adacos_semi ({source.info.run_id})" in done.stdout
+    printed = here("train", *common, "name=then", "init_from=small_cnn-adacos_semi", cwd=folder)
+    assert f"starting from the weights of run small_cnn-adacos_semi ({source.info.run_id})" in printed
     (then,) = (run for run in runs(folder, "one") if run.info.run_name == "then")
+    assert then.info.status == "FINISHED"
     assert then.data.params["init_from.run"] == "small_cnn-adacos_semi"
     assert then.data.tags["init_from_parts"].startswith("took backbone (20 weights), pooling (1 weight), embedding")
     assert then.data.tags["init_from_run"] == source.info.run_id
     for name in ("public/map_at_100", "private/gap"):
         assert then.data.metrics[f"initial/{name}"] == pytest.approx(source.data.metrics[name])
     weights = folder / "mlruns/artifacts" / source.info.run_id / "artifacts/weights/last.weights.h5"
-    done = processes.output(
-        *common, "name=smaller", "backbone.width=4", f"init_from={weights}", "init_from.strict=true", cwd=folder
-    )
-    assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].startswith(f"error: init_from: {weights} does not hold weights of this model: ")
-    done = processes.output(*common, "init_from=nobody", cwd=folder)
-    assert done.stderr == (
+    smaller = ["name=smaller", "backbone.width=4", f"init_from={weights}", "init_from.strict=true"]
+    refused = here("train", *common, *smaller, cwd=folder)
+    assert refused.startswith(f"error: init_from: {weights} does not hold weights of this model: ")
+    assert here("train", *common, "init_from=nobody", cwd=folder) == (
         "error: init_from.run=nobody: neither a run's id, nor a finished run of study one; a file does not exist under "
-        "this name either\n"
+        "this name either"
     )
     assert len(runs(folder, "one")) == 3  # what never started left no run
 
 
 @pytest.mark.slow
-def test_a_run_that_diverges_says_so_and_is_struck_through(
-    processes: Forks, trained: tuple[Path, str], class_folders: Path
-):
+def test_a_run_that_diverges_says_so_and_is_struck_through(trained: tuple[Path, str], class_folders: Path):
     folder, _ = trained
-    line = [
-        *SMALL,
-        f"data.source.path={class_folders}",
-        *SHORT,
-        "study=diverging",
-        "optimizer.learning_rate=1e6",
-    ]
-    done = processes.output(*line, cwd=folder)
-    assert done.returncode == 1
-    assert "error: the head's weights exploded (the largest is 1e+06) at or shortly before step 1 " in done.stderr
-    assert "lower optimizer.learning_rate" in done.stderr
+    line = [*SMALL, f"data.source.path={class_folders}", *SHORT, "study=diverging", "optimizer.learning_rate=1e6"]
+    refused = here("train", *line, cwd=folder)
+    sentence = "error: the head's weights exploded (the largest is 1e+06) at or shortly before step 1 "
+    assert refused.startswith(sentence)
+    assert "lower optimizer.learning_rate" in refused
     (record,) = runs(folder, "diverging")
     assert (record.info.status, record.data.tags["diverged"]) == ("FAILED", "True")
-    table = processes.output("study=diverging", "output=-", command="compare", cwd=folder).stdout
+    table = here("compare", "study=diverging", "output=-", cwd=folder)
     assert "|1|~~SmallCNN + GeM + AdaCos(Semi)~~|~~Batch size = 12<br>" in table
     assert "~~|X|X|" in table
 
 
 @pytest.mark.slow
-def test_own_runs_stand_in_the_same_tables_as_they_were_logged(processes: Forks, trained: tuple[Path, str]):
+def test_own_runs_stand_in_the_same_tables_as_they_were_logged(trained: tuple[Path, str]):
     folder, _ = trained
     client = MlflowClient(f"sqlite:///{folder}/mlruns/mlflow.db")
     (record,) = (run for run in runs(folder, "one") if run.info.run_name == "small_cnn-adacos_semi")
-    table = processes.output("study=one", "output=-", command="compare", cwd=folder).stdout
+    table = here("compare", "study=one", "output=-", cwd=folder)
     public, private = (record.data.metrics[f"{usage}_score"] for usage in ("public", "private"))
     setting = "Batch size = 12<br>Epochs = 2<br>Normalization = -1 ~ 1<br>Input size = 24 x 24<br>Embedding size = 16"
     model = "SmallCNN + GeM + AdaCos(Semi) + l2 regularization(weight_decay=0.0005)"
@@ -223,10 +212,7 @@ def test_own_runs_stand_in_the_same_tables_as_they_were_logged(processes: Forks,
     for key, value in record.data.params.items():
         client.log_param(copy.info.run_id, key, "OldName" if key == "head.label" else value)
     client.set_terminated(copy.info.run_id)
-    assert (
-        "SmallCNN + GeM + OldName + l2"
-        in processes.output("study=relabelled", "output=-", command="compare", cwd=folder).stdout
-    )
+    assert "SmallCNN + GeM + OldName + l2" in here("compare", "study=relabelled", "output=-", cwd=folder)
 
 
 @pytest.mark.slow
