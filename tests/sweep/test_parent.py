@@ -1,5 +1,6 @@
 """A sweep's parent run in a real store: one for the same sweep, which says how it ended."""
 
+import json
 import os
 import signal
 from pathlib import Path
@@ -11,6 +12,7 @@ from mlflow.entities import Run
 from omegaconf import DictConfig
 
 from glr.config.installation import CONF
+from glr.config.naming import VARYING_VARIABLE
 from glr.sweep.parent import SweepRun, _key
 from glr.tracking.run import PARENT_VARIABLE
 
@@ -19,6 +21,7 @@ from glr.tracking.run import PARENT_VARIABLE
 def _undone(store: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(store.parents[1])  # which holds the data set that the jobs name
     monkeypatch.setenv(PARENT_VARIABLE, "")
+    monkeypatch.setenv(VARYING_VARIABLE, "")
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     yield
     for number, handler in before.items():
@@ -54,7 +57,8 @@ def test_the_same_sweep_is_the_same_run_until_it_finishes(work: Path):
     swept, first = begun(work, "seed=1,2")
     run = parent(work, first)
     assert (run.info.status, run.data.tags["kind"]) == ("RUNNING", "sweep")
-    assert run.info.run_name == f"sweep: tracking.uri=sqlite:///{work}/mlruns/mlflow.db study=swept seed=1,2"
+    assert run.info.run_name == "seed: 2 runs"
+    assert json.loads(os.environ[VARYING_VARIABLE]) == {"seed": "seed"}
     swept._close()  # as at exit, after a failed job
     assert parent(work, first).info.status == "FAILED"
     swept, again = begun(work, "seed=choice(1,2)", "sweep.jobs=2")  # where and how many at a time does not count
@@ -64,6 +68,7 @@ def test_the_same_sweep_is_the_same_run_until_it_finishes(work: Path):
     other, another = begun(work, "seed=1,3")
     other.on_multirun_end(config(work))
     assert another != first
+    assert parent(work, another).info.run_name == "seed: 2 runs (3)"  # each new sweep has a name of its own
 
 
 def test_a_signal_is_noted_and_left_to_its_handler(work: Path):
