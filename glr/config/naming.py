@@ -14,6 +14,7 @@ from glr.config.secrets import redacted
 
 # The environment variable that tells a sweep's jobs which settings distinguish them: JSON, key -> shortest clear key.
 VARYING_VARIABLE = "GLR_VARYING"
+SWEEP_VARIABLE = "GLR_SWEEP"  # the environment variable that tells the jobs the sweep's name
 _LONGEST = 240  # characters; MLflow's limit is 250, and a name that is taken gets a number
 # Settings that place or name a run, or belong to the sweep as a whole.
 _PLACING = re.compile(r"(study|name|resume|hydra|sweep|tracking)([./]|$)")

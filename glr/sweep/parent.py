@@ -40,8 +40,9 @@ class SweepRun(Callback):
         """Refuse a sweep that cannot work; open its parent run, which is created if it does not exist yet."""
         # Hydra builds this callback in every command: MLflow's import must wait until there is a sweep.
         from glr.config.jobs import given, settings_of_job
-        from glr.config.naming import VARYING_VARIABLE, sweep_name, varying
+        from glr.config.naming import SWEEP_VARIABLE, VARYING_VARIABLE, sweep_name, varying
         from glr.sweep.inputs import refuse
+        from glr.tracking.description import NOTE, of_sweep
         from glr.tracking.entries import StudyPage
         from glr.tracking.run import PARENT_VARIABLE, begin
 
@@ -62,9 +63,11 @@ class SweepRun(Callback):
             parent = self.run.wait()
             self._page = StudyPage(redacted(_command(config, overrides)), different)
             self.run.record(self._page)
+            self.run.tags({NOTE: of_sweep(self._page.command)})
         except GlrError as error:
             sys.exit(f"error: {error}")  # Hydra turns any other exception into a warning
         os.environ[PARENT_VARIABLE], os.environ[VARYING_VARIABLE] = parent, json.dumps(different)
+        os.environ[SWEEP_VARIABLE] = self.run.name
         SweepRun.current, self._status = self, "FAILED"
         atexit.register(self._close)
         self._handlers = {number: signal.signal(number, self._note) for number in ending(signal.SIGINT)}
@@ -76,8 +79,11 @@ class SweepRun(Callback):
 
     def record(self, jobs: Sequence[Job]) -> None:
         """Record the outcome of the jobs so far."""
+        from glr.tracking.description import NOTE, of_sweep
+
         # A sweep that starts again has the same run, whose metrics keep the first value of a step.
-        self.run.metrics(metrics(jobs), int(time.time()))
+        self.run.metrics(outcome := metrics(jobs), int(time.time()))
+        self.run.tags({NOTE: of_sweep(self._page.command, outcome)})
         try:
             self.run.text(table(jobs), "jobs.csv")
         except GlrError as error:  # a full disk

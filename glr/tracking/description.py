@@ -13,6 +13,7 @@ DESCRIBED = "description"  # the tag with the digest of the description that glr
 EXPERIMENT, RUN = "<experiment>", "<run>"  # in a description: stand for the ids, which only MLflow knows
 VIEW = "glr"  # the key of a study's saved view
 _MOST = 40  # settings in a table
+_COMPARED = ("map_at_100", "gap")
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,21 @@ class RunDescription:
         links["all runs of the study"] = f"runs?viewStateShareKey={VIEW}"
         parts = [*([_scores(scores)] if scores else []), _table(self.settings), _code(self.command)]
         return "\n\n".join([*parts, " · ".join(_link(text, place) for text, place in links.items())])
+
+
+def of_sweep(command: str, outcome: Mapping[str, float] | None = None) -> str:
+    """Describe a sweep.
+
+    Args:
+        command: its command line.
+        outcome: its metrics, see `glr.sweep.outcome`; None: no job has ended.
+    """
+    parts = []
+    if outcome is not None:
+        best = f"; best score **{outcome['best_score']:.5f}**" if "best_score" in outcome else ""
+        parts.append(f"{outcome['jobs_finished']:.0f} jobs finished, {outcome['jobs_failed']:.0f} failed{best}")
+        parts.append(_link("all jobs", f"runs/{RUN}/artifacts/jobs.csv"))
+    return "\n\n".join([*parts, _code(command), _link("all runs of the study", f"runs?viewStateShareKey={VIEW}")])
 
 
 def of_study(study: str, command: str, best: tuple[str, str, float] | None) -> str:
@@ -86,6 +102,7 @@ def _scores(scores: Mapping[str, float]) -> str:
     """A table with a column for each usage."""
     usages = [usage for usage in USAGES if any(_metric(name, usage) for name in scores)]
     metrics = list(dict.fromkeys(metric for usage in usages for name in scores if (metric := _metric(name, usage))))
+    metrics = [metric for metric in metrics if metric in _COMPARED] or metrics  # MLflow shows the first lines only
     lines = [f"| | {' | '.join(usage or 'all queries' for usage in usages)} |", "|---" * (1 + len(usages)) + "|"]
     for metric in metrics:
         values = [scores.get(metric_name(usage, metric)) for usage in usages]

@@ -109,7 +109,8 @@ class Recorder(ABC):
         """
         settings = without_secrets(OmegaConf.to_container(config, resolve=True, enum_to_str=True))
         self.text(OmegaConf.to_yaml(OmegaConf.create(settings)), "config.yaml")
-        self.params({group: name for group, name in choices.items() if group in {*settings, "experiment"} and name})
+        # MLflow lists parameters as they were recorded: the choices first, in the order of the config.
+        self.params({group: choices[group] for group in (*settings, "experiment") if choices.get(group)})
         labels, params = {}, {}
         for key, value in flattened(
             {key: value for key, value in settings.items() if key not in ("tracking", "sweep")}

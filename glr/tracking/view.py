@@ -21,17 +21,14 @@ TAG = "mlflow.sharedViewState.{}"
 OLDEST = (3, 15)  # the first version of MLflow whose pages list saved views
 _NAME = "Scores and settings"
 _MOST = 10  # columns of settings
-_SCORES = [
-    *map(score_name, USAGES),
-    *(metric_name(usage, metric) for metric in ("map_at_100", "gap") for usage in USAGES),
-]
-_MEASURED = {"name", "parameters", "trainable_parameters", "steps_per_epoch"}  # they follow from settings
+SWEEP = "sweep"  # the tag of a job that names its sweep
+_SCORES = [metric_name(usage, metric) for metric in ("map_at_100", "gap") for usage in USAGES]
+_MEASURED = {"name", "classes", "parameters", "trainable_parameters", "train_images", "steps_per_epoch"}  # no settings
 _TRAINING = ["loss", "accuracy", "learning_rate", "images_per_second"]
-_OF_SWEEPS = ["best_score", "jobs_finished", "jobs_failed"]
 
 
 def columns(runs: Sequence[Run], swept: Iterable[str]) -> list[str]:
-    """The columns of a study's view: the scores that its runs have, then the settings that vary.
+    """The columns of a study's view: scores, the settings that vary, the sweep, and the metrics behind the scores.
 
     Args:
         runs: the study's runs, or the newest of them.
@@ -41,8 +38,10 @@ def columns(runs: Sequence[Run], swept: Iterable[str]) -> list[str]:
     trained = [run.data.params for run in runs if run.data.tags.get("kind") == "train"]
     settings = list(dict.fromkeys([*swept, *_varying(trained)]))[:_MOST]
     return [
-        *(f"metrics.`{name}`" for name in (*_SCORES, *_OF_SWEEPS) if name in metrics),
+        *(f"metrics.`{name}`" for name in map(score_name, USAGES) if name in metrics),
         *(f"params.`{name}`" for name in settings),
+        *([f"tags.`{SWEEP}`"] if any(SWEEP in run.data.tags for run in runs) else []),
+        *(f"metrics.`{name}`" for name in _SCORES if name in metrics),
     ]
 
 
@@ -86,11 +85,16 @@ def _packed(state: Mapping[str, object]) -> str:
 
 
 def _state(shown: Sequence[str]) -> dict[str, object]:
-    """The state of MLflow's runs page; runs lie below their sweep only if the page sorts by start time."""
-    scores = [name for name in _SCORES if f"metrics.`{name}`" in shown]
+    """The state of MLflow's runs page, with the best run first.
+
+    MLflow nests runs below their sweep only in order of start time, and then hides them: a saved view cannot open them.
+    """
+    scores = [name for name in map(score_name, USAGES) if f"metrics.`{name}`" in shown]
+    scores += [name for name in _SCORES if f"metrics.`{name}`" in shown]
+    order = f"metrics.`{scores[0]}`" if scores else "attributes.start_time"
     parts = [("Scores by epoch", "LINE", scores), ("Scores", "BAR", scores), ("Training", "LINE", _TRAINING)]
     return {
-        **{"searchFilter": "", "orderByKey": "attributes.start_time", "orderByAsc": False, "startTime": "ALL"},
+        **{"searchFilter": "", "orderByKey": order, "orderByAsc": False, "startTime": "ALL"},
         **{"lifecycleFilter": "Active", "datasetsFilter": [], "modelVersionFilter": "All Runs"},
         **{"selectedColumns": list(shown), "columnOrder": list(shown), "columnWidths": {}},
         **{"runsHiddenMode": "FIRST_20_RUNS", "viewMaximized": False, "runListHidden": False},

@@ -15,7 +15,7 @@ from glr.config.departures import departures
 from glr.config.identity import Identity, debugged, settings_of
 from glr.config.jobs import given
 from glr.config.log import Log
-from glr.config.naming import run_name
+from glr.config.naming import SWEEP_VARIABLE, run_name
 from glr.config.printing import say
 from glr.config.secrets import redacted
 from glr.data.prepared import PreparedData
@@ -27,6 +27,7 @@ from glr.tracking.entries import StudyPage
 from glr.tracking.environment import command_line
 from glr.tracking.recorder import Recorder, Unrecorded
 from glr.tracking.run import PARENT_VARIABLE, new_journal, run
+from glr.tracking.view import SWEEP
 from glr.tracking.weights import InitialWeights
 from glr.train.claim import Claim, claimed, followed
 from glr.train.log import RunLog
@@ -91,6 +92,8 @@ def opened(
         debug = debugged(config, choices)
         if debug:
             tags["debug"] = debug
+        if sweep := os.environ.get(SWEEP_VARIABLE):
+            tags[SWEEP] = sweep
         if initial and initial.run_id:
             say(f"starting from the weights of {initial.name}")
             tags["init_from_run"] = initial.run_id

@@ -2,12 +2,18 @@
 
 import pytest
 
-from glr.tracking.description import DESCRIBED, NOTE, RunDescription, escaped, may_write, of_study, written
+from glr.tracking.description import DESCRIBED, NOTE, RunDescription, escaped, may_write, of_study, of_sweep, written
 
 
 def test_a_run_is_described_by_scores_settings_command_and_links():
     described = RunDescription({"head": "arcface", "seed": 1}, "python -m glr.train head=arcface seed=1", "f" * 32)
-    scores = {"public/gap": 0.5, "private/gap": 0.25, "public/map_at_100": 0.125, "validation/accuracy": 1.0}
+    scores = {
+        "public/mp_at_10": 1.0,
+        "public/gap": 0.5,
+        "private/gap": 0.25,
+        "public/map_at_100": 0.125,
+        "validation/accuracy": 1.0,
+    }
     assert described.text(scores, {"gallery": "gallery.html"}).splitlines() == [
         "| | Public | Private |",
         "|---|---|---|",
@@ -27,8 +33,18 @@ def test_a_run_is_described_by_scores_settings_command_and_links():
         f"[sweep](#/experiments/<experiment>/runs/{'f' * 32}) · "
         "[all runs of the study](#/experiments/<experiment>/runs?viewStateShareKey=glr)",
     ]
+    assert r"| mp\_at\_10 |" in RunDescription().text({"mp_at_10": 0.5})  # of a task without the metrics compared
     assert "All settings have their defaults." in RunDescription().text()
     assert "| all queries |" in RunDescription().text({"gap": 0.5})
+
+
+def test_a_sweep_is_described_by_its_jobs():
+    outcome = {"jobs_finished": 3.0, "jobs_failed": 1.0, "best_score": 0.5}
+    first, jobs, *rest = of_sweep("python -m glr.train -m", outcome).split("\n\n")
+    assert first == "3 jobs finished, 1 failed; best score **0.50000**"
+    assert jobs == "[all jobs](#/experiments/<experiment>/runs/<run>/artifacts/jobs.csv)"
+    assert of_sweep("python -m glr.train -m").split("\n\n") == rest
+    assert "best" not in of_sweep("x", {"jobs_finished": 0, "jobs_failed": 1})
 
 
 def test_a_study_is_described_by_its_best_run():

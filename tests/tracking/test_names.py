@@ -22,14 +22,13 @@ def named(client: MlflowClient, study: str) -> list[str]:
 
 def test_a_name_that_is_taken_gets_the_next_free_number(client: MlflowClient):
     study, other = client.create_experiment("one"), client.create_experiment("two")
-    for _ in range(6):
-        run = create_named(client, study, 'it\'s 5% "x"', 0, {"a": "b"})
+    runs = [create_named(client, study, 'it\'s 5% "x"', 0, {"a": "b"}) for _ in range(6)]
     create_named(client, other, 'it\'s 5% "x"', 0, {})
     numbers = ["", *(f" ({number})" for number in range(2, 7))]
     assert named(client, study) == sorted(f'it\'s 5% "x"{number}' for number in numbers)
     assert named(client, other) == ['it\'s 5% "x"']  # each study has names of its own
-    assert client.get_run(run.info.run_id).data.tags["a"] == "b"
-    client.delete_run(run.info.run_id)
+    assert client.get_run(runs[-1].info.run_id).data.tags["a"] == "b"
+    client.delete_run(runs[-1].info.run_id)
     create_named(client, study, 'it\'s 5% "x"', 0, {})
     assert named(client, study) == sorted(f'it\'s 5% "x"{number}' for number in numbers)
 

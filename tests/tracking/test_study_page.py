@@ -40,10 +40,11 @@ def study(client: MlflowClient) -> str:
         ({"head": "cosface", "head.margin": "0.4", "head.scale": "64", "data.path": "c"}, 0.25),
     ]
     for number, (params, score) in enumerate(runs):
-        run = client.create_run(made, tags={"kind": "train"}, run_name=f"run {number}")
+        run = client.create_run(made, tags={"kind": "train", "sweep": "head: 3 runs"}, run_name=f"run {number}")
         for key, value in (params | {"train.epochs": "2", "parameters": f"{number}"}).items():
             client.log_param(run.info.run_id, key, value)
         client.log_metric(run.info.run_id, "public_score", score)
+        client.log_metric(run.info.run_id, "public/gap", score)
         client.log_metric(run.info.run_id, "loss", 0.1)
     return made
 
@@ -53,9 +54,10 @@ def test_the_columns_are_scores_and_the_settings_that_vary(client: MlflowClient)
     assert show(client, made, PAGE)
     tags = client.get_experiment(made).tags
     shown = state(tags[TAG])
-    columns = ["metrics.`public_score`", "params.`seed`", "params.`head`", "params.`head.margin`"]
+    columns = ["metrics.`public_score`", "params.`seed`", "params.`head`", "params.`head.margin`", "tags.`sweep`"]
+    columns.append("metrics.`public/gap`")
     assert shown["selectedColumns"] == shown["columnOrder"] == columns
-    assert shown["orderByKey"] == "attributes.start_time"  # with another order, no run lies below its sweep
+    assert (shown["orderByKey"], shown["orderByAsc"]) == ("metrics.`public_score`", False)  # the best run first
     assert [section["name"] for section in shown["compareRunSections"]] == ["Scores by epoch", "Scores", "Training"]
     assert {chart["metricKey"] for chart in shown["compareRunCharts"]} >= {"public_score", "loss"}
     best = client.search_runs([made], "attributes.run_name = 'run 1'")[0].info.run_id

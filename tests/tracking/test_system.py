@@ -10,6 +10,7 @@ from mlflow import MlflowClient
 
 from glr.config.schema import Tracking
 from glr.tracking import system
+from glr.tracking.entries import Metrics, from_json
 from glr.tracking.run import run
 from glr.tracking.system import SystemMetrics
 
@@ -21,11 +22,11 @@ def tracking(work: Path, period: float | None) -> Tracking:
 
 def test_a_run_has_the_load_and_a_checkpoint_does_not(work: Path):
     with run(tracking(work, 0.1), "study", "a run") as opened:
-        opened.metrics({"loss": 0.5}, 1)
+        opened.record(recorded := Metrics({"loss": 0.5}, 1))
         deadline = time.monotonic() + 30
         while len(opened._journal.entries) < 6 and time.monotonic() < deadline:
             time.sleep(0.05)
-        assert [entry["values"] for entry in opened.metrics_so_far()] == [{"loss": 0.5}]
+        assert [from_json(entry) for entry in opened.metrics_so_far()] == [recorded]
     metrics = MlflowClient(f"sqlite:///{work}/mlruns/mlflow.db").get_run(opened.wait()).data.metrics
     load = {name for name in metrics if name.startswith("system/")}
     assert load >= {"system/cpu_utilization_percentage", "system/system_memory_usage_megabytes"}
