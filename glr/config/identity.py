@@ -1,4 +1,4 @@
-"""The name of a run, and the key that identifies a job: a hash of all settings that the job's result depends on.
+"""The key that identifies a job: a hash of all settings that the job's result depends on.
 
 The key covers each component's class and arguments, every other setting that the result depends on, and the version of
 the mathematics. It excludes labels, module paths, names of choices, paths of data, and settings for where and how a job
@@ -8,15 +8,13 @@ A *configuration* is a job without its seed.
 
 import hashlib
 import json
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from glr.config.component import class_of
-from glr.config.secrets import redacted
 from glr.config.values import ModelPart
 
 # Increase it when the mathematics changes, so that old results do not count as new results.
@@ -46,26 +44,12 @@ EVALUATION = (
 )
 
 
-def run_name(config: DictConfig, choices: Mapping[str, object]) -> str:
-    """Return a run's name: the setting `name` without secrets, or `<backbone>-<head>`; a debug run's has a suffix."""
-    name = redacted(config.name) if config.name else f"{choices['backbone']}-{choices['head']}"
-    debug = debugged(config, choices)
-    return f"{name}-debug-{debug}" if debug else name
-
-
 def debugged(config: DictConfig, choices: Mapping[str, object]) -> str | None:
     """Return the name of a debug run's preset (`settings`: none was chosen); None: the run is no debug run."""
     if all(value is None for value in config.debug.values()):
         return None
     chosen = choices.get("debug", "none")
     return "settings" if chosen == "none" else str(chosen)
-
-
-def evaluation_name(model: str, overrides: Iterable[str]) -> str:
-    """Return the name of an evaluation: `evaluate <model>` and the overrides that its scores depend on."""
-    plain = [text.lstrip("+") for text in overrides]
-    distinct = [text for text in plain if re.split(r"[.=]", text)[0] in EVALUATION and not text.endswith("=none")]
-    return redacted(" ".join(["evaluate", model, *distinct]))[:250]
 
 
 def settings_of(config: DictConfig, init_from: str | None = None) -> dict[str, object]:

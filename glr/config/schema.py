@@ -78,6 +78,7 @@ class Tracking:
     artifacts: str | None = None
     journal: str = MISSING
     patience: float = at_least(0)
+    system_metrics: float | None = at_least(0.1, default=30.0)
 
 
 @dataclass

@@ -84,7 +84,7 @@ def _section(title: str, run: PastRun, own: DictConfig, weight: float | None) ->
 
 
 def _facts(run: PastRun, own: DictConfig, weight: float | None) -> list[tuple[str, str]]:
-    labels = [run.params.get(f"{part}.label") for part in ("backbone", "pooling", "head")]
+    labels = [run.settings.get(f"{part}.label") for part in ("backbone", "pooling", "head")]
     return [
         ("run", f"{run.id} of study {run.study}"),
         ("code", run.tags.get("mlflow.source.git.commit", _NOT_GIVEN)),

@@ -27,6 +27,21 @@ class Result:
 
 
 @dataclass(frozen=True)
+class Missed:
+    """A right index image below the results.
+
+    Attributes:
+        image_id: its id.
+        rank: its rank, from 1; None: it is not among the neighbours of the query.
+        image: uint8 RGB [H, W, 3].
+    """
+
+    image_id: str
+    rank: int | None
+    image: np.ndarray
+
+
+@dataclass(frozen=True)
 class QueryResults:
     """A query and its results.
 
@@ -38,6 +53,7 @@ class QueryResults:
         results: best first.
         relevant: the number of right index images, found or not; None if unknown.
         first_right: the rank, from 1, of the first right image, if known; used if no result is right.
+        missed: some right images that are not among the results, those of the best ranks first.
     """
 
     group: str
@@ -47,6 +63,7 @@ class QueryResults:
     results: list[Result]
     relevant: int | None = None
     first_right: int | None = None
+    missed: tuple[Missed, ...] = ()
 
     @property
     def facts(self) -> list[str]:

@@ -1,18 +1,19 @@
 """Pictures of a run's retrieval: a gallery, precision against recall, and the scores of right and wrong results."""
 
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from glr.data.pictures import Pictures, picture
-from glr.report.gallery import QueryResults, Result, choose
+from glr.report.gallery import Missed, QueryResults, Result, choose
 from glr.report.page import page
 from glr.report.plots import plot_precision_recall, plot_score_distribution
 from glr.report.sheet import draw
 from glr.retrieval.metrics import average_precision
 from glr.retrieval.task import Ranking, Task
 
-_RESULTS = 10
+_RESULTS, _MISSED = 10, 5
 
 
 def report(
@@ -41,6 +42,10 @@ def report(
     rankings = {name: names[ranking.positions[row]].tolist() for name, row in rows.items()}
     precisions = {name: average_precision(relevant[name], ranked) for name, ranked in rankings.items()}
 
+    chosen = choose(precisions, each)
+    wanted = {other for _, name in chosen for other, _ in _below(rankings[name], relevant[name])}
+    places = {image_id: place for place, image_id in enumerate(ranking.index_ids) if image_id in wanted}
+
     def entry(group: str, name: str) -> QueryResults:
         row, ranked = rows[name], rankings[name]
         results = [
@@ -51,9 +56,11 @@ def report(
         ]
         first = next((rank for rank, image_id in enumerate(ranked, start=1) if image_id in relevant[name]), None)
         pixels = picture(query, row).pixels
-        return QueryResults(group, name, precisions[name], pixels, results, len(relevant[name]), first)
+        below = _below(ranked, relevant[name])
+        missed = tuple(Missed(other, rank, picture(index, places[other]).pixels) for other, rank in below)
+        return QueryResults(group, name, precisions[name], pixels, results, len(relevant[name]), first, missed)
 
-    entries = [entry(*chosen) for chosen in choose(precisions, each)]
+    entries = [entry(group, name) for group, name in chosen]
     right, wrong = ([], [])
     for name, row in rows.items():
         for image_id, score in zip(rankings[name][:_RESULTS], ranking.scores[row], strict=False):
@@ -64,3 +71,11 @@ def report(
     plot_precision_recall(answers, rankings, files[2])
     plot_score_distribution(np.array(right), np.array(wrong), files[3])
     return files
+
+
+def _below(ranked: Sequence[str], relevant: Collection[str]) -> list[tuple[str, int | None]]:
+    """The first relevant images below the results, each with its rank; None: it is not ranked."""
+    ranks = {image_id: rank for rank, image_id in enumerate(ranked, start=1) if image_id in relevant}
+    missed = [image_id for image_id in relevant if ranks.get(image_id, _RESULTS + 1) > _RESULTS]
+    missed.sort(key=lambda image_id: (ranks.get(image_id, len(ranked) + 1), image_id))
+    return [(image_id, ranks.get(image_id)) for image_id in missed[:_MISSED]]

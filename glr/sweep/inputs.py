@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from omegaconf import DictConfig, OmegaConf
 
-from glr.config.identity import Identity, run_name, settings_of
+from glr.config.identity import Identity, settings_of
 from glr.config.jobs import job_in_words, jobs_of, settings_of_job
+from glr.config.naming import run_name
 from glr.errors import GlrError, in_words
 
 if TYPE_CHECKING:
@@ -67,8 +68,8 @@ class Inputs:
         return result  # pyright: ignore[reportReturnType] (a key has one kind of input)
 
 
-def refuse(config: DictConfig) -> None:
-    """Refuse a sweep of train jobs before its first job if a job cannot work.
+def refuse(config: DictConfig) -> list[list[str]]:
+    """Refuse a sweep of train jobs before its first job if a job cannot work; return each job's overrides.
 
     Args:
         config: the config that Hydra gives a sweep's callbacks.
@@ -98,6 +99,7 @@ def refuse(config: DictConfig) -> None:
                 f"{_job(number, jobs)}: job {next(iter(same.values()))} has the same name, {settings.name}, and other "
                 "settings; leave name out, or give each job a name of its own"
             )
+    return jobs
 
 
 def _job(number: int, jobs: Sequence[Sequence[str]]) -> str:

@@ -2,10 +2,14 @@
 
 import atexit
 import hashlib
+import json
 import os
 import re
+import shlex
 import signal
 import sys
+import time
+from collections.abc import Sequence
 from types import FrameType
 
 from hydra.experimental.callback import Callback
@@ -13,8 +17,11 @@ from omegaconf import DictConfig
 
 from glr import storage
 from glr.config.printing import say
+from glr.config.secrets import redacted
 from glr.config.signals import ending
 from glr.errors import GlrError
+from glr.sweep.job import Job
+from glr.sweep.outcome import metrics, table
 
 
 class SweepRun(Callback):
@@ -22,32 +29,46 @@ class SweepRun(Callback):
 
     Hydra does not call `on_multirun_end` after a failed job, so the run is also closed at exit: as KILLED after SIGINT,
     SIGTERM or SIGHUP, else as FAILED.
+
+    Attributes:
+        current: the sweep that this process runs; None: it runs none.
     """
+
+    current: "SweepRun | None" = None
 
     def on_multirun_start(self, config: DictConfig, **_: object) -> None:
         """Refuse a sweep that cannot work; open its parent run, which is created if it does not exist yet."""
         # Hydra builds this callback in every command: MLflow's import must wait until there is a sweep.
-        from glr.config.jobs import first_of, given
+        from glr.config.jobs import given, settings_of_job
+        from glr.config.naming import SWEEP_VARIABLE, VARYING_VARIABLE, sweep_name, varying
         from glr.sweep.inputs import refuse
+        from glr.tracking.description import NOTE, of_sweep
+        from glr.tracking.entries import StudyPage
         from glr.tracking.run import PARENT_VARIABLE, begin
 
         overrides = [re.sub(r"=choice\(([^,()]*)\)$", r"=\1", text) for text in given(config.hydra)]
-        name, key = f"sweep: {config.sweep.name or ' '.join(overrides)}", _key(overrides)
+        key = _key(overrides)
         try:
-            refuse(config)
+            jobs = refuse(config)
+            first = settings_of_job(config, jobs[0])
+            different = varying(jobs, first)
             self.run = begin(
                 config.tracking,
-                first_of(config).study,  # a swept experiment may name its own study
-                name[:250],
+                first.study,  # a swept experiment may name its own study
+                sweep_name(overrides, different, _counted(config, len(jobs)), config.sweep.name),
                 kind="sweep",
                 journal=f"sweep-{key}",
                 tags={"key": key, "overrides": " ".join(overrides)},
             )
             parent = self.run.wait()
+            self._page = StudyPage(redacted(_command(config, overrides)), different)
+            self.run.record(self._page)
+            self.run.tags({NOTE: of_sweep(self._page.command)})
         except GlrError as error:
             sys.exit(f"error: {error}")  # Hydra turns any other exception into a warning
-        os.environ[PARENT_VARIABLE] = parent
-        self._status = "FAILED"
+        os.environ[PARENT_VARIABLE], os.environ[VARYING_VARIABLE] = parent, json.dumps(different)
+        os.environ[SWEEP_VARIABLE] = self.run.name
+        SweepRun.current, self._status = self, "FAILED"
         atexit.register(self._close)
         self._handlers = {number: signal.signal(number, self._note) for number in ending(signal.SIGINT)}
 
@@ -55,6 +76,18 @@ class SweepRun(Callback):
         """Close the parent run."""
         self._status = "FINISHED"
         self._close()
+
+    def record(self, jobs: Sequence[Job]) -> None:
+        """Record the outcome of the jobs so far."""
+        from glr.tracking.description import NOTE, of_sweep
+
+        # A sweep that starts again has the same run, whose metrics keep the first value of a step.
+        self.run.metrics(outcome := metrics(jobs), int(time.time()))
+        self.run.tags({NOTE: of_sweep(self._page.command, outcome)})
+        try:
+            self.run.text(table(jobs), "jobs.csv")
+        except GlrError as error:  # a full disk
+            say(f"jobs.csv is not stored with the sweep's run: {error}", file=sys.stderr)
 
     def __getstate__(self) -> dict[str, object]:
         """Pickle nothing: launchers send callbacks to their workers, which must not end the parent run."""
@@ -69,10 +102,30 @@ class SweepRun(Callback):
 
     def _close(self) -> None:
         atexit.unregister(self._close)
+        SweepRun.current = None
+        self.run.record(self._page)
         try:
             self.run.end(self._status)
         except GlrError as lost:
             say(str(lost), file=sys.stderr)
+        say(f"\ncompare runs: {self.run.pages}")
+
+
+def record(jobs: Sequence[Job]) -> None:
+    """Record the outcome of jobs with the run of the sweep that this process runs, if it has one."""
+    if SweepRun.current is not None:
+        SweepRun.current.record(jobs)
+
+
+def _command(config: DictConfig, overrides: list[str]) -> str:
+    """The command line that repeats the sweep."""
+    return shlex.join(["python", "-m", f"glr.{config.hydra.job.config_name}", *overrides, "-m"])
+
+
+def _counted(config: DictConfig, jobs: int) -> str:
+    """The number of a sweep's runs in words."""
+    trials = config.hydra.sweeper.get("n_trials")  # a search
+    return f"search of {trials} runs" if trials else f"{jobs} runs"
 
 
 def _key(overrides: list[str]) -> str:

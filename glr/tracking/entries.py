@@ -80,6 +80,14 @@ class Artifact:
 
 
 @dataclass(frozen=True)
+class StudyPage:
+    """Bring MLflow's page of the run's study up to date: its description and its saved view."""
+
+    command: str  # the study's latest command line
+    settings: dict[str, str]  # the settings that distinguish the jobs of a sweep -> their short names
+
+
+@dataclass(frozen=True)
 class End:
     """The run ends with this status and sets the tags `values`."""
 
@@ -102,7 +110,7 @@ class Damaged:
     line: int
 
 
-Entry = Open | Continue | Params | Tags | Metrics | DatasetUse | Artifact | End | Unreadable | Damaged
+Entry = Open | Continue | Params | Tags | Metrics | DatasetUse | Artifact | StudyPage | End | Unreadable | Damaged
 # These names are on disk: do not change them, or journals and checkpoints of earlier versions become unreadable.
 _KINDS: dict[str, type] = {
     "open": Open,
@@ -112,6 +120,7 @@ _KINDS: dict[str, type] = {
     "metrics": Metrics,
     "dataset": DatasetUse,
     "file": Artifact,
+    "study": StudyPage,
     "end": End,
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}

@@ -19,9 +19,8 @@ _CODE = ("glr", "conf", "sweeps", "hydra_plugins")
 
 def environment() -> dict[str, str]:
     """The tags for the Git commit, the versions of libraries and Python, platform, command and overrides."""
-    overrides = given(HydraConfig.get()) if HydraConfig.initialized() else sys.argv[1:]
-    tags = {"python": platform.python_version(), "platform": platform.platform(), "overrides": " ".join(overrides)}
-    tags["command"] = shlex.join(["python", "-m", module(), *overrides])
+    tags = {"python": platform.python_version(), "platform": platform.platform(), "overrides": " ".join(_overrides())}
+    tags["command"] = command_line()
     for library in _LIBRARIES:
         try:
             tags[f"version.{library}"] = importlib.metadata.version(library)
@@ -33,6 +32,15 @@ def environment() -> dict[str, str]:
         changes = _git(root, "status", "--porcelain", "--", *_CODE)  # includes untracked files, such as a new head
         tags["git.uncommitted_changes"] = str(bool(changes))
     return tags
+
+
+def command_line() -> str:
+    """The command line of this process, for a shell."""
+    return shlex.join(["python", "-m", module(), *_overrides()])
+
+
+def _overrides() -> list[str]:
+    return given(HydraConfig.get()) if HydraConfig.initialized() else sys.argv[1:]
 
 
 def user() -> str:

@@ -47,6 +47,11 @@ class PastRun:
         return self.tags.get("kind")
 
     @property
+    def settings(self) -> dict[str, str]:
+        """The parameters and the labels: tags, but parameters in runs of earlier versions."""
+        return {key: text for key, text in self.tags.items() if key.endswith(".label")} | self.params
+
+    @property
     def init_from(self) -> str | None:
         """The run or file that gave this run its initial weights, as the run's user named it; None: there is none."""
         given = (self.params.get(key, "null") for key in ("init_from.run", "init_from.file", "init_from"))
@@ -174,19 +179,16 @@ def find(client: MlflowClient, name: str) -> PastRun:
         named = _named(client, short, study)
     if not named:
         raise GlrError(f"there is no run with the id or the name {name} in {client.tracking_uri}")
-    if len(named) > 1:
-        ids = "; ".join(f"{run.id} ({run.status.lower()}, study {run.study})" for run in named[-5:])
-        raise GlrError(f"{len(named)} runs are named {name}; give an id or study/name; the newest are {ids}")
-    return named[0]
+    return _only(named)
 
 
 def stored_weights(client: MlflowClient, name: str, study: str) -> tuple[PastRun, Path]:
-    """The last weights of the run with this id, or of the newest finished run of this name in a study.
+    """The last weights of the run with this id, or of the only finished run of this name in a study.
 
     `study/name` names another study, as in `find`.
 
     Raises:
-        GlrError: there is no such run, or the run stored no weights.
+        GlrError: there is no such run, several finished runs have the name, or the run stored no weights.
     """
     run = _with_id(client, name)
     if run is None:
@@ -199,11 +201,20 @@ def stored_weights(client: MlflowClient, name: str, study: str) -> tuple[PastRun
                 f"init_from.run={name}: neither a run's id, nor a finished run of study {study}; a file does not exist "
                 f"under this name either{hint}"
             )
-        run = finished[-1]
+        run = _only(finished, f"init_from.run={name}: ")
     try:
         return run, run.stored(WEIGHTS.format("last"))
     except GlrError as error:
         raise GlrError(f"init_from.run={name}: {error}") from error
+
+
+def _only(named: list[PastRun], where: str = "") -> PastRun:
+    """The only run; raise a GlrError if several runs have its name, as in studies of earlier versions."""
+    if len(named) > 1:
+        ids = "; ".join(f"{run.id} ({run.status.lower()}, study {run.study})" for run in named[-5:])
+        how = "an id" if len({run.study for run in named}) == 1 else "an id or study/name"
+        raise GlrError(f"{where}{len(named)} runs are named {named[0].name}; give {how}; the newest are {ids}")
+    return named[0]
 
 
 def _with_id(client: MlflowClient, text: str) -> PastRun | None:

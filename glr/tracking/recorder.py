@@ -7,6 +7,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
+from glr.config.component import class_of
 from glr.config.identity import flattened
 from glr.config.secrets import redacted, without_secrets
 from glr.tracking.entries import DatasetUse, Entry, Metrics, Params, Tags, from_json
@@ -27,6 +28,11 @@ class Recorder(ABC):
     def id(self) -> str | None:
         """The run's id in MLflow; None: this process does not know it."""
         return None
+
+    @property
+    def name(self) -> str:
+        """The run's name in MLflow, which may have a number added; empty: this process does not know it."""
+        return ""
 
     @property
     def pages(self) -> str:
@@ -94,14 +100,30 @@ class Recorder(ABC):
     def config(self, config: DictConfig, choices: Mapping[str, object]) -> None:
         """Record a composed config: its choices and settings as parameters, and the whole config as config.yaml.
 
+        Labels, which only tables print, become tags. The choice tells a component's class; a class that no choice of
+        glr names, such as a user's own, is the parameter `<component>.class`.
+
         Args:
             config: the config; its sections `tracking` and `sweep` are not recorded as parameters.
             choices: group -> choice, of this config's groups and of Hydra's own.
         """
         settings = without_secrets(OmegaConf.to_container(config, resolve=True, enum_to_str=True))
         self.text(OmegaConf.to_yaml(OmegaConf.create(settings)), "config.yaml")
-        self.params({group: name for group, name in choices.items() if group in {*settings, "experiment"} and name})
-        self.params({key: value for key, value in settings.items() if key not in ("tracking", "sweep")})
+        # MLflow lists parameters as they were recorded: the choices first, in the order of the config.
+        self.params({group: choices[group] for group in (*settings, "experiment") if choices.get(group)})
+        labels, params = {}, {}
+        for key, value in flattened(
+            {key: value for key, value in settings.items() if key not in ("tracking", "sweep")}
+        ):
+            place, _, name = key.rpartition(".")
+            if name == "label":
+                labels[key] = value
+            elif name != "_target_":
+                params[key] = value
+            elif class_of(place, value) == value:
+                params[f"{place}.class"] = value
+        self.params(params)
+        self.tags({key: label for key, label in labels.items() if label is not None})
 
     def provenance(self, config: DictConfig, choices: Mapping[str, object]) -> None:
         """Record where the results come from: the config (see `config`), the code, the machine, the command line."""

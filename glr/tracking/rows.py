@@ -10,14 +10,14 @@ from glr.errors import GlrError
 from glr.tracking.history import PastRun
 
 _NORMALIZATIONS = {"zero_one": "0 ~ 1", "minus_one_one": "-1 ~ 1", "imagenet": "ImageNet"}
-# Part of a run -> the parameter that holds its text. A part without a value (no regularization) is not printed.
+# Part of a run -> the setting that holds its text. A part without a value (no regularization) is not printed.
 MODEL = {
     "backbone": "backbone.label",
     "pooling": "pooling.label",
     "head": "head.label",
     "regularization": "regularization.label",
 }
-# Part of a run -> the parameter that holds its value, and its name in the column Setting.
+# Part of a run -> the setting that holds its value, and its name in the column Setting.
 SETTING = {
     "batch_size": ("train.batch_size", "Batch size"),
     "epochs": ("train.epochs", "Epochs"),
@@ -98,7 +98,7 @@ def parts(run: PastRun, settings: Iterable[str] = ()) -> tuple[dict[str, str], d
         run: a training run.
         settings: further parameters.
     """
-    params = run.params
+    params = run.settings
     model = {part: params[key] for part, key in MODEL.items() if params.get(key, "null") != "null"}
     setting = {part: (name, _text(part, params[key])) for part, (key, name) in SETTING.items() if key in params}
     return model, setting | {key: (key, params[key]) for key in settings if key in params}
@@ -171,7 +171,7 @@ def _check_known(runs: list[PastRun], score: str | None, settings: Iterable[str]
         known = sorted({m[1] for name in metrics if (m := re.fullmatch(r"(?:public|private)/(.+)", name))})
         raise GlrError(f"compare.metric={score}: no run has this metric; there are {', '.join(known) or 'none'}")
     for key in settings:
-        if runs and not any(key in run.params for run in runs):
+        if runs and not any(key in run.settings for run in runs):
             raise GlrError(f"compare.settings: no run has a parameter {key}")
 
 

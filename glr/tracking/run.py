@@ -4,6 +4,7 @@ import os
 import secrets
 import shlex
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,12 +15,14 @@ from glr.config.printing import say
 from glr.config.schema import Tracking
 from glr.config.secrets import redacted
 from glr.errors import NO_ROOM, PREEMPTED, DivergedError, GlrError, in_words
+from glr.tracking.description import VIEW
 from glr.tracking.entries import Artifact, Continue, End, Entry, Metrics, Open, as_json
 from glr.tracking.environment import module, user
 from glr.tracking.journal import Journal
 from glr.tracking.recorder import Recorder
 from glr.tracking.sender import Sender
 from glr.tracking.store import check_place, connect, pages, reason
+from glr.tracking.system import PREFIX, SystemMetrics
 from glr.tracking.writer import JOURNAL
 
 # The environment variable that gives the parent run's id to the jobs.
@@ -38,6 +41,7 @@ class Run(Recorder):
         self._journal = journal
         self._opening = journal.opening
         self._sender = sender
+        self._lock = threading.Lock()  # system metrics come from another thread
 
     @property
     def id(self) -> str | None:
@@ -46,10 +50,16 @@ class Run(Recorder):
         return None if writer is None else writer.run_id
 
     @property
+    def name(self) -> str:
+        """The run's name in MLflow; until the store has answered, the name that it asks for."""
+        writer = self._sender.sending.writer
+        return self._opening.name if writer is None else writer.name
+
+    @property
     def pages(self) -> str:
         """The address of the run's study for a browser; until the store has answered, the store's address."""
         uri, writer = self._opening.uri, self._sender.sending.writer
-        return uri if writer is None else pages(uri, writer.experiment_id)
+        return uri if writer is None else pages(uri, writer.experiment_id, VIEW if writer.has_view else None)
 
     def wait(self, seconds: float = 60.0) -> str:
         """Wait until MLflow knows the run, and return its id.
@@ -65,21 +75,28 @@ class Run(Recorder):
         return self.id
 
     def metrics_so_far(self) -> list[object]:
-        """All recorded metrics as JSON values."""
-        return [as_json(entry) for entry in self._journal.entries if isinstance(entry, Metrics)]
+        """All recorded metrics as JSON values, except those of this machine's load."""
+        with self._lock:
+            metrics = [entry for entry in self._journal.entries if isinstance(entry, Metrics)]
+        return [as_json(entry) for entry in metrics if not all(name.startswith(PREFIX) for name in entry.values)]
 
     def record(self, entry: Entry) -> None:
         """Write an entry to the journal."""
-        self._journal.append(entry)
+        with self._lock:
+            self._journal.append(entry)
         self._sender.notify()
 
     def file(self, path: Path, folder: str | None = None) -> None:
         """Store a file with the run: see `Recorder.file`."""
-        self.record(Artifact(self._journal.keep(path, path.name), folder))
+        with self._lock:  # a copy's place is the number of its record
+            self._journal.append(Artifact(self._journal.keep(path, path.name), folder))
+        self._sender.notify()
 
     def text(self, content: str, name: str) -> None:
         """Store a text as a file of the run: see `Recorder.text`."""
-        self.record(Artifact(self._journal.keep(content.encode(), name), None))
+        with self._lock:
+            self._journal.append(Artifact(self._journal.keep(content.encode(), name), None))
+        self._sender.notify()
 
     def end(self, status: str, tags: Mapping[str, str] | None = None) -> None:
         """Record the end, and send the remaining records; print refusals and how many records stay in the journal.
@@ -91,11 +108,11 @@ class Run(Recorder):
         self.complete = self._sender.finish()
         sending, journal = self._sender.sending, self._journal
         for refusal in sending.progress.refused:
-            say(f"a record of run {self._opening.name} was refused: {refusal}; see {journal.path}", file=sys.stderr)
+            say(f"a record of run {self.name} was refused: {refusal}; see {journal.path}", file=sys.stderr)
         if self.complete:
             return
         waiting = (
-            f"{sending.unsent} records of run {self._opening.name} wait in {journal.path} "
+            f"{sending.unsent} records of run {self.name} wait in {journal.path} "
             f"({sending.trouble or 'the store is slow'}); send them with: "
             f"python -m glr.record journal={journal.path.parent} tracking.uri={shlex.quote(self._opening.uri)}"
         )
@@ -121,7 +138,7 @@ def begin(
     Args:
         tracking: the settings `tracking`: where to record the run.
         study: the MLflow experiment.
-        name: the run's name.
+        name: the run's name; a number is added if another run of the study has it.
         kind: train, debug, ensemble, evaluation, preflight or sweep.
         parent: the id of the parent run; None: the sweep's run, if there is a sweep.
         journal: the name of the journal, for a run that may be continued; None: a new name.
@@ -196,7 +213,8 @@ def run(tracking: Tracking, study: str, name: str, **options: Any) -> Iterator[R
     """
     opened = begin(tracking, study, name, **options)
     try:
-        yield opened
+        with _sampled(tracking.system_metrics, opened):
+            yield opened
     except BaseException as error:
         killed = isinstance(error, KeyboardInterrupt | SystemExit)
         why = {"failure": _reason(error)[:5000], "diverged": str(isinstance(error, DivergedError))}
@@ -206,6 +224,20 @@ def run(tracking: Tracking, study: str, name: str, **options: Any) -> Iterator[R
             say(str(lost), file=sys.stderr)
         raise
     opened.end("FINISHED")
+
+
+@contextmanager
+def _sampled(period: float | None, opened: Run) -> Iterator[None]:
+    """Record the machine's load every `period` seconds; None: do not."""
+    if period is None:
+        yield
+        return
+    system = SystemMetrics(period, opened.metrics)
+    system.start()
+    try:
+        yield
+    finally:
+        system.end()
 
 
 def _reason(error: BaseException) -> str:

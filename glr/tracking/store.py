@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import mlflow
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.utils.credentials import get_default_host_creds
@@ -76,6 +77,20 @@ def moved(uri: str) -> list[Path]:
         return rewrite(database)
 
 
+def version(uri: str) -> tuple[int, int]:
+    """The version of MLflow whose pages show a store: the server's, or the installed one; (0, 0) if it is unknown.
+
+    Raises:
+        MlflowException: the server does not answer.
+    """
+    text = mlflow.__version__
+    if uri.startswith("http"):
+        answer = http_request(get_default_host_creds(uri), "/version", "GET", timeout=_PATIENCE, max_retries=0)
+        text = answer.text if answer is not None and answer.status_code == 200 else ""
+    numbers = re.match(r"(\d+)\.(\d+)", text)
+    return (int(numbers[1]), int(numbers[2])) if numbers else (0, 0)
+
+
 def _check_server(uri: str) -> None:
     """Check a server's version.
 
@@ -83,11 +98,9 @@ def _check_server(uri: str) -> None:
         GlrError: the server is too old.
         MlflowException: the server does not answer.
     """
-    answer = http_request(get_default_host_creds(uri), "/version", "GET", timeout=_PATIENCE, max_retries=0)
-    version = re.match(r"(\d+)\.(\d+)", answer.text) if answer is not None and answer.status_code == 200 else None
-    if version and (int(version[1]), int(version[2])) < _OLDEST:
-        oldest = ".".join(map(str, _OLDEST))
-        raise GlrError(f"tracking.uri={redacted(uri)}: the server is MLflow {version[0]}; glr needs {oldest} or later")
+    if (0, 0) < (own := version(uri)) < _OLDEST:
+        shown, oldest = (".".join(map(str, numbers)) for numbers in (own, _OLDEST))
+        raise GlrError(f"tracking.uri={redacted(uri)}: the server is MLflow {shown}; glr needs {oldest} or later")
 
 
 def is_missing(error: Exception) -> bool:
@@ -149,12 +162,18 @@ def experiment(client: MlflowClient, name: str, artifacts: str | None) -> str:
         return known.experiment_id
 
 
-def pages(uri: str, experiment_id: str) -> str:
+def pages(uri: str, experiment_id: str, view: str | None = None) -> str:
     """The address of an experiment's runs for a browser; for a local store, preceded by the command that serves it.
 
     MLflow's pages open at chats and prompts; `workflowType` selects training runs.
+
+    Args:
+        uri: address of the store.
+        experiment_id: the experiment.
+        view: the key of the saved view to open; None: MLflow's own columns.
     """
     path = f"/#/experiments/{experiment_id}/runs?workflowType=machine_learning"
+    path += f"&viewStateShareKey={view}" if view else ""
     if uri.startswith("http"):
         return f"{uri.rstrip('/')}{path}"
     return f"mlflow ui --backend-store-uri {uri}, then http://localhost:5000{path}"

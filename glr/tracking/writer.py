@@ -11,6 +11,7 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunT
 from mlflow.exceptions import MlflowException, RestException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
+from glr.tracking.description import NOTE, may_write, written
 from glr.tracking.entries import (
     Continue,
     Damaged,
@@ -21,11 +22,14 @@ from glr.tracking.entries import (
     Open,
     Params,
     RecordError,
+    StudyPage,
     Tags,
     now,
 )
+from glr.tracking.names import create_named
 from glr.tracking.query import equals
 from glr.tracking.store import DeletedError, experiment, is_missing, restoring
+from glr.tracking.study_page import show
 
 JOURNAL = "journal"  # the tag that names a run's journal
 ORDER = "order"  # the tag that replaces a run's start time as its sort key, if clocks disagree
@@ -72,6 +76,8 @@ class RunWriter:
 
     Attributes:
         fresh: MLflow had no records of the run when this writer was made.
+        name: the run's name.
+        has_view: this writer has seen that the study has a saved view.
         attempt: the attempt that wrote these records (see `glr.tracking.run.begin`); None: not counted.
     """
 
@@ -81,10 +87,12 @@ class RunWriter:
         info = client.get_run(run_id).info
         self.experiment_id: str = info.experiment_id
         self.artifacts = str(info.artifact_uri)
+        self.name: str = info.run_name or run_id
         self.fresh = fresh
         self._params: dict[str, str] | None = {} if fresh else None
         self._steps: dict[str, set[int]] = {}
         self.attempt: int | None = None
+        self.has_view = False
 
     @classmethod
     def opened(cls, client: MlflowClient, entry: Open, known: str | None = None) -> "RunWriter":
@@ -113,7 +121,7 @@ class RunWriter:
         if runs:
             return cls(client, runs[0].info.run_id, fresh=False)
         tags = entry.tags | _order(client, target, entry.tags.get("key"))
-        created = client.create_run(target, entry.time, tags=tags, run_name=entry.name)
+        created = create_named(client, target, entry.name, entry.time, tags)
         return cls(client, created.info.run_id, fresh=True)
 
     def verify(self) -> None:
@@ -155,6 +163,8 @@ class RunWriter:
                 self.write_metrics([entry])
             case DatasetUse():
                 self._use(entry)
+            case StudyPage():
+                self.has_view = show(self.client, self.experiment_id, entry)
             case End(status, values, time):
                 if not self._is_superseded():
                     self._set_tags(values)
@@ -227,6 +237,9 @@ class RunWriter:
 
     def _set_tags(self, values: dict[str, str]) -> None:
         tags = {key: value.replace(ARTIFACTS, self.artifacts) for key, value in values.items()}
+        if NOTE in tags:
+            text, own = tags.pop(NOTE), may_write(self.client.get_run(self.run_id).data.tags)
+            tags |= written(text, self.experiment_id, self.run_id) if own else {}
         self.client.log_batch(self.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
 
     def _seen(self, key: str) -> set[int]:

@@ -8,7 +8,6 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from glr.config.command import command
-from glr.config.identity import run_name
 from glr.config.log import LOG, Log, logged
 from glr.config.printing import say
 from glr.config.usages import headline, main_score
@@ -54,8 +53,7 @@ def _train(config: DictConfig, worker: Worker, log: Log | None = None) -> float:
         say(f"run {done.run.name} of study {config.study} is complete already: score {score:.5f} ({done.run.id})")
         progress.report(score=score)
         return score
-    name = run_name(config, HydraConfig.get().runtime.choices)
-    say(f"\nrun {name} in study {config.study} ({job.run.id or 'waiting to be sent'})")
+    say(f"\nrun {job.run.name} in study {config.study} ({job.run.id or 'waiting to be sent'})")
     say(f"compare runs: {job.run.pages}")
     score = next(iter(headline(scores["trained"], config.evaluate.score.value).values()))
     progress.report(score=score)

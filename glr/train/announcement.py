@@ -7,6 +7,7 @@ import tensorflow as tf
 from omegaconf import DictConfig
 
 from glr.config.printing import counted
+from glr.data.augment import Unchanged
 from glr.data.prepared import PreparedData
 from glr.retrieval.sets import EvaluationSet
 from glr.tracking.recorder import Recorder
@@ -32,10 +33,12 @@ def describe(config: DictConfig, data: PreparedData, scored: EvaluationSet, part
 
 
 def plot(config: DictConfig, data: PreparedData, parts: Assembly, run: Recorder, folder: Path) -> None:
-    """Write plots of the learning rate and of augmented train images into `folder`, and record them."""
+    """Write plots of the learning rate and, if they change, of augmented train images into `folder`; record them."""
     schedule, augmentation = folder / "schedule.png", folder / "augmentation.png"
     plot_schedule(parts.schedule, parts.pipeline.steps_per_epoch, config.train.epochs, schedule)
     run.file(schedule)
+    if isinstance(parts.augment, Unchanged):
+        return
     plot_augmentation(
         data,
         parts.augment,

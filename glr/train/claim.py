@@ -80,7 +80,7 @@ class Claim:
             discard(self.folder)
 
     def complete(self) -> None:
-        """Keep the complete run's checkpoints; a later run of its name deletes them once MLflow has all records."""
+        """Keep the complete run's checkpoints; a later run of the study deletes them once MLflow has all records."""
         self._note(complete=_word_of(self.journals))
 
     def abandon(self) -> None:
@@ -157,8 +157,8 @@ def _folder(config: DictConfig, identity: Identity) -> str:
 def _leave(config: DictConfig, identity: Identity, name: str, *, alone: bool) -> None:
     """Delete the job's checkpoints; abandon interrupted runs of its name, in a sweep only those on other data."""
     clear(_folder(config, identity))
-    for other, unfinished in _others(config, identity, name):
-        if alone or _is_with_other_data(unfinished, config, identity):
+    for other, unfinished in _others(config, identity):
+        if (alone and unfinished["name"] == name) or _is_with_other_data(unfinished, config, identity):
             write(other, unfinished | {"abandoned": True})
 
 
@@ -189,7 +189,7 @@ def followed(config: DictConfig, identity: Identity) -> Claim:
 def _refuse_changes(config: DictConfig, identity: Identity, name: str, *, alone: bool) -> None:
     """Refuse to start if an interrupted run of the same name has other data or, outside a sweep, other settings."""
     others = []
-    for folder, note in _others(config, identity, name):
+    for folder, note in _others(config, identity):
         if _is_recorded(config, note):
             discard(folder)
         elif not note["abandoned"] and not note.get("complete"):
@@ -199,7 +199,7 @@ def _refuse_changes(config: DictConfig, identity: Identity, name: str, *, alone:
             f"{config.data.path} has changed since this run was interrupted; restore the former data, or start "
             "over with resume=never"
         )
-    others = [note for note in others if note.get("key") != identity.key]
+    others = [note for note in others if note["name"] == name and note.get("key") != identity.key]
     if not alone or not others:
         return
     note = max(others, key=lambda other: other["time"])
@@ -225,8 +225,8 @@ def _place(config: DictConfig) -> str:
     return storage.normalized(redacted(config.data.path))
 
 
-def _others(config: DictConfig, identity: Identity, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the folder and the note of each interrupted run of this name in the study, except the job's own."""
+def _others(config: DictConfig, identity: Identity) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the folder and the note of each interrupted run of the study, except the job's own."""
     root, names = config.checkpoint.path, storage.files(config.checkpoint.path)
     begun = {name.rpartition("/")[0] for name in names if "/step-" in name}  # other folders hold nothing to continue
     for file in names:
@@ -235,7 +235,7 @@ def _others(config: DictConfig, identity: Identity, name: str) -> Iterator[tuple
             note = None
             with suppress(TakenError), _held(_locks(config), folder):
                 note = read(storage.join(root, folder))
-            if note is not None and (note["study"], note["name"]) == (config.study, name):
+            if note is not None and note["study"] == config.study:
                 yield storage.join(root, folder), note
 
 

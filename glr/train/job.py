@@ -1,7 +1,7 @@
 """Open a job: claim it for this process, and open the run that records it."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -11,15 +11,23 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from glr import storage
-from glr.config.identity import Identity, debugged, run_name, settings_of
+from glr.config.departures import departures
+from glr.config.identity import Identity, debugged, settings_of
+from glr.config.jobs import given
 from glr.config.log import Log
+from glr.config.naming import SWEEP_VARIABLE, run_name
 from glr.config.printing import say
+from glr.config.secrets import redacted
 from glr.data.prepared import PreparedData
 from glr.devices.workers import Worker
 from glr.errors import GlrError
 from glr.sweep.past import finished
+from glr.tracking.description import NOTE, RunDescription
+from glr.tracking.entries import StudyPage
+from glr.tracking.environment import command_line
 from glr.tracking.recorder import Recorder, Unrecorded
 from glr.tracking.run import PARENT_VARIABLE, new_journal, run
+from glr.tracking.view import SWEEP
 from glr.tracking.weights import InitialWeights
 from glr.train.claim import Claim, claimed, followed
 from glr.train.log import RunLog
@@ -37,6 +45,7 @@ class Job:
         weights: file of initial weights; None: initialise as the backbone's config says.
         worker: this process among those that train the job; only the chief records and saves.
         log: all that the run's processes printed; None: it is not kept.
+        description: the run's description.
     """
 
     config: DictConfig
@@ -46,6 +55,7 @@ class Job:
     weights: Path | None = None
     worker: Worker = Worker()  # noqa: RUF009 (it is frozen)
     log: RunLog | None = None
+    description: RunDescription = RunDescription()  # noqa: RUF009 (it is frozen)
 
 
 @contextmanager
@@ -75,13 +85,15 @@ def opened(
             yield Job(config, data, Unrecorded(), followed(config, identity), weights, worker)
             return
         choices = HydraConfig.get().runtime.choices
-        name = run_name(config, choices)
+        name = run_name(config, choices, given(HydraConfig.get()))
         look = partial(finished, config.tracking.uri, config.study, identity)
         claim = stack.enter_context(claimed(config, identity, name, alone=alone, journal=new_journal(), finished=look))
         tags = {"key": identity.key, "configuration": identity.configuration, "data_digest": identity.digest}
         debug = debugged(config, choices)
         if debug:
             tags["debug"] = debug
+        if sweep := os.environ.get(SWEEP_VARIABLE):
+            tags[SWEEP] = sweep
         if initial and initial.run_id:
             say(f"starting from the weights of {initial.name}")
             tags["init_from_run"] = initial.run_id
@@ -101,7 +113,11 @@ def opened(
                 recorded.provenance(config, choices)
                 images = {"images": data.images("train")}
                 recorded.dataset(config.data.label, data.digest, config.data.path, "training", images)
-                yield Job(config, data, recorded, claim, weights, worker, log)
+                description = _description(config, choices)
+                recorded.tags({NOTE: description.text()})
+                yield Job(config, data, recorded, claim, weights, worker, log, description)
+                if alone:
+                    recorded.record(StudyPage(redacted(description.command), {}))
         # Unsent records exist on this machine only, so keep the checkpoints, which other machines may share.
         claim.release() if recorded.complete else claim.complete()
 
@@ -114,3 +130,8 @@ def _released(claim: Claim) -> Iterator[None]:
     except Exception:
         claim.release()
         raise
+
+
+def _description(config: DictConfig, choices: Mapping[str, object]) -> RunDescription:
+    settings = departures("train", config, choices, given(HydraConfig.get()))
+    return RunDescription(settings, command_line(), os.environ.get(PARENT_VARIABLE))

@@ -19,6 +19,7 @@ from glr.report.report import report
 from glr.retrieval import outcomes
 from glr.storage.temporary import temporary_folder
 from glr.sweep import progress
+from glr.tracking.description import NOTE
 from glr.train.announcement import describe, plot
 from glr.train.assembly import Assembly, assembled, evaluator, overfit
 from glr.train.checkpoint import CheckpointError
@@ -216,6 +217,9 @@ class _Training:
             self._with_room(self._store_gallery)
             if job.config.evaluate.keep_descriptors and self._descriptors.is_dir():  # a trial pruned at once has none
                 self._with_room(lambda: run.descriptors(self._descriptors))
+            if scores := self.state.scores.get("trained"):
+                files = {"gallery": "gallery.html"} if (self._folder / "gallery.html").exists() else {}
+                run.tags({NOTE: job.description.text(scores, files)})
         self._saving.wait()
 
     def _with_room(self, write: Callable[[], Result]) -> Result:

@@ -11,15 +11,15 @@ from dataclasses import dataclass, field
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
-from hydra.core.utils import JobReturn
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from glr.config.jobs import jobs_of, keep_config
-from glr.config.secrets import redacted
-from glr.errors import GlrError, in_words
+from glr.errors import GlrError
 from glr.sweep.job import Job, JobState
+from glr.sweep.outcome import settle
+from glr.sweep.parent import record
 from glr.sweep.past import planned
 from glr.sweep.summary import failure, summary
 
@@ -79,17 +79,8 @@ class GridSweeper(Sweeper):
             for job, done in zip(
                 batch, self._launcher.launch([job.overrides for job in batch], initial_job_idx=first), strict=True
             ):
-                _settle(job, done)
+                settle(job, done)
+            record(jobs)
         print(f"\n{summary(jobs)}", flush=True)
         if failed := failure(jobs):
             raise failed
-
-
-def _settle(job: Job, done: JobReturn) -> None:
-    try:
-        score = done.return_value
-    except Exception as error:
-        job.state = JobState.FAILED
-        job.reason = redacted(in_words(error))
-    else:
-        job.state, job.score = JobState.FINISHED, score if isinstance(score, float) else None

@@ -5,6 +5,7 @@ Hydra imports every plugin at each start, so this module imports Optuna only whe
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
@@ -48,7 +49,10 @@ class OptunaSweeper(Sweeper):
         from glr.config.identity import settings_of
         from glr.config.jobs import keep_config, swept
         from glr.config.ranges import parameter
-        from glr.config.secrets import without_secrets
+        from glr.config.secrets import redacted, without_secrets
+        from glr.sweep.job import Job
+        from glr.sweep.outcome import settle
+        from glr.sweep.parent import record
         from glr.tuning.search import Search
 
         keep_config(self._config)
@@ -62,8 +66,16 @@ class OptunaSweeper(Sweeper):
         settings = without_secrets(settings)
         problem = {k: v for k, v in settings.items() if k not in space and k.split(".")[0] not in space}
 
+        ended: list[Job] = []
+
         def launch(jobs: list[list[str]], first: int) -> Sequence[JobReturn]:
-            return self._launcher.launch([[*fixed, *job] for job in jobs], initial_job_idx=first)
+            results = self._launcher.launch([[*fixed, *job] for job in jobs], initial_job_idx=first)
+            if not getattr(self._launcher, "sums_up", False):  # glr's launcher records its jobs itself
+                for number, (line, done) in enumerate(zip(jobs, results, strict=True), start=first + 1):
+                    ended.append(Job(number, line, redacted(" ".join(line)), Path(self._config.hydra.sweep.dir)))
+                    settle(ended[-1], done)
+                record(ended)
+            return results
 
         problem["data.path"] = storage.normalized(self._config.data.path)  # a search over other data is another search
 

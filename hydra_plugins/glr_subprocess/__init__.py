@@ -23,6 +23,7 @@ from glr.config.jobs import for_each_job, jobs_of
 from glr.errors import GlrError
 from glr.storage.lock import acquire
 from glr.sweep.job import UNSUCCESSFUL, Job
+from glr.sweep.parent import record
 from glr.sweep.past import planned
 from glr.sweep.pool import JobLimits
 from glr.sweep.summary import failure, left, summary
@@ -68,6 +69,7 @@ class SubprocessLauncher(Launcher):
             batch = planned(self.config, job_overrides, initial_job_idx)
             self.jobs += batch
             stopped = run(batch, self._command, limits, total)
+        record(self.jobs)
         if stopped or len(self.jobs) == total:
             self._conclude(stopped, total)
         return [self._returned(job, searching) for job in batch]

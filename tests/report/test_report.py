@@ -37,5 +37,8 @@ def test_the_gallery_shows_the_worst_and_the_best_queries(small_data: PreparedDa
     shown = [query for query in ids["query"] if f'alt="query {query}"' in page]
     assert {shown[0], shown[-1]} == {ids["query"][0], ids["query"][-1]}
     assert len(shown) == 3
+    # The worst query has its right images on ranks 6 to 11; the median ones on ranks 3 to 8 at the lowest.
+    assert page.count('class="right missed"') == 1
+    assert f'alt="missed, rank 11: {ids["index"][positions[5][10]]}"' in page
     precision = np.mean([hit / (hit + 5) for hit in range(1, 7)])  # the worst query: five wrong results first
     assert f"{precision:.3f}</p>" in page

@@ -1,7 +1,9 @@
 """A sweep's parent run in a real store: one for the same sweep, which says how it ended."""
 
+import json
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,9 @@ from mlflow.entities import Run
 from omegaconf import DictConfig
 
 from glr.config.installation import CONF
-from glr.sweep.parent import SweepRun, _key
+from glr.config.naming import SWEEP_VARIABLE, VARYING_VARIABLE
+from glr.sweep.job import Job, JobState
+from glr.sweep.parent import SweepRun, _key, record
 from glr.tracking.run import PARENT_VARIABLE
 
 
@@ -19,6 +23,8 @@ from glr.tracking.run import PARENT_VARIABLE
 def _undone(store: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(store.parents[1])  # which holds the data set that the jobs name
     monkeypatch.setenv(PARENT_VARIABLE, "")
+    monkeypatch.setenv(VARYING_VARIABLE, "")
+    monkeypatch.setenv(SWEEP_VARIABLE, "")
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     yield
     for number, handler in before.items():
@@ -54,7 +60,9 @@ def test_the_same_sweep_is_the_same_run_until_it_finishes(work: Path):
     swept, first = begun(work, "seed=1,2")
     run = parent(work, first)
     assert (run.info.status, run.data.tags["kind"]) == ("RUNNING", "sweep")
-    assert run.info.run_name == f"sweep: tracking.uri=sqlite:///{work}/mlruns/mlflow.db study=swept seed=1,2"
+    assert run.info.run_name == "seed: 2 runs"
+    assert json.loads(os.environ[VARYING_VARIABLE]) == {"seed": "seed"}
+    assert os.environ[SWEEP_VARIABLE] == "seed: 2 runs"
     swept._close()  # as at exit, after a failed job
     assert parent(work, first).info.status == "FAILED"
     swept, again = begun(work, "seed=choice(1,2)", "sweep.jobs=2")  # where and how many at a time does not count
@@ -64,6 +72,7 @@ def test_the_same_sweep_is_the_same_run_until_it_finishes(work: Path):
     other, another = begun(work, "seed=1,3")
     other.on_multirun_end(config(work))
     assert another != first
+    assert parent(work, another).info.run_name == "seed: 2 runs (3)"  # each new sweep has a name of its own
 
 
 def test_a_signal_is_noted_and_left_to_its_handler(work: Path):
@@ -74,3 +83,23 @@ def test_a_signal_is_noted_and_left_to_its_handler(work: Path):
     swept._close()
     assert told == ["stop"]
     assert parent(work, run_id).info.status == "KILLED"
+
+
+def test_the_outcome_of_the_jobs_is_recorded(work: Path):
+    swept, run_id = begun(work, "seed=1,2")
+    jobs = [Job(1, [], "seed=1", work, state=JobState.FINISHED, score=0.5), Job(2, [], "seed=2", work)]
+    record(jobs)
+    jobs[1].state = JobState.FAILED
+    time.sleep(1)  # the steps are seconds
+    record(jobs)
+    swept.on_multirun_end(config(work))
+    record([])  # no sweep is open
+    run = parent(work, run_id)
+    assert run.data.metrics == {"jobs_finished": 1, "jobs_failed": 1, "best_score": 0.5}
+    assert "1 jobs finished, 1 failed; best score **0.50000**" in run.data.tags["mlflow.note.content"]
+    stored = MlflowClient(f"sqlite:///{work}/mlruns/mlflow.db").download_artifacts(run_id, "jobs.csv")
+    assert Path(stored).read_text().splitlines()[2] == "2,seed=2,failed,,0.0,"
+    assert (
+        "mlflow.sharedViewState.glr"
+        in MlflowClient(f"sqlite:///{work}/mlruns/mlflow.db").get_experiment(run.info.experiment_id).tags
+    )

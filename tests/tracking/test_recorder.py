@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from glr.tracking.entries import Entry, Metrics, Params, as_json
+from glr.tracking.entries import Entry, Metrics, Params, Tags, as_json
 from glr.tracking.recorder import Recorder, recorded
 
 
@@ -42,7 +42,8 @@ def test_a_config_is_its_choices_and_settings_without_secrets():
     run = Kept()
     config = OmegaConf.create(
         {
-            "head": {"scale": None, "margin": 0.5},
+            "head": {"_target_": "glr.model.head.arcface.ArcFace", "label": "ArcFace", "scale": None, "margin": 0.5},
+            "pooling": {"_target_": "mypackage.Own", "label": None},
             "seed": 1,
             "data": {"path": "http://ann:pa55@host/set"},
             "tracking": {"uri": "x"},
@@ -53,8 +54,11 @@ def test_a_config_is_its_choices_and_settings_without_secrets():
     params = {key: value for entry in run.entries if isinstance(entry, Params) for key, value in entry.values.items()}
     assert params == {
         **{"head": "arcface", "data": "demo", "head.scale": "null", "head.margin": "0.5", "seed": "1"},
+        "pooling.class": "mypackage.Own",
         "data.path": "http://***@host/set",
     }
+    tags = {key: value for entry in run.entries if isinstance(entry, Tags) for key, value in entry.values.items()}
+    assert tags == {"head.label": "ArcFace"}
     assert "pa55" not in run.texts["config.yaml"]
     assert OmegaConf.create(run.texts["config.yaml"]).head == config.head
 

@@ -79,3 +79,13 @@ def test_highlight_rules(past):
     assert marked("b") == marked("2") == marked(runs[1].id) == against_b
     with pytest.raises(GlrError, match=r"compare\.highlight=e: no run with this index, name or id"):
         highlighted(rows, "e")
+
+
+def test_labels_are_tags_and_were_parameters(past):
+    before, now = past("before", 0.1, 0.1), past("now", 0.1, 0.1)
+    labels = {key: now.params.pop(key) for key in list(now.params) if key.endswith(".label")}
+    now.tags.update(labels)
+    first, second = single_models([before, now], None, ["head.label"])
+    assert first.model == second.model != {}
+    assert first.setting == second.setting
+    assert first.setting["head.label"] == ("head.label", labels["head.label"])

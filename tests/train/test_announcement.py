@@ -16,7 +16,7 @@ from tests.train.test_assembly import config
 
 
 def test_sizes_device_and_pictures(small_data: PreparedData, tmp_path: Path, capsys: pytest.CaptureFixture):
-    settings, run = config("train.epochs=3", "backbone.trainable=none"), Kept()
+    settings, run = config("train.epochs=3", "backbone.trainable=none", "augment=study"), Kept()
     parts = assembled(settings, small_data, None)
     describe(settings, small_data, prepared(small_data, neighbors=1), parts, run)
     total = sum(weight.numpy().size for weight in parts.model.weights)
@@ -38,3 +38,9 @@ def test_sizes_device_and_pictures(small_data: PreparedData, tmp_path: Path, cap
     for file in run.files:
         with PIL.Image.open(file) as picture:
             assert len(set(picture.convert("L").tobytes())) > 50
+
+
+def test_images_that_stay_as_they_are_need_no_plot(small_data: PreparedData, tmp_path: Path):
+    settings, run = config("train.epochs=3", "augment=none"), Kept()
+    plot(settings, small_data, assembled(settings, small_data, None), run, tmp_path)
+    assert [file.name for file in run.files] == ["schedule.png"]

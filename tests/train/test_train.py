@@ -210,7 +210,10 @@ def test_own_runs_stand_in_the_same_tables_as_they_were_logged(trained: tuple[Pa
     # What was logged counts, whatever the YAML of the choice says today.
     copy = client.create_run(client.create_experiment("relabelled"), tags={"kind": "train"})
     for key, value in record.data.params.items():
-        client.log_param(copy.info.run_id, key, "OldName" if key == "head.label" else value)
+        client.log_param(copy.info.run_id, key, value)
+    for key, value in record.data.tags.items():
+        if key.endswith(".label"):
+            client.set_tag(copy.info.run_id, key, "OldName" if key == "head.label" else value)
     client.set_terminated(copy.info.run_id)
     assert "SmallCNN + GeM + OldName + l2" in here("compare", "study=relabelled", "output=-", cwd=folder)
 

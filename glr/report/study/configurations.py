@@ -76,7 +76,7 @@ def configurations(
     kinds = ("train", "ensemble", *(("evaluation",) if evaluations else ()))
     runs = list(runs)
     for key in printed:
-        if runs and not any(key in run.params for run in runs):
+        if runs and not any(key in run.settings for run in runs):
             raise GlrError(f"compare.settings: no run has a parameter {key}")
     names = {run.id: run.name for run in runs}
     made: list[Configuration] = []
@@ -92,7 +92,7 @@ def configurations(
         settings = _telling([run for group in members for run in group], values)
         indices = {run.id: index for index, run in numbered([group[0] for group in members])}
         for key, group, own, texts in zip(groups, members, settings, _printed(settings, labels), strict=True):
-            further = {name: group[0].params[name] for name in printed if name in group[0].params}
+            further = {name: group[0].settings[name] for name in printed if name in group[0].settings}
             made.append(Configuration(key, kind, indices[group[0].id], own, further | texts, tuple(group)))
     order = {kind: place for place, kind in enumerate(kinds)}
     return sorted(made, key=lambda each: (order[each.kind], each.index))
