@@ -173,6 +173,7 @@ class Sweep(Jobs):
 
     name: str | None = None
     rerun: Rerun = Rerun.failed
+    report: bool = True
 
 
 @dataclass

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import sys
+from pathlib import Path
 from types import FrameType
 
 from hydra.experimental.callback import Callback
@@ -22,7 +23,12 @@ class SweepRun(Callback):
 
     Hydra does not call `on_multirun_end` after a failed job, so the run is also closed at exit: as KILLED after SIGINT,
     SIGTERM or SIGHUP, else as FAILED.
+
+    Attributes:
+        current: the sweep that this process runs; None: it runs none.
     """
+
+    current: "SweepRun | None" = None
 
     def on_multirun_start(self, config: DictConfig, **_: object) -> None:
         """Refuse a sweep that cannot work; open its parent run, which is created if it does not exist yet."""
@@ -47,14 +53,25 @@ class SweepRun(Callback):
         except GlrError as error:
             sys.exit(f"error: {error}")  # Hydra turns any other exception into a warning
         os.environ[PARENT_VARIABLE] = parent
+        self._config, SweepRun.current = config, self
         self._status = "FAILED"
         atexit.register(self._close)
         self._handlers = {number: signal.signal(number, self._note) for number in ending(signal.SIGINT)}
 
     def on_multirun_end(self, config: DictConfig, **_: object) -> None:  # noqa: ARG002
-        """Close the parent run."""
+        """Report on the study, and close the parent run."""
+        self.report()
         self._status = "FINISHED"
         self._close()
+
+    def report(self) -> None:
+        """Store the study's report with the run, and print its answer, unless the settings say no."""
+        from glr.config.jobs import first_of
+        from glr.sweep.ending import report
+
+        if self._config.sweep.report:
+            config = self._config
+            report(self.run, config.tracking, first_of(config).study, Path(config.hydra.sweep.dir))
 
     def __getstate__(self) -> dict[str, object]:
         """Pickle nothing: launchers send callbacks to their workers, which must not end the parent run."""
@@ -69,10 +86,17 @@ class SweepRun(Callback):
 
     def _close(self) -> None:
         atexit.unregister(self._close)
+        SweepRun.current = None
         try:
             self.run.end(self._status)
         except GlrError as lost:
             say(str(lost), file=sys.stderr)
+
+
+def report() -> None:
+    """Report on the study of the sweep that this process runs, if it has one; for a sweep that ends with an error."""
+    if SweepRun.current is not None:
+        SweepRun.current.report()
 
 
 def _key(overrides: list[str]) -> str:

@@ -20,6 +20,7 @@ from glr.config.jobs import jobs_of, keep_config
 from glr.config.secrets import redacted
 from glr.errors import GlrError, in_words
 from glr.sweep.job import Job, JobState
+from glr.sweep.parent import report
 from glr.sweep.past import planned
 from glr.sweep.summary import failure, summary
 
@@ -82,6 +83,7 @@ class GridSweeper(Sweeper):
                 _settle(job, done)
         print(f"\n{summary(jobs)}", flush=True)
         if failed := failure(jobs):
+            report()
             raise failed
 
 

@@ -11,7 +11,7 @@ from mlflow.entities import Run
 from omegaconf import DictConfig
 
 from glr.config.installation import CONF
-from glr.sweep.parent import SweepRun, _key
+from glr.sweep.parent import SweepRun, _key, report
 from glr.tracking.run import PARENT_VARIABLE
 
 
@@ -74,3 +74,20 @@ def test_a_signal_is_noted_and_left_to_its_handler(work: Path):
     swept._close()
     assert told == ["stop"]
     assert parent(work, run_id).info.status == "KILLED"
+
+
+@pytest.mark.parametrize(("overrides", "studies"), [([], ["swept", "swept"]), (["sweep.report=false"], [])])
+def test_a_sweep_reports_on_its_study_at_its_end_and_before_its_error(
+    work: Path, monkeypatch: pytest.MonkeyPatch, overrides: list[str], studies: list[str]
+):
+    reported = []
+    monkeypatch.setattr("glr.sweep.ending.report", lambda *arguments: reported.append(arguments[2]))
+    report()  # outside a sweep
+    swept = SweepRun()
+    settings = config(work, "seed=1,2", *overrides)
+    settings.sweep.report = not overrides
+    swept.on_multirun_start(settings)
+    report()  # as a launcher before it raises
+    swept.on_multirun_end(settings)
+    report()  # the sweep has ended
+    assert reported == studies
