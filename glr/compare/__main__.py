@@ -62,9 +62,9 @@ def _rendered(config: DictConfig, studies: list[str]) -> str:
     _refuse_marks(published=published)
     analysis, outcomes = _analysis(config, studies, runs)
     if form == "html":
-        from glr.report.study.page import page
+        from glr.report.study.assembly import assembled
 
-        return page(analysis, outcomes)
+        return assembled(config.tracking.uri, analysis, outcomes)
     rows = configurations.ordered(analysis) if wanted.order.value == "score" else analysis.rows
     if form == "json":
         return rendering.as_json(records.whole(analysis, rows))

@@ -174,6 +174,7 @@ class Sweep(Jobs):
 
     name: str | None = None
     rerun: Rerun = Rerun.failed
+    report: bool = True
 
 
 @dataclass

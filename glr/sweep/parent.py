@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from types import FrameType
 
 from hydra.experimental.callback import Callback
@@ -68,12 +69,14 @@ class SweepRun(Callback):
             sys.exit(f"error: {error}")  # Hydra turns any other exception into a warning
         os.environ[PARENT_VARIABLE], os.environ[VARYING_VARIABLE] = parent, json.dumps(different)
         os.environ[SWEEP_VARIABLE] = self.run.name
-        SweepRun.current, self._status = self, "FAILED"
+        self._config, SweepRun.current = config, self
+        self._status = "FAILED"
         atexit.register(self._close)
         self._handlers = {number: signal.signal(number, self._note) for number in ending(signal.SIGINT)}
 
     def on_multirun_end(self, config: DictConfig, **_: object) -> None:  # noqa: ARG002
-        """Close the parent run."""
+        """Report on the study, and close the parent run."""
+        self.report()
         self._status = "FINISHED"
         self._close()
 
@@ -88,6 +91,15 @@ class SweepRun(Callback):
             self.run.text(table(jobs), "jobs.csv")
         except GlrError as error:  # a full disk
             say(f"jobs.csv is not stored with the sweep's run: {error}", file=sys.stderr)
+
+    def report(self) -> None:
+        """Store the study's report with the run, and print its answer, unless the settings say no."""
+        from glr.config.jobs import first_of
+        from glr.sweep.ending import report
+
+        if self._config.sweep.report:
+            config = self._config
+            report(self.run, config.tracking, first_of(config).study, Path(config.hydra.sweep.dir))
 
     def __getstate__(self) -> dict[str, object]:
         """Pickle nothing: launchers send callbacks to their workers, which must not end the parent run."""
@@ -126,6 +138,12 @@ def _counted(config: DictConfig, jobs: int) -> str:
     """The number of a sweep's runs in words."""
     trials = config.hydra.sweeper.get("n_trials")  # a search
     return f"search of {trials} runs" if trials else f"{jobs} runs"
+
+
+def report() -> None:
+    """Report on the study of the sweep that this process runs, if it has one; for a sweep that ends with an error."""
+    if SweepRun.current is not None:
+        SweepRun.current.report()
 
 
 def _key(overrides: list[str]) -> str:

@@ -19,7 +19,7 @@ from glr.config.jobs import jobs_of, keep_config
 from glr.errors import GlrError
 from glr.sweep.job import Job, JobState
 from glr.sweep.outcome import settle
-from glr.sweep.parent import record
+from glr.sweep.parent import record, report
 from glr.sweep.past import planned
 from glr.sweep.summary import failure, summary
 
@@ -83,4 +83,5 @@ class GridSweeper(Sweeper):
             record(jobs)
         print(f"\n{summary(jobs)}", flush=True)
         if failed := failure(jobs):
+            report()
             raise failed

@@ -23,7 +23,7 @@ from glr.config.jobs import for_each_job, jobs_of
 from glr.errors import GlrError
 from glr.storage.lock import acquire
 from glr.sweep.job import UNSUCCESSFUL, Job
-from glr.sweep.parent import record
+from glr.sweep.parent import record, report
 from glr.sweep.past import planned
 from glr.sweep.pool import JobLimits
 from glr.sweep.summary import failure, left, summary
@@ -109,6 +109,7 @@ class SubprocessLauncher(Launcher):
             signal.raise_signal(stopped)  # lets the handlers outside the pool run
             raise KeyboardInterrupt
         if failed := failure(self.jobs):
+            report()
             raise failed
 
     def _returned(self, job: Job, searching: bool) -> JobReturn:

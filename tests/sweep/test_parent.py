@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 from glr.config.installation import CONF
 from glr.config.naming import SWEEP_VARIABLE, VARYING_VARIABLE
 from glr.sweep.job import Job, JobState
-from glr.sweep.parent import SweepRun, _key, record
+from glr.sweep.parent import SweepRun, _key, record, report
 from glr.tracking.run import PARENT_VARIABLE
 
 
@@ -103,3 +103,20 @@ def test_the_outcome_of_the_jobs_is_recorded(work: Path):
         "mlflow.sharedViewState.glr"
         in MlflowClient(f"sqlite:///{work}/mlruns/mlflow.db").get_experiment(run.info.experiment_id).tags
     )
+
+
+@pytest.mark.parametrize(("overrides", "studies"), [([], ["swept", "swept"]), (["sweep.report=false"], [])])
+def test_a_sweep_reports_on_its_study_at_its_end_and_before_its_error(
+    work: Path, monkeypatch: pytest.MonkeyPatch, overrides: list[str], studies: list[str]
+):
+    reported = []
+    monkeypatch.setattr("glr.sweep.ending.report", lambda *arguments: reported.append(arguments[2]))
+    report()  # outside a sweep
+    swept = SweepRun()
+    settings = config(work, "seed=1,2", *overrides)
+    settings.sweep.report = not overrides
+    swept.on_multirun_start(settings)
+    report()  # as a launcher before it raises
+    swept.on_multirun_end(settings)
+    report()  # the sweep has ended
+    assert reported == studies

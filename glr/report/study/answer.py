@@ -59,9 +59,9 @@ def _baseline(analysis: Analysis) -> Row | None:
 
 def _single(analysis: Analysis, row: Row) -> str:
     score = row.scores[analysis.metric]
-    known = score.low is not None and score.high is not None
-    places = decimals(analysis.metric, score.high - score.low if known else 0.0)
-    within = f" {interval(score.low, score.high, places)}" if known else ""
+    ends = None if score.low is None or score.high is None else (score.low, score.high)
+    places = decimals(analysis.metric, ends[1] - ends[0] if ends else 0.0)
+    within = f" {interval(*ends, places)}" if ends else ""
     value = f"{metric_words(analysis.metric)} {plain(score.value, places)}{within}"
     return f"{row.configuration.name} has {value}, {_seeds([row])}; there is no other configuration to compare it with."
 

@@ -4,6 +4,7 @@ import io
 import re
 from collections.abc import Callable
 from html import escape
+from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
@@ -18,10 +19,12 @@ LINE = 15  # points between two lines of text
 # Matplotlib knows no CSS: it draws in these colours, which then become those of the page.
 INK, FAINT, RULE, PAPER = "#000001", "#000002", "#000003", "#000004"
 COLOURS = [f"#0001{number:02x}" for number in range(len(SERIES))]
-_CSS = {INK: "currentColor", FAINT: "var(--faint)", RULE: "var(--rule)", PAPER: "var(--panel)"}
-_CSS |= {colour: f"var(--series-{number})" for number, colour in enumerate(COLOURS)}
+_CSS = {
+    **{INK: "currentColor", FAINT: "var(--faint)", RULE: "var(--rule)", PAPER: "var(--panel)"},
+    **{colour: f"var(--series-{number})" for number, colour in enumerate(COLOURS)},
+}
 
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text: it can be searched and read aloud, and takes the page's font
     "svg.hashsalt": "glr",  # equal pages of equal studies
     "axes.unicode_minus": False,  # as in the text of tables

@@ -175,8 +175,8 @@ def _over_seeds(runs: Sequence[Curve]) -> tuple[np.ndarray, np.ndarray, np.ndarr
         for epoch, value in run:
             values.setdefault(epoch, []).append(value)
     epochs = sorted(values)
-    columns = [[function(values[epoch]) for epoch in epochs] for function in (np.mean, np.min, np.max)]
-    return np.array(epochs), *map(np.array, columns)
+    mean, low, high = (np.array([of(values[epoch]) for epoch in epochs]) for of in (np.mean, np.min, np.max))
+    return np.array(epochs), mean, low, high
 
 
 def _legend(axes: Axes, names: Sequence[str]) -> None:

@@ -54,7 +54,7 @@ def page(
         notes=analysis.notes,
         common=analysis.common,
         # A link from a store may be anything; only web pages are linked.
-        runs=[run | {"link": _web(links.get(run["id"], ""))} for run in run_table(analysis)],
+        runs=[{**run, "link": _web(links.get(run["id"], ""))} for run in run_table(analysis)],
         script=_SCRIPT,
         script_hash=base64.b64encode(hashlib.sha256(_SCRIPT.encode()).digest()).decode(),
         marks=_MARKS,

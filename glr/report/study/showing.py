@@ -1,6 +1,7 @@
 """The queries that changed sides, as a page shows them: both top fives side by side, with pictures where they are."""
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -109,7 +110,7 @@ def _query(query: Query, names: Sequence[str], album: Album | None, *, recogniti
 
 
 def _nearest(
-    answer: Answer, right: Sequence[str] | frozenset[str] | None, album: Album | None, *, recognition: bool
+    answer: Answer, right: AbstractSet[str] | None, album: Album | None, *, recognition: bool
 ) -> list[Picture]:
     pictures = []
     for rank, (name, similarity) in enumerate(zip(answer.nearest, answer.similarities, strict=False), start=1):

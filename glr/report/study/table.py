@@ -149,9 +149,9 @@ def _score(row: Row, metric: Metric, places: int | None = None) -> Cell:
     score = row.scores.get(metric)
     if score is None:
         return Cell()
-    known = score.low is not None and score.high is not None
-    places = places or decimals(metric, score.high - score.low if known else 0.0)
-    notes = [interval(score.low, score.high, places)] if known else []
+    ends = None if score.low is None or score.high is None else (score.low, score.high)
+    places = places or decimals(metric, ends[1] - ends[0] if ends else 0.0)
+    notes = [interval(*ends, places)] if ends else []
     notes += [] if score.sd is None else [f"± {plain(score.sd, places)}"]
     return Cell(plain(score.value, places), notes, repr(score.value))
 

@@ -71,7 +71,7 @@ def test_the_answer_comes_first_and_everything_follows(study, answered):
         "-0.021",
         "[-0.029, -0.013]",
         "0.001",
-        "20 / 40",
+        "20/40",
         "50%",
         "A note.",
     ):
