@@ -22,7 +22,7 @@ from glr.tracking.store import connect
 PAGE, TABLE = "report.html", "configurations.json"
 
 
-def report(run: Recorder, tracking: Tracking, study: str, folder: Path) -> None:
+def report(run: Recorder, tracking: Tracking, study: str, folder: Path) -> str:
     """Compare a study's finished runs; print the answer, and store page, table and answer with the sweep's run.
 
     A study of one run has nothing to compare. A report that fails ends no sweep: one line says why it is missing.
@@ -32,22 +32,27 @@ def report(run: Recorder, tracking: Tracking, study: str, folder: Path) -> None:
         tracking: where the study is recorded.
         study: its name.
         folder: the sweep's folder; the page is written there, too.
+
+    Returns:
+        The answer; empty if there is no report.
     """
     try:
         analysis, page = _compared(tracking.uri, study)
         if analysis is None:
-            return
+            return ""
         folder.mkdir(parents=True, exist_ok=True)
         storage.write(folder / PAGE, page.encode(errors="replace"), overwrite=True)
         run.file(folder / PAGE)
         run.text(_as_json(analysis), TABLE)
         # MLflow shows the tables that this tag lists beside each other when runs are compared.
         listed = json.dumps([{"path": TABLE, "type": "table"}])
-        run.tags({"answer": answer(analysis), "mlflow.loggedArtifacts": listed})
-        say(f"\n{answer(analysis)}\nreport: {folder / PAGE}")
+        run.tags({"answer": (sentence := answer(analysis)), "mlflow.loggedArtifacts": listed})
+        say(f"\n{sentence}\nreport: {folder / PAGE}")
+        return sentence
     except Exception as error:
         again = f"python -m glr.compare study={study} format=html output={PAGE}"
         say(f"the study has no report ({redacted(in_words(error))}); {again} tries again", file=sys.stderr)
+        return ""
 
 
 def _compared(uri: str, study: str) -> tuple[Analysis | None, str]:

@@ -70,6 +70,7 @@ class SweepRun(Callback):
         os.environ[PARENT_VARIABLE], os.environ[VARYING_VARIABLE] = parent, json.dumps(different)
         os.environ[SWEEP_VARIABLE] = self.run.name
         self._config, SweepRun.current = config, self
+        self._outcome: dict[str, float] | None = None
         self._status = "FAILED"
         atexit.register(self._close)
         self._handlers = {number: signal.signal(number, self._note) for number in ending(signal.SIGINT)}
@@ -85,8 +86,9 @@ class SweepRun(Callback):
         from glr.tracking.description import NOTE, of_sweep
 
         # A sweep that starts again has the same run, whose metrics keep the first value of a step.
-        self.run.metrics(outcome := metrics(jobs), int(time.time()))
-        self.run.tags({NOTE: of_sweep(self._page.command, outcome)})
+        self._outcome = metrics(jobs)
+        self.run.metrics(self._outcome, int(time.time()))
+        self.run.tags({NOTE: of_sweep(self._page.command, self._outcome)})
         try:
             self.run.text(table(jobs), "jobs.csv")
         except GlrError as error:  # a full disk
@@ -96,10 +98,12 @@ class SweepRun(Callback):
         """Store the study's report with the run, and print its answer, unless the settings say no."""
         from glr.config.jobs import first_of
         from glr.sweep.ending import report
+        from glr.tracking.description import NOTE, of_sweep
 
-        if self._config.sweep.report:
-            config = self._config
-            report(self.run, config.tracking, first_of(config).study, Path(config.hydra.sweep.dir))
+        config = self._config
+        if config.sweep.report:
+            answer = report(self.run, config.tracking, first_of(config).study, Path(config.hydra.sweep.dir))
+            self.run.tags({NOTE: of_sweep(self._page.command, self._outcome, answer)})
 
     def __getstate__(self) -> dict[str, object]:
         """Pickle nothing: launchers send callbacks to their workers, which must not end the parent run."""

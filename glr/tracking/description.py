@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from glr.config.printing import counted
 from glr.config.usages import USAGES, metric_name
 
 NOTE = "mlflow.note.content"  # the tag that MLflow shows as the description of a run or an experiment
@@ -45,17 +46,19 @@ class RunDescription:
         return "\n\n".join([*parts, " · ".join(_link(text, place) for text, place in links.items())])
 
 
-def of_sweep(command: str, outcome: Mapping[str, float] | None = None) -> str:
+def of_sweep(command: str, outcome: Mapping[str, float] | None = None, answer: str = "") -> str:
     """Describe a sweep.
 
     Args:
         command: its command line.
         outcome: its metrics, see `glr.sweep.outcome`; None: no job has ended.
+        answer: what its study says so far, in a sentence.
     """
-    parts = []
+    parts = [escaped(answer)] if answer else []
     if outcome is not None:
         best = f"; best score **{outcome['best_score']:.5f}**" if "best_score" in outcome else ""
-        parts.append(f"{outcome['jobs_finished']:.0f} jobs finished, {outcome['jobs_failed']:.0f} failed{best}")
+        finished, failed = (int(outcome[name]) for name in ("jobs_finished", "jobs_failed"))
+        parts.append(f"{counted(finished, 'job')} finished, {failed} failed{best}")
         parts.append(_link("all jobs", f"runs/{RUN}/artifacts/jobs.csv"))
     return "\n\n".join([*parts, _code(command), _link("all runs of the study", f"runs?viewStateShareKey={VIEW}")])
 

@@ -96,7 +96,7 @@ def test_the_outcome_of_the_jobs_is_recorded(work: Path):
     record([])  # no sweep is open
     run = parent(work, run_id)
     assert run.data.metrics == {"jobs_finished": 1, "jobs_failed": 1, "best_score": 0.5}
-    assert "1 jobs finished, 1 failed; best score **0.50000**" in run.data.tags["mlflow.note.content"]
+    assert "1 job finished, 1 failed; best score **0.50000**" in run.data.tags["mlflow.note.content"]
     stored = MlflowClient(f"sqlite:///{work}/mlruns/mlflow.db").download_artifacts(run_id, "jobs.csv")
     assert Path(stored).read_text().splitlines()[2] == "2,seed=2,failed,,0.0,"
     assert (
@@ -110,7 +110,9 @@ def test_a_sweep_reports_on_its_study_at_its_end_and_before_its_error(
     work: Path, monkeypatch: pytest.MonkeyPatch, overrides: list[str], studies: list[str]
 ):
     reported = []
-    monkeypatch.setattr("glr.sweep.ending.report", lambda *arguments: reported.append(arguments[2]))
+    monkeypatch.setattr(
+        "glr.sweep.ending.report", lambda *arguments: reported.append(arguments[2]) or "A | B is better."
+    )
     report()  # outside a sweep
     swept = SweepRun()
     settings = config(work, "seed=1,2", *overrides)
@@ -118,5 +120,6 @@ def test_a_sweep_reports_on_its_study_at_its_end_and_before_its_error(
     swept.on_multirun_start(settings)
     report()  # as a launcher before it raises
     swept.on_multirun_end(settings)
+    assert ("A \\| B is better" in parent(work, swept.run.id).data.tags["mlflow.note.content"]) == settings.sweep.report
     report()  # the sweep has ended
     assert reported == studies

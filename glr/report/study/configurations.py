@@ -12,7 +12,7 @@ from glr.tracking.history import PastRun
 from glr.tracking.rows import numbered, parts
 
 # Parameters that name a run, or that follow from other settings.
-_NAMES = frozenset(["study", "name", "index", "highlights", "experiment", "_target_"])
+_NAMES = frozenset(["name", "index", "highlights", "experiment", "_target_"])
 _DERIVED = frozenset(["parameters", "trainable_parameters", "classes", "train_images", "steps_per_epoch"])
 _IMAGES = ("prepared", "index", "queries", "revisited", "images")  # of an evaluation
 
@@ -218,10 +218,8 @@ def _follows(key: str, varying: Sequence[str], values: Sequence[Settings]) -> bo
 
 def _labels(run: PastRun) -> Settings:
     """The label of each component, by its group."""
-    given = run.params | run.tags
-    return {
-        key.removesuffix(".label"): text for key, text in given.items() if key.endswith(".label") and text != "null"
-    }
+    labels = ((key, text) for key, text in run.settings.items() if key.endswith(".label") and text != "null")
+    return {key.removesuffix(".label"): text for key, text in labels}
 
 
 def _printed(settings: Sequence[Settings], labels: Sequence[Settings]) -> list[Settings]:

@@ -42,6 +42,11 @@ def test_runs_that_differ_in_the_seed_are_one_configuration():
     assert common(rows) == {"Backbone": "SmallCNN", "Epochs": "2", "Batch size": "8"}
 
 
+def test_rows_of_several_studies_name_their_study():
+    first, second = run("a", "head=arcface study=s"), run("b", "head=arcface study=t", study="t")
+    assert [row.name for row in configurations([first, second])] == ["study=s", "study=t"]
+
+
 def test_another_data_set_is_another_configuration():
     first, second = run("a"), run("a")
     second.tags["data_digest"] = "e"
