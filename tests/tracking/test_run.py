@@ -73,7 +73,7 @@ def test_a_file_that_does_not_fit_is_kept_and_stored_later(
         opened.file(tmp_path / "big.h5", "weights")  # linked, not written: there is room for that
         opened.metrics({"loss": 0.5}, 1)
     said = capsys.readouterr().err
-    assert f"1 records of run a run wait in {tracking.journal}" in said
+    assert f"1 records of run {opened.name} wait in {tracking.journal}" in said
     assert "(File too large)" in said
     stored = Path(str(tracking.artifacts)) / str(opened.id)
     assert list(stored.rglob("*.h5")) == []
