@@ -28,19 +28,18 @@ def of_runs(singles: Sequence[tracked.Row], ensembles: Sequence[tracked.Row]) ->
 
 def of_configurations(rows: Iterable[Row]) -> list[Record]:
     """Return a flat record of each configuration with unrounded scores."""
-    return [
-        {"kind": row.configuration.kind, "index": row.configuration.index, "configuration": row.configuration.key}
-        | {"name": row.configuration.name, "seeds": len(row.configuration.finished), **row.configuration.settings}
-        | {
-            name if part == "value" else f"{name}.{part}": value
-            for name, score in row.scores.items()
-            for part, value in asdict(score).items()
-            if value is not None
-        }
-        | ({f"difference.{part}": value for part, value in asdict(row.difference).items()} if row.difference else {})
-        | {"probability_best": row.probability_best}
-        for row in rows
-    ]
+    records: list[Record] = []
+    for row in rows:
+        own, difference = row.configuration, row.difference
+        record: Record = {"kind": own.kind, "index": own.index, "configuration": own.key, "name": own.name}
+        record |= {"seeds": len(own.finished), **own.settings}
+        for name, score in row.scores.items():
+            parts = {part: value for part, value in asdict(score).items() if value is not None}
+            record |= {name if part == "value" else f"{name}.{part}": value for part, value in parts.items()}
+        if difference is not None:
+            record |= {f"difference.{part}": value for part, value in asdict(difference).items()}
+        records.append(record | {"probability_best": row.probability_best})
+    return records
 
 
 def whole(analysis: Analysis, rows: Iterable[Row]) -> Record:

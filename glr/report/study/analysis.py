@@ -212,8 +212,8 @@ def _compared(whole: Analysis, sample: Sample, base: int) -> Analysis:
     replicates = sample.replicates(metric, same)
     differences = {place: _difference(sample, replicates, same, metric, place, base) for place in sample.places}
     del differences[base]
-    tested = [place for place, difference in differences.items() if difference.p is not None]
-    for place, p in zip(tested, holm([differences[place].p for place in tested]), strict=True):
+    tested = {place: difference.p for place, difference in differences.items() if difference.p is not None}
+    for place, p in zip(tested, holm(list(tested.values())), strict=True):
         differences[place] = replace(differences[place], p_holm=float(p))
     best = dict(zip(same, replicates.probability_best(lowest=lowest_is_best(metric)).tolist(), strict=True))
     settings = _complete([configurations[place].settings for place in same])
@@ -246,7 +246,7 @@ def _difference(
     return Difference(estimate.value, float(estimate.low), float(estimate.high), p, p, wins, losses)
 
 
-def _complete(settings: Sequence[Settings]) -> list[Settings]:
+def _complete(settings: Sequence[Mapping[str, str]]) -> list[Settings]:
     """Give each configuration the same settings; what it lacks is an argument of another choice."""
     names = dict.fromkeys(name for each in settings for name in each)
     return [{name: each.get(name, "") for name in names} for each in settings]

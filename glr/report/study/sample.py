@@ -79,8 +79,8 @@ class Sample:
 
     def wins(self, metric: str, first: int, second: int) -> tuple[int, int]:
         """Count the queries that a configuration answers better, and worse, than another on average over its runs."""
-        sides = [[self._outcomes[run] for run in np.flatnonzero(self._of == place)] for place in (first, second)]
-        return wins(*sides, *self._parts[metric])
+        ours, theirs = ([self._outcomes[run] for run in np.flatnonzero(self._of == place)] for place in (first, second))
+        return wins(ours, theirs, *self._parts[metric])
 
 
 def samples(rows: Sequence[Configuration], outcomes: Mapping[str, pa.Table], resamples: int) -> list[Sample]:

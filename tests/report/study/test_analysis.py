@@ -85,7 +85,7 @@ def test_scores_are_means_over_seeds_with_their_spread_and_intervals():
         score = row.scores[AP]
         assert score.value == pytest.approx(np.mean(of_seeds), abs=1e-12)
         assert score.sd == pytest.approx(np.std(of_seeds, ddof=1), abs=1e-12)
-        assert score.low < score.value < score.high
+        assert 0 < (score.low or 0) < score.value < (score.high or 0)
         assert {"public/gap", "private/median_position", "public/map_at_100"} <= set(row.scores)
 
 
@@ -109,7 +109,7 @@ def test_a_difference_has_the_variance_of_queries_and_seeds():
         student.ppf(0.975, degrees) * variance**0.5, rel=0.05
     )
     t = abs(row.difference.value) / variance**0.5
-    assert student.isf(row.difference.p / 2, degrees) == pytest.approx(t, rel=0.05)
+    assert student.isf((row.difference.p or 0) / 2, degrees) == pytest.approx(t, rel=0.05)
 
 
 def test_two_copies_of_a_run_do_not_differ():
@@ -127,11 +127,12 @@ def test_with_one_seed_the_trained_models_are_tested_and_adjusted():
     whole = analysed(runs, outcomes, baseline="a")
     assert whole.one_seed
     assert all(row.scores[AP].sd is None for row in whole.rows)
-    ps = [row.difference.p for row in whole.rows[1:]]
+    ps = [row.difference.p or 0 for row in whole.rows[1:]]
+    assert 0 not in ps
     assert ps[1] < 0.001 < 0.05 < ps[0]
     assert [row.difference.p_holm for row in whole.rows[1:]] == pytest.approx([ps[0], 2 * ps[1]])
-    assert whole.rows[0].probability_best + whole.rows[1].probability_best == pytest.approx(1)
-    assert whole.rows[2].probability_best == 0
+    shares = [row.probability_best or 0 for row in whole.rows]
+    assert (sum(shares), shares[2]) == (pytest.approx(1), 0)
 
 
 def test_a_difference_in_gap_is_tested_by_exchange_on_the_queries_of_recognition():
@@ -166,7 +167,7 @@ def test_the_best_trained_configuration_is_the_baseline_and_an_ensemble_is_compa
     gain = np.minimum(private(outcomes["a0"]) + 0.05, 1) - private(outcomes["a0"])
     assert joint.difference.value == pytest.approx(gain.mean())
     assert joint.difference.low < gain.mean() < joint.difference.high
-    assert joint.difference.p < 0.001
+    assert joint.difference.p == pytest.approx(1 / 10_001)  # no draw differs as much
     assert joint.probability_best is None
     assert [effect.values for effect in whole.effects] == [("a", "low")]
 

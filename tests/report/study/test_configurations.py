@@ -1,6 +1,7 @@
 """Which runs are one configuration, what tells configurations apart, and how a user names one."""
 
 from dataclasses import replace
+from itertools import count
 
 import pytest
 
@@ -17,8 +18,11 @@ USUAL = {
 COSFACE = {"head": "cosface", "head._target_": "glr.x.CosFace", "head.label": "CosFace", "head.scale": "64"}
 
 
+_numbers = count(1)
+
+
 def run(key: str, typed: str = "", kind: str = "train", status: str = "FINISHED", **params: str) -> PastRun:
-    number = run.count = getattr(run, "count", 0) + 1
+    number = next(_numbers)
     given = {name.replace("__", "."): text for name, text in params.items()}
     own = USUAL | given if kind == "train" else given
     tags = {"kind": kind, "overrides": typed} | ({"configuration": key, "data_digest": "d"} if key else {})
