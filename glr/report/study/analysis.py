@@ -14,6 +14,7 @@ from glr.errors import GlrError
 from glr.report.study.configurations import Configuration, Settings, common, named
 from glr.report.study.sample import Sample, samples
 from glr.report.study.words import Metric, lowest_is_best
+from glr.retrieval.scores import headlines
 from glr.statistics.choice import Choice, choice
 from glr.statistics.effects import Effect, effects, effects_given
 from glr.statistics.randomization import holm
@@ -149,14 +150,16 @@ def analyse(
 def _metric(rows: Sequence[Row], wanted: str | None) -> Metric:
     """The full name of the metric that a user gave."""
     known = list(dict.fromkeys(name for row in rows for name in row.scores))
-    usual = Counter(run.params.get("evaluate.score", "gap") for row in rows for run in row.configuration.finished)
-    name = wanted or (usual.most_common(1)[0][0] if usual else "gap")
-    for full in (name, *(metric_name(usage, name) for usage in ("Private", *USAGES))):
-        if full in known:
-            return full
+    given = [run.params.get("evaluate.score") for row in rows for run in row.configuration.finished]
+    usual = [name for name, _ in Counter(name for name in given if name).most_common(1)]
+    usual += [name.rpartition("/")[2] for name in headlines(dict.fromkeys(known, 0.0))]
+    for name in [wanted] if wanted else usual:
+        for full in (name, *(metric_name(usage, name) for usage in ("Private", *USAGES))):
+            if full in known:
+                return full
     if wanted is None and known:
         return known[0]
-    raise GlrError(f"compare.metric={name}: no run has this metric; they have {', '.join(known) or 'none'}")
+    raise GlrError(f"compare.metric={wanted}: no run has this metric; they have {', '.join(known) or 'none'}")
 
 
 def scored(metrics: Iterable[str]) -> list[str]:

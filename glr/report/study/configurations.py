@@ -126,8 +126,8 @@ def named(rows: Sequence[Configuration], wanted: str, key: str) -> int:
         if places := [place for place, row in enumerate(rows) if wanted in texts(row)]:
             if len(places) == 1:
                 return places[0]
-            listed = "; ".join(f"{rows[place].index} ({rows[place].name})" for place in places[:5])
-            raise GlrError(f"{key}={wanted}: {len(places)} rows match, give an index: {listed}")
+            listed = "; ".join(f"{rows[place].runs[0].id} ({rows[place].name})" for place in places[:5])
+            raise GlrError(f"{key}={wanted}: {len(places)} rows match, give the id of a run: {listed}")
     raise GlrError(
         f"{key}={wanted}: no row has this index, name or id; the names are {'; '.join(r.name for r in rows)}"
     )

@@ -13,8 +13,8 @@ from glr.report.study.words import counted, decimals, interval, lowest_is_best, 
 
 Curve = Sequence[tuple[float, float]]
 
-_ROW = 2.3 * LINE  # points: a line of text, and the interval below it
-_NAME = 34  # signs of a name beside a value
+_ROW = 2.3  # lines: one of text, and the interval below it
+_NAME, _LONG_NAME = 34, 62  # signs of a name beside a value, and on a line of its own
 _DASHES = ("-", (0, (5, 1.6)), (0, (1.2, 1.4)), (0, (6, 1.5, 1.2, 1.5)), (0, (3, 1)), (0, (8, 3)))
 _TICKS = 5
 
@@ -45,6 +45,10 @@ def forest(bars: Sequence[Bar], metric: Metric, axis: str) -> str:
         metric: determines the decimals.
         axis: what the differences are of, for the axis and the text alternative.
     """
+    notes = [f" ({bar.note})" if bar.note else "" for bar in bars]
+    apart = any(len(bar.name + note) > _NAME for bar, note in zip(bars, notes, strict=True))
+    lines, signs = (3.2, _LONG_NAME) if apart else (_ROW, _NAME)
+    above, beside = (2 / lines, 1.05 / lines) if apart else (0.46, 0.46)  # the name and the figures
     texts = []
     for bar in bars:
         places = decimals(metric, bar.high - bar.low)
@@ -58,23 +62,22 @@ def forest(bars: Sequence[Bar], metric: Metric, axis: str) -> str:
             axes.plot([bar.low, bar.high], [row, row], color=colour, linewidth=2.2, solid_capstyle="round", zorder=2)
             face = colour if bar.shown else PAPER
             axes.plot(bar.value, row, "o", color=colour, markerfacecolor=face, markersize=7, zorder=3)
-            note = f" ({bar.note})" if bar.note else ""
-            name = shortened(bar.name, _NAME - len(note)) + note
+            name = shortened(bar.name, signs - len(notes[row])) + notes[row]
             # The page's ground behind the letters: the line of 0 does not cross them.
             behind = {"facecolor": PAPER, "edgecolor": "none", "pad": 1.0}
-            axes.text(0, row - 0.46, name, transform=aside, va="center", fontweight="bold", bbox=behind)
-            axes.text(1, row - 0.46, text, transform=aside, va="center", ha="right", color=FAINT, bbox=behind)
+            axes.text(0, row - above, name, transform=aside, va="center", fontweight="bold", bbox=behind)
+            axes.text(1, row - beside, text, transform=aside, va="center", ha="right", color=FAINT, bbox=behind)
         ends = [0.0, *(end for bar in bars for end in (bar.low, bar.high))]
         margin = 0.04 * (max(ends) - min(ends) or 1.0)
-        axes.set(xlim=(min(ends) - margin, max(ends) + margin), ylim=(len(bars) - 0.6, -0.85), yticks=[], xlabel=axis)
+        axes.set(
+            xlim=(min(ends) - margin, max(ends) + margin), ylim=(len(bars) - 0.6, -0.39 - above), yticks=[], xlabel=axis
+        )
         axes.spines["left"].set_visible(False)
         axes.locator_params(axis="x", nbins=_TICKS)
         axes.grid(axis="x")
 
-    label = f"{axis}: " + "; ".join(
-        f"{bar.name} {text}{f' ({bar.note})' if bar.note else ''}" for bar, text in zip(bars, texts, strict=True)
-    )
-    return drawn(plot, len(bars) * _ROW + 3.2 * LINE, label)
+    label = "; ".join(f"{bar.name} {text}{note}" for bar, text, note in zip(bars, texts, notes, strict=True))
+    return drawn(plot, (len(bars) * lines + 3.2) * LINE, f"{axis}: {label}")
 
 
 def curves(series: Mapping[str, Sequence[Curve]], axis: str) -> str:

@@ -125,7 +125,9 @@ def test_a_row_is_named_by_index_name_or_run():
     ):
         named(rows, "9", "compare.baseline")
     twice = configurations([replace(run("a", seed=seed), name="same") for seed in "01"], by_seed=False)
-    with pytest.raises(GlrError, match=r"compare\.baseline=same: 2 rows match, give an index: 1 .*; 2"):
+    with pytest.raises(
+        GlrError, match=r"compare\.baseline=same: 2 rows match, give the id of a run: 0{28}[0-9a-f]{4} .*; 0"
+    ):
         named(twice, "same", "compare.baseline")
 
 
