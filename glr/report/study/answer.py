@@ -6,6 +6,7 @@ from glr.report.study.analysis import Analysis, Difference, Row
 from glr.report.study.words import counted, decimals, interval, lowest_is_best, metric_words, plain
 
 LEVEL = 0.05  # a p-value below it, after Holm, shows a difference
+_NAMED = 3  # configurations whose names a sentence lists
 
 
 def answer(analysis: Analysis) -> str:
@@ -87,8 +88,18 @@ def _leading(analysis: Analysis, first: Row, second: Row) -> str:
     known = f"{one} leads {other} by {amount}" if lead.value else f"the difference of {one} from {other} is {amount}"
     known = f"No configuration is shown to be the best: {known}"
     if not few:
-        return f"{known}, {_seeds([first, second])}."
+        return f"{known}, {_seeds([first, second])}.{_beaten(analysis, first)}"
     return f"{known} on these queries; {_seeds([first, second])}, so this speaks of these trained models only."
+
+
+def _beaten(analysis: Analysis, first: Row) -> str:
+    """Say which configurations the best one is better than, if it is the baseline."""
+    if first is not _baseline(analysis):
+        return ""
+    others = [row.configuration for row in ranked(analysis) if row.difference is not None and is_shown(row.difference)]
+    names = [own.name for own in others if len(own.finished) > 1]
+    listed = " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+    return f" It is better than {listed if len(names) <= _NAMED else f'{len(names)} others'}." if names else ""
 
 
 def _lead(analysis: Analysis, first: Row, second: Row) -> Difference:

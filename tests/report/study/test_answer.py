@@ -24,6 +24,16 @@ def test_the_adjusted_p_value_decides():
     )
 
 
+def test_what_the_best_is_better_than_is_said_where_the_runner_up_is_close():
+    close, far = row("cosface", 0.5, difference=difference(-0.003, 0.013, p=0.5)), difference(-0.1)
+    rows = row("arcface", 0.52), close, row("adacos_semi", 0.4, difference=far), row("a", 0.3, difference=far)
+    assert answer(analysis(*rows)).endswith("2 seeds each. It is better than AdaCos(Semi) and head=a.")
+    many = [row(f"h{number}", 0.3, difference=far) for number in range(4)]
+    assert answer(analysis(*rows[:2], *many)).endswith("2 seeds each. It is better than 4 others.")
+    alone = row("adacos_semi", 0.4, seeds=1, difference=far)
+    assert answer(analysis(*rows[:2], alone)).endswith("2 seeds each.")
+
+
 @pytest.mark.parametrize(("seeds", "said"), [((1, 1), "one seed each"), ((3, 1), "3 seeds and one seed")])
 def test_one_seed_makes_nothing_better(seeds, said):
     rows = row("arcface", 0.52, seeds=seeds[0]), row("cosface", 0.5, seeds=seeds[1], difference=difference(-0.021))
