@@ -38,7 +38,7 @@ def report(run: Recorder, tracking: Tracking, study: str, folder: Path) -> str:
     """
     try:
         analysis, page = _compared(tracking.uri, study)
-        if analysis is None:
+        if analysis is None or not any(row.scores for row in analysis.rows):
             return ""
         folder.mkdir(parents=True, exist_ok=True)
         storage.write(folder / PAGE, page.encode(errors="replace"), overwrite=True)

@@ -35,7 +35,7 @@ def test_members_by_index_name_and_id_are_the_same(trained: Path):
         assert (newest.data.tags["kind"], newest.data.params["dimension"]) == ("ensemble", "40")
         assert newest.data.metrics["public_score"] == newest.data.metrics["public/gap"]
     assert found[0] == found[1] == found[2]
-    assert "|(1)+(2)|" in here("compare", "study=pair", "output=-", cwd=trained)
+    assert "|one + two|" in here("compare", "study=pair", "output=-", cwd=trained)
 
 
 def test_an_ensemble_of_one_does_not_take_its_members_name(trained: Path):

@@ -63,7 +63,7 @@ def test_a_run_scores_on_its_own_data_what_it_scored_in_training(trained: Path):
     assert (files / "gallery.html").read_text().count("data:image/") >= 3 * 11
     # In the tables an evaluation is no row.
     rows = csv.DictReader(here("compare", "study=pair", "output=-", "format=csv", cwd=trained).splitlines())
-    assert [row["name"] for row in rows if row["kind"] != "ensemble"] == ["one", "two"]
+    assert {row["kind"] for row in rows} <= {"train", "ensemble"}
 
 
 @pytest.fixture(scope="module")

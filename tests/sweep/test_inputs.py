@@ -44,7 +44,7 @@ def _work(store: Path, monkeypatch: pytest.MonkeyPatch):
             ["data.train_on_validation=true"],
             "the job: data.train_on_validation=true, but data/demo was prepared without",
         ),
-        (["name=a", "head=arcface,cosface"], "job 2 of 2 (name=a head=cosface): job 1 has the same name, a, and other"),
+        (["name=a", "head=arcface,cosface"], "job 2 of 2 (head=cosface): job 1 has the same name, a, and other"),
         (
             ["name=a,b", "seed=1,2", "model.embedding_size=64,128"],
             "job 2 of 8 (name=a seed=1 model.embedding_size=128): job 1 has the same name",

@@ -33,6 +33,7 @@ def config(work: Path, small_data: PreparedData, monkeypatch: pytest.MonkeyPatch
     ]
     job = composition("train", ("backbone=small_cnn", "head=arcface", *places))
     whole = OmegaConf.create({"hydra": job.hydra})
+    whole.hydra.runtime.choices = dict(job.choices)  # an assembled job shares Hydra's node with others
     monkeypatch.setattr(HydraConfig.instance(), "cfg", None)
     HydraConfig.instance().set_config(whole)
     return job.settings

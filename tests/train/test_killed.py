@@ -146,7 +146,7 @@ def test_killed_while_it_writes_everything_that_has_a_state_goes_on_exactly(
         folder.mkdir()
         new_store(folder)
     assert processes.run(*line, "checkpoint.steps=null", cwd=whole) == 0, (whole / "log.txt").read_text()
-    for at in (1, 9, 36, 30):
+    for at in (1, 9, 48, 42):
         assert processes.run(*line, cwd=killed, dies_at=at) == -signal.SIGKILL, (killed / "log.txt").read_text()
     assert processes.run(*line, "data.parallelism=1", cwd=killed) == 0, (killed / "log.txt").read_text()
     assert (killed / "log.txt").read_text().count("continuing after step") == 2

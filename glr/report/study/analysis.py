@@ -157,8 +157,8 @@ def _metric(rows: Sequence[Row], wanted: str | None) -> Metric:
         for full in (name, *(metric_name(usage, name) for usage in ("Private", *USAGES))):
             if full in known:
                 return full
-    if wanted is None and known:
-        return known[0]
+    if wanted is None:
+        return known[0] if known else "gap"
     raise GlrError(f"compare.metric={wanted}: no run has this metric; they have {', '.join(known) or 'none'}")
 
 

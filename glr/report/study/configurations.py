@@ -15,6 +15,7 @@ from glr.tracking.rows import numbered, parts
 _NAMES = frozenset(["name", "index", "highlights", "experiment", "_target_"])
 _DERIVED = frozenset(["parameters", "trainable_parameters", "classes", "train_images", "steps_per_epoch"])
 _IMAGES = ("prepared", "index", "queries", "revisited", "images")  # of an evaluation
+_SUBJECTS = ("members", "model")  # of an ensemble, and of an evaluation: told even where they are the same
 
 Settings = dict[str, str]
 
@@ -192,6 +193,7 @@ def _telling(runs: Sequence[PastRun], values: Sequence[Settings]) -> list[Settin
     chosen = [key for key in typed if key in set(varying)]
     if len({tuple(each.get(key) for key in chosen) for each in values}) < len(values):
         chosen = [key for key in varying if not _follows(key, varying, values)]
+    chosen = [*(key for key in _SUBJECTS if key not in chosen), *chosen]
     return [{key: each[key] for key in chosen if key in each} for each in values]
 
 
