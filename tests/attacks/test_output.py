@@ -70,7 +70,7 @@ def test_formulas_in_a_csv(past: Callable, text: str):
     (row,) = csv.DictReader(io.StringIO(as_csv(of_runs(rows(past, text), [])), newline=""))
     assert {row[name][0] for name in ("name", "head")} == {"'"}
     assert row["public_score"] == "0.1"
-    (record,) = json.loads(as_json(rows(past, text), []))
+    (record,) = json.loads(as_json(of_runs(rows(past, text), [])))
     assert record["head"] == text
 
 
