@@ -45,7 +45,8 @@ class Configuration:
         """What tells it from the others, in words; the first run's name if nothing does."""
         groups = {key.partition(".")[0] for key in self.runs[0].params if "." in key}
         groups |= {key for key, text in self.labels.items() if text != self.settings.get(key, text)}
-        parts = [text if key in groups and text != "none" else f"{key}={text}" for key, text in self.labels.items()]
+        telling = {key: text for key, text in self.labels.items() if key in self.settings}
+        parts = [text if key in groups and text != "none" else f"{key}={text}" for key, text in telling.items()]
         return ", ".join(parts) or self.runs[0].name
 
     @property

@@ -4,6 +4,7 @@ from math import floor, log10
 
 Metric = str  # `private/gap`; `gap` of a solution that is not divided
 
+KINDS = {"train": "single models", "ensemble": "ensembles", "evaluation": "evaluations"}  # of configurations
 _WORDS = {"map": "mAP", "mp": "mP", "gap": "GAP", "top1_accuracy": "top-1 accuracy"}
 
 

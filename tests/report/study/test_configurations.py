@@ -137,5 +137,6 @@ def test_further_parameters_are_printed():
         {"train.epochs": "2", "head": "ArcFace"},
         {"train.epochs": "2", "head": "CosFace"},
     ]
+    assert [row.name for row in rows] == ["ArcFace", "CosFace"]
     with pytest.raises(GlrError, match=r"compare\.settings: no run has a parameter nope"):
         configurations([run("a")], printed=["nope"])

@@ -156,3 +156,16 @@ def test_the_page_runs_its_own_script_only_and_fetches_nothing(study):
     assert not re.search(r"@import|url\((?!#)|<link|src=\"?http", made)
     keys = [each.get("data-key") for each in Elements(made).named("td")]
     assert "0.52" in keys  # what the script sorts by
+
+
+def test_captions_say_which_configurations_were_tested_and_chosen(study):
+    untested = replace(difference(0.03), p=None, p_holm=None)
+    of_another_kind = row("k_reciprocal", 0.55, seeds=1, index=1, difference=untested)
+    evaluated = replace(of_another_kind, configuration=replace(of_another_kind.configuration, kind="evaluation"))
+    words = " ".join(Elements(page(replace(study, rows=[*study.rows, evaluated]), {})).text.split())
+    assert "after Holm's adjustment for 2 comparisons. 1 difference has no p-value." in words
+    assert "Chosen by Public among single models: ArcFace. Because it was chosen, its score there is too good" in words
+    words = " ".join(Elements(page(study, {})).text.split())
+    assert "for 2 comparisons." in words
+    assert "no p-value" not in words
+    assert "Chosen by Public: ArcFace." in words
