@@ -5,11 +5,12 @@ from itertools import groupby
 
 from glr.compare.rendering import escaped, markdown
 from glr.compare.table import Table, plain
+from glr.config.printing import counted
 from glr.config.usages import USAGES, metric_name
 from glr.report.study.analysis import Analysis, Row
 from glr.report.study.answer import answer, ranked
 from glr.report.study.table import main_table
-from glr.report.study.words import KINDS, Metric, counted, interval, metric_words, signed
+from glr.report.study.words import KINDS, Metric, interval, metric_words, signed
 
 _EFFECTS = 30  # a longer table is not read; JSON has all
 

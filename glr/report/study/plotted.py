@@ -8,12 +8,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from glr.config.printing import counted
 from glr.report.study import figures
 from glr.report.study.analysis import Analysis, Metric, Row
 from glr.report.study.answer import LEVEL, is_shown, ranked
 from glr.report.study.drawing import COLOURS
 from glr.report.study.figures import Bar, Curve
-from glr.report.study.words import KINDS, counted, decimals, metric_words, plain
+from glr.report.study.words import KINDS, decimals, metric_words, plain
 
 _BARS = 30  # a plot of more rows is not read
 

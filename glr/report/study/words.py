@@ -61,12 +61,3 @@ def interval(low: float, high: float, places: int) -> str:
     '[-0.004, 0.029]'
     """
     return f"[{plain(low, places)}, {plain(high, places)}]"
-
-
-def counted(number: int, one: str, many: str = "") -> str:
-    """Return a number with its noun.
-
-    >>> counted(1, "seed"), counted(1200, "query", "queries")
-    ('1 seed', '1,200 queries')
-    """
-    return f"{number:,} {one if number == 1 else many or f'{one}s'}"

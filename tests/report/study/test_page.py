@@ -128,7 +128,7 @@ def test_pictures_of_both_top_fives_and_of_right_images_that_both_miss(study, an
 
 def test_a_study_without_outcomes_says_so():
     words = " ".join(Elements(page(analysis(row("arcface", 0.5), row("cosface", 0.4), baseline=None), {})).text.split())
-    assert "their runs stored no outcomes of the same queries" in words
+    assert "There are no two configurations with outcomes of the same queries" in words
     assert "Difference" not in words
 
 
@@ -169,3 +169,22 @@ def test_captions_say_which_configurations_were_tested_and_chosen(study):
     assert "for 2 comparisons." in words
     assert "no p-value" not in words
     assert "Chosen by Public: ArcFace." in words
+
+
+def test_a_name_that_turns_the_text_around_becomes_an_escape(study):
+    turning = replace(study.rows[0], configuration=replace(study.rows[0].configuration, labels={"head": "a\u202eb"}))
+    made = page(replace(study, rows=[turning, *study.rows[1:]]), {})
+    assert "\u202e" not in made
+    words = " ".join(Elements(made).text.split())
+    assert words.count("a\\u202eb") > 2
+
+
+def test_runs_are_named_with_their_seed(study):
+    words = " ".join(Elements(page(study, {})).text.split())
+    assert "arcface seed=1 seed 1, finished" in words
+
+
+@pytest.mark.filterwarnings("error")
+def test_letters_that_matplotlib_lacks_are_drawn(study):
+    named = replace(study.rows[1], configuration=replace(study.rows[1].configuration, labels={"head": "\u982d"}))
+    assert "\u982d" in page(replace(study, rows=[study.rows[0], named]), {})
