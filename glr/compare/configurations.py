@@ -5,13 +5,14 @@ from itertools import groupby
 
 from glr.compare.rendering import escaped, markdown
 from glr.compare.table import Table, plain
+from glr.config.printing import counted
 from glr.config.usages import USAGES, metric_name
 from glr.report.study.analysis import Analysis, Row
 from glr.report.study.answer import answer, ranked
 from glr.report.study.table import main_table
-from glr.report.study.words import Metric, counted, interval, metric_words, signed
+from glr.report.study.words import KINDS, Metric, interval, metric_words, signed
 
-_TITLES = {"train": "Single models", "ensemble": "Ensembles", "evaluation": "Evaluations"}
+_EFFECTS = 30  # a longer table is not read; JSON has all
 
 
 def text(analysis: Analysis, rows: Sequence[Row], *, decimals: int) -> str:
@@ -39,9 +40,9 @@ def ordered(analysis: Analysis) -> list[Row]:
 
 def tables(analysis: Analysis, rows: Sequence[Row], *, decimals: int) -> list[Table]:
     """Make a table of each kind of configuration, and one of the effects of settings; see `text`."""
-    order = list(_TITLES)
+    order = list(KINDS)
     by_kind = groupby(sorted(rows, key=lambda row: order.index(_kind(row))), key=_kind)
-    made = [_table(analysis, _TITLES[kind], list(of_kind), decimals) for kind, of_kind in by_kind]
+    made = [_table(analysis, KINDS[kind].capitalize(), list(of_kind), decimals) for kind, of_kind in by_kind]
     return [*made, _effects(analysis, decimals)] if analysis.effects else made
 
 
@@ -65,8 +66,10 @@ def shown(analysis: Analysis) -> list[Metric]:
 def _effects(analysis: Analysis, decimals: int) -> Table:
     columns = ("Setting", "From", "To", metric_words(analysis.metric), "Pairs")
     rows = []
-    for effect in analysis.effects:
+    for effect in analysis.effects[:_EFFECTS]:
         low_high = interval(effect.estimate.low, effect.estimate.high, decimals)
         texts = *effect.values, f"{signed(effect.estimate.value, decimals)} {low_high}", effect.pairs
         rows.append(tuple(plain(str(text)) for text in (effect.setting, *texts)))
-    return Table("Effects of settings", 3, columns, frozenset(columns[3:]), tuple(rows))
+    number = len(analysis.effects)
+    title = f"Effects of settings{f': the first {_EFFECTS} of {number:,}' if number > _EFFECTS else ''}"
+    return Table(title, 3, columns, frozenset(columns[3:]), tuple(rows))

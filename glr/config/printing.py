@@ -16,7 +16,11 @@ def printable(text: str) -> str:
 
 
 def counted(number: int, noun: str, plural: str | None = None) -> str:
-    """Return a number with its noun: `1 image`, `1,200 images`; a plural that adds more than an s is given."""
+    """Return a number with its noun; a plural that adds more than an s is given.
+
+    >>> counted(1, "image"), counted(1200, "query", "queries")
+    ('1 image', '1,200 queries')
+    """
     return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
 
 

@@ -1,8 +1,13 @@
-"""HTML templates: Jinja2 escapes every value, because names and parameters of runs may hold markup."""
+"""HTML templates: Jinja2 escapes every value, because names and parameters of runs may hold markup.
+
+Characters that reorder the text around them become escapes, too.
+"""
 
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+
+from glr.config.printing import printable
 
 
 def template(module: str) -> Template:
@@ -15,6 +20,7 @@ def template(module: str) -> Template:
     environment = Environment(
         loader=FileSystemLoader([file.parent, Path(__file__).parent]),
         autoescape=True,
+        finalize=lambda value: printable(value) if type(value) is str else value,  # not Markup, which is made here
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

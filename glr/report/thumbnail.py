@@ -7,6 +7,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from glr.config.printing import printable
+
 _LONGEST = 256  # pixels of an image's long side: twice the displayed size, for sharp displays
 _QUALITY = 88
 _SIGNS = 16  # characters of a shortened id
@@ -39,7 +41,7 @@ def thumbnail(image: np.ndarray) -> Thumbnail:
 
 def parts(name: str) -> list[str]:
     """Split an id at the places where a browser may break the line."""
-    return re.split("(?<=[/_.-])", name)
+    return re.split("(?<=[/_.-])", printable(name))
 
 
 def short(name: str) -> str:

@@ -16,6 +16,7 @@ from glr.config.command import setup
 from glr.config.schema import Tracking
 from glr.tracking.run import run
 
+SCORES = {"public_score": 0.5, "private_score": 0.4, "public/map_at_100": 0.5, "private/map_at_100": 0.4}
 TABLES = ("params", "metrics", "latest_metrics", "tags")
 
 
@@ -26,20 +27,25 @@ def main(counts: list[int]) -> None:
             fill(store, count)
             started = time.monotonic()
             line = [sys.executable, "-m", "glr.compare", "study=many", "output=-", f"tracking.uri=sqlite:///{store}"]
+            line.append("compare.outcomes=none")
             written = subprocess.run(line, capture_output=True, text=True, check=True).stdout
             seconds = time.monotonic() - started
             print(f"{count:>7,} runs: {seconds:6.1f} s, {len(written.splitlines()):,} lines", flush=True)
 
 
 def fill(store: Path, count: int) -> None:
-    """Record one run with all parameters, 50 metrics of 20 epochs and the usual tags, then copy its rows."""
+    """Record one run with all parameters, 52 metrics of 20 epochs and the usual tags, then copy its rows.
+
+    Each copy has a learning rate of its own, and so a configuration.
+    """
     tracking = Tracking(f"sqlite:///{store}", str(store.parent), str(store.parent / "journal"), 60)
     with run(tracking, "many", "first") as first:
         first.config(*composed("train", ["data=folder", "data.source.path=photos"]))
         first.tags({f"tag{number}": "value" for number in range(20)})
+        first.tags({"configuration": "0", "overrides": "optimizer.learning_rate=0"})
         for epoch in range(20):
             first.metrics({f"metric{number}": 0.5 for number in range(48)}, epoch)
-        first.metrics({"public_score": 0.5, "private_score": 0.4}, 20)
+        first.metrics(SCORES, 20)
     with sqlite3.connect(store) as database:
         for number in range(count - 1):
             new = uuid.uuid4().hex
@@ -49,6 +55,9 @@ def fill(store: Path, count: int) -> None:
                 chosen = ", ".join(values.get(column, column) for column in columns)
                 copy = f"insert into {table} select {chosen} from {table} where run_uuid = ?"
                 database.execute(copy, (first.id,))
+            own = "update {} set value = ? where run_uuid = ? and key = ?"
+            database.execute(own.format("tags"), (new, new, "configuration"))
+            database.execute(own.format("params"), (str(number + 1), new, "optimizer.learning_rate"))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """The tables of configurations: what a reader sees of an analysis."""
 
+from dataclasses import replace
+
 from glr.compare.configurations import ordered, shown, tables, text
 from glr.report.study.analysis import Analysis, Difference, Row, Score
 from glr.report.study.configurations import Configuration
@@ -56,6 +58,18 @@ def test_values_with_intervals_seeds_and_differences():
         "|2|b\\|c|2 (1 failed)||0.480 [0.400, 0.500] ± 0.020|0.300|-0.020 [-0.030, 0.010]|0.025|30/41|10%|",
     ]
     assert lines[-1] == "|head|a|b|+0.010 [-0.020, 0.040]|3|"
+
+
+def test_of_many_effects_the_first_are_printed():
+    effects = [Effect("rate", ("0", f"{number}"), Estimate(0.01, -0.02, 0.04), 1) for number in range(1, 1201)]
+    lines = text(replace(analysis(BEST, OTHER), effects=effects), [BEST, OTHER], decimals=3).splitlines()
+    assert "### Effects of settings: the first 30 of 1,200" in lines
+    assert lines[-1] == "|rate|0|30|+0.010 [-0.020, 0.040]|1|"
+
+
+def test_scores_without_decimals():
+    lines = text(analysis(BEST, OTHER), [BEST, OTHER], decimals=0).splitlines()
+    assert lines[12].startswith("|1|a|2|0|0 [0, 1] ± 0|")  # 0.4, 0.5 [0.45, 0.55]
 
 
 def test_kinds_have_tables_of_their_own_and_nothing_is_compared_without_a_baseline():

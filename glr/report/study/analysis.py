@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import isfinite
 from statistics import mean, stdev
 
 import numpy as np
@@ -20,6 +21,7 @@ from glr.statistics.effects import Effect, effects, effects_given
 from glr.statistics.randomization import holm
 from glr.statistics.replicates import Replicates
 
+_NAMED = 3  # configurations that a sentence names
 _SCORED = re.compile(
     r"((public|private|easy|medium|hard)/)?(gap|top1_accuracy|map(_at_\d+)?|mp_at_\d+|recall_at_\d+|(mean|median)_position)"
     r"|leaderboard/(public|private)"
@@ -137,6 +139,7 @@ def analyse(
         GlrError: no run has the metric, or no single configuration matches the baseline.
     """
     groups = samples(rows, outcomes, resamples)
+    notes = [*notes, *_incomplete(rows, outcomes, groups)]
     made = [Row(row, scores) for row, scores in zip(rows, _measured(rows, groups), strict=True)]
     metric = _metric(made, metric)
     base = _baseline(made, baseline, metric, groups)
@@ -182,10 +185,22 @@ def _measured(rows: Sequence[Configuration], groups: Sequence[Sample]) -> list[d
     return scores
 
 
+def _incomplete(rows: Sequence[Configuration], outcomes: Mapping[str, pa.Table], groups: Sequence[Sample]) -> list[str]:
+    """A sentence on the configurations of which only some runs have outcomes of the same queries."""
+    compared = {place for group in groups for place in group.places}
+    names = [
+        row.name
+        for place, row in enumerate(rows)
+        if place not in compared and any(run.id in outcomes for run in row.finished)
+    ]
+    listed = "; ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+    return [f"No interval where only some seeds have outcomes of the same queries: {listed}"] if names else []
+
+
 def _logged(row: Configuration) -> dict[Metric, Score]:
     values: dict[str, list[float]] = {}
     for run in row.finished:
-        for name in scored(run.metrics):
+        for name in filter(lambda name: isfinite(run.metrics[name]), scored(run.metrics)):
             values.setdefault(name, []).append(run.metrics[name])
     return {name: Score(mean(of), sd=stdev(of) if len(of) > 1 else None) for name, of in values.items()}
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
+from glr.config.printing import counted
 from glr.report.study.analysis import Analysis, Difference, Row
-from glr.report.study.words import counted, decimals, interval, lowest_is_best, metric_words, plain
+from glr.report.study.words import decimals, interval, lowest_is_best, metric_words, plain
 
 LEVEL = 0.05  # a p-value below it, after Holm, shows a difference
 _NAMED = 3  # configurations whose names a sentence lists

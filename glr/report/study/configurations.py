@@ -43,11 +43,13 @@ class Configuration:
 
     @property
     def name(self) -> str:
-        """What tells it from the others, in words; the first run's name if nothing does."""
+        """What tells it from the others, in words; if nothing does, its runs' name without the seed, or their study."""
         groups = {key.partition(".")[0] for key in self.runs[0].params if "." in key}
         groups |= {key for key, text in self.labels.items() if text != self.settings.get(key, text)}
-        parts = [text if key in groups and text != "none" else f"{key}={text}" for key, text in self.labels.items()]
-        return ", ".join(parts) or self.runs[0].name
+        telling = {key: text for key, text in self.labels.items() if key in self.settings}
+        parts = [text if key in groups and text != "none" else f"{key}={text}" for key, text in telling.items()]
+        words = [word for word in self.runs[0].name.split() if len(self.runs) == 1 or not word.startswith("seed=")]
+        return ", ".join(parts) or " ".join(words) or self.runs[0].study
 
     @property
     def finished(self) -> tuple[PastRun, ...]:

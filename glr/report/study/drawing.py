@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from html import escape
 from typing import Any
+from warnings import catch_warnings, filterwarnings
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
@@ -63,7 +64,9 @@ def drawn(plot: Callable[[Axes], None], height: float, label: str) -> str:
         plot(figure.subplots())
         file = io.StringIO()
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        figure.savefig(file, format="svg", transparent=True, metadata=nothing)
+        with catch_warnings():
+            filterwarnings("ignore", r"Glyph .* missing")  # the page's font has the letters that Matplotlib's lacks
+            figure.savefig(file, format="svg", transparent=True, metadata=nothing)
     text = file.getvalue()
     text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
     text = re.sub(r'<g id="[^"]*"', "<g", text)

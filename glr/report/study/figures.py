@@ -7,9 +7,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from glr.config.printing import counted
 from glr.report.study.analysis import Metric
 from glr.report.study.drawing import COLOURS, FAINT, INK, LINE, PAPER, drawn, shortened
-from glr.report.study.words import counted, decimals, interval, lowest_is_best, metric_words, signed
+from glr.report.study.words import decimals, interval, lowest_is_best, metric_words, signed
 
 Curve = Sequence[tuple[float, float]]
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from glr.config.printing import counted
 from glr.report.palette import RIGHT, SERIES, WRONG, css
 from glr.report.study.album import Album
 from glr.report.study.analysis import Analysis, Metric
@@ -15,7 +16,7 @@ from glr.report.study.figures import Curve
 from glr.report.study.plotted import plotted
 from glr.report.study.showing import shown
 from glr.report.study.table import all_metrics, interaction_tables, main_table, run_table
-from glr.report.study.words import counted, metric_words
+from glr.report.study.words import metric_words
 from glr.report.template import template
 from glr.report.thumbnail import parts, short
 

@@ -8,12 +8,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from glr.config.printing import counted
 from glr.report.study import figures
 from glr.report.study.analysis import Analysis, Metric, Row
 from glr.report.study.answer import LEVEL, is_shown, ranked
 from glr.report.study.drawing import COLOURS
 from glr.report.study.figures import Bar, Curve
-from glr.report.study.words import counted, decimals, metric_words, plain
+from glr.report.study.words import KINDS, decimals, metric_words, plain
 
 _BARS = 30  # a plot of more rows is not read
 
@@ -50,10 +51,12 @@ def _differences(analysis: Analysis) -> Plot | None:
         return None
     metric = metric_words(analysis.metric)
     baseline = analysis.rows[analysis.baseline].configuration.name
-    caption = (
-        f"Each configuration minus {baseline}, on the same queries, with 95% intervals. Filled: p < {LEVEL} after "
-        f"Holm's adjustment for {counted(len(bars), 'comparison')}."
-    )
+    tested = sum(row.difference is not None and row.difference.p_holm is not None for row in rows)
+    caption = f"Each configuration minus {baseline}, on the same queries, with 95% intervals. "
+    if tested:
+        caption += f"Filled: p < {LEVEL} after Holm's adjustment for {counted(tested, 'comparison')}."
+    if tested < len(bars):
+        caption += f" {counted(len(bars) - tested, 'difference has', 'differences have')} no p-value."
     if analysis.one_seed:
         caption += " One seed each: the intervals speak of these trained models only."
     svg = figures.forest(bars[:_BARS], analysis.metric, f"difference in {metric}")
@@ -103,9 +106,12 @@ def _choice(analysis: Analysis) -> str:
     behind = (
         f"{plain(choice.private_loss, places)} behind the best there" if choice.private_loss > 0 else "the best there"
     )
+    best = analysis.rows[choice.best].configuration
+    several = len({row.configuration.kind for row in ranked(analysis)}) > 1
+    among = f" among {KINDS[best.kind]}" if several else ""
     return (
-        f"Chosen by Public: {analysis.rows[choice.best].configuration.name}. Because it was chosen, its score "
-        f"there is too good, by {plain(max(choice.optimism, 0.0), places)} on average. On Private its rank is "
+        f"Chosen by Public{among}: {best.name}. Because it was chosen, its score there is "
+        f"too good, by {plain(max(choice.optimism, 0.0), places)} on average. On Private its rank is "
         f"{choice.private_rank}, {behind}."
     )
 

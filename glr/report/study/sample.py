@@ -84,12 +84,17 @@ class Sample:
 
 
 def samples(rows: Sequence[Configuration], outcomes: Mapping[str, pa.Table], resamples: int) -> list[Sample]:
-    """Group the finished runs by the queries that they answered; the largest group comes first."""
+    """Group configurations by the queries that their runs answered; the largest group comes first.
+
+    A configuration is left out if one of its finished runs has no outcomes, or those of other queries: its score is the
+    mean of all of them.
+    """
     groups: dict[bytes, list[tuple[int, pa.Table]]] = defaultdict(list)
     for place, row in enumerate(rows):
-        for run in row.finished:
-            if (table := outcomes.get(run.id)) is not None and table.num_rows:
-                groups[_signature(table)].append((place, table))
+        tables = [outcomes[run.id] for run in row.finished if run.id in outcomes and outcomes[run.id].num_rows]
+        signatures = {_signature(table) for table in tables}
+        if len(tables) == len(row.finished) and len(signatures) == 1:
+            groups[signatures.pop()] += [(place, table) for table in tables]
     ordered = sorted(groups.values(), key=len, reverse=True)
     return [Sample(group, resamples) for group in ordered]
 

@@ -8,11 +8,11 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from glr.config.printing import counted
 from glr.report.study.album import Album
 from glr.report.study.analysis import Analysis
 from glr.report.study.answer import ranked, rivals
 from glr.report.study.sides import Answer, Query, sides
-from glr.report.study.words import counted
 from glr.report.thumbnail import Thumbnail, thumbnail
 from glr.tracking.history import PastRun
 

@@ -150,7 +150,7 @@ def _score(row: Row, metric: Metric, places: int | None = None) -> Cell:
     if score is None:
         return Cell()
     ends = None if score.low is None or score.high is None else (score.low, score.high)
-    places = places or decimals(metric, ends[1] - ends[0] if ends else 0.0)
+    places = decimals(metric, ends[1] - ends[0] if ends else 0.0) if places is None else places
     notes = [interval(*ends, places)] if ends else []
     notes += [] if score.sd is None else [f"± {plain(score.sd, places)}"]
     return Cell(plain(score.value, places), notes, repr(score.value))
@@ -165,7 +165,7 @@ def _compared(row: Row, metric: Metric, places: int | None, *, is_baseline: bool
 
 
 def _difference(difference: Difference, metric: Metric, places: int | None) -> list[Cell]:
-    places = places or decimals(metric, difference.high - difference.low)
+    places = decimals(metric, difference.high - difference.low) if places is None else places
     within = interval(difference.low, difference.high, places)
     p = difference.p_holm
     return [

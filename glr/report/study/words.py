@@ -4,6 +4,7 @@ from math import floor, log10
 
 Metric = str  # `private/gap`; `gap` of a solution that is not divided
 
+KINDS = {"train": "single models", "ensemble": "ensembles", "evaluation": "evaluations"}  # of configurations
 _WORDS = {"map": "mAP", "mp": "mP", "gap": "GAP", "top1_accuracy": "top-1 accuracy"}
 
 
@@ -60,12 +61,3 @@ def interval(low: float, high: float, places: int) -> str:
     '[-0.004, 0.029]'
     """
     return f"[{plain(low, places)}, {plain(high, places)}]"
-
-
-def counted(number: int, one: str, many: str = "") -> str:
-    """Return a number with its noun.
-
-    >>> counted(1, "seed"), counted(1200, "query", "queries")
-    ('1 seed', '1,200 queries')
-    """
-    return f"{number:,} {one if number == 1 else many or f'{one}s'}"

@@ -254,3 +254,31 @@ def test_an_unknown_metric_names_the_known_ones():
         analysed(runs, outcomes, metric="nope")
     with pytest.raises(GlrError, match=r"compare\.baseline=zz: no row"):
         analysed(runs, outcomes, baseline="zz")
+
+
+def test_a_configuration_with_outcomes_of_only_some_seeds_has_its_mean_and_no_interval():
+    runs, outcomes = study(["a", "b", "low"], 3)
+    del outcomes["a1"], outcomes["a2"]
+    whole = analysed(runs, outcomes)
+    part, other, low = whole.rows  # low happens to be better than b
+    score = part.scores[AP]
+    logged = [run.metrics[AP] for run in runs[:3]]
+    assert (score.low, part.difference, part.probability_best) == (None, None, None)
+    assert score.value == pytest.approx(np.mean(logged), abs=1e-12)
+    assert score.sd == pytest.approx(np.std(logged, ddof=1), abs=1e-12)
+    assert (whole.baseline, low.difference, other.difference is None) == (2, None, False)
+    assert whole.notes == ["No interval where only some seeds have outcomes of the same queries: a"]
+
+
+def test_a_score_that_is_not_a_number_is_left_out():
+    runs, _ = study(["a"], 2)
+    runs[0].metrics[AP] = float("nan")
+    assert analysed(runs, {}).rows[0].scores[AP].value == runs[1].metrics[AP]
+
+
+def test_without_any_score_there_is_nothing_to_compare():
+    runs, _ = study(["a", "b"], 1)
+    for run in runs:
+        run.metrics.clear()
+    with pytest.raises(GlrError, match="no run has finished with a score, so there is nothing to compare"):
+        analysed(runs, {})

@@ -137,5 +137,13 @@ def test_further_parameters_are_printed():
         {"train.epochs": "2", "head": "ArcFace"},
         {"train.epochs": "2", "head": "CosFace"},
     ]
+    assert [row.name for row in rows] == ["ArcFace", "CosFace"]
     with pytest.raises(GlrError, match=r"compare\.settings: no run has a parameter nope"):
         configurations([run("a")], printed=["nope"])
+
+
+def test_a_configuration_that_is_alone_is_named_without_its_seeds():
+    seeds = [replace(run("a", f"seed={seed}", seed=seed), name=f"arcface seed={seed}") for seed in "01"]
+    assert [row.name for row in configurations(seeds)] == ["arcface"]
+    assert [row.name for row in configurations(seeds[:1])] == ["arcface seed=0"]
+    assert [row.name for row in configurations([replace(each, name="seed=0") for each in seeds])] == ["s"]

@@ -128,7 +128,7 @@ def test_pictures_of_both_top_fives_and_of_right_images_that_both_miss(study, an
 
 def test_a_study_without_outcomes_says_so():
     words = " ".join(Elements(page(analysis(row("arcface", 0.5), row("cosface", 0.4), baseline=None), {})).text.split())
-    assert "their runs stored no outcomes of the same queries" in words
+    assert "There are no two configurations with outcomes of the same queries" in words
     assert "Difference" not in words
 
 
@@ -156,3 +156,35 @@ def test_the_page_runs_its_own_script_only_and_fetches_nothing(study):
     assert not re.search(r"@import|url\((?!#)|<link|src=\"?http", made)
     keys = [each.get("data-key") for each in Elements(made).named("td")]
     assert "0.52" in keys  # what the script sorts by
+
+
+def test_captions_say_which_configurations_were_tested_and_chosen(study):
+    untested = replace(difference(0.03), p=None, p_holm=None)
+    of_another_kind = row("k_reciprocal", 0.55, seeds=1, index=1, difference=untested)
+    evaluated = replace(of_another_kind, configuration=replace(of_another_kind.configuration, kind="evaluation"))
+    words = " ".join(Elements(page(replace(study, rows=[*study.rows, evaluated]), {})).text.split())
+    assert "after Holm's adjustment for 2 comparisons. 1 difference has no p-value." in words
+    assert "Chosen by Public among single models: ArcFace. Because it was chosen, its score there is too good" in words
+    words = " ".join(Elements(page(study, {})).text.split())
+    assert "for 2 comparisons." in words
+    assert "no p-value" not in words
+    assert "Chosen by Public: ArcFace." in words
+
+
+def test_a_name_that_turns_the_text_around_becomes_an_escape(study):
+    turning = replace(study.rows[0], configuration=replace(study.rows[0].configuration, labels={"head": "a\u202eb"}))
+    made = page(replace(study, rows=[turning, *study.rows[1:]]), {})
+    assert "\u202e" not in made
+    words = " ".join(Elements(made).text.split())
+    assert words.count("a\\u202eb") > 2
+
+
+def test_runs_are_named_with_their_seed(study):
+    words = " ".join(Elements(page(study, {})).text.split())
+    assert "arcface seed=1 seed 1, finished" in words
+
+
+@pytest.mark.filterwarnings("error")
+def test_letters_that_matplotlib_lacks_are_drawn(study):
+    named = replace(study.rows[1], configuration=replace(study.rows[1].configuration, labels={"head": "\u982d"}))
+    assert "\u982d" in page(replace(study, rows=[study.rows[0], named]), {})

@@ -1,6 +1,6 @@
 """Time the statistics of a study of 20 runs: 117,577 queries, 1,129 of them with a landmark.
 
-    python -m tests.benchmarks.statistics resamples=2000
+    python -m tests.benchmarks.intervals resamples=2000
 
 All metrics of all runs are resampled together, and each of 10 configurations with 2 seeds is compared with the first.
 Then one exchange test of GAP is timed. On a busy machine the processor's seconds tell more than the clock's.
