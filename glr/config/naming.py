@@ -67,8 +67,9 @@ def varying(jobs: Sequence[Sequence[str]], settings: DictConfig) -> dict[str, st
         settings: the settings of any job.
     """
     values: defaultdict[str, set[str]] = defaultdict(set)
-    for key, value in (_split(text) for job in jobs for text in job):
-        values[key].add(value)
+    for job in jobs:
+        for key, value in dict(map(_split, job)).items():  # the last of a key's values counts
+            values[key].add(value)
     different = [key for key, given in values.items() if len(given) > 1 and not _PLACING.match(key)]
     plain = OmegaConf.to_container(settings, resolve=False)
     assert isinstance(plain, dict)
