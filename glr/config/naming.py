@@ -77,6 +77,11 @@ def varying(jobs: Sequence[Sequence[str]], settings: DictConfig) -> dict[str, st
     return {key: _shortest(key, known) for key in different}
 
 
+def distinguishing() -> dict[str, str]:
+    """The settings that distinguish the jobs of the sweep that runs this job, see `varying`; empty outside a sweep."""
+    return json.loads(os.environ.get(VARYING_VARIABLE) or "{}")
+
+
 def _shortest(key: str, known: Iterable[str]) -> str:
     """The shortest end of a dotted key that no other key ends with."""
     parts = key.split(".")
@@ -89,7 +94,7 @@ def _shortest(key: str, known: Iterable[str]) -> str:
 
 def _distinction(overrides: Iterable[str], choices: Mapping[str, object]) -> str:
     """Name what distinguishes a job of a sweep; empty outside a sweep and in a sweep of one job."""
-    short = json.loads(os.environ.get(VARYING_VARIABLE) or "{}")
+    short = distinguishing()
     own = dict(map(_split, overrides))
     return redacted(" ".join(_shown(key, own[key], short[key], choices) for key in short if key in own))[:_LONGEST]
 
