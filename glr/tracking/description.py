@@ -103,8 +103,9 @@ def written(text: str, experiment_id: str, run_id: str) -> dict[str, str]:
 
 def escaped(text: str) -> str:
     """Write text so that Markdown and HTML show it as it is, in a table, too."""
-    visible = html.escape(" ".join(text.split()), quote=False)
-    return re.sub(r"([\\`*_{}\[\]()#+!|~:])", r"\\\1", visible)
+    visible = re.sub(r"([\\`*_{}\[\]()#+!|~])", r"\\\1", html.escape(" ".join(text.split()), quote=False))
+    # MLflow's pages make links of addresses and of @names, and would show a backslash before these.
+    return re.sub("[:@]", lambda sign: f"&#{ord(sign[0])};", visible)
 
 
 def _scores(scores: Mapping[str, float]) -> str:

@@ -59,7 +59,8 @@ def test_a_study_is_described_by_its_best_run():
     ("text", "shown"),
     [
         ("<img src=x onerror=alert(1)>", r"&lt;img src=x onerror=alert\(1\)&gt;"),
-        ("[x](javascript:alert(1))", r"\[x\]\(javascript\:alert\(1\)\)"),
+        ("[x](javascript:alert(1))", r"\[x\]\(javascript&#58;alert\(1\)\)"),
+        ("gs://b @c", "gs&#58;//b &#64;c"),
         ("a|b\n# c", r"a\|b \# c"),
         ("<run> *`_\\", r"&lt;run&gt; \*\`\_\\"),
     ],
