@@ -15,7 +15,6 @@ from glr.config.secrets import redacted
 # The environment variable that tells a sweep's jobs which settings distinguish them: JSON, key -> shortest clear key.
 VARYING_VARIABLE = "GLR_VARYING"
 SWEEP_VARIABLE = "GLR_SWEEP"  # the environment variable that tells the jobs the sweep's name
-_LONGEST = 240  # characters; MLflow's limit is 250, and a name that is taken gets a number
 # Settings that place or name a run, or belong to the sweep as a whole.
 _PLACING = re.compile(r"(study|name|resume|hydra|sweep|tracking)([./]|$)")
 
@@ -41,7 +40,7 @@ def evaluation_name(model: str, overrides: Iterable[str]) -> str:
     """Return the name of an evaluation: `evaluate <model>` and the overrides that its scores depend on."""
     plain = [text.lstrip("+") for text in overrides]
     distinct = [text for text in plain if re.split(r"[.=]", text)[0] in EVALUATION and not text.endswith("=none")]
-    return redacted(" ".join(["evaluate", model, *distinct]))[:_LONGEST]
+    return redacted(" ".join(["evaluate", model, *distinct]))
 
 
 def sweep_name(overrides: Iterable[str], varying: Mapping[str, str], runs: str, given: str | None = None) -> str:
@@ -54,9 +53,9 @@ def sweep_name(overrides: Iterable[str], varying: Mapping[str, str], runs: str, 
         given: the sweep's own name, which stands before the question.
     """
     if not varying:
-        return redacted(f"sweep: {given or ' '.join(overrides)}")[:_LONGEST]
+        return redacted(f"sweep: {given or ' '.join(overrides)}")
     question = " x ".join(varying.values())
-    return redacted(f"{given}: {question}, {runs}" if given else f"{question}: {runs}")[:_LONGEST]
+    return redacted(f"{given}: {question}, {runs}" if given else f"{question}: {runs}")
 
 
 def varying(jobs: Sequence[Sequence[str]], settings: DictConfig) -> dict[str, str]:
@@ -67,13 +66,19 @@ def varying(jobs: Sequence[Sequence[str]], settings: DictConfig) -> dict[str, st
         settings: the settings of any job.
     """
     values: defaultdict[str, set[str]] = defaultdict(set)
-    for key, value in (_split(text) for job in jobs for text in job):
-        values[key].add(value)
+    for job in jobs:
+        for key, value in dict(map(_split, job)).items():  # the last of a key's values counts
+            values[key].add(value)
     different = [key for key, given in values.items() if len(given) > 1 and not _PLACING.match(key)]
     plain = OmegaConf.to_container(settings, resolve=False)
     assert isinstance(plain, dict)
     known = {*different, *(key for key, _ in flattened({str(key): value for key, value in plain.items()}))}
     return {key: _shortest(key, known) for key in different}
+
+
+def distinguishing() -> dict[str, str]:
+    """The settings that distinguish the jobs of the sweep that runs this job, see `varying`; empty outside a sweep."""
+    return json.loads(os.environ.get(VARYING_VARIABLE) or "{}")
 
 
 def _shortest(key: str, known: Iterable[str]) -> str:
@@ -88,9 +93,9 @@ def _shortest(key: str, known: Iterable[str]) -> str:
 
 def _distinction(overrides: Iterable[str], choices: Mapping[str, object]) -> str:
     """Name what distinguishes a job of a sweep; empty outside a sweep and in a sweep of one job."""
-    short = json.loads(os.environ.get(VARYING_VARIABLE) or "{}")
+    short = distinguishing()
     own = dict(map(_split, overrides))
-    return redacted(" ".join(_shown(key, own[key], short[key], choices) for key in short if key in own))[:_LONGEST]
+    return redacted(" ".join(_shown(key, own[key], short[key], choices) for key in short if key in own))
 
 
 def _shown(key: str, value: str, short: str, choices: Mapping[str, object]) -> str:

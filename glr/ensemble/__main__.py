@@ -96,6 +96,7 @@ def _record(
     """Log the ensemble as a finished run."""
     from glr.retrieval import outcomes
     from glr.storage.temporary import temporary_folder
+    from glr.tracking.entries import StudyPage
     from glr.tracking.run import run as record
 
     (scores, of_queries), score, names = result, config.score.value, ensemble.names
@@ -114,6 +115,7 @@ def _record(
             )
         if tried:
             opened.text(as_csv(tried, candidates, metric), "search.csv")
+        opened.record(StudyPage("", {}))
     return opened
 
 

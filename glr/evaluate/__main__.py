@@ -29,6 +29,7 @@ def _evaluate(config: DictConfig) -> float:
     from glr.evaluate.job import evaluate, opened_set, run_subject, saved_model_subject
     from glr.evaluate.steps import before_and_after, lowered
     from glr.retrieval.scores import headlines, table
+    from glr.tracking.entries import StudyPage
     from glr.tracking.run import run
 
     hydra = HydraConfig.get()
@@ -44,6 +45,7 @@ def _evaluate(config: DictConfig) -> float:
         queries = {"queries": len(scored.query)}
         opened.dataset(Path(scored.path).name, scored.digest, scored.path, "evaluation", queries)
         states = evaluate(config, subject, scored, opened)
+        opened.record(StudyPage("", {}))
     print(table(before_and_after(states)))
     if sentences := lowered(states).values():
         say("\n" + "\n".join(sentences))

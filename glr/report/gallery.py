@@ -76,6 +76,13 @@ class QueryResults:
             return [place]
         return [counted(self.relevant, "relevant image"), place]
 
+    @property
+    def missed_in_words(self) -> str:
+        """The heading of the missed images: `5 of 8 right images that were missed`, if some are not shown."""
+        every = (self.relevant or 0) - sum(result.relevant for result in self.results)
+        some = f"{len(self.missed)} of {every:,} " if every > len(self.missed) else ""
+        return f"{some}right images that were missed"
+
 
 def choose(precisions: Mapping[str, float], each: int) -> list[tuple[str, str]]:
     """Choose the queries with the worst AP, the AP around the median, and the best AP.

@@ -36,7 +36,8 @@ def report(
         GlrError: no query has a relevant image.
     """
     names = np.array(ranking.index_ids, object)
-    answers = task.answers()
+    indexed = set(names)  # a list of classes may name more images than the index has
+    answers = {usage: {name: ids & indexed for name, ids in part.items()} for usage, part in task.answers().items()}
     relevant = {name: ids for part in answers.values() for name, ids in part.items() if ids}
     rows = {name: row for row, name in enumerate(ranking.query_ids) if name in relevant}
     rankings = {name: names[ranking.positions[row]].tolist() for name, row in rows.items()}

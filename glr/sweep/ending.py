@@ -1,10 +1,12 @@
 """The report at a sweep's end: the study's answer on the terminal, its page and its table with the sweep's run."""
 
 import json
+import shlex
 import sys
 from pathlib import Path
 
 from glr import storage
+from glr.config.grammar import in_grammar
 from glr.config.printing import say
 from glr.config.schema import Tracking
 from glr.config.secrets import redacted
@@ -50,7 +52,9 @@ def report(run: Recorder, tracking: Tracking, study: str, folder: Path) -> str:
         say(f"\n{sentence}\nreport: {folder / PAGE}")
         return sentence
     except Exception as error:
-        again = f"python -m glr.compare study={study} format=html output={PAGE}"
+        again = shlex.join(
+            ["python", "-m", "glr.compare", f"study={in_grammar(study)}", "format=html", f"output={PAGE}"]
+        )
         say(f"the study has no report ({redacted(in_words(error))}); {again} tries again", file=sys.stderr)
         return ""
 

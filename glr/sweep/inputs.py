@@ -90,7 +90,7 @@ def refuse(config: DictConfig) -> list[list[str]]:
         except Exception as error:
             raise GlrError(f"{_job(number, jobs)}: {in_words(error)}") from error
         if settings.name is None:
-            continue  # names that glr chose tell backbone and head only
+            continue  # names that glr chooses tell the jobs apart
         identity = inputs.identity(settings)
         same = named[settings.study, run_name(settings, {})]
         same.setdefault((identity.configuration, identity.digest), number)

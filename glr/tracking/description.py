@@ -3,9 +3,11 @@
 import hashlib
 import html
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from glr.config.grammar import in_grammar
 from glr.config.printing import counted
 from glr.config.usages import USAGES, metric_name
 
@@ -13,7 +15,9 @@ NOTE = "mlflow.note.content"  # the tag that MLflow shows as the description of 
 DESCRIBED = "description"  # the tag with the digest of the description that glr wrote last
 EXPERIMENT, RUN = "<experiment>", "<run>"  # in a description: stand for the ids, which only MLflow knows
 VIEW = "glr"  # the key of a study's saved view
+_RUNS = f"runs?workflowType=machine_learning&viewStateShareKey={VIEW}"  # see `glr.tracking.store.pages`
 _MOST = 40  # settings in a table
+_LONGEST = 5000  # characters; the shortest limit of a tag in the versions of MLflow
 _COMPARED = ("map_at_100", "gap")
 
 
@@ -41,7 +45,7 @@ class RunDescription:
         links = {text: f"runs/{RUN}/artifacts/{file}" for text, file in (files or {}).items()}
         if self.parent:
             links["sweep"] = f"runs/{self.parent}"
-        links["all runs of the study"] = f"runs?viewStateShareKey={VIEW}"
+        links["all runs of the study"] = _RUNS
         parts = [*([_scores(scores)] if scores else []), _table(self.settings), _code(self.command)]
         return "\n\n".join([*parts, " · ".join(_link(text, place) for text, place in links.items())])
 
@@ -60,7 +64,7 @@ def of_sweep(command: str, outcome: Mapping[str, float] | None = None, answer: s
         finished, failed = (int(outcome[name]) for name in ("jobs_finished", "jobs_failed"))
         parts.append(f"{counted(finished, 'job')} finished, {failed} failed{best}")
         parts.append(_link("all jobs", f"runs/{RUN}/artifacts/jobs.csv"))
-    return "\n\n".join([*parts, _code(command), _link("all runs of the study", f"runs?viewStateShareKey={VIEW}")])
+    return "\n\n".join([*parts, _code(command), _link("all runs of the study", _RUNS)])
 
 
 def of_study(study: str, command: str, best: tuple[str, str, float] | None) -> str:
@@ -75,8 +79,9 @@ def of_study(study: str, command: str, best: tuple[str, str, float] | None) -> s
     if best is not None:
         run_id, name, score = best
         lines.append(f"Best score: **{score:.5f}**, by {_link(name, f'runs/{run_id}')}")
-    lines += [_link("Scores and settings of all runs", f"runs?viewStateShareKey={VIEW}"), "Latest command:"]
-    return "\n\n".join([*lines, _code(command), "Tables:", _code(f"python -m glr.compare study={study} output=-")])
+    lines += [_link("Scores and settings of all runs", _RUNS), "Latest command:"]
+    tables = shlex.join(["python", "-m", "glr.compare", f"study={in_grammar(study)}", "output=-"])
+    return "\n\n".join([*lines, _code(command), "Tables:", _code(tables)])
 
 
 def digest(text: str) -> str:
@@ -90,15 +95,17 @@ def may_write(tags: Mapping[str, str]) -> bool:
 
 
 def written(text: str, experiment_id: str, run_id: str) -> dict[str, str]:
-    """The tags that hold a description."""
+    """The tags that hold a description, cut off where it is too long for a tag."""
     text = text.replace(EXPERIMENT, experiment_id).replace(RUN, run_id)
+    text = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
     return {NOTE: text, DESCRIBED: digest(text)}
 
 
 def escaped(text: str) -> str:
     """Write text so that Markdown and HTML show it as it is, in a table, too."""
-    visible = html.escape(" ".join(text.split()), quote=False)
-    return re.sub(r"([\\`*_{}\[\]()#+!|~:])", r"\\\1", visible)
+    visible = re.sub(r"([\\`*_{}\[\]()#+!|~])", r"\\\1", html.escape(" ".join(text.split()), quote=False))
+    # MLflow's pages make links of addresses and of @names, and would show a backslash before these.
+    return re.sub("[:@]", lambda sign: f"&#{ord(sign[0])};", visible)
 
 
 def _scores(scores: Mapping[str, float]) -> str:

@@ -83,7 +83,7 @@ class Artifact:
 class StudyPage:
     """Bring MLflow's page of the run's study up to date: its description and its saved view."""
 
-    command: str  # the study's latest command line
+    command: str  # the study's latest command line; empty: keep the description
     settings: dict[str, str]  # the settings that distinguish the jobs of a sweep -> their short names
 
 

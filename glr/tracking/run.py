@@ -27,6 +27,7 @@ from glr.tracking.writer import JOURNAL
 
 # The environment variable that gives the parent run's id to the jobs.
 PARENT_VARIABLE = "GLR_PARENT_RUN_ID"
+_LONGEST = 240  # characters of a name; a database's limit is 250, and a name that is taken gets a number
 _FIRST_TRY = 10.0  # seconds to wait for the store's first answer, which may be that the run was deleted
 
 
@@ -138,7 +139,7 @@ def begin(
     Args:
         tracking: the settings `tracking`: where to record the run.
         study: the MLflow experiment.
-        name: the run's name; a number is added if another run of the study has it.
+        name: the run's name, cut off after 240 characters; a number is added if another run of the study has it.
         kind: train, debug, ensemble, evaluation, preflight or sweep.
         parent: the id of the parent run; None: the sweep's run, if there is a sweep.
         journal: the name of the journal, for a run that may be continued; None: a new name.
@@ -163,7 +164,7 @@ def begin(
         mine["mlflow.parentRunId"] = parent
     mine = {key: redacted(value) for key, value in mine.items()}
     if not written.entries:
-        written.append(Open(redacted(tracking.uri), study, redacted(name), tracking.artifacts, mine))
+        written.append(Open(redacted(tracking.uri), study, redacted(name)[:_LONGEST], tracking.artifacts, mine))
     sender = Sender(tracking.uri, written, tracking.patience)
     opened = Run(written, sender)
     if parent is None and new:  # the user can correct the address; a job of a sweep trains without a store

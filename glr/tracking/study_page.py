@@ -29,7 +29,7 @@ def show(client: MlflowClient, experiment_id: str, entry: StudyPage) -> bool:
 def _write(client: MlflowClient, experiment_id: str, entry: StudyPage) -> bool:
     study = client.get_experiment(experiment_id)
     tags = {}
-    if may_write(study.tags):
+    if entry.command and may_write(study.tags):
         text = of_study(study.name, entry.command, _best(client, experiment_id))
         tags |= written(text, experiment_id, "")
     has_view = version(client.tracking_uri) >= OLDEST

@@ -15,7 +15,7 @@ from glr.config.departures import departures
 from glr.config.identity import Identity, debugged, settings_of
 from glr.config.jobs import given
 from glr.config.log import Log
-from glr.config.naming import SWEEP_VARIABLE, run_name
+from glr.config.naming import SWEEP_VARIABLE, distinguishing, run_name
 from glr.config.printing import say
 from glr.config.secrets import redacted
 from glr.data.prepared import PreparedData
@@ -116,8 +116,9 @@ def opened(
                 description = _description(config, choices)
                 recorded.tags({NOTE: description.text()})
                 yield Job(config, data, recorded, claim, weights, worker, log, description)
-                if alone:
-                    recorded.record(StudyPage(redacted(description.command), {}))
+                # The study's latest command is the sweep's, not a job's.
+                command = redacted(description.command) if alone else ""
+                recorded.record(StudyPage(command, distinguishing()))
         # Unsent records exist on this machine only, so keep the checkpoints, which other machines may share.
         claim.release() if recorded.complete else claim.complete()
 

@@ -31,6 +31,7 @@ def name_in(jobs: list[list[str]], number: int, monkeypatch: pytest.MonkeyPatch)
             [["head=arcface", f"train.batch_size={size}", f"head.margin={size / 100}"] for size in (16, 32)],
             ["train.batch_size=16 margin=0.16", "train.batch_size=32 margin=0.32"],
         ),
+        ([["seed=1", "head=arcface", "seed=2"], ["seed=1", "head=cosface", "seed=2"]], ["arcface", "cosface"]),
         ([["augment=none"], ["augment=study"]], ["augment=none", "study"]),
         ([["study=a", "seed=1"], ["study=b", "seed=2"]], ["seed=1", "seed=2"]),
         ([["study=a"], ["study=b"]], ["densenet201-adacos_semi", "densenet201-adacos_semi"]),

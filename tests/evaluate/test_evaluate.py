@@ -190,7 +190,9 @@ def test_solutions_without_usages_have_plain_scores(trained: Path, pair: tuple[P
     metrics = runs(trained)[0].data.metrics
     before, after = metrics["unprocessed/map_at_100"], metrics["map_at_100"]
     assert f"whitening lowers map_at_100 from {before:.4f} to {after:.4f}" in printed
-    assert "look at its gallery: " in printed.splitlines()[-1]
+    last = printed.splitlines()[-1]
+    assert last.startswith("look at its gallery: ")
+    assert last.endswith("viewStateShareKey=glr")  # in the study's view
 
 
 def test_kept_descriptors_of_an_earlier_result_version_are_not_read(

@@ -31,7 +31,7 @@ def test_a_run_is_described_by_scores_settings_command_and_links():
         "",
         "[gallery](#/experiments/<experiment>/runs/<run>/artifacts/gallery.html) · "
         f"[sweep](#/experiments/<experiment>/runs/{'f' * 32}) · "
-        "[all runs of the study](#/experiments/<experiment>/runs?viewStateShareKey=glr)",
+        "[all runs of the study](#/experiments/<experiment>/runs?workflowType=machine_learning&viewStateShareKey=glr)",
     ]
     assert r"| mp\_at\_10 |" in RunDescription().text({"mp_at_10": 0.5})  # of a task without the metrics compared
     assert "All settings have their defaults." in RunDescription().text()
@@ -51,6 +51,7 @@ def test_a_study_is_described_by_its_best_run():
     text = of_study("heads", "python -m glr.train -m", ("e" * 32, "arcface seed=1", 0.5))
     assert text.startswith(f"Best score: **0.50000**, by [arcface seed=1](#/experiments/<experiment>/runs/{'e' * 32})")
     assert "python -m glr.compare study=heads output=-" in text
+    assert "python -m glr.compare 'study=a b' output=-" in of_study("a b", "python -m glr.train -m", None)
     assert "Best score" not in of_study("heads", "python -m glr.train -m", None)
 
 
@@ -58,7 +59,8 @@ def test_a_study_is_described_by_its_best_run():
     ("text", "shown"),
     [
         ("<img src=x onerror=alert(1)>", r"&lt;img src=x onerror=alert\(1\)&gt;"),
-        ("[x](javascript:alert(1))", r"\[x\]\(javascript\:alert\(1\)\)"),
+        ("[x](javascript:alert(1))", r"\[x\]\(javascript&#58;alert\(1\)\)"),
+        ("gs://b @c", "gs&#58;//b &#64;c"),
         ("a|b\n# c", r"a\|b \# c"),
         ("<run> *`_\\", r"&lt;run&gt; \*\`\_\\"),
     ],

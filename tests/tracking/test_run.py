@@ -49,6 +49,15 @@ def test_everything_is_recorded(tracking: Tracking, tmp_path: Path):
     assert (used.dataset.name, used.dataset.digest, used.tags[0].value) == ("Demo", "abc123", "training")
 
 
+def test_a_long_name_is_cut_off(tracking: Tracking):
+    names = []
+    for _ in range(2):
+        with run(tracking, "study", "n" * 300) as opened:
+            opened.wait()
+        names.append(opened.name)
+    assert names == ["n" * 240, "n" * 240 + " (2)"]
+
+
 def test_an_exception_marks_the_run_failed_with_the_reason(tracking: Tracking):
     for error, status, reason in (
         (GlrError("the disk is full"), "FAILED", "the disk is full"),

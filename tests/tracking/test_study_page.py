@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 
 from glr.tracking import study_page
 from glr.tracking.description import NOTE
@@ -86,6 +88,31 @@ def test_an_older_mlflow_gets_a_description_and_no_view(client: MlflowClient, mo
     assert "glr.train head=arcface,cosface -m" in tags[NOTE]
 
 
-def test_a_store_that_refuses_is_no_failure(client: MlflowClient):
+def test_a_job_of_a_sweep_brings_the_view_up_to_date_and_leaves_the_description(client: MlflowClient):
+    made = study(client)
+    show(client, made, PAGE)
+    before = client.get_experiment(made).tags
+    run = client.search_runs([made], "attributes.run_name = 'run 0'")[0].info.run_id
+    client.log_metric(run, "private_score", 0.5)
+    assert show(client, made, StudyPage("", {"seed": "seed"}))
+    after = client.get_experiment(made).tags
+    assert after[NOTE] == before[NOTE]
+    columns = state(before[TAG])["selectedColumns"]
+    assert state(after[TAG])["selectedColumns"] == [columns[0], "metrics.`private_score`", *columns[1:]]
+
+
+def test_a_description_that_is_too_long_is_cut_off_and_stays_glrs_own(client: MlflowClient):
     made = client.create_experiment("heads")
-    assert not show(client, made, StudyPage("x" * 30_000, {}))  # longer than a tag may be
+    for letter in "xy":
+        assert show(client, made, StudyPage(letter * 30_000, {}))
+        assert len(note := client.get_experiment(made).tags[NOTE]) == 5000
+        assert letter * 4000 in note
+
+
+def test_a_store_that_refuses_is_no_failure(client: MlflowClient, monkeypatch: pytest.MonkeyPatch):
+    def refuse(*_: str) -> None:
+        raise MlflowException("a tag may not be so long", INVALID_PARAMETER_VALUE)
+
+    made = client.create_experiment("heads")
+    monkeypatch.setattr(client, "set_experiment_tag", refuse)
+    assert not show(client, made, PAGE)

@@ -1,6 +1,8 @@
 """A job is claimed and recorded while it is open, and settled when it ends."""
 
+import base64
 import json
+import zlib
 from pathlib import Path
 
 import pytest
@@ -10,10 +12,12 @@ from omegaconf import OmegaConf
 from glr.config.composition import composition
 from glr.config.identity import Identity, settings_of
 from glr.config.log import logged
+from glr.config.naming import VARYING_VARIABLE
 from glr.data.prepared import PreparedData
 from glr.devices.workers import Worker
 from glr.errors import DivergedError, GlrError
 from glr.sweep.past import finished
+from glr.tracking.description import NOTE
 from glr.tracking.recorder import Unrecorded
 from glr.tracking.run import PARENT_VARIABLE, LostError
 from glr.tracking.sender import send_left_behind
@@ -52,6 +56,22 @@ def test_a_finished_job_leaves_a_run_with_its_identity_and_no_checkpoints(config
     tags = ("key", "configuration", "data_digest")
     assert [run.data.tags[tag] for tag in tags] == [identity.key, identity.configuration, small_data.digest]
     assert not Path(job.claim.folder).exists()
+
+
+def test_a_job_of_a_sweep_shows_its_scores_in_the_studys_view(config, small_data, monkeypatch: pytest.MonkeyPatch):
+    client = connect(config.tracking.uri)
+    study = client.create_experiment("jobs")
+    client.set_experiment_tag(study, NOTE, "of the sweep")
+    monkeypatch.setenv(PARENT_VARIABLE, client.create_run(study).info.run_id)
+    monkeypatch.setenv(VARYING_VARIABLE, '{"seed": "seed"}')
+    with opened(config, small_data, None, Worker()) as job:
+        job.run.metrics({"public_score": 0.5}, 1)
+    assert job.run.pages.endswith("&viewStateShareKey=glr")
+    tags = client.get_experiment(study).tags
+    assert tags[NOTE] == "of the sweep"
+    packed = json.loads(tags["mlflow.sharedViewState.glr"])["state"].removeprefix("deflate;")
+    columns = json.loads(zlib.decompress(base64.b64decode(packed)))["selectedColumns"]
+    assert columns[:2] == ["metrics.`public_score`", "params.`seed`"]
 
 
 def test_a_job_whose_run_is_deleted_fails_and_keeps_its_checkpoints_until_everything_is_sent(config, small_data):
