@@ -76,12 +76,19 @@ def exchange_test(
     return _share(np.abs(drawn), abs(observed) - _ROUNDING)
 
 
-def holm(p_values: npt.ArrayLike) -> Floats:
-    """Return p-values adjusted for several comparisons by Holm's step-down procedure."""
+def holm(p_values: npt.ArrayLike, comparisons: int | None = None) -> Floats:
+    """Return p-values adjusted for several comparisons by Holm's step-down procedure.
+
+    Args:
+        p_values: [N] p-values.
+        comparisons: number of all comparisons, of which N chosen ones are given: at least N, and right, if cautious,
+            however they were chosen. None: N.
+    """
     values = np.asarray(p_values, float)
+    number = len(values) if comparisons is None else comparisons
     order = np.argsort(values)
     adjusted = np.empty(len(values))
-    adjusted[order] = np.minimum(np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1)), 1)
+    adjusted[order] = np.minimum(np.maximum.accumulate(values[order] * np.arange(number, number - len(values), -1)), 1)
     return adjusted
 
 

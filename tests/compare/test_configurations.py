@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from glr.compare.configurations import ordered, shown, tables, text
-from glr.report.study.analysis import Analysis, Difference, Row, Score
+from glr.report.study.analysis import Analysis, Difference, MeanScore, Row
 from glr.report.study.configurations import Configuration
 from glr.statistics.effects import Effect
 from glr.statistics.replicates import Estimate
@@ -29,13 +29,13 @@ def analysis(*rows: Row, baseline: int | None = 0) -> Analysis:
 
 BEST = Row(
     configuration(1, {"head": "a"}),
-    {METRIC: Score(0.5, 0.45, 0.55, 0.01), "public/gap": Score(0.4), "loss": Score(1)},
+    {METRIC: MeanScore(0.5, 0.45, 0.55, 0.01), "public/gap": MeanScore(0.4), "loss": MeanScore(1)},
     None,
     0.9,
 )
 OTHER = Row(
     configuration(2, {"head": "b|c"}, failed=1),
-    {METRIC: Score(0.48, 0.4, 0.5, 0.02), "leaderboard/public": Score(0.3)},
+    {METRIC: MeanScore(0.48, 0.4, 0.5, 0.02), "leaderboard/public": MeanScore(0.3)},
     Difference(-0.02, -0.03, 0.01, 0.0123, 0.0246, 30, 41),
     0.1,
 )
@@ -73,8 +73,8 @@ def test_scores_without_decimals():
 
 
 def test_kinds_have_tables_of_their_own_and_nothing_is_compared_without_a_baseline():
-    joint = Row(configuration(1, {"members": "a + b", "weights": "1 + 1"}, kind="ensemble"), {METRIC: Score(0.6)})
-    alone = Row(configuration(1, {}, seeds=1), {METRIC: Score(0.5)})
+    joint = Row(configuration(1, {"members": "a + b", "weights": "1 + 1"}, kind="ensemble"), {METRIC: MeanScore(0.6)})
+    alone = Row(configuration(1, {}, seeds=1), {METRIC: MeanScore(0.5)})
     made = tables(analysis(joint, alone, baseline=None), [joint, alone], decimals=2)
     assert [(table.title, table.columns) for table in made] == [
         ("Single models", ("#", "Seeds", "Private GAP")),

@@ -74,3 +74,4 @@ def test_holm_multiplies_the_smallest_by_the_number_of_comparisons_and_keeps_the
     # Worked by hand: 0.01 * 4, max(0.04, 0.02 * 3), max(0.06, 0.03 * 2), max(0.06, 0.04 * 1)
     assert holm([0.04, 0.01, 0.03, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
     assert holm([0.6, 0.7]) == pytest.approx([1, 1])
+    assert holm([0.04, 0.01], comparisons=6) == pytest.approx([0.2, 0.06])

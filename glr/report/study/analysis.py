@@ -29,7 +29,7 @@ _SCORED = re.compile(
 
 
 @dataclass(frozen=True)
-class Score:
+class MeanScore:
     """A configuration's mean score over its finished runs.
 
     Attributes:
@@ -78,7 +78,7 @@ class Row:
     """
 
     configuration: Configuration
-    scores: Mapping[Metric, Score]
+    scores: Mapping[Metric, MeanScore]
     difference: Difference | None = None
     probability_best: float | None = None
 
@@ -99,6 +99,8 @@ class Analysis:
         choice: what choosing by Public costs on Private; None without both. Its `best` is a place among the rows.
         notes: sentences on what could not be compared, and why.
         one_seed: no configuration was run with two seeds, so that intervals speak of these trained models only.
+        comparisons: number of comparisons that p-values are adjusted for: those with the baseline, or all pairs if it
+            was chosen as the best one.
     """
 
     study: str
@@ -112,6 +114,7 @@ class Analysis:
     choice: Choice | None
     notes: Sequence[str]
     one_seed: bool
+    comparisons: int = 0
 
 
 def analyse(
@@ -147,7 +150,9 @@ def analyse(
     whole = Analysis(
         study, metric, made, common(rows), base, sample.queries if sample else {}, (), (), None, notes, True
     )
-    return whole if base is None or sample is None else _compared(whole, sample, base)
+    return (
+        whole if base is None or sample is None else _compared(whole, sample, base, chosen=baseline in (None, "best"))
+    )
 
 
 def _metric(rows: Sequence[Row], wanted: str | None) -> Metric:
@@ -170,7 +175,7 @@ def scored(metrics: Iterable[str]) -> list[str]:
     return [name for name in metrics if _SCORED.fullmatch(name)]
 
 
-def _measured(rows: Sequence[Configuration], groups: Sequence[Sample]) -> list[dict[Metric, Score]]:
+def _measured(rows: Sequence[Configuration], groups: Sequence[Sample]) -> list[dict[Metric, MeanScore]]:
     """The scores of each configuration: with intervals where there are outcomes, else the means of its runs."""
     scores = [_logged(row) for row in rows]
     for group in reversed(groups):
@@ -181,7 +186,7 @@ def _measured(rows: Sequence[Configuration], groups: Sequence[Sample]) -> list[d
                 for place, weights, sd in zip(places, np.eye(len(places)), replicates.spread, strict=True):
                     estimate = replicates.estimate(weights)
                     ends = float(estimate.low), float(estimate.high)
-                    scores[place][metric] = Score(estimate.value, *ends, None if np.isnan(sd) else float(sd))
+                    scores[place][metric] = MeanScore(estimate.value, *ends, None if np.isnan(sd) else float(sd))
     return scores
 
 
@@ -197,12 +202,12 @@ def _incomplete(rows: Sequence[Configuration], outcomes: Mapping[str, pa.Table],
     return [f"No interval where only some seeds have outcomes of the same queries: {listed}"] if names else []
 
 
-def _logged(row: Configuration) -> dict[Metric, Score]:
+def _logged(row: Configuration) -> dict[Metric, MeanScore]:
     values: dict[str, list[float]] = {}
     for run in row.finished:
         for name in filter(lambda name: isfinite(run.metrics[name]), scored(run.metrics)):
             values.setdefault(name, []).append(run.metrics[name])
-    return {name: Score(mean(of), sd=stdev(of) if len(of) > 1 else None) for name, of in values.items()}
+    return {name: MeanScore(mean(of), sd=stdev(of) if len(of) > 1 else None) for name, of in values.items()}
 
 
 def _of_kind(rows: Sequence[Configuration], group: Sample, kind: str) -> list[int]:
@@ -223,15 +228,16 @@ def _baseline(rows: Sequence[Row], wanted: str | None, metric: Metric, groups: S
     return max((place for place, row in enumerate(rows) if metric in row.scores), key=rank, default=None)
 
 
-def _compared(whole: Analysis, sample: Sample, base: int) -> Analysis:
-    """Add what is known by comparing the configurations that answered the baseline's queries."""
+def _compared(whole: Analysis, sample: Sample, base: int, *, chosen: bool) -> Analysis:
+    """Add what comparing the configurations of the baseline's queries tells; it was `chosen` as the best, or named."""
     metric, configurations = whole.metric, [row.configuration for row in whole.rows]
     same = _of_kind(configurations, sample, configurations[base].kind)
     replicates = sample.replicates(metric, same)
     differences = {place: _difference(sample, replicates, same, metric, place, base) for place in sample.places}
     del differences[base]
     tested = {place: difference.p for place, difference in differences.items() if difference.p is not None}
-    for place, p in zip(tested, holm(list(tested.values())), strict=True):
+    comparisons = len(tested) * (len(tested) + 1) // 2 if chosen else len(tested)
+    for place, p in zip(tested, holm(list(tested.values()), comparisons), strict=True):
         differences[place] = replace(differences[place], p_holm=float(p))
     best = dict(zip(same, replicates.probability_best(lowest=lowest_is_best(metric)).tolist(), strict=True))
     settings = _complete([configurations[place].settings for place in same])
@@ -245,6 +251,7 @@ def _compared(whole: Analysis, sample: Sample, base: int) -> Analysis:
         interactions=effects_given(settings, replicates),
         choice=_choice(sample, metric, same),
         one_seed=replicates.seed_variance is None,
+        comparisons=comparisons,
     )
 
 

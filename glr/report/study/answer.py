@@ -90,7 +90,9 @@ def _leading(analysis: Analysis, first: Row, second: Row) -> str:
     known = f"No configuration is shown to be the best: {known}"
     if not few:
         return f"{known}, {_seeds([first, second])}.{_beaten(analysis, first)}"
-    return f"{known} on these queries; {_seeds([first, second])}, so this speaks of these trained models only."
+    if analysis.one_seed:
+        return f"{known} on these queries; {_seeds([first, second])}, so this speaks of these trained models only."
+    return f"{known}, {_seeds([first, second])}; one seed does not show that a configuration is better."
 
 
 def _beaten(analysis: Analysis, first: Row) -> str:

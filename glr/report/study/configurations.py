@@ -96,6 +96,8 @@ def configurations(
         indices = {run.id: index for index, run in numbered([group[0] for group in members])}
         for key, group, own, texts in zip(groups, members, settings, _printed(settings, labels), strict=True):
             further = {name: group[0].settings[name] for name in printed if name in group[0].settings}
+            if len({each.get("model") for each in settings}) == 1:  # evaluations of one model
+                texts.pop("model", None)
             made.append(Configuration(key, kind, indices[group[0].id], own, further | texts, tuple(group)))
     order = {kind: place for place, kind in enumerate(kinds)}
     return sorted(made, key=lambda each: (order[each.kind], each.index))

@@ -54,7 +54,7 @@ def _differences(analysis: Analysis) -> Plot | None:
     tested = sum(row.difference is not None and row.difference.p_holm is not None for row in rows)
     caption = f"Each configuration minus {baseline}, on the same queries, with 95% intervals. "
     if tested:
-        caption += f"Filled: p < {LEVEL} after Holm's adjustment for {counted(tested, 'comparison')}."
+        caption += f"Filled: p < {LEVEL} after Holm's adjustment for {counted(analysis.comparisons, 'comparison')}."
     if tested < len(bars):
         caption += f" {counted(len(bars) - tested, 'difference has', 'differences have')} no p-value."
     if analysis.one_seed:

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from glr.report.study.analysis import Analysis, Difference, Row, Score
+from glr.report.study.analysis import Analysis, Difference, MeanScore, Row
 from glr.report.study.configurations import Configuration
 from glr.retrieval.outcomes import outcome_table
 from glr.statistics.choice import Choice
@@ -31,8 +31,8 @@ def row(head: str, value: float, *, seeds: int = 2, index: int = 1, difference: 
     configuration = Configuration(head, "train", index, {"head": head}, {"head": LABELS.get(head, head)}, runs)
     sd = 0.01 if seeds > 1 else None
     scores = {
-        METRIC: Score(value, value - 0.02, value + 0.02, sd),
-        "public/map_at_100": Score(value + 0.01, value - 0.02, value + 0.04, sd),
+        METRIC: MeanScore(value, value - 0.02, value + 0.02, sd),
+        "public/map_at_100": MeanScore(value + 0.01, value - 0.02, value + 0.04, sd),
     }
     return Row(configuration, scores, difference, 0.5)
 
@@ -68,7 +68,12 @@ def study() -> Analysis:
     effect = Effect("head", ("adacos_semi", "arcface"), Estimate(0.03, 0.022, 0.038, 0.0002, 4.0), 1)
     given = Effect("head", ("adacos_semi", "arcface"), Estimate(0.03, 0.022, 0.038, 0.0002, 4.0), 1, ("width", "8"))
     return replace(
-        analysis(*rows), effects=[effect], interactions=[given], choice=Choice(0, 0.004, 1, 0.0), notes=["A note."]
+        analysis(*rows),
+        effects=[effect],
+        interactions=[given],
+        choice=Choice(0, 0.004, 1, 0.0),
+        notes=["A note."],
+        comparisons=2,
     )
 
 

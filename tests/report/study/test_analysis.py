@@ -276,9 +276,23 @@ def test_a_score_that_is_not_a_number_is_left_out():
     assert analysed(runs, {}).rows[0].scores[AP].value == runs[1].metrics[AP]
 
 
-def test_without_any_score_there_is_nothing_to_compare():
+def test_without_any_score_nothing_is_compared():
     runs, _ = study(["a", "b"], 1)
     for run in runs:
         run.metrics.clear()
-    with pytest.raises(GlrError, match="no run has finished with a score, so there is nothing to compare"):
-        analysed(runs, {})
+    whole = analysed(runs, {})
+    assert [(row.scores, row.difference) for row in whole.rows] == [({}, None)] * 2
+    with pytest.raises(GlrError, match=r"compare\.metric=gap: no run has this metric; they have none"):
+        analysed(runs, {}, metric="gap")
+
+
+def test_a_baseline_that_is_chosen_as_the_best_counts_all_pairs():
+    runs, outcomes = study(["a", "b", "low"], 3)
+    whole = analysed(runs, outcomes)
+    named = analysed(runs, outcomes, baseline=whole.rows[whole.baseline or 0].configuration.name)
+    assert (whole.comparisons, named.comparisons) == (3, 2)
+    ps = sorted(row.difference.p or 0 for row in whole.rows if row.difference)
+    for analysis, factors in ((whole, (3, 2)), (named, (2, 1))):
+        adjusted = sorted(row.difference.p_holm or 0 for row in analysis.rows if row.difference)
+        first = min(1, ps[0] * factors[0])
+        assert adjusted == pytest.approx([first, max(first, min(1, ps[1] * factors[1]))])

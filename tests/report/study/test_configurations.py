@@ -110,6 +110,13 @@ def test_ensembles_and_evaluations_are_rows_of_their_own():
     assert len(configurations([joint, trained, plain])) == 2
 
 
+def test_evaluations_of_one_model_are_told_apart_by_their_choices():
+    pair = [run("", kind="evaluation", run="x", model="null", whitening=choice) for choice in ("none", "pca")]
+    rows = configurations(pair, evaluations=True)
+    assert [row.name for row in rows] == ["whitening=none", "whitening=pca"]
+    assert [row.settings["model"] for row in rows] == ["x", "x"]
+
+
 def test_a_row_is_named_by_index_name_or_run():
     runs = [
         run("a", "head=arcface", index="7"),

@@ -162,7 +162,8 @@ def test_captions_say_which_configurations_were_tested_and_chosen(study):
     untested = replace(difference(0.03), p=None, p_holm=None)
     of_another_kind = row("k_reciprocal", 0.55, seeds=1, index=1, difference=untested)
     evaluated = replace(of_another_kind, configuration=replace(of_another_kind.configuration, kind="evaluation"))
-    words = " ".join(Elements(page(replace(study, rows=[*study.rows, evaluated]), {})).text.split())
+    whole = replace(study, rows=[*study.rows, evaluated])
+    words = " ".join(Elements(page(whole, {})).text.split())
     assert "after Holm's adjustment for 2 comparisons. 1 difference has no p-value." in words
     assert "Chosen by Public among single models: ArcFace. Because it was chosen, its score there is too good" in words
     words = " ".join(Elements(page(study, {})).text.split())
