@@ -14,7 +14,7 @@ from glr.config.check import check
 from glr.config.composition import Composition, composition
 from glr.config.identity import debugged
 from glr.config.installation import CONF
-from glr.config.naming import run_name
+from glr.config.run_names import run_name
 from glr.config.schema import RUNTIME_ARGUMENTS
 from glr.config.signature import signature
 

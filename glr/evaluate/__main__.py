@@ -7,8 +7,8 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from glr.config.command import command
-from glr.config.naming import evaluation_name
 from glr.config.printing import say
+from glr.config.run_names import evaluation_name
 from glr.devices.workers import trains_together
 from glr.errors import GlrError
 from glr.sweep import progress

@@ -52,7 +52,7 @@ def main(jobs: list[tuple[DictConfig, dict[str, str]]]) -> None:
 def _labels(jobs: list[tuple[DictConfig, dict[str, str]]]) -> list[dict[str, Any]]:
     """Return each job's run, precision and TPU; if two jobs share all three, also the settings in which jobs differ."""
     from glr.config.identity import flattened
-    from glr.config.naming import run_name
+    from glr.config.run_names import run_name
 
     labels = [
         {

@@ -9,7 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from glr.config.identity import Identity, settings_of
 from glr.config.jobs import job_in_words, jobs_of, settings_of_job
-from glr.config.naming import run_name
+from glr.config.run_names import run_name
 from glr.errors import GlrError, in_words
 
 if TYPE_CHECKING:

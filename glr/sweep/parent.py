@@ -41,7 +41,7 @@ class SweepRun(Callback):
         """Refuse a sweep that cannot work; open its parent run, which is created if it does not exist yet."""
         # Hydra builds this callback in every command: MLflow's import must wait until there is a sweep.
         from glr.config.jobs import given, settings_of_job
-        from glr.config.naming import SWEEP_VARIABLE, VARYING_VARIABLE, sweep_name, varying
+        from glr.config.run_names import SWEEP_VARIABLE, VARYING_VARIABLE, sweep_name, varying
         from glr.sweep.inputs import refuse
         from glr.tracking.description import NOTE, of_sweep
         from glr.tracking.entries import StudyPage

@@ -15,8 +15,8 @@ from glr.config.departures import departures
 from glr.config.identity import Identity, debugged, settings_of
 from glr.config.jobs import given
 from glr.config.log import Log
-from glr.config.naming import SWEEP_VARIABLE, distinguishing, run_name
 from glr.config.printing import say
+from glr.config.run_names import SWEEP_VARIABLE, distinguishing, run_name
 from glr.config.secrets import redacted
 from glr.data.prepared import PreparedData
 from glr.devices.workers import Worker

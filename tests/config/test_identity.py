@@ -9,7 +9,7 @@ from glr.config import identity
 from glr.config.check import composed
 from glr.config.component import resolve
 from glr.config.identity import Identity, debugged, differences, flattened, settings_of
-from glr.config.naming import run_name
+from glr.config.run_names import run_name
 
 BASE = ["backbone=small_cnn", "head=arcface"]
 

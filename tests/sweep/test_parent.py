@@ -13,7 +13,7 @@ from mlflow.entities import Run
 from omegaconf import DictConfig
 
 from glr.config.installation import CONF
-from glr.config.naming import SWEEP_VARIABLE, VARYING_VARIABLE
+from glr.config.run_names import SWEEP_VARIABLE, VARYING_VARIABLE
 from glr.sweep.job import Job, JobState
 from glr.sweep.parent import SweepRun, _key, record, report
 from glr.tracking.run import PARENT_VARIABLE

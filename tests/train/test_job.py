@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from glr.config.composition import composition
 from glr.config.identity import Identity, settings_of
 from glr.config.log import logged
-from glr.config.naming import VARYING_VARIABLE
+from glr.config.run_names import VARYING_VARIABLE
 from glr.data.prepared import PreparedData
 from glr.devices.workers import Worker
 from glr.errors import DivergedError, GlrError

@@ -6,7 +6,7 @@ import pytest
 
 from glr.config.check import composed
 from glr.config.identity import Identity, settings_of
-from glr.config.naming import VARYING_VARIABLE, run_name, sweep_name, varying
+from glr.config.run_names import VARYING_VARIABLE, run_name, sweep_name, varying
 
 BASE = ["backbone=small_cnn", "head=arcface"]
 
