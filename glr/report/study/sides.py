@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from glr.report.study.analysis import Metric
 from glr.retrieval.metrics import RECOGNITION_METRICS
-from glr.retrieval.outcomes import NEAREST
+from glr.retrieval.outcomes import NEAREST, floats
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Sides:
     Attributes:
         won: the queries that the first run answers better by most, the largest difference first.
         lost: likewise those that the second answers better.
-        missed: queries of which neither run has a right image among its five nearest, or the right class.
+        missed: queries for which neither run has a right image among its five nearest, or the right class.
         counts: number of all queries that are won, lost and missed.
         recognition: the runs are compared by right and wrong classes, not by AP.
     """
@@ -72,10 +72,10 @@ def sides(first: pa.Table, second: pa.Table, metric: Metric, each: int = 6) -> S
     usage, _, name = metric.rpartition("/")
     recognition = name in RECOGNITION_METRICS
     tables = _shared(*(_measured(table, usage, recognition) for table in (first, second)))
-    values = [_column(table, "right" if recognition else "ap") for table in tables]
-    sure = [np.nan_to_num(_column(table, "confidence")) for table in tables]
+    values = [floats(table, "right" if recognition else "ap") for table in tables]
+    sure = [np.nan_to_num(floats(table, "confidence")) for table in tables]
     failed = [
-        value == 0 if recognition else ~(_column(table, "first_rank") <= NEAREST)
+        value == 0 if recognition else ~(floats(table, "first_rank") <= NEAREST)
         for table, value in zip(tables, values, strict=True)
     ]
     gained = values[0] - values[1]
@@ -103,11 +103,6 @@ def _shared(first: pa.Table, second: pa.Table) -> tuple[pa.Table, pa.Table]:
     first = first.filter(pc.is_in(first["id"], second["id"].combine_chunks())).sort_by("id")
     second = second.filter(pc.is_in(second["id"], first["id"].combine_chunks())).sort_by("id")
     return first, second
-
-
-def _column(table: pa.Table, name: str) -> np.ndarray:
-    """Return a column as floats; null is NaN."""
-    return table[name].cast(pa.float64()).to_numpy()
 
 
 def _queries(tables: Sequence[pa.Table], rows: np.ndarray, values: Sequence[np.ndarray]) -> list[Query]:

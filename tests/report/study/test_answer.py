@@ -1,4 +1,4 @@
-"""The answer's sentence: when a configuration is called better, and what is said otherwise."""
+"""When the answer calls a configuration better, and what it says otherwise."""
 
 from dataclasses import replace
 
