@@ -51,7 +51,7 @@ def _send(folder: Path, uri: str) -> None:
     from glr.tracking.sender import send_left_behind
 
     sent, left = send_left_behind(folder, uri)
-    say(f"{sent} journal{'s' * (sent != 1)} of {folder} sent to {redacted(uri)}")
+    say(f"{counted(sent, 'journal')} of {folder} sent to {redacted(uri)}")
     if left:
         raise GlrError(f"{counted(len(left), 'journal')} could not be sent: {'; '.join(left)}")
 

@@ -5,12 +5,11 @@ from itertools import groupby
 
 from glr.compare.rendering import escaped, markdown
 from glr.compare.table import Table, plain
-from glr.config.printing import counted
 from glr.config.usages import USAGES, metric_name
 from glr.report.study.analysis import Analysis, Row
 from glr.report.study.answer import answer, ranked
 from glr.report.study.table import main_table
-from glr.report.study.words import KINDS, Metric, interval, metric_words, signed
+from glr.report.study.words import KINDS, Metric, metric_words, queries_in_words, with_interval
 
 _EFFECTS = 30  # a longer table is not read; JSON has all
 
@@ -24,10 +23,7 @@ def text(analysis: Analysis, rows: Sequence[Row], *, decimals: int) -> str:
         decimals: decimals of scores.
     """
     shared = ", ".join(f"{name} {value}" for name, value in analysis.common.items())
-    queries = ", ".join(
-        counted(number, f"{usage} query".lstrip(), f"{usage} queries".lstrip())
-        for usage, number in sorted(analysis.queries.items(), reverse=True)
-    )
+    queries = ", ".join(queries_in_words(analysis.queries))
     lines = [answer(analysis), *([f"All: {shared}."] if shared else []), *([f"{queries}."] if queries else [])]
     paragraphs = [escaped(line, None) for line in [*lines, *analysis.notes]]
     return "\n\n".join(paragraphs) + "\n\n" + markdown(tables(analysis, rows, decimals=decimals))
@@ -67,8 +63,8 @@ def _effects(analysis: Analysis, decimals: int) -> Table:
     columns = ("Setting", "From", "To", metric_words(analysis.metric), "Pairs")
     rows = []
     for effect in analysis.effects[:_EFFECTS]:
-        low_high = interval(effect.estimate.low, effect.estimate.high, decimals)
-        texts = *effect.values, f"{signed(effect.estimate.value, decimals)} {low_high}", effect.pairs
+        own = effect.estimate
+        texts = *effect.values, with_interval(own.value, own.low, own.high, decimals), effect.pairs
         rows.append(tuple(plain(str(text)) for text in (effect.setting, *texts)))
     number = len(analysis.effects)
     title = f"Effects of settings{f': the first {_EFFECTS} of {number:,}' if number > _EFFECTS else ''}"

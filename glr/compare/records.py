@@ -44,11 +44,11 @@ def of_configurations(rows: Iterable[Row]) -> list[Record]:
 
 def whole(analysis: Analysis, rows: Iterable[Row]) -> Record:
     """Return an analysis; docs/commands/compare.md describes the keys."""
-    base = analysis.baseline
+    base = analysis.baseline_row
     return {
         "study": analysis.study,
         "metric": analysis.metric,
-        "baseline": None if base is None else analysis.rows[base].configuration.key,
+        "baseline": base and base.configuration.key,
         "queries": dict(analysis.queries),
         "common": dict(analysis.common),
         "rows": [_of_row(row) for row in rows],

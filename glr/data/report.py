@@ -19,12 +19,12 @@ def write(folder: str, rows: Iterable[Row]) -> tuple[str, dict[str, int]]:
     """Write the report; return its path, and the number of rows of each outcome."""
     counts: Counter[str] = Counter()
 
-    def counted() -> Iterator[Row]:
+    def noted() -> Iterator[Row]:
         for row in rows:
             counts[row[2]] += 1
             yield row
 
-    return write_csv(folder, REPORT, COLUMNS, counted()), dict(counts)
+    return write_csv(folder, REPORT, COLUMNS, noted()), dict(counts)
 
 
 def refuse(rows: Sequence[Row], report: str, *, skips: dict[str, bool], kept: str) -> None:

@@ -44,7 +44,8 @@ def report(
     precisions = {name: average_precision(relevant[name], ranked) for name, ranked in rankings.items()}
 
     chosen = choose(precisions, each)
-    wanted = {other for _, name in chosen for other, _ in _below(rankings[name], relevant[name])}
+    below = {name: _below(rankings[name], relevant[name]) for _, name in chosen}
+    wanted = {image_id for missed in below.values() for image_id, _ in missed}
     places = {image_id: place for place, image_id in enumerate(ranking.index_ids) if image_id in wanted}
 
     def entry(group: str, name: str) -> QueryResults:
@@ -57,8 +58,7 @@ def report(
         ]
         first = next((rank for rank, image_id in enumerate(ranked, start=1) if image_id in relevant[name]), None)
         pixels = picture(query, row).pixels
-        below = _below(ranked, relevant[name])
-        missed = tuple(Missed(other, rank, picture(index, places[other]).pixels) for other, rank in below)
+        missed = tuple(Missed(other, place, picture(index, places[other]).pixels) for other, place in below[name])
         return QueryResults(group, name, precisions[name], pixels, results, len(relevant[name]), first, missed)
 
     entries = [entry(group, name) for group, name in chosen]

@@ -125,15 +125,15 @@ def query_values(rows: pa.Table) -> dict[str, Floats]:
     """
     values: dict[str, Floats] = {}
     usage = rows["usage"][0].as_py() if len(rows) else ""
-    precisions = _floats(rows, "ap")
+    precisions = floats(rows, "ap")
     if (measured := ~np.isnan(precisions)).any():
-        values |= {"map_at_100" if usage in USAGES else "map": precisions, "mp_at_10": _floats(rows, "p_at_10")}
+        values |= {"map_at_100" if usage in USAGES else "map": precisions, "mp_at_10": floats(rows, "p_at_10")}
     if measured.any() and usage in USAGES:  # at a level of revisited Oxford and Paris, no image is missed
-        first = _floats(rows, "first_rank")
+        first = floats(rows, "first_rank")
         first = np.where(measured, np.where(np.isnan(first), _MISSED, first), np.nan)
         values |= {f"recall_at_{k}": np.where(measured, first <= k, np.nan) for k in (1, 5, 10)}
         values |= {"mean_position": first, "median_position": first}
-    right, shown = _floats(rows, "right"), _floats(rows, "shown")
+    right, shown = floats(rows, "right"), floats(rows, "shown")
     if (shown == 1).any():
         values |= {"gap": right, "top1_accuracy": np.where(shown == 1, right, np.nan)}
     return values
@@ -150,11 +150,10 @@ def estimators(table: pa.Table) -> dict[str, dict[str, Estimator]]:
 
 def scores(table: pa.Table) -> dict[str, float]:
     """Return the metrics of the table's queries: `public/map_at_100`, `gap`, `easy/map`, ...; see `estimators`."""
-    sizes = {usage: len(rows) for usage, rows in by_usage(table).items()}
     return {
-        metric_name(usage, name): float(estimator(np.ones((1, sizes[usage]), np.uint8))[0])
-        for usage, of_usage in estimators(table).items()
-        for name, estimator in of_usage.items()
+        metric_name(usage, name): float(estimator(np.ones((1, len(rows)), np.uint8))[0])
+        for usage, rows in by_usage(table).items()
+        for name, estimator in _estimators(rows).items()
     }
 
 
@@ -183,9 +182,9 @@ def _estimators(rows: pa.Table) -> dict[str, Estimator]:
     made: dict[str, Estimator] = {}
     for name, values in query_values(rows).items():
         if name == "gap":
-            confidence = np.where(np.isnan(values), np.nan, _floats(rows, "confidence"))
+            confidence = np.where(np.isnan(values), np.nan, floats(rows, "confidence"))
             order = _order_of_equals(rows["id"], confidence)
-            made[name] = GlobalAveragePrecision(order, confidence, values == 1, _floats(rows, "shown") == 1)
+            made[name] = GlobalAveragePrecision(order, confidence, values == 1, floats(rows, "shown") == 1)
         else:
             made[name] = (Median if name == "median_position" else Mean)(values)
     return made
@@ -200,7 +199,7 @@ def _order_of_equals(ids: pa.ChunkedArray, confidence: Floats) -> np.ndarray:
     return order
 
 
-def _floats(rows: pa.Table, column: str) -> Floats:
+def floats(rows: pa.Table, column: str) -> Floats:
     """Return a column [N]; NaN where it is null."""
     return rows[column].cast(pa.float64()).to_numpy()
 

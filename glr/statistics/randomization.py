@@ -81,8 +81,8 @@ def holm(p_values: npt.ArrayLike, comparisons: int | None = None) -> Floats:
 
     Args:
         p_values: [N] p-values.
-        comparisons: number of all comparisons, of which N chosen ones are given: at least N, and right, if cautious,
-            however they were chosen. None: N.
+        comparisons: number of all comparisons, if only some of them are given. The p-values are then right, though
+            cautious, whichever are given. None: N.
     """
     values = np.asarray(p_values, float)
     number = len(values) if comparisons is None else comparisons

@@ -23,7 +23,9 @@ _NAME = "Scores and settings"
 _MOST = 10  # columns of settings
 SWEEP = "sweep"  # the tag of a job that names its sweep
 _SCORES = [metric_name(usage, metric) for metric in ("map_at_100", "gap") for usage in USAGES]
-_MEASURED = {"name", "classes", "parameters", "trainable_parameters", "train_images", "steps_per_epoch"}  # no settings
+MEASURED = frozenset(
+    ["classes", "parameters", "trainable_parameters", "train_images", "steps_per_epoch"]
+)  # no settings
 _TRAINING = ["loss", "accuracy", "learning_rate", "images_per_second"]
 
 
@@ -36,24 +38,24 @@ def columns(runs: Sequence[Run], swept: Iterable[str]) -> list[str]:
     """
     metrics = {name for run in runs for name in run.data.metrics}
     trained = [run.data.params for run in runs if run.data.tags.get("kind") == "train"]
-    settings = list(dict.fromkeys([*swept, *_varying(trained)]))[:_MOST]
+    differing = [name for name in varying(trained) if name not in {"name", *MEASURED} and not is_circumstance(name)]
+    settings = list(dict.fromkeys([*swept, *sorted(differing, key=lambda name: ("." in name, name))]))  # choices first
     return [
         *(f"metrics.`{name}`" for name in map(score_name, USAGES) if name in metrics),
-        *(f"params.`{name}`" for name in settings),
+        *(f"params.`{name}`" for name in settings[:_MOST]),
         *([f"tags.`{SWEEP}`"] if any(SWEEP in run.data.tags for run in runs) else []),
         *(f"metrics.`{name}`" for name in _SCORES if name in metrics),
     ]
 
 
-def _varying(params: Sequence[Mapping[str, str]]) -> list[str]:
+def varying(params: Sequence[Mapping[str, str]]) -> list[str]:
     """The parameters with several values; a choice's own settings count among runs with the same choice only."""
     values: defaultdict[tuple[str, str | None], set[str | None]] = defaultdict(set)
-    for name in {name for each in params for name in each} - _MEASURED:
+    for name in dict.fromkeys(name for each in params for name in each):
         group = name.partition(".")[0]
         for each in params:
             values[name, each.get(group) if group != name else None].add(each.get(name))
-    differing = {name for (name, _), held in values.items() if len(held) > 1 and not is_circumstance(name)}
-    return sorted(differing, key=lambda name: ("." in name, name))  # choices first
+    return list(dict.fromkeys(name for (name, _), held in values.items() if len(held) > 1))
 
 
 def tag_value(shown: Sequence[str], before: str | None, now: int) -> str | None:

@@ -14,14 +14,13 @@ from glr.config.usages import USAGES, metric_name
 from glr.errors import GlrError
 from glr.report.study.configurations import Configuration, Settings, common, named
 from glr.report.study.sample import Sample, samples
-from glr.report.study.words import Metric, lowest_is_best
+from glr.report.study.words import Metric, first_of, lowest_is_best
 from glr.retrieval.scores import headlines
 from glr.statistics.choice import Choice, choice
 from glr.statistics.effects import Effect, effects, effects_given
 from glr.statistics.randomization import holm
 from glr.statistics.replicates import Replicates
 
-_NAMED = 3  # configurations that a sentence names
 _SCORED = re.compile(
     r"((public|private|easy|medium|hard)/)?(gap|top1_accuracy|map(_at_\d+)?|mp_at_\d+|recall_at_\d+|(mean|median)_position)"
     r"|leaderboard/(public|private)"
@@ -116,6 +115,11 @@ class Analysis:
     one_seed: bool
     comparisons: int = 0
 
+    @property
+    def baseline_row(self) -> Row | None:
+        """The baseline; None if no row can be compared."""
+        return None if self.baseline is None else self.rows[self.baseline]
+
 
 def analyse(
     study: str,
@@ -150,9 +154,9 @@ def analyse(
     whole = Analysis(
         study, metric, made, common(rows), base, sample.queries if sample else {}, (), (), None, notes, True
     )
-    return (
-        whole if base is None or sample is None else _compared(whole, sample, base, chosen=baseline in (None, "best"))
-    )
+    if base is None or sample is None:
+        return whole
+    return _compared(whole, sample, base, chosen=baseline in (None, "best"))
 
 
 def _metric(rows: Sequence[Row], wanted: str | None) -> Metric:
@@ -191,15 +195,14 @@ def _measured(rows: Sequence[Configuration], groups: Sequence[Sample]) -> list[d
 
 
 def _incomplete(rows: Sequence[Configuration], outcomes: Mapping[str, pa.Table], groups: Sequence[Sample]) -> list[str]:
-    """A sentence on the configurations of which only some runs have outcomes of the same queries."""
+    """Name the configurations that have no interval because only some of their runs have outcomes."""
     compared = {place for group in groups for place in group.places}
     names = [
         row.name
         for place, row in enumerate(rows)
         if place not in compared and any(run.id in outcomes for run in row.finished)
     ]
-    listed = "; ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
-    return [f"No interval where only some seeds have outcomes of the same queries: {listed}"] if names else []
+    return [f"No interval where only some seeds have outcomes of the same queries: {first_of(names)}"] if names else []
 
 
 def _logged(row: Configuration) -> dict[Metric, MeanScore]:
@@ -233,8 +236,8 @@ def _compared(whole: Analysis, sample: Sample, base: int, *, chosen: bool) -> An
     metric, configurations = whole.metric, [row.configuration for row in whole.rows]
     same = _of_kind(configurations, sample, configurations[base].kind)
     replicates = sample.replicates(metric, same)
-    differences = {place: _difference(sample, replicates, same, metric, place, base) for place in sample.places}
-    del differences[base]
+    others = [place for place in sample.places if place != base]
+    differences = {place: _difference(sample, replicates, same, metric, place, base) for place in others}
     tested = {place: difference.p for place, difference in differences.items() if difference.p is not None}
     comparisons = len(tested) * (len(tested) + 1) // 2 if chosen else len(tested)
     for place, p in zip(tested, holm(list(tested.values()), comparisons), strict=True):
@@ -261,12 +264,11 @@ def _difference(
     """A configuration's difference from the baseline; `same` are the places of the replicates' configurations."""
     if place in same:
         weights = np.zeros(len(same))
-        weights[same.index(place)] += 1
-        weights[same.index(base)] -= 1
+        weights[same.index(place)], weights[same.index(base)] = 1, -1
         estimate = replicates.estimate(weights)
     else:
         estimate = sample.difference(metric, place, base)
-    p = sample.p_value(metric, place, base) if estimate.p is None and place != base else estimate.p
+    p = sample.p_value(metric, place, base) if estimate.p is None else estimate.p
     wins, losses = sample.wins(metric, place, base)
     return Difference(estimate.value, float(estimate.low), float(estimate.high), p, p, wins, losses)
 

@@ -21,7 +21,7 @@ def answer(analysis: Analysis) -> str:
         return f"No configuration of {analysis.study} has a {metric_words(analysis.metric)} yet."
     if len(scored) == 1:
         return _single(analysis, scored[0])
-    compared = [row for row in scored if row is _baseline(analysis) or row.difference is not None]
+    compared = [row for row in scored if row is analysis.baseline_row or row.difference is not None]
     if len(compared) < 2:
         return _unsure(analysis, scored[0], scored[1])
     return _leading(analysis, *rivals(analysis))
@@ -39,7 +39,7 @@ def rivals(analysis: Analysis) -> tuple[Row, Row]:
 
     The analysis must have two configurations that can be compared.
     """
-    baseline = _baseline(analysis)
+    baseline = analysis.baseline_row
     first, second, *_ = [row for row in ranked(analysis) if row is baseline or row.difference is not None]
     return (first, second) if first is baseline or baseline is None else (first, baseline)
 
@@ -53,10 +53,6 @@ def turned(difference: Difference) -> Difference:
     """Return the baseline's score minus the configuration's."""
     value, low, high = -difference.value, -difference.high, -difference.low
     return Difference(value, low, high, difference.p, difference.p_holm, difference.losses, difference.wins)
-
-
-def _baseline(analysis: Analysis) -> Row | None:
-    return None if analysis.baseline is None else analysis.rows[analysis.baseline]
 
 
 def _single(analysis: Analysis, row: Row) -> str:
@@ -97,7 +93,7 @@ def _leading(analysis: Analysis, first: Row, second: Row) -> str:
 
 def _beaten(analysis: Analysis, first: Row) -> str:
     """Say which configurations the best one is better than, if it is the baseline."""
-    if first is not _baseline(analysis):
+    if first is not analysis.baseline_row:
         return ""
     others = [row.configuration for row in ranked(analysis) if row.difference is not None and is_shown(row.difference)]
     names = [own.name for own in others if len(own.finished) > 1]
@@ -106,7 +102,7 @@ def _beaten(analysis: Analysis, first: Row) -> str:
 
 
 def _lead(analysis: Analysis, first: Row, second: Row) -> Difference:
-    """Return by how much the first row is better than the second, of which one is the baseline."""
+    """Return by how much the first row is better than the second; one of them is the baseline."""
     lowest = lowest_is_best(analysis.metric)
     if second.difference is not None:
         return second.difference if lowest else turned(second.difference)

@@ -10,10 +10,10 @@ from glr.config.identity import EVALUATION, is_circumstance
 from glr.errors import GlrError
 from glr.tracking.history import PastRun
 from glr.tracking.rows import numbered, parts
+from glr.tracking.view import MEASURED, varying
 
-# Parameters that name a run, or that follow from other settings.
+# Parameters that name a run.
 _NAMES = frozenset(["name", "index", "highlights", "experiment", "_target_"])
-_DERIVED = frozenset(["parameters", "trainable_parameters", "classes", "train_images", "steps_per_epoch"])
 _IMAGES = ("prepared", "index", "queries", "revisited", "images")  # of an evaluation
 _SUBJECTS = ("members", "model")  # of an ensemble, and of an evaluation: told even where they are the same
 
@@ -94,9 +94,10 @@ def configurations(
         labels = [_labels(group[0]) for group in members]
         settings = _telling([run for group in members for run in group], values)
         indices = {run.id: index for index, run in numbered([group[0] for group in members])}
+        one_model = len({each.get("model") for each in settings}) == 1  # of evaluations
         for key, group, own, texts in zip(groups, members, settings, _printed(settings, labels), strict=True):
             further = {name: group[0].settings[name] for name in printed if name in group[0].settings}
-            if len({each.get("model") for each in settings}) == 1:  # evaluations of one model
+            if one_model:
                 texts.pop("model", None)
             made.append(Configuration(key, kind, indices[group[0].id], own, further | texts, tuple(group)))
     order = {kind: place for place, kind in enumerate(kinds)}
@@ -163,7 +164,7 @@ def _values(run: PastRun, names: Mapping[str, str], *, by_seed: bool) -> Setting
     return {
         key: value
         for key, value in run.params.items()
-        if not (_is_name(key) or is_circumstance(key) or key in _DERIVED or (by_seed and key == "seed"))
+        if not (_is_name(key) or is_circumstance(key) or key in MEASURED or (by_seed and key == "seed"))
     }
 
 
@@ -191,12 +192,10 @@ def _telling(runs: Sequence[PastRun], values: Sequence[Settings]) -> list[Settin
     These are the settings that command lines name, if they suffice; else all that vary. What follows from a choice that
     varies, such as an argument of only one of two heads, is left out.
     """
-    keys = dict.fromkeys(key for each in values for key in each)
-    varying = [key for key in keys if len({each.get(key) for each in values}) > 1]
-    typed = list(dict.fromkeys(key for run in runs for key in _typed(run)))
-    chosen = [key for key in typed if key in set(varying)]
+    typed = dict.fromkeys(key for run in runs for key in _typed(run))
+    chosen = [key for key in typed if len({each.get(key) for each in values}) > 1]
     if len({tuple(each.get(key) for key in chosen) for each in values}) < len(values):
-        chosen = [key for key in varying if not _follows(key, varying, values)]
+        chosen = varying(values)
     chosen = [*(key for key in _SUBJECTS if key not in chosen), *chosen]
     return [{key: each[key] for key in chosen if key in each} for each in values]
 
@@ -209,17 +208,6 @@ def _typed(run: PastRun) -> Iterable[str]:
     except ValueError:  # a lone quote
         words = text.split()
     return (word.partition("=")[0].lstrip("+~").partition("@")[0] for word in words if "=" in word)
-
-
-def _follows(key: str, varying: Sequence[str], values: Sequence[Settings]) -> bool:
-    """True if a setting of a group (`head.margin`) is the same wherever the group's choice (`head`) is the same."""
-    group = key.partition(".")[0]
-    if group == key or group not in varying:
-        return False
-    texts: dict[str | None, set[str | None]] = defaultdict(set)
-    for each in values:
-        texts[each.get(group)].add(each.get(key))
-    return all(len(of_choice) == 1 for of_choice in texts.values())
 
 
 def _labels(run: PastRun) -> Settings:

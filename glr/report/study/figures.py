@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from glr.config.printing import counted
 from glr.report.study.analysis import Metric
 from glr.report.study.drawing import COLOURS, FAINT, INK, LINE, PAPER, drawn, shortened
-from glr.report.study.words import decimals, interval, lowest_is_best, metric_words, signed
+from glr.report.study.words import decimals, lowest_is_best, metric_words, with_interval
 
 Curve = Sequence[tuple[float, float]]
 
@@ -53,7 +53,7 @@ def forest(bars: Sequence[Bar], metric: Metric, axis: str) -> str:
     texts = []
     for bar in bars:
         places = decimals(metric, bar.high - bar.low)
-        texts.append(f"{signed(bar.value, places)} {interval(bar.low, bar.high, places)}")
+        texts.append(with_interval(bar.value, bar.low, bar.high, places))
 
     def plot(axes: Axes) -> None:
         axes.axvline(0, color=FAINT, linewidth=1, zorder=1)

@@ -16,7 +16,7 @@ from glr.report.study.figures import Curve
 from glr.report.study.plotted import plotted
 from glr.report.study.showing import shown
 from glr.report.study.table import all_metrics, interaction_tables, main_table, run_table
-from glr.report.study.words import metric_words
+from glr.report.study.words import metric_words, queries_in_words
 from glr.report.template import template
 from glr.report.thumbnail import parts, short
 
@@ -72,11 +72,7 @@ def _facts(analysis: Analysis) -> list[str]:
     runs = sum(len(row.configuration.finished) for row in analysis.rows)
     facts = [f"{counted(len(analysis.rows), 'configuration')}, {counted(runs, 'finished run')}"]
     if analysis.queries:
-        texts = [
-            counted(number, f"{usage} query".strip(), f"{usage} queries".strip())
-            for usage, number in analysis.queries.items()
-        ]
-        facts.append(" and ".join(texts))
+        facts.append(" and ".join(queries_in_words(analysis.queries)))
     facts.append(f"compared by {metric_words(analysis.metric)}")
     return facts
 

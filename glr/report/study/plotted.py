@@ -47,10 +47,10 @@ def _differences(analysis: Analysis) -> Plot | None:
         for row in rows
         if (each := row.difference) is not None
     ]
-    if not bars or analysis.baseline is None:
+    if not bars or analysis.baseline_row is None:
         return None
     metric = metric_words(analysis.metric)
-    baseline = analysis.rows[analysis.baseline].configuration.name
+    baseline = analysis.baseline_row.configuration.name
     tested = sum(row.difference is not None and row.difference.p_holm is not None for row in rows)
     caption = f"Each configuration minus {baseline}, on the same queries, with 95% intervals. "
     if tested:

@@ -83,7 +83,7 @@ def first_runs(
     analysis: Analysis, outcomes: Mapping[str, pa.Table]
 ) -> tuple[tuple[str, str], tuple[PastRun, PastRun]] | None:
     """Return the names of the configurations that the answer is about, and a run of each, of one seed if possible."""
-    if sum(row.difference is not None for row in ranked(analysis)) < 1 or analysis.baseline is None:
+    if analysis.baseline is None or not any(row.difference for row in ranked(analysis)):
         return None
     rows = rivals(analysis)
     first, second = ([run for run in row.configuration.finished if run.id in outcomes] for row in rows)

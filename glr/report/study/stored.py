@@ -10,8 +10,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from glr.config.printing import counted
 from glr.devices.startup import import_tensorflow
 from glr.errors import GlrError
+from glr.report.study.words import first_of
 from glr.retrieval import outcomes
 from glr.storage.temporary import temporary_folder
 from glr.tracking.history import PastRun, find
@@ -20,7 +22,6 @@ from glr.tracking.store import connect
 _THREADS = 8  # files that are fetched at once
 _MEMORY = 0.5  # GB for a search
 _TOLERANCE = 1e-4  # another device sums in another order, which may exchange near neighbours
-_NAMED = 3  # runs that a sentence names
 _LETTERS = 300  # of a reason
 
 
@@ -65,10 +66,9 @@ def outcomes_of(runs: Sequence[PastRun], *, compute: bool, columns: Sequence[str
     if lacking:
         tables.notes.append(_advice(lacking, len(runs), compute=compute))
     if refused:
-        more = f" and {len(refused) - _NAMED} more" if len(refused) > _NAMED else ""
-        named = "; ".join(refused[:_NAMED]) + more
         advice = "" if compute else "; compare.outcomes=compute makes them again from stored descriptors"
-        tables.notes.append(f"the outcomes of {len(refused)} of {_runs(len(runs))} cannot be used: {named}{advice}")
+        which = f"{len(refused)} of {counted(len(runs), 'run')}"
+        tables.notes.append(f"the outcomes of {which} cannot be used: {first_of(refused)}{advice}")
     return tables
 
 
@@ -167,13 +167,9 @@ def _has_descriptors(run: PastRun) -> bool:
 def _advice(lacking: Sequence[PastRun], runs: int, *, compute: bool) -> str:
     """Say that runs lack outcomes, and how to get them."""
     one, described = len(lacking) == 1, sum(map(_has_descriptors, lacking))
-    what = f"{len(lacking)} of {_runs(runs)} stored no outcomes of queries, so {'its' if one else 'their'} "
+    what = f"{len(lacking)} of {counted(runs, 'run')} stored no outcomes of queries, so {'its' if one else 'their'} "
     what += "scores have no interval"
     if described and not compute:
-        whose = "them" if described == len(lacking) else f"those of {_runs(described)}"
+        whose = "them" if described == len(lacking) else f"those of {counted(described, 'run')}"
         return f"{what}; compare.outcomes=compute makes {whose} from stored descriptors"
     return f"{what}; without stored descriptors, only a new evaluation has them: python -m glr.evaluate run=NAME"
-
-
-def _runs(count: int) -> str:
-    return f"{count} run{'' if count == 1 else 's'}"

@@ -59,7 +59,7 @@ def main_table(
     against = any(row.difference for row in rows)
     columns = ["#", *(_head(key) for key in settings), "Seeds", *map(metric_words, shown)]
     columns += ["Difference", "p (Holm)", "Won/lost", "P(best)"] if against else []
-    base = None if analysis.baseline is None else analysis.rows[analysis.baseline]
+    base = analysis.baseline_row
     made = []
     for row in rows:
         cells = [*_named(row, settings), _count(row.configuration)]

@@ -1,6 +1,9 @@
 """Metrics and numbers in words, as sentences, tables and plots of studies print them."""
 
+from collections.abc import Mapping, Sequence
 from math import floor, log10
+
+from glr.config.printing import counted
 
 Metric = str  # `private/gap`; `gap` of a solution that is not divided
 
@@ -35,6 +38,27 @@ def decimals(metric: Metric, width: float = 0.0) -> int:
     return min(max(digits, 1 if lowest_is_best(metric) else 3), 6)
 
 
+def queries_in_words(queries: Mapping[str, int]) -> list[str]:
+    """Return the number of queries of each usage, Public first.
+
+    >>> queries_in_words({"Private": 1200, "Public": 1})
+    ['1 Public query', '1,200 Private queries']
+    """
+    return [
+        counted(number, f"{usage} query".lstrip(), f"{usage} queries".lstrip())
+        for usage, number in sorted(queries.items(), reverse=True)
+    ]
+
+
+def first_of(names: Sequence[str], most: int = 3) -> str:
+    """Return a list of names, only the first of which are told.
+
+    >>> first_of(["a", "b", "c", "d", "e"])
+    'a; b; c and 2 more'
+    """
+    return "; ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
 def plain(value: float, places: int) -> str:
     """Return a number; what rounds to 0 has no sign.
 
@@ -61,3 +85,12 @@ def interval(low: float, high: float, places: int) -> str:
     '[-0.004, 0.029]'
     """
     return f"[{plain(low, places)}, {plain(high, places)}]"
+
+
+def with_interval(value: float, low: float, high: float, places: int) -> str:
+    """Return a difference with its interval.
+
+    >>> with_interval(0.0214, -0.0042, 0.0289, 3)
+    '+0.021 [-0.004, 0.029]'
+    """
+    return f"{signed(value, places)} {interval(low, high, places)}"
