@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +15,7 @@ from glr.statistics.choice import Choice
 from glr.statistics.effects import Effect
 from glr.statistics.replicates import Estimate
 from glr.tracking.history import PastRun
+from tests.report.study.heads import bring
 
 METRIC = "private/map_at_100"
 LABELS = {"arcface": "ArcFace", "cosface": "CosFace", "adacos_semi": "AdaCos(Semi)"}
@@ -90,3 +92,13 @@ def outcomes() -> Callable[..., pa.Table]:
         return outcome_table(given | {"similarities": [list(np.linspace(0.9, 0.5, 5))] * len(queries)} | columns)
 
     return make
+
+
+@pytest.fixture
+def alone(work: Path) -> Callable[..., PastRun]:
+    """Bring a run into a store of the test's own."""
+
+    def brought(name: str = "arcface 0", **changes) -> PastRun:
+        return bring(work, name, "arcface 0", **changes)
+
+    return brought
