@@ -114,11 +114,6 @@ def keep_config(config: DictConfig) -> None:
     OmegaConf.save(OmegaConf.create(visible), folder / "multirun.yaml")
 
 
-def first_of(config: DictConfig) -> DictConfig:
-    """The settings of the first job of the sweep that Hydra is about to launch."""
-    return settings_of_job(config, jobs_of(config)[0])
-
-
 def launchable(overrides: list[str]) -> list[str]:
     """A sweep's overrides in a form that Hydra can launch.
 

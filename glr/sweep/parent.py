@@ -69,7 +69,7 @@ class SweepRun(Callback):
             sys.exit(f"error: {error}")  # Hydra turns any other exception into a warning
         os.environ[PARENT_VARIABLE], os.environ[VARYING_VARIABLE] = parent, json.dumps(different)
         os.environ[SWEEP_VARIABLE] = self.run.name
-        self._config, SweepRun.current = config, self
+        self._config, self._study, SweepRun.current = config, first.study, self
         self._outcome: dict[str, float] | None = None
         self._status = "FAILED"
         atexit.register(self._close)
@@ -96,13 +96,12 @@ class SweepRun(Callback):
 
     def report(self) -> None:
         """Store the study's report with the run, and print its answer, unless the settings say no."""
-        from glr.config.jobs import first_of
         from glr.sweep.ending import report
         from glr.tracking.description import NOTE, of_sweep
 
         config = self._config
         if config.sweep.report:
-            answer = report(self.run, config.tracking, first_of(config).study, Path(config.hydra.sweep.dir))
+            answer = report(self.run, config.tracking, self._study, Path(config.hydra.sweep.dir))
             self.run.tags({NOTE: of_sweep(self._page.command, self._outcome, answer)})
 
     def __getstate__(self) -> dict[str, object]:
@@ -133,6 +132,12 @@ def record(jobs: Sequence[Job]) -> None:
         SweepRun.current.record(jobs)
 
 
+def report() -> None:
+    """Report on the study of the sweep that this process runs, if it has one; for a sweep that ends with an error."""
+    if SweepRun.current is not None:
+        SweepRun.current.report()
+
+
 def _command(config: DictConfig, overrides: list[str]) -> str:
     """The command line that repeats the sweep."""
     return shlex.join(["python", "-m", f"glr.{config.hydra.job.config_name}", *overrides, "-m"])
@@ -142,12 +147,6 @@ def _counted(config: DictConfig, jobs: int) -> str:
     """The number of a sweep's runs in words."""
     trials = config.hydra.sweeper.get("n_trials")  # a search
     return f"search of {trials} runs" if trials else f"{jobs} runs"
-
-
-def report() -> None:
-    """Report on the study of the sweep that this process runs, if it has one; for a sweep that ends with an error."""
-    if SweepRun.current is not None:
-        SweepRun.current.report()
 
 
 def _key(overrides: list[str]) -> str:

@@ -5,7 +5,7 @@ from hydra import compose, initialize_config_dir
 
 from glr.config.grammar import as_typed, in_grammar
 from glr.config.installation import CONF
-from glr.config.jobs import differing, first_of, job_in_words, jobs_of, jobs_of_line, launchable
+from glr.config.jobs import differing, job_in_words, jobs_of, jobs_of_line, launchable, settings_of_job
 from glr.errors import GlrError
 
 
@@ -63,7 +63,7 @@ def test_the_sweep_that_hydra_launches_has_the_jobs_of_the_command_line():
         config = compose("train", return_hydra_config=True)
         config.hydra.overrides.task = launchable(line)
         launched = jobs_of(config)
-        first = first_of(config)
+        first = settings_of_job(config, jobs_of(config)[0])
     assert jobs is not None
     assert [[text.removeprefix("++") for text in job] for job in launched] == jobs
     assert (first.head._target_.split(".")[-1], first.head.margin, first.head.scale, first.seed) == (
@@ -77,16 +77,16 @@ def test_a_text_stays_the_same_beside_a_swept_choice(text: str):
     with initialize_config_dir(str(CONF), version_base="1.3"):
         config = compose("train", return_hydra_config=True)
         config.hydra.overrides.task = launchable(line)
-        assert first_of(config).data.source.path == text
+        assert settings_of_job(config, jobs_of(config)[0]).data.source.path == text
 
 
 def test_the_first_of_the_experiments_that_are_swept_names_the_study():
     with initialize_config_dir(str(CONF), version_base="1.3"):
         config = compose("train", return_hydra_config=True)
-    assert first_of(config).study == "demo"
+    assert settings_of_job(config, jobs_of(config)[0]).study == "demo"
     experiments = "experiment=published/01_inception_v3,published/12_xception_arcface"
     config.hydra.overrides.task = launchable([experiments])
-    assert first_of(config).study == "reproduction"
+    assert settings_of_job(config, jobs_of(config)[0]).study == "reproduction"
 
 
 def test_a_job_is_named_by_what_the_others_do_not_have():
