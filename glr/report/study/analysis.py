@@ -146,7 +146,7 @@ def analyse(
         GlrError: no run has the metric, or no single configuration matches the baseline.
     """
     groups = samples(rows, outcomes, resamples)
-    notes = [*notes, *_incomplete(rows, outcomes, groups)]
+    notes = [*notes, *_incomplete(rows, outcomes, groups), *_repeated(rows)]
     made = [Row(row, scores) for row, scores in zip(rows, _measured(rows, groups), strict=True)]
     metric = _metric(made, metric)
     base = _baseline(made, baseline, metric, groups)
@@ -203,6 +203,12 @@ def _incomplete(rows: Sequence[Configuration], outcomes: Mapping[str, pa.Table],
         if place not in compared and any(run.id in outcomes for run in row.finished)
     ]
     return [f"No interval where only some seeds have outcomes of the same queries: {first_of(names)}"] if names else []
+
+
+def _repeated(rows: Sequence[Configuration]) -> list[str]:
+    """Name the configurations that ran a seed several times."""
+    names = [row.name for row in rows if row.repeated]
+    return [f"A seed that ran several times counts once, by its newest run: {first_of(names)}"] if names else []
 
 
 def _logged(row: Configuration) -> dict[Metric, MeanScore]:

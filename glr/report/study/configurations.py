@@ -31,7 +31,8 @@ class Configuration:
             start.
         settings: what tells it from the other configurations: a choice (`head`: `arcface`) or a value.
         labels: the settings as tables print them (`head`: `ArcFace`).
-        runs: in order of seed.
+        runs: one for each seed, in order of seed: the newest that finished, or the newest.
+        repeated: number of further runs of these seeds. They do not count: they say nothing of other seeds.
     """
 
     key: str
@@ -40,6 +41,7 @@ class Configuration:
     settings: Mapping[str, str]
     labels: Mapping[str, str]
     runs: tuple[PastRun, ...]
+    repeated: int = 0
 
     @property
     def name(self) -> str:
@@ -89,7 +91,7 @@ def configurations(
         for run in runs:
             if run.kind == kind and run.status in wanted:
                 groups[_key(run) if by_seed else run.id].append(run)
-        members = [sorted(group, key=_seed) for group in groups.values()]
+        members = [_one_of_each_seed(group) for group in groups.values()]
         values = [_values(group[0], names, by_seed=by_seed) for group in members]
         labels = [_labels(group[0]) for group in members]
         settings = _telling([run for group in members for run in group], values)
@@ -99,7 +101,8 @@ def configurations(
             further = {name: group[0].settings[name] for name in printed if name in group[0].settings}
             if one_model:
                 texts.pop("model", None)
-            made.append(Configuration(key, kind, indices[group[0].id], own, further | texts, tuple(group)))
+            repeated = len(groups[key]) - len(group)
+            made.append(Configuration(key, kind, indices[group[0].id], own, further | texts, tuple(group), repeated))
     order = {kind: place for place, kind in enumerate(kinds)}
     return sorted(made, key=lambda each: (order[each.kind], each.index))
 
@@ -143,6 +146,14 @@ def _key(run: PastRun) -> str:
     """The configuration and the data set; a run that names none is its own configuration."""
     tags = [run.tags.get(name, "") for name in ("configuration", "data_digest")]
     return "-".join(tags) if run.kind == "train" and tags[0] else run.id
+
+
+def _one_of_each_seed(runs: Sequence[PastRun]) -> list[PastRun]:
+    """The newest finished run of each seed, or the newest; in order of seed."""
+    newest: dict[str, PastRun] = {}
+    for run in sorted(runs, key=lambda run: (run.status == "FINISHED", run.started)):
+        newest[run.params.get("seed", run.id)] = run
+    return sorted(newest.values(), key=_seed)
 
 
 def _seed(run: PastRun) -> tuple[float, int]:

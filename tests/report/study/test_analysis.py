@@ -1,6 +1,7 @@
 """Scores, differences, effects and choices of simulated studies, against formulas of their own."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -296,3 +297,13 @@ def test_a_baseline_that_is_chosen_as_the_best_counts_all_pairs():
         adjusted = sorted(row.difference.p_holm or 0 for row in analysis.rows if row.difference)
         first = min(1, ps[0] * factors[0])
         assert adjusted == pytest.approx([first, max(first, min(1, ps[1] * factors[1]))])
+
+
+def test_a_run_that_is_repeated_makes_nothing_surer():
+    runs, outcomes = study(["a", "low"], 1)
+    again = [replace(run, id=f"{run.id} again", started=9) for run in runs]
+    twice = analysed([*runs, *again], outcomes | {run.id: outcomes[run.name] for run in again})
+    once = analysed(runs, outcomes)
+    assert twice.one_seed
+    assert [row.difference for row in twice.rows] == [row.difference for row in once.rows]
+    assert twice.notes == ["A seed that ran several times counts once, by its newest run: a; low"]

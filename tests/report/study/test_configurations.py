@@ -46,6 +46,19 @@ def test_runs_that_differ_in_the_seed_are_one_configuration():
     assert common(rows) == {"Backbone": "SmallCNN", "Epochs": "2", "Batch size": "8"}
 
 
+def test_a_seed_that_ran_twice_counts_once():
+    runs = [
+        run("a", seed="1"),
+        run("a", seed="1"),
+        run("a", seed="1", status="FAILED"),
+        run("a", seed="2", status="FAILED"),
+    ]
+    (row,) = configurations(runs)
+    assert [each.id for each in row.runs] == [runs[1].id, runs[3].id]
+    assert (row.seeds, row.repeated) == (["1"], 2)
+    assert [each.repeated for each in configurations(runs, by_seed=False)] == [0] * 4
+
+
 def test_rows_of_several_studies_name_their_study():
     first, second = run("a", "head=arcface study=s"), run("b", "head=arcface study=t", study="t")
     assert [row.name for row in configurations([first, second])] == ["study=s", "study=t"]
