@@ -4,7 +4,7 @@ Keras 3.10 to 3.15 has and uses these parts; other versions may lack them or not
 """
 # pyright: reportPrivateUsage=false
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from types import CodeType
 
 import keras
@@ -12,7 +12,6 @@ import tensorflow as tf
 
 # (class, method) of Keras -> the private parts that the method uses.
 _USED = {
-    (keras.layers.BatchNormalization, "call"): {"_moments"},
     (keras.optimizers.Adam, "update_step"): {"_get_variable_index", "_momentums", "_velocities"},
     (keras.optimizers.Optimizer, "apply"): {"_iterations", "_trainable_variables"},
     (keras.optimizers.Optimizer, "_update_model_variables_moving_average"): {"_model_variables_moving_average"},
@@ -38,11 +37,6 @@ for (_owner, _method), _parts in _USED.items():
             f"glr needs Keras 3.10 to 3.15: {_owner.__name__}.{_method} of {keras.__version__} does not use "
             f"{', '.join(sorted(_missing))}"
         )
-
-
-def replace_moments(norm: keras.layers.BatchNormalization, moments: Callable[[tf.Tensor, None], object]) -> None:
-    """Make a layer compute the mean and variance of a training batch with `moments(inputs, mask)`."""
-    norm._moments = moments
 
 
 def keep_gradients(optimizer: keras.optimizers.Optimizer) -> None:

@@ -14,16 +14,7 @@ from glr.keras_internals import (
     batches_seen,
     keep_gradients,
     moving_averages,
-    replace_moments,
 )
-
-
-def test_a_layer_normalizes_by_the_moments_it_is_given():
-    norm = keras.layers.BatchNormalization(momentum=0.0, epsilon=0.0)
-    norm.build((2, 1))
-    replace_moments(norm, lambda inputs, mask: (tf.constant([1.0]), tf.constant([4.0])))  # noqa: ARG005
-    np.testing.assert_allclose(norm(tf.constant([[1.0], [5.0]]), training=True), [[0.0], [2.0]])
-    assert (norm.moving_mean.numpy(), norm.moving_variance.numpy()) == (1.0, 4.0)
 
 
 @pytest.mark.parametrize("kept", [True, False])
@@ -74,7 +65,6 @@ def test_a_step_that_is_not_finite_changes_nothing():
 @pytest.mark.parametrize(
     ("owner", "method", "private"),
     [
-        (keras.layers.BatchNormalization, "call", "_moments"),
         (keras.optimizers.Adam, "update_step", "_get_variable_index, _momentums, _velocities"),
         (keras.optimizers.Optimizer, "apply", "_iterations, _trainable_variables"),
         (keras.optimizers.Optimizer, "_update_model_variables_moving_average", "_model_variables_moving_average"),

@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from glr.model.batch_norm import use_one_pass
+from glr.model.fusion import fuse
 
 SCALES = {
     # (offset, scale): (pixel - offset) / scale
@@ -81,7 +81,7 @@ class RetrievalModel(keras.Model):
         self.network = keras.Model(backbone.input, norm(embedding), name="network")
         for layer in self.batch_norms():
             layer.synchronized = synchronised
-            use_one_pass(layer)
+        fuse(self.network)
         self.head = head
         self.head.build((None, embedding_size))
         self.built = True

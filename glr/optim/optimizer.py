@@ -1,5 +1,6 @@
 """Adam and AdamW that update a variable with one fused kernel, and the weights that decay."""
 
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,20 +22,32 @@ class _FusedUpdate:
             super().update_step(gradient, variable, learning_rate)  # pyright: ignore[reportAttributeAccessIssue]
             return
         mean, square = adam_moments(self, variable)
-        step: Any = keras.ops.cast(self.iterations + 1, "float32")
         number = variable.dtype
+        power1, power2 = self._powers()
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
             m=mean.value.handle,
             v=square.value.handle,
-            beta1_power=tf.cast(tf.pow(self.beta_1, step), number),
-            beta2_power=tf.cast(tf.pow(self.beta_2, step), number),
+            beta1_power=tf.cast(power1, number),
+            beta2_power=tf.cast(power2, number),
             lr=tf.cast(learning_rate, number),
             beta1=tf.constant(self.beta_1, number),
             beta2=tf.constant(self.beta_2, number),
             epsilon=tf.constant(self.epsilon, number),
             grad=tf.cast(gradient, number),
         )
+
+    def _powers(self: Any) -> tuple[tf.Tensor, tf.Tensor]:
+        """The powers of both betas for the bias correction, computed once per step, not for each variable."""
+        graph = None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
+        known: Any = self.__dict__.setdefault("_known_powers", weakref.WeakKeyDictionary())
+        if graph is None or graph not in known:
+            step: Any = keras.ops.cast(self.iterations + 1, "float32")
+            powers = tf.pow(self.beta_1, step), tf.pow(self.beta_2, step)
+            if graph is None:
+                return powers
+            known[graph] = powers
+        return known[graph]
 
 
 class Adam(_FusedUpdate, keras.optimizers.Adam):

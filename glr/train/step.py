@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from glr.keras_internals import SkipNonFinite, batches_seen, keep_gradients, moving_averages
+from glr.model.fusion import compile_kernels, compiled
 from glr.model.network import RetrievalModel
 
 
@@ -69,6 +70,8 @@ class TrainStep:
         self._running: list[Any] = [running for norm in own for running in (norm.moving_mean, norm.moving_variance)]
         # A skipped step must not change running means and head scales either.
         self._followers = [v for v in model.non_trainable_variables if "float" in v.dtype] if skip_non_finite else []
+        self._gpus = [device for device in strategy.extended.worker_devices if "GPU" in device]
+        self._traced = False
         # No AutoGraph: it would only delay the first step, as no Python control flow over tensors needs rewriting.
         self._compiled = tf.function(self._one if steps_per_call == 1 else self._several, autograph=False)
 
@@ -78,7 +81,12 @@ class TrainStep:
         Returns:
             The numbers of `Outcome`, still on the device: float32 [4], or [steps_per_call, 4] with `steps` valid rows.
         """
-        return self._compiled(batch) if self.steps_per_call == 1 else self._compiled(batch, tf.constant(steps))
+        given = (batch,) if self.steps_per_call == 1 else (batch, tf.constant(steps))
+        if self._gpus and not self._traced:
+            self._compiled.get_concrete_function(*given)
+            compile_kernels(self._gpus)
+            self._traced = True
+        return self._compiled(*given)
 
     @property
     def variables(self) -> list[keras.Variable]:
@@ -137,7 +145,7 @@ class TrainStep:
         """A replica's part of a step, on its share of the batch: the numbers of `Outcome`."""
         weights = self.model.trainable_variables
         before = [tf.identity(follower.value) for follower in self._followers]
-        with tf.GradientTape() as tape:
+        with tf.GradientTape() as tape, compiled(bool(self._gpus)):
             losses, correct = self.model.losses_of(images, labels, colours)
             penalty = self.regularization.penalty(self.model.network, self.model.head)
             penalty /= self.strategy.num_replicas_in_sync

@@ -73,7 +73,8 @@ def findings(step: TrainStep) -> list[str]:
         found += [f"{operation.name} calls Python" for operation in operations if "PyFunc" in operation.type]
         # A loop's condition gets every value of its body, and stands for those that it ignores by such placeholders.
         used = [operation for operation in operations if "redundant_placeholder" not in operation.name]
-        shapes = [(operation, output.shape) for operation in used for output in operation.outputs]
+        # The last outputs of a fused BatchNorm are room that only GPUs use.
+        shapes = [(o, value.shape) for o in used for value in o.outputs[: 3 if "FusedBatchNorm" in o.type else None]]
         found += [f"{o.name} ({o.type}) has the shape {s}" for o, s in shapes if not s.is_fully_defined()]
     return found
 
@@ -127,7 +128,7 @@ def test_heads_norms_and_descriptors_are_float32_in_bfloat16():
 
 @pytest.mark.usefixtures("bfloat16")
 def test_the_backbones_norms_compute_in_float32_in_bfloat16():
-    """Input and output are bfloat16; mean, variance and normalised values are computed in float32."""
+    """Input and output are bfloat16; mean, variance and normalised values are computed in float32; a ReLU follows."""
     norm = made().model.network.get_layer("norm0")
     random = np.random.default_rng(1)
     given = tf.cast(random.normal(3.0, 1.0, (64, 8, 8, 4)), tf.bfloat16)
@@ -139,6 +140,6 @@ def test_the_backbones_norms_compute_in_float32_in_bfloat16():
     np.testing.assert_allclose(norm.moving_variance.numpy(), variance, rtol=1e-4)
     expected = (values - mean) / np.sqrt(variance + norm.epsilon)
     assert found.dtype == tf.bfloat16
-    rounded = expected.astype(found.numpy().dtype)
+    rounded = np.maximum(expected, 0).astype(found.numpy().dtype)
     assert np.mean(found.numpy() == rounded) > 0.98  # except values half-way between two numbers
     np.testing.assert_allclose(found.numpy().astype(np.float64), rounded.astype(np.float64), rtol=2**-7)

@@ -68,8 +68,7 @@ class CosineHead(keras.layers.Layer):
         scale = tf.stop_gradient(self.scale_for(cosines, own, is_own))
         logits = scale * self.with_margin(cosines, own, is_own)
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
-        correct = tf.argmax(cosines, axis=1, output_type=tf.int32) == labels
-        return losses, correct
+        return losses, own >= tf.reduce_max(cosines, axis=1)
 
     def simplex_loss(self) -> float:
         """The loss where each descriptor equals its class's weight, and all cosines between weights are -1 / (C - 1).
