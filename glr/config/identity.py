@@ -18,7 +18,7 @@ from glr.config.component import class_of
 from glr.config.values import ModelPart
 
 # Increase it when the mathematics changes, so that old results do not count as new results.
-RESULT_VERSION = 2
+RESULT_VERSION = 3
 
 # Settings added later, each with the value that keeps the result of earlier versions. The key omits a setting
 # that has this value, so that a new setting does not make finished jobs run again.

@@ -126,7 +126,7 @@ def test_a_fused_network_equals_keras(by_xla: bool):
     fuse(network)
     for got, right in zip(_values(network, by_xla), _values(plain, by_xla=False), strict=True):
         # Biases before BatchNorm have no gradient but rounding errors, of gradients of some size 10.
-        np.testing.assert_allclose(got, right, atol=5e-5 + 1e-5 * float(tf.reduce_max(tf.abs(right))))
+        np.testing.assert_allclose(got, right, atol=5e-5 + 2e-5 * float(tf.reduce_max(tf.abs(right))))
 
 
 def _operations(network: keras.Model, *, training: bool, by_xla: bool = False) -> Counter[str]:

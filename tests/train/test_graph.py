@@ -73,7 +73,8 @@ def findings(step: TrainStep) -> list[str]:
         found += [f"{operation.name} calls Python" for operation in operations if "PyFunc" in operation.type]
         # A loop's condition gets every value of its body, and stands for those that it ignores by such placeholders.
         used = [operation for operation in operations if "redundant_placeholder" not in operation.name]
-        # The last outputs of a fused BatchNorm are room that only GPUs use.
+        # The last outputs of a fused BatchNorm, and their gradients of zero, are room that only GPUs use.
+        used = [o for o in used if not (o.type == "ZerosLike" and "FusedBatchNorm" in o.inputs[0].op.type)]
         shapes = [(o, value.shape) for o in used for value in o.outputs[: 3 if "FusedBatchNorm" in o.type else None]]
         found += [f"{o.name} ({o.type}) has the shape {s}" for o, s in shapes if not s.is_fully_defined()]
     return found
