@@ -51,8 +51,8 @@ def fill(store: Path, count: int) -> None:
         database.execute("create temp table copies (new, number)")
         copies = ((uuid.uuid4().hex, number) for number in range(1, count))
         database.executemany("insert into copies values (?, ?)", copies)
-        own = {"run_uuid": "new", "start_time": "start_time + number"}
-        own["value"] = "case key when 'configuration' then new when 'optimizer.learning_rate' then number else value end"
+        replaced = "case key when 'configuration' then new when 'optimizer.learning_rate' then number else value end"
+        own = {"run_uuid": "new", "start_time": "start_time + number", "value": replaced}
         for table in TABLES:
             columns = [row[1] for row in database.execute(f"pragma table_info({table})")]
             chosen = ", ".join(own.get(column, column) for column in columns)
