@@ -7,7 +7,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from glr.config.component import NOT_ARGUMENTS
 from glr.config.composition import composition
+from glr.config.grammar import parse
 from glr.config.identity import flattened, is_circumstance
+from glr.config.searchpath import is_group
 from glr.config.secrets import without_secrets
 
 _NAMING = {"study", "name"}
@@ -24,17 +26,21 @@ def departures(
         name: the command's file in conf/, without .yaml.
         config: the job's config.
         choices: group -> choice.
-        overrides: the job's command line, whose hydra.searchpath counts.
+        overrides: the job's command line. The check has composed its choices; they are not composed again.
 
     Raises:
         GlrError: the choices cannot be composed again.
     """
-    path = [text for text in overrides if text.lstrip("+~").startswith("hydra.searchpath")]
-    default = composition(name, path).choices
+    parsed = parse(overrides)
+    hydras = [str(each.input_line) for each in parsed if each.is_hydra_override()]
+    default = composition(name, hydras).choices
     own = {group: choice for group, choice in choices.items() if choice and (group in config or group == "experiment")}
     other = {group: choice for group, choice in own.items() if default.get(group) != choice}
-    given = [f"{group}={choice}" for group, choice in other.items() if group != "experiment"]
-    before = dict(_settings(composition(name, [*path, *given]).settings))
+    if "experiment" in other:  # what it sets is listed, too
+        chosen = [f"{group}={choice}" for group, choice in other.items() if group != "experiment"]
+    else:
+        chosen = [str(each.input_line) for each in parsed if is_group(each.key_or_group, overrides)]
+    before = dict(_settings(composition(name, [*hydras, *chosen]).settings))
     changed = {key: value for key, value in _settings(config) if before.get(key) != value}
     return without_secrets({key: value for key, value in (other | changed).items() if not is_circumstance(key)})
 

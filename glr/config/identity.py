@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -109,6 +110,7 @@ def flattened(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[
             yield f"{prefix}{key}", value
 
 
+@lru_cache(4096)  # the same few keys of every run of a study
 def is_circumstance(key: str) -> bool:
     """Return True if a setting only affects where a job computes, how it is recorded or what reports show."""
     return key in _CIRCUMSTANCES or key.split(".")[0] in _CIRCUMSTANCES or key.split(".")[-1] == "label"

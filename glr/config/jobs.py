@@ -63,7 +63,7 @@ def jobs_of_line(config_name: str, overrides: list[str], multirun: bool) -> tupl
 def jobs_of(config: DictConfig) -> list[list[str]]:
     """The overrides of each job of the sweep that Hydra is about to launch; for a search, of a few example jobs."""
     hydra = config.hydra
-    parsed = swept(parse([*_for_hydra(hydra), *given(hydra)]), hydra.sweeper)
+    parsed = swept(parse(typed(hydra)), hydra.sweeper)
     jobs = _jobs(parsed, hydra.sweeper, hydra.runtime.choices["hydra/sweeper"] == "optuna")
     return [[text for text in job if not _HYDRAS.match(text)] for job in jobs]
 
@@ -72,6 +72,11 @@ def given(hydra: Any) -> list[str]:
     """The overrides in Hydra's config, unresolved: resolving them would fill in interpolated secrets."""
     written: Any = OmegaConf.to_container(hydra.overrides.task, resolve=False)
     return written
+
+
+def typed(hydra: Any) -> list[str]:
+    """All overrides in Hydra's config: those of its own settings, then those of the command's."""
+    return [*_for_hydra(hydra), *given(hydra)]
 
 
 def _for_hydra(hydra: Any) -> list[str]:

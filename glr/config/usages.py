@@ -44,3 +44,8 @@ def headline(scores: Mapping[str, float], metric: str) -> dict[str, float]:
 def main_score(metrics: Mapping[str, float]) -> float | None:
     """The score among a run's metrics that determines its best epoch; None: the run has no score."""
     return next((metrics[name] for name in map(score_name, USAGES) if name in metrics), None)
+
+
+def main_metric(metrics: Mapping[str, float], score: str) -> str:
+    """The full name of what `main_score` returns, `public/gap`, of a run with a score that was evaluated by `score`."""
+    return metric_name(next(usage for usage in USAGES if score_name(usage) in metrics), score)

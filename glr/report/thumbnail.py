@@ -1,4 +1,4 @@
-"""Images and ids of a page: small images inside the page's text, and ids that fit below them."""
+"""Images and ids of a page: small images inside the page's text, and ids that break below them."""
 
 import base64
 import re
@@ -11,7 +11,6 @@ from glr.config.printing import printable
 
 _LONGEST = 256  # pixels of an image's long side: twice the displayed size, for sharp displays
 _QUALITY = 88
-_SIGNS = 16  # characters of a shortened id
 
 
 class Thumbnail(NamedTuple):
@@ -42,8 +41,3 @@ def thumbnail(image: np.ndarray) -> Thumbnail:
 def parts(name: str) -> list[str]:
     """Split an id at the places where a browser may break the line."""
     return re.split("(?<=[/_.-])", printable(name))
-
-
-def short(name: str) -> str:
-    """Shorten a long id by its middle: consecutive ids differ at the end."""
-    return name if len(name) <= _SIGNS else f"{name[: _SIGNS // 2]}…{name[-(_SIGNS // 2) :]}"

@@ -6,8 +6,7 @@ from itertools import repeat
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import norm
-from scipy.stats import t as student
+from scipy.special import ndtr, stdtrit
 
 from glr.statistics.estimators import Counts, Estimator, Floats
 
@@ -57,7 +56,7 @@ def percentile_interval(
     """
     tail = (1 - level) / 2
     if queries is not None:
-        tail = float(norm.cdf(student.ppf(tail, queries - 1) * (queries / (queries - 1)) ** 0.5))
+        tail = float(ndtr(stdtrit(queries - 1, tail) * (queries / (queries - 1)) ** 0.5))
     low, high = np.nanquantile(np.asarray(resampled, float), [tail, 1 - tail], method="weibull")
     return float(low), float(high)
 

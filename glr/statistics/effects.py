@@ -9,6 +9,7 @@ import numpy as np
 from glr.statistics.replicates import Estimate, Replicates
 
 Settings = Mapping[str, Hashable]
+MOST = 12  # values of a factor
 
 
 @dataclass(frozen=True)
@@ -31,19 +32,21 @@ class Effect:
 
 
 def effects(settings: Sequence[Settings], replicates: Replicates, level: float = 0.95) -> list[Effect]:
-    """Estimate each change between two values of each setting that varies, where some pair differs in nothing else.
+    """Estimate each change between two values of each factor, where some pair differs in nothing else.
+
+    A setting of more than `MOST` values is no factor: see `ranges`.
 
     Args:
         settings: settings of the configurations, with the same names in each.
         replicates: their metric.
         level: nominal coverage of the intervals.
     """
-    return [effect for name in _varying(settings) for effect in _effects(settings, replicates, name, None, level)]
+    return [effect for name in _factors(settings) for effect in _effects(settings, replicates, name, None, level)]
 
 
 def effects_given(settings: Sequence[Settings], replicates: Replicates, level: float = 0.95) -> list[Effect]:
-    """Estimate the effects of each setting at each value of each other setting; where they differ, the two interact."""
-    names = _varying(settings)
+    """Estimate the effects of each factor at each value of each other factor; where they differ, the two interact."""
+    names = _factors(settings)
     return [
         effect
         for name in names
@@ -52,6 +55,15 @@ def effects_given(settings: Sequence[Settings], replicates: Replicates, level: f
         for value in dict.fromkeys(each[other] for each in settings)
         for effect in _effects(settings, replicates, name, (other, value), level)
     ]
+
+
+def ranges(settings: Sequence[Settings]) -> dict[str, int]:
+    """Return the settings of more than `MOST` values, with their numbers of values.
+
+    A search has drawn them from a range: few pairs of configurations share two of the values, and all pairs of values
+    would take minutes and fill pages.
+    """
+    return {name: number for name, number in _values(settings).items() if number > MOST}
 
 
 def _effects(
@@ -75,5 +87,9 @@ def _effects(
         yield Effect(name, values, replicates.estimate(weights, level), len(pairs[values]), given)
 
 
-def _varying(settings: Sequence[Settings]) -> list[str]:
-    return [name for name in settings[0] if len({each[name] for each in settings}) > 1] if settings else []
+def _factors(settings: Sequence[Settings]) -> list[str]:
+    return [name for name, number in _values(settings).items() if 1 < number <= MOST]
+
+
+def _values(settings: Sequence[Settings]) -> dict[str, int]:
+    return {name: len({each[name] for each in settings}) for name in settings[0]} if settings else {}

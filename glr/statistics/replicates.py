@@ -22,7 +22,7 @@ from math import inf, nan
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import t as student
+from scipy.special import stdtr, stdtrit  # scipy.stats has the same, and takes 2 s to import
 
 from glr.statistics.bootstrap import percentile_interval
 from glr.statistics.estimators import Floats
@@ -98,8 +98,8 @@ class Replicates:
             return Estimate(value, value, value, 0.0 if value else 1.0, inf)
         uncertain = of_queries**2 / others + of_seeds**2 / self.degrees
         degrees = variance**2 / uncertain if uncertain else inf
-        half = student.ppf((1 + level) / 2, degrees) * variance**0.5
-        p = 2 * student.sf(abs(value) / variance**0.5, degrees)
+        half = float(stdtrit(degrees, (1 + level) / 2)) * variance**0.5
+        p = 2 * stdtr(degrees, -abs(value) / variance**0.5)
         return Estimate(value, value - half, value + half, float(p), float(degrees))
 
     def probability_best(self, seed: int = 0, *, lowest: bool = False) -> Floats:

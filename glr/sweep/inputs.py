@@ -102,5 +102,31 @@ def refuse(config: DictConfig) -> list[list[str]]:
     return jobs
 
 
+def refuse_lost_runs(config: DictConfig, jobs: Sequence[Sequence[str]]) -> None:
+    """Refuse a sweep of evaluations before its first job if the store lacks a run that a job names.
+
+    Args:
+        config: the config that Hydra gives a sweep's launcher.
+        jobs: each job's overrides.
+
+    Raises:
+        GlrError: names the first such job.
+    """
+    from glr.tracking.history import find
+    from glr.tracking.store import connect
+
+    known: set[tuple[str, str]] = set()
+    for number, line in enumerate(jobs, start=1):
+        settings = settings_of_job(config, line)
+        named = settings.tracking.uri, settings.run
+        if settings.run is None or named in known:
+            continue
+        try:
+            find(connect(settings.tracking.uri), settings.run)
+        except GlrError as error:
+            raise GlrError(f"{_job(number, jobs)}: {error}") from error
+        known.add(named)
+
+
 def _job(number: int, jobs: Sequence[Sequence[str]]) -> str:
     return job_in_words(number, jobs) if len(jobs) > 1 else "the job"

@@ -44,7 +44,7 @@ class Job:
     epoch: int | None = None
     epochs: int | None = None
     score: float | None = None
-    scores: dict[str, float] = field(default_factory=dict)  # several final scores by name; the first is `score`
+    scores: dict[str, float] = field(default_factory=dict)  # the final scores by metric; the first is `score`
     seconds_left: float | None = None
     reason: str | None = None  # why it failed, was killed or is skipped
 

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from glr.config import searchpath
 from glr.config.identity import Identity
 from glr.config.jobs import differing, settings_of_job
-from glr.config.usages import main_score
+from glr.config.usages import main_metric, main_score
 from glr.errors import GlrError
 from glr.sweep.inputs import Inputs
 from glr.sweep.job import Job, JobState
@@ -93,6 +93,8 @@ def skip(jobs: Sequence[Job], uri: str, rerun: str) -> None:
             continue
         if _is_finished(run):
             job.state, job.score = JobState.SKIPPED, main_score(run.metrics)
+            if job.score is not None and "evaluate.score" in run.params:
+                job.scores = {main_metric(run.metrics, run.params["evaluate.score"]): job.score}
         elif run.status == "FAILED" and rerun == "none":
             job.state, job.reason = JobState.LEFT, run.tags.get("failure")
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from math import inf
 
 from glr.errors import GlrError
+from glr.report.study.words import metric_words
 from glr.sweep import words
 from glr.sweep.job import UNFINISHED, UNSUCCESSFUL, Job, JobState
 
@@ -11,13 +12,15 @@ from glr.sweep.job import UNFINISHED, UNSUCCESSFUL, Job, JobState
 def summary(jobs: Sequence[Job]) -> str:
     """Return the table of all jobs and a line for each failure.
 
-    The best score comes first, jobs without a final score last. Jobs with several scores have a column for each.
+    The best score comes first, jobs without a final score last. Each metric has a column, where all jobs name theirs:
+    jobs of another launcher than glr's do not.
     """
     done = {job.number: job for job in jobs if job.state in (JobState.FINISHED, JobState.SKIPPED)}
     ranked = sorted(done.values(), key=lambda job: -inf if job.score is None else job.score, reverse=True)
     ranked += [job for job in jobs if job.number not in done]
-    names = list(dict.fromkeys(name for job in done.values() for name in job.scores))
-    rows = [("job", *(names or ["score"]), "state", "settings")]
+    named = all(job.scores for job in done.values() if job.score is not None)
+    names = list(dict.fromkeys(name for job in done.values() for name in job.scores)) if named else []
+    rows = [("job", *(map(metric_words, names) if names else ["score"]), "state", "settings")]
     for job in ranked:
         scores = [f"{job.scores[name]:.5f}" if name in job.scores else "" for name in names] or [words.score(job)]
         rows.append(

@@ -31,8 +31,9 @@ def run(
             stopped = Pool(jobs, command, limits, view, environment).run()
     else:
         stopped = Pool(jobs, command, limits, Lines(jobs, total, follow), environment).run()
-    scores = {job.identity.folder: job.score for job in jobs if job.identity is not None and job.score is not None}
+    scored = {job.identity.folder: job for job in jobs if job.identity is not None and job.score is not None}
     for job in jobs:
         if job.state == JobState.SKIPPED and job.identity is not None:
-            job.score = scores.get(job.identity.folder, job.score)
+            same = scored.get(job.identity.folder, job)
+            job.score, job.scores = same.score, same.scores
     return stopped

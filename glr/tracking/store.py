@@ -37,8 +37,9 @@ def connect(uri: str) -> MlflowClient:
     Raises:
         GlrError: the store cannot be opened or reached, or the server is too old.
     """
-    for name in ("alembic", "mlflow.store.db.utils", "urllib3.connectionpool"):
+    for name in ("alembic", "urllib3.connectionpool"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # it logs the traceback of what it raises
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # fail in seconds at a wrong address

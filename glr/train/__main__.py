@@ -1,6 +1,7 @@
 """`python -m glr.train`: compose, train, score and log a run."""
 
 import io
+from collections.abc import Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from omegaconf import DictConfig
 from glr.config.command import command
 from glr.config.log import LOG, Log, logged
 from glr.config.printing import say
-from glr.config.usages import headline, main_score
+from glr.config.usages import headline, main_metric, main_score
 from glr.devices.startup import import_tensorflow
 from glr.devices.workers import Worker, this_worker
 from glr.sweep import progress
@@ -48,15 +49,19 @@ def _train(config: DictConfig, worker: Worker, log: Log | None = None) -> float:
             scores = train(job)
             print(table(scores))
     except DoneError as done:
-        score = main_score(done.run.metrics)
-        assert score is not None  # each finished run has one
+        score = _reported(done.run.metrics, config)
         say(f"run {done.run.name} of study {config.study} is complete already: score {score:.5f} ({done.run.id})")
-        progress.report(score=score)
         return score
     say(f"\nrun {job.run.name} in study {config.study} ({job.run.id or 'waiting to be sent'})")
     say(f"compare runs: {job.run.pages}")
-    score = next(iter(headline(scores["trained"], config.evaluate.score.value).values()))
-    progress.report(score=score)
+    return _reported(headline(scores["trained"], config.evaluate.score.value), config)
+
+
+def _reported(metrics: Mapping[str, float], config: DictConfig) -> float:
+    """Tell the launcher the main score of a finished run, and return it."""
+    score = main_score(metrics)
+    assert score is not None  # each finished run has one
+    progress.report(score=score, scores={main_metric(metrics, config.evaluate.score.value): score})
     return score
 
 

@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 from glr import storage
 from glr.config.departures import departures
 from glr.config.identity import Identity, debugged, settings_of
-from glr.config.jobs import given
+from glr.config.jobs import given, typed
 from glr.config.log import Log
 from glr.config.printing import say
 from glr.config.run_names import SWEEP_VARIABLE, distinguishing, run_name
@@ -134,5 +134,5 @@ def _released(claim: Claim) -> Iterator[None]:
 
 
 def _description(config: DictConfig, choices: Mapping[str, object]) -> RunDescription:
-    settings = departures("train", config, choices, given(HydraConfig.get()))
+    settings = departures("train", config, choices, typed(HydraConfig.get()))
     return RunDescription(settings, command_line(), os.environ.get(PARENT_VARIABLE))

@@ -17,6 +17,7 @@ from omegaconf import DictConfig
 
 from glr.config.jobs import jobs_of, keep_config
 from glr.errors import GlrError
+from glr.sweep.inputs import refuse_lost_runs
 from glr.sweep.job import Job, JobState
 from glr.sweep.outcome import settle
 from glr.sweep.parent import record, report
@@ -58,10 +59,12 @@ class GridSweeper(Sweeper):
         """Run the jobs.
 
         Raises:
-            GlrError: the batch size is below 1, or jobs failed.
+            GlrError: the batch size is below 1, a run to evaluate does not exist, or jobs failed.
         """
         keep_config(self._config)
         jobs = jobs_of(self._config)
+        if self._config.hydra.job.config_name == "evaluate":
+            refuse_lost_runs(self._config, jobs)
         size = len(jobs) if self._batch is None else self._batch
         if size < 1:
             raise GlrError(f"hydra.sweeper.max_batch_size={size}: expected at least 1")

@@ -17,7 +17,7 @@ from glr.config.schema import Tracking
 from glr.tracking.run import run
 
 SCORES = {"public_score": 0.5, "private_score": 0.4, "public/map_at_100": 0.5, "private/map_at_100": 0.4}
-TABLES = ("params", "metrics", "latest_metrics", "tags")
+TABLES = ("runs", "params", "latest_metrics", "tags")
 
 
 def main(counts: list[int]) -> None:
@@ -36,7 +36,8 @@ def main(counts: list[int]) -> None:
 def fill(store: Path, count: int) -> None:
     """Record one run with all parameters, 52 metrics of 20 epochs and the usual tags, then copy its rows.
 
-    Each copy has a learning rate of its own, and so a configuration.
+    Each copy has a learning rate of its own, and so a configuration. The metrics' earlier epochs, which `compare` does
+    not read, are not copied.
     """
     tracking = Tracking(f"sqlite:///{store}", str(store.parent), str(store.parent / "journal"), 60)
     with run(tracking, "many", "first") as first:
@@ -47,17 +48,16 @@ def fill(store: Path, count: int) -> None:
             first.metrics({f"metric{number}": 0.5 for number in range(48)}, epoch)
         first.metrics(SCORES, 20)
     with sqlite3.connect(store) as database:
-        for number in range(count - 1):
-            new = uuid.uuid4().hex
-            for table in ("runs", *TABLES):
-                columns = [row[1] for row in database.execute(f"pragma table_info({table})")]
-                values = {"run_uuid": f"'{new}'", "start_time": f"start_time + {number}"}
-                chosen = ", ".join(values.get(column, column) for column in columns)
-                copy = f"insert into {table} select {chosen} from {table} where run_uuid = ?"
-                database.execute(copy, (first.id,))
-            own = "update {} set value = ? where run_uuid = ? and key = ?"
-            database.execute(own.format("tags"), (new, new, "configuration"))
-            database.execute(own.format("params"), (str(number + 1), new, "optimizer.learning_rate"))
+        database.execute("create temp table copies (new, number)")
+        copies = ((uuid.uuid4().hex, number) for number in range(1, count))
+        database.executemany("insert into copies values (?, ?)", copies)
+        replaced = "case key when 'configuration' then new when 'optimizer.learning_rate' then number else value end"
+        own = {"run_uuid": "new", "start_time": "start_time + number", "value": replaced}
+        for table in TABLES:
+            columns = [row[1] for row in database.execute(f"pragma table_info({table})")]
+            chosen = ", ".join(own.get(column, column) for column in columns)
+            copy = f"insert into {table} select {chosen} from {table} cross join copies where run_uuid = ?"
+            database.execute(copy, (first.id,))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,16 @@
 """The settings in which a job departs from the defaults."""
 
+from pathlib import Path
+from unittest.mock import Mock
+
+import pytest
+from omegaconf import OmegaConf
+
+from glr.config import composing
 from glr.config.check import composed
 from glr.config.departures import departures
+from glr.config.installation import CONF
+from glr.config.jobs import typed
 
 
 def of(*overrides: str) -> dict:
@@ -29,3 +38,22 @@ def test_an_experiment_is_named_with_what_it_sets():
 
 def test_secrets_are_left_out():
     assert of("data.source.path='http://bob:S3cret@h'")["data.source.path"] == "http://***@h"
+
+
+@pytest.mark.parametrize(("overrides", "times"), [(["train.epochs=1"], 0), (["head=arcface", "train.epochs=1"], 1)])
+def test_the_jobs_own_choices_are_not_composed_again(overrides: list[str], times: int, monkeypatch: pytest.MonkeyPatch):
+    """At most the defaults are: a run's description must not delay its start."""
+    line = [f"hydra.job.num={times + 7}", *overrides]  # a line that no other test has composed
+    job = composed("train", line)
+    counted = Mock(side_effect=composing.compose)
+    monkeypatch.setattr(composing, "compose", counted)
+    assert departures("train", *job, line)["train.epochs"] == 1
+    assert counted.call_count == times
+
+
+def test_choices_of_a_folder_of_ones_own(tmp_path: Path):
+    (tmp_path / "head").mkdir()
+    (tmp_path / "head/mine.yaml").write_text((CONF / "head/arcface.yaml").read_text())
+    assert of(f"hydra.searchpath=[{tmp_path}]", "head=mine") == {"head": "mine"}
+    hydra = {"overrides": {"hydra": ["hydra.mode=MULTIRUN", "hydra.searchpath=[own]"], "task": ["head=mine"]}}
+    assert typed(OmegaConf.create(hydra)) == ["hydra.searchpath=[own]", "head=mine"]

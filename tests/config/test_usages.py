@@ -2,7 +2,7 @@
 
 import pytest
 
-from glr.config.usages import headline, main_score
+from glr.config.usages import headline, main_metric, main_score
 from glr.errors import GlrError
 
 
@@ -20,3 +20,5 @@ def test_public_counts_before_private_and_a_plain_score():
     assert main_score({"private_score": 0.5}) == 0.5
     assert main_score({"score": 0.125}) == 0.125
     assert main_score({"loss": 1.0}) is None
+    assert main_metric({"loss": 1.0, "private_score": 0.5, "public_score": 0.25}, "gap") == "public/gap"
+    assert main_metric({"score": 0.125}, "map_at_100") == "map_at_100"

@@ -1,6 +1,7 @@
 """`python -m glr.evaluate` as users run it: a run, a SavedModel, every kind of set, and every refusal."""
 
 import csv
+import re
 import shutil
 from pathlib import Path
 
@@ -129,9 +130,9 @@ def test_post_processing_that_lowers_scores_is_named(trained: Path):
 def test_a_sweep_ends_with_a_table_of_scores(trained: Path):
     done = started("-m", "glr.evaluate", "run=two", "gallery=0", "reranking=none,k_reciprocal", "-m", cwd=trained)
     assert done.returncode == 0, done.stderr
-    header, *rows = [line.split() for line in done.stdout.split("\n\n")[-1].splitlines()]
+    header, *rows = [re.split("  +", line.strip()) for line in done.stdout.split("\n\n")[-1].splitlines()]
     names = ["public/map_at_100", "private/map_at_100", "public/gap", "private/gap"]
-    assert header == ["job", *names, "state", "settings"]
+    assert header == ["job", "Public mAP@100", "Private mAP@100", "Public GAP", "Private GAP", "state", "settings"]
     recorded = {run.data.params["reranking"]: run.data.metrics for run in runs(trained)[:2]}
     expected = [
         [number, *(f"{recorded[choice][name]:.5f}" for name in names), "finished", f"reranking={choice}"]

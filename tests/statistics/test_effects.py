@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from glr.statistics.effects import effects, effects_given
+from glr.statistics.effects import effects, effects_given, ranges
 from glr.statistics.replicates import Replicates
 
 
@@ -37,6 +37,16 @@ def test_the_effect_of_a_setting_at_each_value_of_another():
         ("width", ("head", "a")): pytest.approx(0.2),
         ("width", ("head", "b")): pytest.approx(0.4),
     }
+
+
+def test_a_setting_of_more_than_twelve_values_is_a_range():
+    grid = {(head, width): 0.1 for head in "ab" for width in range(13)}
+    settings, measured = study(grid)
+    assert ranges(settings) == {"width": 13}
+    assert {each.setting for each in [*effects(settings, measured), *effects_given(settings, measured)]} == {"head"}
+    settings, measured = study({key: value for key, value in grid.items() if key[1] < 12})
+    assert ranges(settings) == {}
+    assert sum(each.setting == "width" for each in effects(settings, measured)) == 66  # all pairs of 12 values
 
 
 def test_configurations_without_a_partner_have_no_effects():

@@ -1,21 +1,23 @@
 """Sweeps that cannot work are refused before anything is recorded."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 from omegaconf import DictConfig
 
 from glr.config.composition import composition
-from glr.config.jobs import launchable
+from glr.config.jobs import jobs_of, launchable
 from glr.errors import GlrError
-from glr.sweep.inputs import refuse
+from glr.sweep.inputs import refuse, refuse_lost_runs
 
 
-def swept(*overrides: str) -> DictConfig:
-    """The config that Hydra gives the callbacks of a sweep."""
-    config = composition("train", []).hydra._get_root().copy()
-    config.hydra.job.config_name = "train"
+def swept(*overrides: str, command: str = "train") -> DictConfig:
+    """The config that Hydra gives the callbacks and the launcher of a sweep."""
+    config = composition(command, []).hydra._get_root().copy()
+    config.hydra.job.config_name = command
     config.hydra.overrides.task = launchable(list(overrides))
     return config
 
@@ -68,3 +70,17 @@ def test_what_cannot_work_is_refused(overrides: list[str], sentence: str):
 )
 def test_other_sweeps_are_not(overrides: list[str]):
     refuse(swept(*overrides))
+
+
+def test_a_sweep_over_runs_names_the_first_that_the_store_lacks(new_store: Callable[[Path], Path], tmp_path: Path):
+    uri = f"sqlite:///{new_store(tmp_path)}"
+    client = MlflowClient(uri)
+    client.create_run(client.create_experiment("one"), run_name="kept")
+
+    def check(*overrides: str) -> None:
+        config = swept(f"tracking.uri={uri}", *overrides, command="evaluate")
+        refuse_lost_runs(config, jobs_of(config))
+
+    check("run=kept", "whitening=none,pca")
+    with pytest.raises(GlrError, match=r"^job 3 of 4 \(run=lost whitening=none\): there is no run .* lost in sqlite"):
+        check("run=kept,lost", "whitening=none,pca")

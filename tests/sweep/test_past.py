@@ -26,6 +26,7 @@ def recorded(client: MlflowClient, study: str, name: str, status: str, kind: str
     tags = {"kind": kind, "key": identity(name).key, "data_digest": "abc"} | tags
     run = client.create_run(experiment, tags=tags).info.run_id
     client.log_metric(run, "public_score", 0.25)
+    client.log_param(run, "evaluate.score", "gap")
     if status != "RUNNING":
         client.set_terminated(run, status)
 
@@ -64,6 +65,7 @@ def test_what_is_left_out(uri: str, rerun: str, left_out: set[str]):
     if rerun == "none":
         assert (jobs["failed"].state, jobs["failed"].reason) == (JobState.LEFT, "it was tired")
         assert (jobs["finished"].state, jobs["finished"].score) == (JobState.SKIPPED, 0.25)
+        assert jobs["finished"].scores == {"public/gap": 0.25}
 
 
 def test_other_studies_do_not_count(uri: str):

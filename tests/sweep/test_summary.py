@@ -41,8 +41,13 @@ def test_jobs_with_several_scores_have_a_column_for_each():
         job(3, JobState.FINISHED, score=0.5, scores={"public/gap": 0.5, "easy/map": 1}),
     ]
     assert summary(jobs).splitlines()[:4] == [
-        "job  public/gap  private/gap  easy/map  state     settings",
+        "job  Public GAP  Private GAP  Easy mAP  state     settings",
         "  3     0.50000                1.00000  finished  seed=3",
         "  1     0.25000      0.50000            finished  seed=1",
         "  2                                     failed    seed=2",
+    ]
+    unnamed = job(4, JobState.FINISHED, score=0.75)
+    assert summary([*jobs, unnamed]).splitlines()[:2] == [
+        "job    score  state     settings",
+        "  4  0.75000  finished  seed=4",
     ]

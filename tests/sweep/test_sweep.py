@@ -18,9 +18,10 @@ def test_a_job_of_an_earlier_batch_lends_its_score_to_its_double(
     for job, key in ((first, 1), (failing, 2), (double, 1), (other, 3)):
         job.identity = Identity({"seed": key}, "abc")
     double.state = other.state = JobState.SKIPPED
-    other.score = 0.75
+    other.score, other.scores = 0.75, {"public/gap": 0.75}
     assert run(batch, command, JobLimits(1, None, 0, 0.0), 4) is None
     assert [job.score for job in batch] == [0.5, None, 0.5, 0.75]
+    assert (double.scores, other.scores) == (first.scores, {"public/gap": 0.75})
     lines = capsys.readouterr().out.splitlines()
     assert [line for line in lines if "begins" in line] == ["finish begins", "raise begins"]  # one at a time: followed
     assert any(line.startswith("job 2 of 4 failed after ") for line in lines)

@@ -1,10 +1,13 @@
 """Runs found again in a real store: all of a study's, one by id or name, its weights."""
 
+import gc
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
+from sqlalchemy import create_engine
+from sqlalchemy.orm import Session
 
 from glr.config.schema import Tracking
 from glr.errors import DivergedError, GlrError
@@ -73,6 +76,23 @@ def test_the_address_of_a_run(store):
     assert addresses(client, runs_of(client, ["one"])) == {
         run: f"http://localhost:5000/#/experiments/{experiment.experiment_id}/runs/{run}" for run in ids.values()
     }
+
+
+def test_reading_runs_leaves_sqlalchemy_and_collection_as_they_were(store, monkeypatch: pytest.MonkeyPatch):
+    client, _ = store
+    seen = []
+
+    def spied(*arguments):
+        with Session(create_engine("sqlite://")) as session:
+            session.connection()
+            seen.append((session.expire_on_commit, gc.isenabled()))
+        return search(*arguments[:4])
+
+    search = client.search_runs
+    monkeypatch.setattr(client, "search_runs", lambda *arguments, **_: spied(*arguments))
+    assert len(runs_of(client, ["one"])) == 4
+    spied([], "", 1, 1)
+    assert seen == [(False, False), (True, True)]
 
 
 def test_more_runs_than_a_page(store, monkeypatch: pytest.MonkeyPatch):

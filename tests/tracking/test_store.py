@@ -5,9 +5,12 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 
 from glr.errors import GlrError
 from glr.tracking.store import connect, experiment, page_of, pages
@@ -45,6 +48,16 @@ def has_begun(process: int, file: Path) -> bool:
         return str(file) in opened and file.stat().st_size > 0
     except FileNotFoundError:  # it closed one meanwhile
         return False
+
+
+def test_a_read_only_store_raises_without_a_traceback_of_its_own(
+    new_store: Callable[[Path], Path], tmp_path: Path, capfd: pytest.CaptureFixture
+):
+    file = new_store(tmp_path)
+    connect(f"sqlite:///{file}")
+    with pytest.raises(MlflowException, match="attempt to write a readonly database"):
+        MlflowClient(f"sqlite:///file:{file}?mode=ro&uri=true").create_experiment("new")
+    assert capfd.readouterr().err == ""
 
 
 def test_a_store_that_cannot_be_opened_is_one_sentence(tmp_path: Path):

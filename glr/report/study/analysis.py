@@ -17,7 +17,7 @@ from glr.report.study.sample import Sample, samples
 from glr.report.study.words import Metric, first_of, lowest_is_best
 from glr.retrieval.scores import headlines
 from glr.statistics.choice import Choice, choice
-from glr.statistics.effects import Effect, effects, effects_given
+from glr.statistics.effects import MOST, Effect, effects, effects_given, ranges
 from glr.statistics.randomization import holm
 from glr.statistics.replicates import Replicates
 
@@ -25,6 +25,7 @@ _SCORED = re.compile(
     r"((public|private|easy|medium|hard)/)?(gap|top1_accuracy|map(_at_\d+)?|mp_at_\d+|recall_at_\d+|(mean|median)_position)"
     r"|leaderboard/(public|private)"
 )
+_NO_FACTOR = f"No effects of {{}}: {{:,}} values, and a setting of more than {MOST} is a searched range"
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ class Analysis:
         common: settings that all configurations share, as tables print them (`Backbone`: `SmallCNN`).
         baseline: place of the baseline among the rows; None if no row can be compared.
         queries: number of queries of each usage.
-        effects: of every setting that varies, where some pair of configurations differs in nothing else.
+        effects: of every setting of 2 to 12 values, where some pair of configurations differs in nothing else.
         interactions: effects at each value of another setting.
         choice: what choosing by Public costs on Private; None without both. Its `best` is a place among the rows.
         notes: sentences on what could not be compared, and why.
@@ -259,6 +260,7 @@ def _compared(whole: Analysis, sample: Sample, base: int, *, chosen: bool) -> An
         effects=effects(settings, replicates),
         interactions=effects_given(settings, replicates),
         choice=_choice(sample, metric, same),
+        notes=[*whole.notes, *(_NO_FACTOR.format(name, number) for name, number in ranges(settings).items())],
         one_seed=replicates.seed_variance is None,
         comparisons=comparisons,
     )

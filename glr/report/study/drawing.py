@@ -76,7 +76,7 @@ def drawn(plot: Callable[[Axes], None], height: float, label: str) -> str:
 
 
 def shortened(text: str, signs: int) -> str:
-    """Shorten a name by its middle to a number of signs; control characters become escapes.
+    """Shorten a name by its middle to a number of signs: consecutive ids differ at the end. Escape control characters.
 
     >>> shortened("a long name", 7)
     'a l…ame'

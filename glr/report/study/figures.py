@@ -1,6 +1,7 @@
 """Plots of a study: differences and effects with their intervals, curves over epochs, ranks, precision and recall."""
 
 from collections.abc import Mapping, Sequence
+from textwrap import wrap
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +16,8 @@ from glr.report.study.words import decimals, lowest_is_best, metric_words, with_
 Curve = Sequence[tuple[float, float]]
 
 _ROW = 2.3  # lines: one of text, and the interval below it
-_NAME, _LONG_NAME = 34, 62  # signs of a name beside a value, and on a line of its own
+_NAME, _LONG_NAME = 34, 48  # signs of a name beside a value, and on a line of its own
+_NAME_LINES = 4
 _DASHES = ("-", (0, (5, 1.6)), (0, (1.2, 1.4)), (0, (6, 1.5, 1.2, 1.5)), (0, (3, 1)), (0, (8, 3)))
 _TICKS = 5
 
@@ -48,30 +50,28 @@ def forest(bars: Sequence[Bar], metric: Metric, axis: str) -> str:
     """
     notes = [f" ({bar.note})" if bar.note else "" for bar in bars]
     apart = any(len(bar.name + note) > _NAME for bar, note in zip(bars, notes, strict=True))
-    lines, signs = (3.2, _LONG_NAME) if apart else (_ROW, _NAME)
-    above, beside = (2 / lines, 1.05 / lines) if apart else (0.46, 0.46)  # the name and the figures
-    texts = []
-    for bar in bars:
-        places = decimals(metric, bar.high - bar.low)
-        texts.append(with_interval(bar.value, bar.low, bar.high, places))
+    names = [_in_lines(bar.name, note) for bar, note in zip(bars, notes, strict=True)]
+    most = max(map(len, names))
+    lines, side = (most + 2.2, "bottom") if apart else (_ROW, "center")
+    beside, above, top = (1.05 / lines, 1.55 / lines, (len(names[0]) + 1) / lines) if apart else (0.46, 0.46, 0.46)
+    texts = [with_interval(bar.value, bar.low, bar.high, decimals(metric, bar.high - bar.low)) for bar in bars]
 
     def plot(axes: Axes) -> None:
         axes.axvline(0, color=FAINT, linewidth=1, zorder=1)
         aside = axes.get_yaxis_transform()
-        for row, (bar, text) in enumerate(zip(bars, texts, strict=True)):
+        for row, (bar, name, text) in enumerate(zip(bars, names, texts, strict=True)):
             colour = COLOURS[0] if bar.shown else FAINT
             axes.plot([bar.low, bar.high], [row, row], color=colour, linewidth=2.2, solid_capstyle="round", zorder=2)
             face = colour if bar.shown else PAPER
             axes.plot(bar.value, row, "o", color=colour, markerfacecolor=face, markersize=7, zorder=3)
-            name = shortened(bar.name, signs - len(notes[row])) + notes[row]
             # The page's ground behind the letters: the line of 0 does not cross them.
             behind = {"facecolor": PAPER, "edgecolor": "none", "pad": 1.0}
-            axes.text(0, row - above, name, transform=aside, va="center", fontweight="bold", bbox=behind)
+            axes.text(0, row - above, "\n".join(name), transform=aside, va=side, fontweight="bold", bbox=behind)
             axes.text(1, row - beside, text, transform=aside, va="center", ha="right", color=FAINT, bbox=behind)
         ends = [0.0, *(end for bar in bars for end in (bar.low, bar.high))]
         margin = 0.04 * (max(ends) - min(ends) or 1.0)
         axes.set(
-            xlim=(min(ends) - margin, max(ends) + margin), ylim=(len(bars) - 0.6, -0.39 - above), yticks=[], xlabel=axis
+            xlim=(min(ends) - margin, max(ends) + margin), ylim=(len(bars) - 0.6, -0.39 - top), yticks=[], xlabel=axis
         )
         axes.spines["left"].set_visible(False)
         axes.locator_params(axis="x", nbins=_TICKS)
@@ -170,6 +170,12 @@ def precision_recall(series: Mapping[str, Sequence[np.ndarray]]) -> str:
         mean = np.mean(runs, axis=0)
         words.append(f"{name} {mean[0]:.3f} at 0, {mean[len(mean) // 2]:.3f} at a half, {mean[-1]:.3f} at all")
     return drawn(plot, 225 + LINE * len(series), "Interpolated precision by recall: " + "; ".join(words))
+
+
+def _in_lines(name: str, note: str) -> list[str]:
+    """Break a name and its note into lines; cut the name where they are too many."""
+    text = shortened(name, _NAME_LINES * _LONG_NAME - len(note)) + note
+    return wrap(text, _LONG_NAME, break_on_hyphens=False, max_lines=_NAME_LINES, placeholder=f" …{note}")
 
 
 def _over_seeds(runs: Sequence[Curve]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,15 +13,17 @@ from glr.report.palette import RIGHT, SERIES, WRONG, css
 from glr.report.study.album import Album
 from glr.report.study.analysis import Analysis, Metric
 from glr.report.study.answer import answer
+from glr.report.study.drawing import shortened
 from glr.report.study.figures import Curve
 from glr.report.study.plotted import plotted
 from glr.report.study.showing import shown
 from glr.report.study.table import all_metrics, interaction_tables, main_table, run_table
 from glr.report.study.words import metric_words, queries_in_words
 from glr.report.template import template
-from glr.report.thumbnail import parts, short
+from glr.report.thumbnail import parts
 
 _MARKS = {True: ("right", "✓"), False: ("wrong", "✗"), None: ("unknown", "?")}
+_SIGNS = 17  # of an id below a picture
 _SCRIPT = Path(__file__).with_name("sort.js").read_text(encoding="utf-8")
 
 
@@ -63,7 +66,8 @@ def page(
         wrong=css(WRONG),
         series=[[css(colour) for colour in pair] for pair in SERIES],
         parts=parts,
-        short=short,
+        short=partial(shortened, signs=_SIGNS),
+        several_seeds=not analysis.one_seed,
     )
 
 

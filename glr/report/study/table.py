@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from glr.report.study.analysis import Analysis, Difference, Metric, Row
 from glr.report.study.configurations import Configuration
-from glr.report.study.words import decimals, interval, metric_words, plain, signed
+from glr.report.study.words import KINDS, decimals, interval, metric_words, plain, signed
 from glr.retrieval.scores import headlines
 from glr.statistics.effects import Effect
 
@@ -55,14 +55,14 @@ def main_table(
     names = list(dict.fromkeys(name for row in rows for name in row.scores))
     wanted = [analysis.metric, *headlines(dict.fromkeys(names, 0.0))] if metrics is None else metrics
     shown = [name for name in dict.fromkeys(wanted) if name in names]
-    settings = _settings(rows)
+    columns, naming = _naming(rows)
     against = any(row.difference for row in rows)
-    columns = ["#", *(_head(key) for key in settings), "Seeds", *map(metric_words, shown)]
+    columns += ["Seeds", *map(metric_words, shown)]
     columns += ["Difference", "p (Holm)", "Won/lost", "P(best)"] if against else []
     base = analysis.baseline_row
     made = []
-    for row in rows:
-        cells = [*_named(row, settings), _count(row.configuration)]
+    for row, named in zip(rows, naming, strict=True):
+        cells = [*named, _count(row.configuration)]
         cells += [_score(row, metric, places) for metric in shown]
         cells += _compared(row, analysis.metric, places, is_baseline=row is base) if against else []
         made.append(cells)
@@ -72,9 +72,9 @@ def main_table(
 def all_metrics(analysis: Analysis) -> Table:
     """Return the configurations with every metric."""
     names = sorted({name for row in analysis.rows for name in row.scores})
-    settings = _settings(analysis.rows)
-    rows = [[*_named(row, settings), *(_score(row, name) for name in names)] for row in analysis.rows]
-    return Table(["#", *(_head(key) for key in settings), *map(metric_words, names)], rows, analysis.baseline)
+    columns, naming = _naming(analysis.rows)
+    rows = [[*named, *(_score(row, name) for name in names)] for row, named in zip(analysis.rows, naming, strict=True)]
+    return Table([*columns, *map(metric_words, names)], rows, analysis.baseline)
 
 
 def interaction_tables(effects: Sequence[Effect], metric: Metric) -> dict[str, Table]:
@@ -124,18 +124,21 @@ def run_table(analysis: Analysis) -> list[Mapping[str, str]]:
     return rows
 
 
-def _settings(rows: Sequence[Row]) -> list[str]:
-    return list(dict.fromkeys(key for row in rows for key in row.configuration.labels))
+def _naming(rows: Sequence[Row]) -> tuple[list[str], list[list[Cell]]]:
+    """Return the columns that name configurations, and each row's cells in them.
 
-
-def _head(key: str) -> str:
-    return key if "." in key else key.replace("_", " ").capitalize()
-
-
-def _named(row: Row, settings: Sequence[str]) -> list[Cell]:
-    index, labels = str(row.configuration.index), row.configuration.labels
-    texts = [labels.get(key, "") for key in settings]
-    return [Cell(index, key=index), *(Cell(text, key=text, number=False) for text in texts)]
+    The kind has a column if there are several: single models and ensembles are numbered from 1 each.
+    """
+    settings = list(dict.fromkeys(key for row in rows for key in row.configuration.labels))
+    kinds = ["Kind"] if len({row.configuration.kind for row in rows}) > 1 else []
+    words = [key if "." in key else key.replace("_", " ").capitalize() for key in settings]
+    cells = []
+    for own in (row.configuration for row in rows):
+        texts = [KINDS[own.kind].removesuffix("s") for _ in kinds] + [own.labels.get(key, "") for key in settings]
+        cells.append(
+            [Cell(str(own.index), key=str(own.index)), *(Cell(text, (), text, number=False) for text in texts)]
+        )
+    return ["#", *kinds, *words], cells
 
 
 def _count(own: Configuration) -> Cell:

@@ -247,6 +247,14 @@ def test_effects_are_those_of_each_setting_over_pairs():
     assert effects["rate", ("head", "y")] == pytest.approx(means[3] - means[2])
 
 
+def test_a_searched_range_has_a_line_in_place_of_its_effects():
+    runs, outcomes = study([f"h{number}" for number in range(13)], 1)
+    whole = analysed(runs, outcomes)
+    assert (whole.effects, whole.interactions) == ([], [])
+    assert whole.notes == ["No effects of head: 13 values, and a setting of more than 12 is a searched range"]
+    assert sum(row.difference is not None for row in whole.rows) == 12
+
+
 def test_an_unknown_metric_names_the_known_ones():
     runs, outcomes = study(["a"], 1)
     with pytest.raises(

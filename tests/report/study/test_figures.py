@@ -94,3 +94,13 @@ def test_precision_over_recall_is_the_mean_over_seeds():
 def test_names_lose_their_middle():
     assert shortened("abcdefghij", 5) == "ab…ij"
     assert shortened("abcde", 5) == "abcde"
+
+
+def test_a_long_name_is_broken_into_lines_and_keeps_its_note():
+    name = ", ".join(f"optimizer.setting{number}=0.001" for number in range(4))  # 106 signs
+    svg = forest([Bar(name, 0.1, 0.0, 0.2, True, "2 pairs"), Bar("x" * 400, 0.1, 0.0, 0.2, True)], METRIC, "difference")
+    shown = texts(svg)
+    assert f"{name} (2 pairs)" in " ".join(shown)
+    cut = [text for text in shown if "x" in text]
+    assert [len(text) for text in cut] == [48] * 4
+    assert "".join(cut) == "x" * 96 + "…" + "x" * 95

@@ -53,6 +53,11 @@ def answered(outcomes):
     return {run: outcomes(precisions) for run, precisions in tables.items()}
 
 
+def test_with_one_seed_only_queries_are_drawn_again(study):
+    assert "when queries and seeds are drawn again" in page(study, {})
+    assert "when queries are drawn again" in page(replace(study, one_seed=True), {})
+
+
 def test_the_answer_comes_first_and_everything_follows(study, answered):
     curve = {run.id: [(1, 0.1), (2, 0.3)] for each in study.rows for run in each.configuration.runs}
     made = page(study, answered, histories={METRIC: curve})
