@@ -27,6 +27,7 @@ ADDED: dict[str, object] = {
     "data.background": 255,
     **{f"debug.{name}": None for name in ("steps", "queries", "target_loss", "profile")},
     "init_from.parts": sorted(ModelPart),
+    "train.deterministic": False,
     "train.weight_decay_on": "all",
 }
 

@@ -111,6 +111,7 @@ class Training:
     on_nan: OnNan = OnNan.stop
     max_skipped_batches: int = at_least(1)
     weight_decay_on: WeightDecayOn = WeightDecayOn.kernels
+    deterministic: bool = False
 
 
 @dataclass

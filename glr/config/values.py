@@ -5,8 +5,8 @@ from enum import Enum, StrEnum
 # How to scale uint8 pixels for the network: to 0..1, to -1..1, or by ImageNet's mean and standard deviation.
 Normalization = StrEnum("Normalization", "zero_one minus_one_one imagenet")
 
-# Keras's mixed-precision policies; heads and descriptors are float32 in each.
-Precision = StrEnum("Precision", "float32 mixed_bfloat16 mixed_float16")
+# Keras's mixed-precision policies; heads and descriptors are float32 in each. A run replaces `auto`.
+Precision = StrEnum("Precision", "float32 mixed_bfloat16 mixed_float16 auto")
 
 # The images that BatchNorm's statistics cover in training: each replica's share, or the global batch.
 BatchNorm = StrEnum("BatchNorm", "per_replica synchronised")

@@ -25,7 +25,7 @@ def hidden(*libraries: str) -> Iterator[None]:
 
 
 def import_tensorflow() -> None:
-    """Import TensorFlow; show its output on stderr only if the import fails.
+    """Import TensorFlow, without TensorFloat-32; show its output on stderr only if the import fails.
 
     Raises:
         ModuleNotFoundError: TensorFlow is not installed.
@@ -39,7 +39,7 @@ def import_tensorflow() -> None:
         os.dup2(chatter.fileno(), 2)
         try:
             import keras  # noqa: F401 (its import logs, too)  # pyright: ignore[reportUnusedImport]
-            import tensorflow  # noqa: F401  # pyright: ignore[reportUnusedImport]
+            import tensorflow as tf
         except BaseException:
             chatter.seek(0)
             os.write(stderr, chatter.read())
@@ -47,3 +47,4 @@ def import_tensorflow() -> None:
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)
+    tf.config.experimental.enable_tensor_float_32_execution(False)  # see glr.devices.precision

@@ -54,6 +54,11 @@ def fuse(network: keras.Model) -> None:
             _biased(layer)
 
 
+def is_fused(layer: keras.layers.Layer) -> bool:
+    """Return True if the layer before or after this one does its work."""
+    return layer.call is _unchanged
+
+
 @contextmanager
 def compiled(yes: bool) -> Iterator[None]:
     """In this context, layers that `fuse` changed use kernels compiled by XLA, if `yes`; use it to train on GPUs."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from glr.config.values import Precision
 from glr.errors import GlrError
 
 
@@ -45,6 +46,8 @@ def trace(config: DictConfig, *, replicas: int, classes: int, steps_per_epoch: i
     config = config.copy()
     if "weights" in config.backbone:
         config.backbone.weights = None  # they do not change the step
+    if config.train.precision == Precision.auto:
+        config.train.precision = Precision.mixed_bfloat16  # what a TPU takes
     strategy = OneOfMany(replicas)
     total_steps = config.train.epochs * steps_per_epoch
     schedule = build(config.schedule, steps_per_epoch=steps_per_epoch, total_steps=total_steps)

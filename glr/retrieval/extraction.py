@@ -56,15 +56,23 @@ class Extractor:
         """Describe batches of uint8 images [b, S, S, 3], b at most `batch_size`.
 
         A batch's result is fetched once the next batch has started, so that the device does not wait for the host.
+
+        Raises:
+            GlrError: the device's memory is too small for a batch.
         """
         before: tuple[list[Name], tf.Tensor] | None = None
-        for names, pixels in loaded:
-            now = names, self._begin(pixels)
+        try:
+            for names, pixels in loaded:
+                now = names, self._begin(pixels)
+                if before is not None:
+                    yield self._fetched(*before)
+                before = now
             if before is not None:
                 yield self._fetched(*before)
-            before = now
-        if before is not None:
-            yield self._fetched(*before)
+        except tf.errors.ResourceExhaustedError as error:
+            raise GlrError(
+                f"evaluate.batch_size={self.batch_size} needs more memory than the device has; give a smaller one"
+            ) from error
 
     def _begin(self, pixels: np.ndarray) -> tf.Tensor:
         if len(pixels) < self.batch_size:  # pad a smaller batch with black: every call has the same shape

@@ -1,12 +1,11 @@
 """Exact nearest neighbours by inner product, in blocks that bound the memory."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from glr.devices.precision import tensor_float_32
 from glr.errors import GlrError
 
 # Rows of a query block: a smaller block makes the product slower. Its last row is zero, see `_merge`.
@@ -53,7 +52,7 @@ def top_k(queries: np.ndarray, index: np.ndarray, k: int, *, memory: float = 1.5
     size = -(-len(index) // blocks // _STRETCH) * _STRETCH
     scores = np.full((len(queries), k), -np.inf, np.float32)
     positions = np.zeros((len(queries), k), np.int64)
-    with _full_float32(), tf.device(_device()):
+    with tensor_float_32(False), tf.device(_device()):  # it would reorder near neighbours
         for begin in range(0, len(index), size):
             # The last block ends with the index and repeats some rows; rows below `begin` do not count.
             start = max(min(begin, len(index) - size), 0)
@@ -134,14 +133,3 @@ def tensor(values: np.ndarray) -> tf.Tensor:
 def _device() -> str | None:
     """Return the TPU, which has to be named, or None: TensorFlow then uses a GPU if there is one."""
     return "/TPU:0" if tf.config.list_logical_devices("TPU") else None
-
-
-@contextmanager
-def _full_float32() -> Iterator[None]:
-    """Turn off TensorFloat-32, whose 10-bit mantissas would reorder near neighbours on a GPU."""
-    enabled = tf.config.experimental.tensor_float_32_execution_enabled()
-    tf.config.experimental.enable_tensor_float_32_execution(False)
-    try:
-        yield
-    finally:
-        tf.config.experimental.enable_tensor_float_32_execution(enabled)

@@ -39,11 +39,13 @@ def _train(config: DictConfig, worker: Worker, log: Log | None = None) -> float:
     check_score(config.evaluate.score.value, data.tasks, data.path)
     weights = initial_weights(config)
     import_tensorflow()
+    from glr.devices.precision import choose_precision
     from glr.retrieval.scores import table
     from glr.train.claim import DoneError
     from glr.train.job import opened
     from glr.train.training import train
 
+    choose_precision(config)
     try:
         with opened(config, data, weights, worker, log) as job:
             scores = train(job)

@@ -70,6 +70,8 @@ def assembled(config: DictConfig, data: PreparedData, weights: Path | None) -> A
     """
     # Keras draws the seeds of weights and dropout from Python's generator; the input pipeline has seeds of its own.
     random.seed(config.seed)
+    if config.train.deterministic:
+        tf.config.experimental.enable_op_determinism()
     strategy = build(config.strategy)
     batch_size, replicas = config.train.batch_size, strategy.num_replicas_in_sync
     if batch_size % replicas:

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from glr.devices.precision import tensor_float_32
 from glr.keras_internals import SkipNonFinite, batches_seen, keep_gradients, moving_averages
 from glr.model.fusion import compile_kernels, compiled
 from glr.model.network import RetrievalModel
@@ -81,6 +82,11 @@ class TrainStep:
         Returns:
             The numbers of `Outcome`, still on the device: float32 [4], or [steps_per_call, 4] with `steps` valid rows.
         """
+        # The policy of a network that computes in float32 leaves its products to TensorFloat-32 in training only.
+        with tensor_float_32(bool(self._gpus) and self.model.network.compute_dtype == "float32"):
+            return self._call(batch, steps)
+
+    def _call(self, batch: object, steps: int) -> tf.Tensor:
         given = (batch,) if self.steps_per_call == 1 else (batch, tf.constant(steps))
         if self._gpus and not self._traced:
             self._compiled.get_concrete_function(*given)

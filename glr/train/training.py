@@ -27,6 +27,7 @@ from glr.train.feed import Feed
 from glr.train.interruption import Interruption
 from glr.train.job import Job
 from glr.train.loop import Loop
+from glr.train.memory import shortage_explained
 from glr.train.profile import Profile
 from glr.train.saving import Saving
 from glr.train.state import Best
@@ -161,11 +162,13 @@ class _Training:
     def train(self, epoch: int) -> None:
         """Train the remaining steps of the epoch, if any, and record its metrics."""
         label = f"epoch {epoch}/{self._job.config.train.epochs}"
-        for up_to_date in self._loop.epoch(label):
-            if up_to_date:
-                self._watch.report(self._evaluator.seconds)
-            self.profile.step(self.state.step, self._loop.read)
-            self._saving.boundary(self._loop.read)
+        step = self._parts.step
+        with shortage_explained(step.model, step.batch_size, self._parts.strategy.extended.worker_devices):
+            for up_to_date in self._loop.epoch(label):
+                if up_to_date:
+                    self._watch.report(self._evaluator.seconds)
+                self.profile.step(self.state.step, self._loop.read)
+                self._saving.boundary(self._loop.read)
         self._interruption.defer()  # a run that continues with an evaluation has had no boundary
         metrics = self._loop.metrics()
         self._job.run.metrics(metrics, epoch)

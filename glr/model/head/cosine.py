@@ -5,6 +5,8 @@ import math
 import keras
 import tensorflow as tf
 
+from glr.devices.precision import product
+
 # Least squared norm, so that zero vectors and class weights that decayed to 0 have finite values and gradients.
 _LEAST = 1e-12
 
@@ -89,7 +91,7 @@ class CosineHead(keras.layers.Layer):
         unit = tf.math.l2_normalize(tf.cast(descriptors, tf.float32), axis=1, epsilon=_LEAST)
         # Divide the product, not W, by |W_c|: a normalised copy of W [D, C] would be kept for the gradient.
         squares = tf.reduce_sum(tf.square(self.kernel), axis=0)
-        return tf.matmul(unit, self.kernel) * tf.math.rsqrt(tf.maximum(squares, _LEAST))
+        return product(unit, self.kernel) * tf.math.rsqrt(tf.maximum(squares, _LEAST))
 
     def scale_for(self, cosines: tf.Tensor, own: tf.Tensor, is_own: tf.Tensor) -> tf.Tensor:  # noqa: ARG002
         """Hook: this step's scale, a positive float32 scalar; no gradient goes through it.
