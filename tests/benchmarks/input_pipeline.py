@@ -1,15 +1,19 @@
 """Speed of the train pipeline, compared with decoding alone and a plain tf.image pipeline, and stalls at its end.
 
-python tests/benchmarks/input_pipeline.py            both parts
-python tests/benchmarks/input_pipeline.py speed      images/s on 1 core and on 2, in turns, the best of 3
-python tests/benchmarks/input_pipeline.py stall      seconds from the last step to the end of training and of evaluation
+    python -m tests.benchmarks.input_pipeline parts=speed,stall threads=1,2 seconds=2
+    python -m tests.benchmarks.input_pipeline parts=speed threads=1,2,4,8,16 ways=decode,pipeline,device
+
+- speed: images/s with these numbers of threads, each on a core of its own; numbers above the machine's cores are left
+  out. For each number each of `ways` runs `seconds`, in 3 turns with the others; the best turn counts. Scaling is the
+  growth of images/s since the first number of threads, in percent of the growth of `tf.io.decode_jpeg`'s.
+- stall: seconds from the last step to the end of training and of evaluation.
 """
 
 import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -30,7 +34,7 @@ from glr.data.source import FolderSource
 from glr.data.tfrecord import parse
 from glr.devices.startup import import_tensorflow
 
-SIZE, BATCH, BATCHES = 441, 32, 16
+SIZE, BATCH, TURNS = 441, 32, 3
 STUDY = Study(flip=0.5, brightness=0.2, hue=0.2, rotation=15.0, shear=5.0, zoom=0.1, shift=16 / 441)
 
 
@@ -49,7 +53,8 @@ def photo(number: int, target: int = 100_000) -> bytes:
 
 def photos(folder: Path, count: int, different: int = 64) -> PreparedData:
     """Prepare a set of `count` photos, a quarter of the classes for retrieval."""
-    made = [photo(number) for number in range(min(count, different))]
+    with ThreadPoolExecutor() as pool:
+        made = list(pool.map(photo, range(min(count, different))))
     for number in range(count):
         file = folder / "photos" / str(number % 8) / f"{number}.jpg"
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -58,38 +63,35 @@ def photos(folder: Path, count: int, different: int = 64) -> PreparedData:
     return prepare(source, folder / "set", settings={})
 
 
-def speed(data: PreparedData, _folder: Path) -> None:
-    """Print images/s of each way on one core and on two."""
-    for cores in (1, min(2, len(CORES))):
-        ways: dict[str, Callable[[], Iterator[Any]]] = {
-            "decode only, tf.io.decode_jpeg": partial(tensorflow_decode, data, cores),
-            "decode only, this pipeline's decoder": partial(own_decode, data, cores),
-            "plain tf.image pipeline": partial(plain, data, cores),
-            "this pipeline": partial(own, data, cores),
-            "this pipeline, through tf.data to the device": partial(fed, data, cores),
-        }
+def speed(data: PreparedData, threads: Sequence[int], seconds: float, ways: Sequence[str]) -> None:
+    """Print images/s of each way, and how it scales, for each number of threads that the machine has cores for."""
+    alone: dict[str, float] = {}
+    for cores in (number for number in threads if number <= len(CORES)):
         best = dict.fromkeys(ways, 0.0)
-        for _turn in range(3):
-            for name, way in ways.items():
-                best[name] = max(best[name], images_per_second(way, cores))
-        print(f"\n{cores} core{'s' if cores > 1 else ''}{'images/s':>48}{'of plain':>12}{'of decode (tf)':>16}")
-        limit, reference = best["decode only, tf.io.decode_jpeg"], best["plain tf.image pipeline"]
+        for _turn in range(TURNS):
+            for name in ways:
+                rate = images_per_second(WAYS[name][1](data, cores), cores, seconds / TURNS)
+                best[name] = max(best[name], rate)
+        scaling = {name: rate / cores / alone.setdefault(name, rate / cores) for name, rate in best.items()}
+        print(f"\n{f'threads: {cores}':<48}{'images/s':>10}{'of decode':>11}{'scaling, of decode':>20}")
         for name, rate in best.items():
-            print(f"{name:<48}{rate:>7.0f}{rate / reference:>12.2f}{rate / limit:>16.0%}")
+            of_decode = f"{rate / best['decode']:>11.0%}{scaling[name] / scaling['decode']:>20.0%}"
+            print(f"{name + ': ' + WAYS[name][0]:<48}{rate:>10.0f}{of_decode}", flush=True)
+    if left_out := [number for number in threads if number > len(CORES)]:
+        print(f"\nleft out, as there are {len(CORES)} cores: threads={','.join(map(str, left_out))}")
 
 
-def images_per_second(way: Callable[[], Iterator[Any]], cores: int) -> float:
-    """Measure the rate of a pipeline that is already running, on this many cores."""
+def images_per_second(batches: Iterator[Any], cores: int, seconds: float) -> float:
+    """Measure the rate of a pipeline that is already running, on this many cores, for at least these seconds."""
     use(CORES[:cores])
-    batches = way()
     for _ in islice(batches, 3):  # do not count batches that were filled ahead
         pass
-    began = time.perf_counter()
-    for _ in islice(batches, BATCHES):
-        pass
-    seconds = time.perf_counter() - began
+    count, began = 0, time.perf_counter()
+    while (taken := time.perf_counter() - began) < seconds:
+        next(batches)
+        count += 1
     batches.close()  # pyright: ignore[reportAttributeAccessIssue]
-    return BATCH * BATCHES / seconds
+    return BATCH * count / taken
 
 
 CORES = sorted(os.sched_getaffinity(0))
@@ -213,7 +215,6 @@ def stall(data: PreparedData, folder: Path) -> None:
     from glr.retrieval.sets import prepared
     from glr.train.evaluator import Evaluator
     from glr.train.feed import Feed
-    from glr.train.interruption import Interruption
     from glr.train.loop import Loop
     from glr.train.state import State
     from glr.train.step import TrainStep
@@ -249,8 +250,8 @@ def stall(data: PreparedData, folder: Path) -> None:
     for steps in (1, 4, 16, 64, 128):
         began = time.perf_counter()
         feed = Feed(pipeline(data, 2), strategy, 0, steps)
-        with Interruption() as interruption:
-            Loop(step, feed, State(), steps_per_epoch=steps, interruption=interruption).epoch()
+        for _ in Loop(step, feed, State(), steps_per_epoch=steps).epoch():
+            pass
         del feed
         ended = time.perf_counter()
         print(f"{f'epoch of {steps} steps':<24}{ended - began:>10.2f}{ended - last:>34.3f}")
@@ -265,15 +266,30 @@ def stall(data: PreparedData, folder: Path) -> None:
     print(f"{'reading all images':<24}{last - began:>10.2f}{time.perf_counter() - last:>34.3f}")
 
 
-def main() -> None:
-    parts = {"speed": speed, "stall": stall}
-    wanted = sys.argv[1:] or list(parts)
+WAYS: dict[str, tuple[str, Callable[[PreparedData, int], Iterator[Any]]]] = {
+    "decode": ("tf.io.decode_jpeg alone", tensorflow_decode),
+    "decoder": ("this pipeline's decoder alone", own_decode),
+    "plain": ("plain tf.image functions", plain),
+    "pipeline": ("decoding and augmentation", own),
+    "device": ("the same, through tf.data", fed),
+}
+
+
+def main(
+    parts: str = "speed,stall",
+    threads: str = "1,2",
+    seconds: str = "2",
+    ways: str = "decode,decoder,plain,pipeline,device",
+) -> None:
     with tempfile.TemporaryDirectory() as folder:
         data = photos(Path(folder), 768)
         import_tensorflow()
-        for name in wanted:
-            parts[name](data, Path(folder))
+        if "speed" in parts.split(","):
+            numbers = sorted(map(int, threads.split(",")))
+            speed(data, numbers, float(seconds), list(dict.fromkeys(["decode", *ways.split(",")])))
+        if "stall" in parts.split(","):
+            stall(data, Path(folder))
 
 
 if __name__ == "__main__":
-    main()
+    main(**dict(argument.split("=", 1) for argument in sys.argv[1:]))

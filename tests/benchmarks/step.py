@@ -1,119 +1,191 @@
-"""The train step compared with a bare one: `PYTHONPATH=. python tests/benchmarks/step.py [backbone] [steps]`.
+"""The train step beside its peers on the device of this machine: time of a step, of the first one, and memory.
 
-The bare step is a hand-written `tf.function` around the same model, loss and optimizer, on the same batches. The time
-from the config to the end of the first step is measured in a process for each, in turns. The time of a step is measured
-for both in turns in one process, because processes of the same program differ by several percent.
+    python -m tests.benchmarks.step backbone=densenet201 precision=mixed_bfloat16 batch=64 size=441 classes=81313 \
+        peers=glr,keras,torch rounds=5 steps=6
+
+All train the same: random weights and pixels, GeM, an embedding of 512, AdaCos(Semi), l2 on the head, Adam.
+
+- glr: a job's train step.
+- keras: a plain `tf.function` of the same parts.
+- torch: PyTorch's eager mode with timm's network, of the extra `bench` or of another environment
+  (torch_python=OTHER/bin/python).
+
+Each is a process of its own. One after the other starts and makes its first steps; parallel_start=true starts all at
+once, which is quicker and measures the first steps badly. Then they make `steps` steps in turns, `rounds` times,
+because a machine's speed drifts; the table has the median. The first step is timed from the built model, and from the
+start of the process. Memory is the framework's peak on a GPU, the peak of the process on a CPU. glr and keras have
+TensorFlow's settings of a job (on a CPU, no graph optimizer). Of several GPUs, CUDA_VISIBLE_DEVICES chooses one.
+
+Measure CPUs on an idle machine: PyTorch's threads wait in busy loops, so that other work slows it many times over.
+OMP_WAIT_POLICY=passive makes that less.
 """
 
+import json
+import os
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from statistics import median
 from typing import Any
 
-ROUNDS = 3
-KINDS = ("bare", "train")
+from glr.config.installation import pip_install
+
+MODULES = {"glr": "peer_tensorflow", "keras": "peer_tensorflow", "torch": "peer_torch"}
+TIMM = {
+    "densenet121": "densenet121",
+    "densenet201": "densenet201",
+    "inception_resnet_v2": "inception_resnet_v2",
+    "mobilenet_v3_small": "mobilenetv3_small_100",
+    "resnet50_v2": "resnetv2_50",
+    "resnet101_v2": "resnetv2_101",
+    "xception": "legacy_xception",
+}
+COLUMNS = ("ms a step", "first step s", "start to first step s", "peak GiB", "images/s", "million weights")
+COLUMNS += ("first loss", "last loss")
+GIB = 2**30
 
 
-def main(backbone: str, steps: int) -> None:
-    found: dict[str, list[tuple[float, ...]]] = {kind: [] for kind in (*KINDS, "both")}
-    for _ in range(ROUNDS):
-        for kind, rows in found.items():
-            line = [sys.executable, __file__, backbone, str(steps), kind]
-            done = subprocess.run(line, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
-            rows.append(tuple(map(float, done.stdout.split()[-2:])))
-    best = {kind: [min(column) for column in zip(*rows, strict=True)] for kind, rows in found.items()}
-    for kind in KINDS:
-        print(f"{kind:6} built in {best[kind][0]:5.1f} s, first step {best[kind][1]:5.1f} s")
-    print(f"start to the end of the first step: {sum(best['train']) / sum(best['bare']):.3f} of the bare one")
-    for bare, train in found["both"]:
-        print(f"a step: bare {bare * 1000:.1f} ms, train {train * 1000:.1f} ms: {train / bare:.3f}")
+class Process:
+    """A peer in a process of its own.
+
+    Args:
+        name: a key of `MODULES`.
+        python: its interpreter.
+        settings: what the peer computes, JSON.
+    """
+
+    def __init__(self, name: str, python: str, settings: Mapping[str, object]):
+        self.name = name
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed with the process)
+        line = [python, "-m", f"tests.benchmarks.{MODULES[name]}", name]
+        self._process = subprocess.Popen(
+            [*line, json.dumps({**settings, "started": time.time()})],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+            cwd=Path(__file__).parents[2],
+            env={"CUDA_VISIBLE_DEVICES": "0", **os.environ},
+        )
+
+    def __enter__(self) -> "Process":
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind:
+            self._process.terminate()
+        with self._errors, suppress(BrokenPipeError):  # it has ended
+            self._process.communicate()
+
+    def answer(self) -> dict[str, Any]:
+        """Wait for the next line.
+
+        Raises:
+            SystemExit: the process has ended.
+        """
+        assert self._process.stdout
+        if line := self._process.stdout.readline():
+            return json.loads(line)
+        code = self._process.wait()
+        self._errors.seek(0)
+        lines = self._errors.read().split("\n")
+        reason = next((line.strip() for line in reversed(lines) if line.strip()), "no message")
+        sys.exit(f"{self.name} failed (exit code {code}): {reason}")
+
+    def step(self, steps: int) -> dict[str, Any]:
+        """Make steps; return their seconds, the last loss and the peak memory."""
+        assert self._process.stdin
+        with suppress(BrokenPipeError):  # it has ended; its answer is missing
+            self._process.stdin.write(f"{steps}\n")
+            self._process.stdin.flush()
+        return self.answer()
 
 
-def measure(backbone: str, steps: int, kind: str) -> tuple[float, float]:
-    """Return one kind's seconds to build and of its first step; for `both`, the median bare and train step."""
-    import numpy as np
-    import tensorflow as tf
-
-    from glr.config.check import composed
-    from glr.config.command import setup
-    from glr.config.component import build
-    from glr.optim.schedule import Constant
-    from glr.train.assembly import train_step
-
-    setup()
-    started = time.monotonic()
-    classes = 1000
-    config, _ = composed("train", [f"backbone={backbone}", "backbone.weights=null", "strategy=cpu"])
-    size, batch_size = config.data.image_size, config.train.batch_size
-    random = np.random.default_rng(0)
-    batch = (
-        tf.constant(random.integers(0, 256, (batch_size, size, size, 3)), tf.uint8),
-        tf.constant(random.integers(0, classes, batch_size), tf.int32),
-        tf.constant(np.tile(np.eye(3, 4, dtype=np.float32), (batch_size, 1, 1))),
-    )
-    strategy = build(config.strategy)
-    bare = bare_step(config, classes) if kind != "train" else None
-    step = train_step(config, strategy, Constant(peak=1e-4), classes) if kind != "bare" else None
-    built = time.monotonic()
-    if step is None or bare is None:
-        if bare is not None:
-            bare(*batch)
-        if step is not None:
-            epoch(step, iter([(batch, 1)]), 1)
-        return built - started, time.monotonic() - built
-    times: dict[str, list[float]] = {name: [] for name in KINDS}
-
-    def batches() -> Iterator[Any]:
-        while True:
-            began = time.monotonic()
-            bare(*batch)
-            between = time.monotonic()
-            times["bare"].append(between - began)
-            yield batch, 1
-            times["train"].append(time.monotonic() - between)
-
-    epoch(step, batches(), steps + 2)
-    found = [float(np.median(times[name][2:])) for name in KINDS]
-    return found[0], found[1]
+def main(
+    backbone: str = "densenet201",
+    precision: str = "float32",
+    batch: str = "64",
+    size: str = "441",
+    classes: str = "81313",
+    peers: str = "glr,keras,torch",
+    rounds: str = "5",
+    steps: str = "6",
+    parallel_start: str = "false",
+    torch_python: str = sys.executable,
+) -> None:
+    names = peers.split(",")
+    check(names, backbone, precision, torch_python)
+    settings = {"backbone": backbone, "timm": TIMM.get(backbone), "precision": precision}
+    settings |= {"batch": int(batch), "size": int(size), "classes": int(classes)}
+    at_once = parallel_start == "true"
+    with ExitStack() as stack:
+        processes: list[Process] = []
+        firsts: list[dict[str, Any]] = []
+        for name in names:
+            python = torch_python if name == "torch" else sys.executable
+            processes.append(stack.enter_context(Process(name, python, settings)))
+            if not at_once:
+                firsts.append(processes[-1].answer())
+        firsts = firsts or [process.answer() for process in processes]
+        devices = {first["device"] for first in firsts}
+        if len(devices) > 1:
+            sys.exit(f"the peers use different devices ({', '.join(sorted(devices))}): their times do not compare")
+        turns = [[process.step(int(steps)) for process in processes] for _ in range(int(rounds))]
+    versions = dict.fromkeys(first["versions"] for first in firsts)
+    print(f"{devices.pop()}; {', '.join(versions)}")
+    print(f"{backbone}, {precision}, {batch} images of {size} pixels, {classes} classes, {rounds} x {steps} steps")
+    rows = [
+        row(first, list(answers), int(batch), int(steps))
+        for first, answers in zip(firsts, zip(*turns, strict=True), strict=True)
+    ]
+    if at_once:
+        print("all started at once: their first steps took longer than they would alone")
+    table(names, rows)
+    for name, (*_, first_loss, loss) in zip(names, rows, strict=True):
+        if not loss < first_loss:
+            sys.exit(f"{name} does not train: its loss went from {first_loss:.3f} to {loss:.3f}")
 
 
-def epoch(step: Any, batches: Iterator[Any], steps: int) -> None:
-    """Train as a job does."""
-    from glr.train.loop import Loop
-    from glr.train.state import State
+def check(names: Sequence[str], backbone: str, precision: str, torch_python: str) -> None:
+    """Refuse what cannot run before anything starts."""
+    if unknown := [name for name in names if name not in MODULES]:
+        sys.exit(f"peers={unknown[0]}: give some of {', '.join(MODULES)}")
+    if precision not in {"float32", "mixed_bfloat16"}:
+        sys.exit(f"precision={precision}: give float32 or mixed_bfloat16")
+    if "torch" not in names:
+        return
+    if backbone not in TIMM:
+        sys.exit(f"backbone={backbone}: no name in timm is known for it; leave out torch, or give {', '.join(TIMM)}")
+    find = "import importlib.util as u; raise SystemExit(not all(map(u.find_spec, ['torch', 'timm'])))"
+    if subprocess.run([torch_python, "-c", find], check=False).returncode:
+        sys.exit(f"{torch_python} lacks PyTorch or timm: {pip_install('bench')}, set torch_python, or leave out torch")
 
-    for _ in Loop(step, batches, State(), steps_per_epoch=steps).epoch():
-        pass
+
+def row(first: Mapping[str, float], answers: Sequence[Mapping[str, float]], batch: int, steps: int) -> list[float]:
+    """A peer's numbers in the order of `COLUMNS`."""
+    step = median(answer["seconds"] for answer in answers) / steps
+    peak = max(answer["peak"] for answer in answers) / GIB
+    starts = [first["first"], first["start"]]
+    return [step * 1e3, *starts, peak, batch / step, first["weights"] / 1e6, first["first_loss"], answers[-1]["loss"]]
 
 
-def bare_step(config: Any, classes: int) -> Callable[..., Any]:
-    """Return the shortest step that trains the same model."""
-    import tensorflow as tf
-
-    from glr.config.component import build
-    from glr.model.loading import build_model
-    from glr.optim.schedule import Constant
-
-    model = build_model(config, classes, config.data.image_size)
-    optimizer = build(config.optimizer, learning_rate=Constant(peak=1e-4))
-    optimizer.build(model.trainable_variables)
-    weights = model.trainable_variables
-    variables: Any = [weight.value for weight in weights]
-
-    @tf.function
-    def bare(images: tf.Tensor, labels: tf.Tensor, colours: tf.Tensor) -> tf.Tensor:
-        with tf.GradientTape() as tape:
-            losses, _ = model.losses_of(images, labels, colours)
-            loss = tf.reduce_mean(losses)
-        optimizer.apply(tape.gradient(loss, variables), weights)
-        return loss
-
-    return bare
+def table(names: Sequence[str], rows: Sequence[Sequence[float]]) -> None:
+    """Print the peers' numbers, and the first four of glr divided by the others'."""
+    print(f"{'':<10}" + "".join(f"{text:>{len(text) + 2}}" for text in COLUMNS))
+    lines = [(name, numbers, (1, 1, 1, 2, 1, 2, 3, 3)) for name, numbers in zip(names, rows, strict=True)]
+    of = dict(zip(names, rows, strict=True))
+    for other in ("torch", "keras"):
+        if "glr" in of and other in of:
+            ratios = [own / theirs for own, theirs in zip(of["glr"][:4], of[other][:4], strict=True)]
+            lines.append((f"glr/{other}", ratios, (2, 2, 2, 2)))
+    for name, numbers, digits in lines:
+        cells = zip(COLUMNS, numbers, digits, strict=False)  # ratios end after the fourth column
+        print(f"{name:<10}" + "".join(f"{number:>{len(text) + 2}.{after}f}" for text, number, after in cells))
 
 
 if __name__ == "__main__":
-    chosen = sys.argv[1] if len(sys.argv) > 1 else "densenet201"
-    count = int(sys.argv[2]) if len(sys.argv) > 2 else 40
-    print(*measure(chosen, count, sys.argv[3])) if len(sys.argv) > 3 else main(chosen, count)
+    main(**dict(argument.split("=", 1) for argument in sys.argv[1:]))
