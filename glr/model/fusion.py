@@ -3,10 +3,11 @@
 What the layers compute, their weights and their names stay.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from threading import Lock
 from typing import Any
 
 import keras
@@ -70,14 +71,15 @@ def compiled(yes: bool) -> Iterator[None]:
 
 
 def compile_kernels(devices: Iterable[str]) -> None:
-    """Compile the kernels of all functions traced so far, in parallel; their first call would compile one by one."""
-    with ThreadPoolExecutor() as threads:
-        calls = [threads.submit(_first_call, kernel, device) for device in devices for kernel in _TRACED]
-    for call in calls:
-        call.result()
+    """Compile the kernels of all functions traced so far, in parallel; their first step would compile one by one."""
+    calls = [(_inside(kernel), kernel.inputs, device) for device in devices for kernel in _TRACED]
     _TRACED.clear()
+    with ThreadPoolExecutor() as threads:
+        for call in [threads.submit(_first_call, *call) for call in calls]:
+            call.result()
 
 
+_ONE_AT_A_TIME = Lock()
 _TRACED: dict[Any, None] = {}  # kernels that are not compiled yet, in the order of their use
 
 
@@ -93,12 +95,19 @@ class _Kernel:
         return kernel(*(argument for argument in arguments if tf.is_tensor(argument)))
 
 
-def _first_call(kernel: Any, device: str) -> None:
-    # TensorFlow keeps what it compiled for a call inside a function apart from what it compiled for a direct call.
+def _inside(kernel: Any) -> Any:
+    """A function that calls a kernel as a step does: TensorFlow compiles it apart from a direct call of the kernel."""
     specs = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in kernel.inputs]
-    inside = tf.function(lambda *tensors: kernel(*tensors), autograph=False).get_concrete_function(*specs)
-    with tf.device(device):
-        inside(*(tf.zeros(spec.shape, spec.dtype) for spec in specs))
+    call: Any = tf.function(lambda *tensors: kernel(*tensors), autograph=False)
+    return call.get_concrete_function(*specs)
+
+
+def _first_call(call: Any, inputs: Sequence[Any], device: str) -> None:
+    # Zeros made by several threads at once were seen with another thread's shape on a GPU.
+    with _ONE_AT_A_TIME, tf.device(device):
+        zeros = [tf.zeros(tensor.shape, tensor.dtype) for tensor in inputs]
+    with suppress(tf.errors.OpError), tf.device(device):  # what is not compiled here, the first step compiles
+        call(*zeros)
 
 
 def _readers(network: keras.Model) -> dict[str, list[Any]]:
