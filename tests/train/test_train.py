@@ -25,6 +25,7 @@ SMALL = [
     *["data=folder", "data.image_size=24", "data.source.retrieval_classes=0.25", "data.source.query_images=0.25"],
     *["train.batch_size=12", "train.epochs=2", "optimizer.learning_rate=0.01", "evaluate.untrained=true"],
 ]
+ONE = ["regularization=l2", "train.precision=auto", "train.deterministic=true", "study=one"]
 SHORT = ["train.epochs=1", "evaluate.untrained=false", "evaluate.gallery=0"]
 
 
@@ -41,7 +42,7 @@ def trained(
 ) -> tuple[Path, str]:
     folder = tmp_path_factory.mktemp("trained")
     new_store(folder)
-    done = as_users_do(*SMALL, f"data.source.path={class_folders}", "regularization=l2", "study=one", cwd=folder)
+    done = as_users_do(*SMALL, f"data.source.path={class_folders}", *ONE, cwd=folder)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     return folder, done.stdout
@@ -59,6 +60,7 @@ def test_everything_that_a_run_promises_is_in_mlflow(trained: tuple[Path, str], 
     assert (params["schedule.peak"], params["data.source.path"]) == ("0.01", str(class_folders))
     assert (params["classes"], params["train_images"], params["steps_per_epoch"]) == ("9", "72", "6")
     assert (params["data.normalization"], params["evaluate.score"]) == ("minus_one_one", "gap")
+    assert params["train.precision"] == "float32"  # what auto is on a CPU
     assert "train.epochs=2" in tags["overrides"]
     assert tags["device"].startswith("CPU")
     assert tags["version.keras"].startswith("3.")
@@ -224,7 +226,7 @@ def test_a_sweeps_job_that_has_finished_meanwhile_is_not_trained_again(
     folder, _ = trained
     before = runs(folder, "one")
     monkeypatch.setenv(PARENT_VARIABLE, "0" * 32)
-    line = [*SMALL, f"data.source.path={class_folders}", "regularization=l2", "study=one"]
+    line = [*SMALL, f"data.source.path={class_folders}", *ONE]
     printed = here("train", *line, cwd=folder)
     assert "run small_cnn-adacos_semi of study one is complete already: score " in printed
     assert len(runs(folder, "one")) == len(before)
