@@ -17,13 +17,13 @@ _BYTES_PER_WEIGHT = 16  # the weight, its gradient and Adam's two moments, in fl
 
 
 @contextmanager
-def shortage_explained(model: RetrievalModel, batch_size: int, devices: list[str]) -> Iterator[None]:
+def shortage_explained(model: RetrievalModel, batch_size: int, strategy: tf.distribute.Strategy) -> Iterator[None]:
     """Name the setting and a batch that may fit if a step runs out of memory.
 
     Args:
         model: the model that is trained.
-        batch_size: images per step over all devices.
-        devices: the names of the devices that share a batch.
+        batch_size: images per step over all replicas.
+        strategy: the devices that share a batch.
 
     Raises:
         GlrError: a device's memory is too small for the step.
@@ -31,15 +31,15 @@ def shortage_explained(model: RetrievalModel, batch_size: int, devices: list[str
     try:
         yield
     except tf.errors.ResourceExhaustedError as error:
-        share = batch_size // len(devices)
+        device, replicas = strategy.extended.worker_devices[0], strategy.num_replicas_in_sync
         hint = "give a smaller one, or train.precision=mixed_bfloat16"
-        if "GPU" in devices[0]:
-            room = tf.config.experimental.get_memory_info(devices[0])["peak"]
-            fits = min(largest_batch(model, room), share - 1) * len(devices)
+        if "GPU" in device:
+            room = tf.config.experimental.get_memory_info(device)["peak"]
+            fits = min(largest_batch(model, room), batch_size // replicas - 1) * replicas
             hint = f"some {fits} may fit" if fits else "not even one image fits: give a smaller data.image_size"
         raise GlrError(
             f"train.batch_size={batch_size} at data.image_size={model.image_size} needs more memory than "
-            f"{devices[0].rpartition('/device:')[2]} has; {hint}"
+            f"{device.rpartition('/device:')[2]} has; {hint}"
         ) from error
 
 

@@ -163,7 +163,7 @@ class _Training:
         """Train the remaining steps of the epoch, if any, and record its metrics."""
         label = f"epoch {epoch}/{self._job.config.train.epochs}"
         step = self._parts.step
-        with shortage_explained(step.model, step.batch_size, self._parts.strategy.extended.worker_devices):
+        with shortage_explained(step.model, step.batch_size, self._parts.strategy):
             for up_to_date in self._loop.epoch(label):
                 if up_to_date:
                     self._watch.report(self._evaluator.seconds)

@@ -1,5 +1,8 @@
 """A shortage of memory, explained."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import keras
 import pytest
 import tensorflow as tf
@@ -8,6 +11,11 @@ from glr.errors import GlrError
 from glr.model.fusion import fuse
 from glr.train.memory import activations, shortage_explained
 from tests.train.test_graph import made
+
+
+def strategy(*devices: str) -> Any:
+    names = [f"/job:localhost/replica:0/task:0/device:{device}" for device in devices]
+    return SimpleNamespace(num_replicas_in_sync=len(names), extended=SimpleNamespace(worker_devices=names))
 
 
 def test_each_input_that_gradients_need_counts_once():
@@ -27,7 +35,7 @@ def test_the_setting_and_a_batch_that_fits(monkeypatch: pytest.MonkeyPatch):
     weights = 16 * sum(weight.value.shape.num_elements() for weight in model.weights)
     room = weights + 5.5 * activations(model.network)
     monkeypatch.setattr(tf.config.experimental, "get_memory_info", lambda _: {"peak": room})
-    gpus = [f"/job:localhost/replica:0/task:0/device:GPU:{number}" for number in range(2)]
+    gpus = strategy("GPU:0", "GPU:1")
     fits = r"train.batch_size=32 at data.image_size=16 needs more memory than GPU:0 has; some 10 may fit"
     with pytest.raises(GlrError, match=fits), shortage_explained(model, 32, gpus):
         raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
@@ -39,10 +47,10 @@ def test_the_setting_and_a_batch_that_fits(monkeypatch: pytest.MonkeyPatch):
 
 def test_a_device_that_does_not_tell_its_memory():
     with pytest.raises(GlrError, match=r"CPU:0 has; give a smaller one, or train.precision=mixed_bfloat16$"):  # noqa: SIM117
-        with shortage_explained(made().model, 32, ["/job:localhost/replica:0/task:0/device:CPU:0"]):
+        with shortage_explained(made().model, 32, strategy("CPU:0")):
             raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
 
 
 def test_other_errors_pass():
-    with pytest.raises(tf.errors.InternalError), shortage_explained(made().model, 32, ["/device:CPU:0"]):
+    with pytest.raises(tf.errors.InternalError), shortage_explained(made().model, 32, strategy("CPU:0")):
         raise tf.errors.InternalError(None, None, "another")
