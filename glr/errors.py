@@ -42,6 +42,11 @@ def is_no_room(error: BaseException | None) -> bool:
     return False
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return True if TensorFlow's `ResourceExhaustedError` is of memory; it may be of a disk, too."""
+    return "allocat" in str(error)
+
+
 def no_room_in_words(error: BaseException) -> str:
     """One line that says where a disk is full."""
     if isinstance(error, OSError) and error.errno in _NO_ROOM:

@@ -6,12 +6,14 @@ Keras 3.10 to 3.15 has and uses these parts; other versions may lack them or not
 
 from collections.abc import Iterator
 from types import CodeType
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 # (class, method) of Keras -> the private parts that the method uses.
 _USED = {
+    (keras.Function, "_run_through_graph"): {"_nodes_by_depth"},
     (keras.optimizers.Adam, "update_step"): {"_get_variable_index", "_momentums", "_velocities"},
     (keras.optimizers.Optimizer, "apply"): {"_iterations", "_trainable_variables"},
     (keras.optimizers.Optimizer, "_update_model_variables_moving_average"): {"_model_variables_moving_average"},
@@ -37,6 +39,14 @@ for (_owner, _method), _parts in _USED.items():
             f"glr needs Keras 3.10 to 3.15: {_owner.__name__}.{_method} of {keras.__version__} does not use "
             f"{', '.join(sorted(_missing))}"
         )
+
+
+def calls(network: keras.Model) -> list[Any]:
+    """The calls of layers and operations that a functional network is made of, each a `keras.Node`.
+
+    A layer that is called twice is in two of them; a network inside the network is one call.
+    """
+    return [node for nodes in network._nodes_by_depth.values() for node in nodes]
 
 
 def keep_gradients(optimizer: keras.optimizers.Optimizer) -> None:

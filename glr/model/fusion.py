@@ -3,7 +3,8 @@
 What the layers compute, their weights and their names stay.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -13,8 +14,10 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from glr.keras_internals import calls
+
 _Activation = Callable[[Any], Any]
-_PIXELWISE = {"relu", "relu6", "silu", "hard_silu", "gelu"}  # activations of each number by itself
+_PIXELWISE = [getattr(keras.activations, name) for name in ("relu", "relu6", "silu", "hard_silu", "gelu")]
 
 
 _differentiated: Any = tf.custom_gradient  # of a function that returns its outputs and the function of its gradients
@@ -33,25 +36,24 @@ def fuse(network: keras.Model) -> None:
     for the outputs and one for the gradients. Sums, concatenations and biases have kernels, too: TensorFlow's own for
     bfloat16 read and write one number at a time.
     """
-    readers = _readers(network)
+    readers = _only_readers(network)
     for layer in network.layers:
-        following = readers.get(layer.name, [])
-        only: Any = following[0] if len(following) == 1 else None
-        if isinstance(layer, keras.layers.BatchNormalization):
+        only: Any = readers.get(layer)
+        if type(layer) is keras.layers.BatchNormalization:
             _normalising(layer, _pixelwise(only))
             if _pixelwise(only):
                 only.call = _unchanged
         elif type(layer) is keras.layers.ZeroPadding2D and _pads(layer, only):
             _padded(only, layer.padding)
             layer.call = _unchanged
-        elif type(layer) is keras.layers.MaxPooling2D and layer.pool_size == (1, 1):
+        elif type(layer) is keras.layers.MaxPooling2D and layer.pool_size == (1, 1) and _channels_last(layer):
             _sliced(layer)
         elif type(layer) is keras.layers.Add and len({tuple(part.shape) for part in layer.input}) == 1:
             _added(layer)
         elif type(layer) is keras.layers.Concatenate:
             _concatenated(layer)
     for layer in network.layers:
-        if type(layer) is keras.layers.Conv2D and layer.use_bias and layer.output.shape[1:3] != (1, 1):
+        if type(layer) is keras.layers.Conv2D and layer.use_bias and _over_positions(layer):
             _biased(layer)
 
 
@@ -70,17 +72,17 @@ def compiled(yes: bool) -> Iterator[None]:
         _COMPILED.reset(token)
 
 
-def compile_kernels(devices: Iterable[str]) -> None:
-    """Compile the kernels of all functions traced so far, in parallel; their first step would compile one by one."""
-    calls = [(_inside(kernel), kernel.inputs, device) for device in devices for kernel in _TRACED]
+def compile_kernels() -> None:
+    """Compile the kernels of all functions traced so far, in parallel; the first step would compile one by one."""
+    waiting = [(_inside(kernel), kernel.inputs, device) for kernel, device in _TRACED.items() if _is_complete(kernel)]
     _TRACED.clear()
     with ThreadPoolExecutor() as threads:
-        for call in [threads.submit(_first_call, *call) for call in calls]:
+        for call in [threads.submit(_first_call, *call) for call in waiting]:
             call.result()
 
 
 _ONE_AT_A_TIME = Lock()
-_TRACED: dict[Any, None] = {}  # kernels that are not compiled yet, in the order of their use
+_TRACED: dict[Any, str] = {}  # kernels that are not compiled yet, with their device, in the order of their use
 
 
 class _Kernel:
@@ -91,8 +93,9 @@ class _Kernel:
 
     def __call__(self, *arguments: Any) -> Any:
         kernel = self._traced.get_concrete_function(*arguments)
-        _TRACED[kernel] = None
-        return kernel(*(argument for argument in arguments if tf.is_tensor(argument)))
+        tensors = [argument for argument in arguments if tf.is_tensor(argument)]
+        _TRACED[kernel] = tensors[0].device
+        return kernel(*tensors)
 
 
 def _inside(kernel: Any) -> Any:
@@ -102,31 +105,49 @@ def _inside(kernel: Any) -> Any:
     return call.get_concrete_function(*specs)
 
 
+def _is_complete(kernel: Any) -> bool:
+    return all(tensor.shape.is_fully_defined() for tensor in kernel.inputs)
+
+
 def _first_call(call: Any, inputs: Sequence[Any], device: str) -> None:
-    # Zeros made by several threads at once were seen with another thread's shape on a GPU.
-    with _ONE_AT_A_TIME, tf.device(device):
-        zeros = [tf.zeros(tensor.shape, tensor.dtype) for tensor in inputs]
     with suppress(tf.errors.OpError), tf.device(device):  # what is not compiled here, the first step compiles
+        # Zeros made by several threads at once were seen with another thread's shape on a GPU.
+        with _ONE_AT_A_TIME:
+            zeros = [tf.zeros(tensor.shape, tensor.dtype) for tensor in inputs]
         call(*zeros)
 
 
-def _readers(network: keras.Model) -> dict[str, list[Any]]:
-    """The layers that read each layer's output, by its name."""
-    names = {id(layer.output): layer.name for layer in network.layers}
-    readers: dict[str, list[Any]] = {}
-    for layer in network.layers:
-        for tensor in tf.nest.flatten(layer.input):
-            readers.setdefault(names.get(id(tensor), ""), []).append(layer)
-    return readers
+def _only_readers(network: keras.Model) -> dict[Any, Any]:
+    """Each layer whose outputs one other layer reads and nothing else, with that layer; both are called once."""
+    nodes = calls(network)
+    times = Counter(node.operation for node in nodes)
+    sources = {id(tensor): node.operation for node in nodes for tensor in node.output_tensors}
+    readers: dict[Any, list[Any]] = {}
+    for node in nodes:
+        for tensor in node.input_tensors:
+            readers.setdefault(sources[id(tensor)], []).append(node.operation)
+    for tensor in network.outputs:
+        readers.setdefault(sources[id(tensor)], []).append(None)
+    return {
+        source: those[0] for source, those in readers.items() if len(those) == times[source] == times[those[0]] == 1
+    }
 
 
 def _pixelwise(layer: Any) -> Any:
     """The function that a layer applies to each number by itself, if it is a known one."""
-    if isinstance(layer, keras.layers.Activation) and layer.activation.__name__ in _PIXELWISE:
+    if type(layer) is keras.layers.Activation and layer.activation in _PIXELWISE:
         return layer.activation
-    if isinstance(layer, keras.layers.ReLU) and not (layer.max_value or layer.negative_slope or layer.threshold):
+    if type(layer) is keras.layers.ReLU and not (layer.max_value or layer.negative_slope or layer.threshold):
         return keras.activations.relu
     return None
+
+
+def _channels_last(layer: Any) -> bool:
+    return layer.data_format == "channels_last"
+
+
+def _over_positions(convolution: Any) -> bool:
+    return _channels_last(convolution) and convolution.output.shape[1:3] != (1, 1)
 
 
 def _unchanged(inputs: tf.Tensor) -> tf.Tensor:
@@ -134,16 +155,21 @@ def _unchanged(inputs: tf.Tensor) -> tf.Tensor:
 
 
 def _pads(layer: Any, reader: Any) -> bool:
-    """Return True if a layer's zeros can be the padding of its only reader; GPUs have no uneven padding."""
-    even = all(before == after for before, after in layer.padding)
-    return type(reader) is keras.layers.Conv2D and reader.padding == "valid" and even
+    """Return True if a layer's zeros can be the padding of its only reader.
+
+    GPUs have no uneven padding, and CPUs no gradients of grouped or dilated convolutions but those that Keras compiles.
+    """
+    if type(reader) is not keras.layers.Conv2D or not (_channels_last(layer) and _channels_last(reader)):
+        return False
+    plain = (reader.padding, reader.groups, tuple(reader.dilation_rate)) == ("valid", 1, (1, 1))
+    return plain and all(before == after for before, after in layer.padding)
 
 
 def _padded(convolution: Any, padding: Any) -> None:
     around = [[0, 0], *map(list, padding), [0, 0]]
     conv2d: Any = tf.nn.conv2d
     convolution.convolution_op = lambda inputs, kernel: conv2d(
-        inputs, tf.convert_to_tensor(kernel), convolution.strides, around, dilations=convolution.dilation_rate
+        inputs, tf.convert_to_tensor(kernel), convolution.strides, around
     )
 
 
@@ -162,7 +188,8 @@ def _normalising(norm: Any, activation: _Activation | None) -> None:
 
     def call(inputs: tf.Tensor, training: bool | None = None, mask: tf.Tensor | None = None) -> tf.Tensor:
         in_channels = norm.axis in (-1, 3) and inputs.shape.rank == 4
-        if not (training and norm.trainable and in_channels) or norm.synchronized or norm.renorm:
+        elsewhere = norm.synchronized or norm.renorm or mask is not None
+        if not (training and norm.trainable and in_channels) or elsewhere:
             return activation(composed(inputs, training=training, mask=mask))
         channels = inputs.shape[-1]
         scale = tf.cast(norm.gamma, tf.float32) if norm.scale else tf.ones([channels])
@@ -187,8 +214,13 @@ def _by_operation(
     outputs, mean, corrected, *_ = tf.raw_ops.FusedBatchNormV3(
         x=x, scale=scale, offset=offset, mean=none, variance=none, epsilon=epsilon, is_training=True
     )
-    count = tf.cast(tf.size(x) // x.shape[-1], tf.float32)
+    count = _positions(x)
     return outputs, mean, corrected * (count - 1) / count
+
+
+def _positions(x: Any) -> tf.Tensor:
+    """The number of positions over the batch; that of all numbers may exceed int32."""
+    return tf.cast(tf.reduce_prod(tf.shape(x, tf.int64)[:-1]), tf.float32)
 
 
 def _by_xla(
@@ -235,7 +267,7 @@ def _backward(
         outputs = activation(normalised)
     gradient = tape.gradient(outputs, normalised, output_gradients=tf.cast(of_outputs, tf.float32))
     of_offset, of_scale = tf.reduce_sum(gradient, [0, 1, 2]), tf.reduce_sum(gradient * unit, [0, 1, 2])
-    count = tf.cast(tf.size(x) // x.shape[-1], tf.float32)
+    count = _positions(x)
     of_x = scale * inverse * (gradient - (of_offset + unit * of_scale) / count)
     return tf.cast(of_x, x.dtype), of_scale, of_offset
 

@@ -1,6 +1,5 @@
 """Adam and AdamW that update a variable with one fused kernel, and the weights that decay."""
 
-import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,7 +22,7 @@ class _FusedUpdate:
             return
         mean, square = adam_moments(self, variable)
         number = variable.dtype
-        power1, power2 = self._powers()
+        power1, power2 = vars(self).get("_powers") or self._powers_now()
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
             m=mean.value.handle,
@@ -37,17 +36,17 @@ class _FusedUpdate:
             grad=tf.cast(gradient, number),
         )
 
-    def _powers(self: Any) -> tuple[tf.Tensor, tf.Tensor]:
-        """The powers of both betas for the bias correction, computed once per step, not for each variable."""
-        graph = None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
-        known: Any = self.__dict__.setdefault("_known_powers", weakref.WeakKeyDictionary())
-        if graph is None or graph not in known:
-            step: Any = keras.ops.cast(self.iterations + 1, "float32")
-            powers = tf.pow(self.beta_1, step), tf.pow(self.beta_2, step)
-            if graph is None:
-                return powers
-            known[graph] = powers
-        return known[graph]
+    def apply(self: Any, grads: Any, trainable_variables: Any = None) -> None:
+        """Compute the powers for the bias correction once, not for each variable."""
+        vars(self)["_powers"] = self._powers_now()  # Keras would wrap the tuple
+        try:
+            super().apply(grads, trainable_variables)  # pyright: ignore[reportAttributeAccessIssue]
+        finally:
+            vars(self)["_powers"] = None
+
+    def _powers_now(self: Any) -> tuple[tf.Tensor, tf.Tensor]:
+        step: Any = keras.ops.cast(self.iterations + 1, "float32")
+        return tf.pow(self.beta_1, step), tf.pow(self.beta_2, step)
 
 
 class Adam(_FusedUpdate, keras.optimizers.Adam):

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from glr.config.printing import say
 from glr.data.pictures import Pictures, batches
-from glr.errors import GlrError
+from glr.errors import GlrError, is_out_of_memory
 from glr.retrieval import descriptors
 from glr.retrieval.descriptors import Descriptors, DescriptorWriter
 
@@ -70,8 +70,11 @@ class Extractor:
             if before is not None:
                 yield self._fetched(*before)
         except tf.errors.ResourceExhaustedError as error:
+            if not is_out_of_memory(error):
+                raise
             raise GlrError(
-                f"evaluate.batch_size={self.batch_size} needs more memory than the device has; give a smaller one"
+                f"describing {self.batch_size} images at once needs more memory than the device has; give a smaller "
+                "batch size (evaluate.batch_size; in evaluations batch_size)"
             ) from error
 
     def _begin(self, pixels: np.ndarray) -> tf.Tensor:

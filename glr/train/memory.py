@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import keras
 import tensorflow as tf
 
-from glr.errors import GlrError
+from glr.errors import GlrError, is_out_of_memory
 from glr.model.fusion import is_fused
 from glr.model.network import RetrievalModel
 
@@ -31,6 +31,8 @@ def shortage_explained(model: RetrievalModel, batch_size: int, strategy: tf.dist
     try:
         yield
     except tf.errors.ResourceExhaustedError as error:
+        if not is_out_of_memory(error):
+            raise
         device, replicas = strategy.extended.worker_devices[0], strategy.num_replicas_in_sync
         hint = "give a smaller one, or train.precision=mixed_bfloat16"
         if "GPU" in device:

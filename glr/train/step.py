@@ -71,7 +71,7 @@ class TrainStep:
         self._running: list[Any] = [running for norm in own for running in (norm.moving_mean, norm.moving_variance)]
         # A skipped step must not change running means and head scales either.
         self._followers = [v for v in model.non_trainable_variables if "float" in v.dtype] if skip_non_finite else []
-        self._gpus = [device for device in strategy.extended.worker_devices if "GPU" in device]
+        self._on_gpus = "GPU" in strategy.extended.worker_devices[0]
         self._traced = False
         # No AutoGraph: it would only delay the first step, as no Python control flow over tensors needs rewriting.
         self._compiled = tf.function(self._one if steps_per_call == 1 else self._several, autograph=False)
@@ -83,14 +83,14 @@ class TrainStep:
             The numbers of `Outcome`, still on the device: float32 [4], or [steps_per_call, 4] with `steps` valid rows.
         """
         # The policy of a network that computes in float32 leaves its products to TensorFloat-32 in training only.
-        with tensor_float_32(bool(self._gpus) and self.model.network.compute_dtype == "float32"):
+        with tensor_float_32(self._on_gpus and self.model.network.compute_dtype == "float32"):
             return self._call(batch, steps)
 
     def _call(self, batch: object, steps: int) -> tf.Tensor:
         given = (batch,) if self.steps_per_call == 1 else (batch, tf.constant(steps))
-        if self._gpus and not self._traced:
+        if self._on_gpus and not self._traced:
             self._compiled.get_concrete_function(*given)
-            compile_kernels(self._gpus)
+            compile_kernels()
             self._traced = True
         return self._compiled(*given)
 
@@ -151,7 +151,7 @@ class TrainStep:
         """A replica's part of a step, on its share of the batch: the numbers of `Outcome`."""
         weights = self.model.trainable_variables
         before = [tf.identity(follower.value) for follower in self._followers]
-        with tf.GradientTape() as tape, compiled(bool(self._gpus)):
+        with tf.GradientTape() as tape, compiled(self._on_gpus):
             losses, correct = self.model.losses_of(images, labels, colours)
             penalty = self.regularization.penalty(self.model.network, self.model.head)
             penalty /= self.strategy.num_replicas_in_sync

@@ -1,6 +1,8 @@
 """Fused layers against Keras's own, and BatchNorm against an independent float64 formula."""
 
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import keras
@@ -129,6 +131,80 @@ def test_a_fused_network_equals_keras(by_xla: bool):
         np.testing.assert_allclose(got, right, atol=5e-5 + 2e-5 * float(tf.reduce_max(tf.abs(right))))
 
 
+def _nested(x: Any) -> Any:
+    inputs = keras.Input((8, 8, 4))
+    return keras.Model(inputs, keras.layers.Conv2D(4, 1)(inputs))(x)
+
+
+def _several_readers(x: Any) -> Any:
+    x = keras.layers.BatchNormalization()(x)
+    return keras.layers.ReLU()(x) + x
+
+
+def _shared_activation(x: Any) -> Any:
+    relu = keras.layers.ReLU()
+    return relu(keras.layers.BatchNormalization()(relu(keras.layers.BatchNormalization()(x))))
+
+
+def _shared_norm(x: Any) -> Any:
+    norm = keras.layers.BatchNormalization()
+    return keras.layers.ReLU()(norm(x)) + norm(x + 1)
+
+
+def _read_by_a_network(x: Any) -> Any:
+    x = keras.layers.BatchNormalization()(x)
+    return keras.layers.ReLU()(x) + _nested(x)
+
+
+def _padded_twice_read(x: Any) -> Any:
+    x = keras.layers.ZeroPadding2D(1)(x)
+    return keras.layers.Conv2D(4, 3)(x) + x[:, 1:-1, 1:-1]
+
+
+def _norm_is_an_output(x: Any) -> Any:
+    x = keras.layers.BatchNormalization()(x)
+    return [keras.layers.ReLU()(x), x]
+
+
+def _convolutions(x: Any) -> Any:
+    x = keras.layers.Conv2D(4, 3, groups=2)(keras.layers.ZeroPadding2D(1)(x))
+    return keras.layers.Conv2D(4, 3, dilation_rate=2)(keras.layers.ZeroPadding2D(2)(x))
+
+
+class _Doubled(keras.layers.BatchNormalization):
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        return tf.add_n([super().call(inputs, training=training, mask=mask)] * 2)
+
+
+def _subclass(x: Any) -> Any:
+    return keras.layers.Activation(partial(keras.activations.relu, negative_slope=0.1))(_Doubled()(x))
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        *(_several_readers, _shared_activation, _shared_norm, _read_by_a_network),
+        *(_padded_twice_read, _norm_is_an_output, _convolutions, _subclass),
+    ],
+)
+def test_what_several_read_or_call_stays_as_it_is(part: Callable[[Any], Any]):
+    results: list[Any] = []
+    for fused in (False, True):
+        keras.utils.set_random_seed(0)
+        inputs = keras.Input((8, 8, 4))
+        network = keras.Model(inputs, part(inputs))
+        if fused:
+            fuse(network)
+        x = tf.constant(np.random.default_rng(0).normal(size=(3, 8, 8, 4)), tf.float32)
+        with tf.GradientTape() as tape:
+            outputs = tf.nest.flatten(network(x, training=True))
+            loss = tf.add_n([tf.reduce_sum(output**3) for output in outputs])
+        gradients = tape.gradient(loss, [weight.value for weight in network.trainable_variables])
+        results.append([*outputs, *gradients, *tf.nest.flatten(network(x, training=False))])
+    for got, right in zip(results[1], results[0], strict=True):
+        np.testing.assert_allclose(got, right, rtol=1e-3, atol=1e-3)
+
+
 def _operations(network: keras.Model, *, training: bool, by_xla: bool = False) -> Counter[str]:
     def step(x: tf.Tensor) -> tf.Tensor:
         with compiled(by_xla):
@@ -169,7 +245,7 @@ def test_kernels_are_compiled_before_the_first_step(caplog: pytest.LogCaptureFix
     step: Any = tf.function(traced, autograph=False)
     x = tf.ones((5, 12, 12, 3))
     step.get_concrete_function(x)
-    compile_kernels(["/cpu:0"])
+    compile_kernels()
     assert np.isfinite(step(x)).all()
     assert "retracing" not in caplog.text
 

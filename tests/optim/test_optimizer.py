@@ -44,3 +44,20 @@ def test_the_formula_of_the_paper():
         m, v = 0.9 * m + 0.1 * np.array(gradient), 0.99 * v + 0.01 * np.square(gradient)
         w = w - 0.1 * (m / (1 - 0.9**step)) / (np.sqrt(v / (1 - 0.99**step)) + 1e-7)
     np.testing.assert_allclose(weights.numpy(), w, rtol=1e-5)
+
+
+def test_several_updates_in_one_function():
+    """Each has the powers of its own step."""
+    weights: list[list[float]] = []
+    for kind in (optimizer.Adam, keras.optimizers.Adam):
+        weight, adam = keras.Variable([1.0, 2.0]), kind(0.01)
+        adam.build([weight])
+
+        @tf.function(autograph=False)
+        def updates(adam: keras.optimizers.Adam = adam, weight: keras.Variable = weight) -> None:
+            for gradient in (1.0, -3.0, 0.5):
+                adam.apply([tf.constant([gradient, 2 * gradient])], [weight])
+
+        updates()
+        weights.append(weight.numpy().tolist())
+    assert weights[0] == pytest.approx(weights[1], abs=1e-6)

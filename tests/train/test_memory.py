@@ -52,5 +52,7 @@ def test_a_device_that_does_not_tell_its_memory():
 
 
 def test_other_errors_pass():
+    with pytest.raises(tf.errors.ResourceExhaustedError), shortage_explained(made().model, 32, strategy("CPU:0")):
+        raise tf.errors.ResourceExhaustedError(None, None, "/dev/full; No space left on device")
     with pytest.raises(tf.errors.InternalError), shortage_explained(made().model, 32, strategy("CPU:0")):
         raise tf.errors.InternalError(None, None, "another")
