@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from glr.devices.precision import tensor_float_32
 from glr.errors import GlrError
 from glr.retrieval import neighbors
 from glr.retrieval.neighbors import top_k
@@ -127,15 +128,15 @@ def test_descriptors_that_are_no_numbers(bad):
 
 def test_full_float32_inside_and_the_former_setting_after(monkeypatch: pytest.MonkeyPatch):
     enabled = tf.config.experimental.tensor_float_32_execution_enabled
-    assert enabled()
     seen = []
     rows = neighbors._rows
     monkeypatch.setattr(neighbors, "_rows", lambda *args: seen.append(enabled()) or rows(*args))
-    top_k(*tied(), 3)
-    assert seen == [False, False]
-    with pytest.raises(GlrError):
-        top_k(np.full((1, 4), np.nan), tied()[1], 3)
-    assert enabled()
+    with tensor_float_32(True):
+        top_k(*tied(), 3)
+        assert seen == [False, False]
+        with pytest.raises(GlrError):
+            top_k(np.full((1, 4), np.nan), tied()[1], 3)
+        assert enabled()
 
 
 def test_an_empty_index():
