@@ -28,6 +28,17 @@ def test_every_row_is_filled_once(rows: int):
     assert (counts == 1).all()
 
 
+def test_a_small_batch_occupies_every_thread():
+    everyone = threading.Barrier(16)
+
+    def fill(row: int) -> None:
+        if row % 2 == 0:  # 32 rows: two for each thread
+            everyone.wait(20)
+
+    with threads(16) as workers:
+        spread(workers, fill, 32, None)()
+
+
 def test_whoever_waits_hears_of_a_failure():
     def fill(row: int) -> None:
         if row == 9:
