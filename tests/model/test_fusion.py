@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from glr.model.fusion import compile_kernels, compiled, fuse
+from glr.model.fusion import fuse
+from glr.model.kernels import compile_kernels, compiled
 
 KERNELS = pytest.mark.parametrize("by_xla", [False, True], ids=["operation", "xla"])
 

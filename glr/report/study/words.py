@@ -51,7 +51,7 @@ def queries_in_words(queries: Mapping[str, int]) -> list[str]:
 
 
 def first_of(names: Sequence[str], most: int = 3) -> str:
-    """Return a list of names, only the first of which are told.
+    """Return a list that names the first and counts the others.
 
     >>> first_of(["a", "b", "c", "d", "e"])
     'a; b; c and 2 more'
