@@ -1,19 +1,14 @@
 """Train a job from its newest checkpoint to the end, evaluate it, and record the scores."""
 
-import re
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-import tensorflow as tf
-
 from glr.config.printing import say
 from glr.config.usages import headline, metric_name, scored_usages
-from glr.devices.workers import Worker
-from glr.errors import NO_ROOM, GlrError, is_no_room, no_room_in_words
+from glr.errors import is_no_room, no_room_in_words
 from glr.model.weights import save_weights
 from glr.report.report import report
 from glr.retrieval import outcomes
@@ -23,6 +18,7 @@ from glr.tracking.description import NOTE
 from glr.train.announcement import describe, plot
 from glr.train.assembly import Assembly, assembled, evaluator, overfit
 from glr.train.checkpoint import CheckpointError
+from glr.train.explained import full_disk_explained, lost_workers_explained
 from glr.train.feed import Feed
 from glr.train.interruption import Interruption
 from glr.train.job import Job
@@ -54,8 +50,8 @@ def train(job: Job) -> dict[str, dict[str, float]]:
         Trial(job.config.sweep.trial) as trial,
         Interruption() as interruption,
         temporary_folder() as folder,
-        _loss_explained(job.worker),
-        _full_disk_explained(),
+        lost_workers_explained(job.worker),
+        full_disk_explained(),
     ):
         parts = assembled(job.config, job.data, job.weights)
         training = _Training(job, parts, trial, interruption, Path(folder))
@@ -67,33 +63,6 @@ def train(job: Job) -> dict[str, dict[str, float]]:
         training.finish()
         training.overfit.conclude()
         return training.state.scores
-
-
-@contextmanager
-def _loss_explained(worker: Worker) -> Iterator[None]:
-    """Explain the error if this worker has lost the connection to the others."""
-    try:
-        yield
-    except tf.errors.OpError as error:
-        if worker.count == 1:
-            raise
-        reason = re.sub(r"\{\{.*?\}\} ", "", str(error)).strip().splitlines()[0]
-        raise GlrError(
-            f"worker {worker.index} of {worker.count} lost the others ({reason}); start the same command on all of "
-            "them again: it continues from the last checkpoint"
-        ) from error
-
-
-@contextmanager
-def _full_disk_explained() -> Iterator[None]:
-    """End the process with `NO_ROOM` if a disk is full: the same command continues when there is room."""
-    try:
-        yield
-    except Exception as error:
-        if not is_no_room(error):
-            raise
-        print(f"error: {no_room_in_words(error)}; when there is room, the same command continues", file=sys.stderr)
-        sys.exit(NO_ROOM)
 
 
 class _Training:
