@@ -4,10 +4,11 @@ from omegaconf import DictConfig
 
 from glr.config.command import command
 from glr.config.printing import say
+from glr.data.prepared import PreparedData
 
 
 @command("prepare")
-def main(config: DictConfig) -> None:
+def main(config: DictConfig) -> PreparedData:
     """Prepare the data set that the config describes, or verify the existing data set."""
     from glr.config.component import build
     from glr.data.gldv2 import download
@@ -30,6 +31,7 @@ def main(config: DictConfig) -> None:
     say(f"{data.path}: {counts} images; {data.classes:,} train classes; every shard verified")
     if data.report:
         say(f"{in_words(data.report)}; see {data.file(REPORT)}")
+    return data
 
 
 if __name__ == "__main__":

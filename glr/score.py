@@ -14,11 +14,11 @@ from glr.data.rows import COLUMNS
 from glr.data.solution import Solution, read_solution
 from glr.errors import GlrError
 from glr.retrieval.metrics import recognition_metrics, retrieval_metrics
-from glr.retrieval.scores import table
+from glr.retrieval.scores import Scored, table
 
 
 @command("score", printed=True)
-def main(config: DictConfig) -> None:
+def main(config: DictConfig) -> Scored:
     """Score the predictions, print the scores as a table, and write them as JSON on request."""
     solution = read_solution(config.solution)
     if config.task is not None and config.task.value != solution.task:
@@ -46,6 +46,7 @@ def main(config: DictConfig) -> None:
     if config.output is not None:
         storage.write(config.output, f"{json.dumps(scores, indent=2)}\n".encode(), overwrite=True)
         say(f"\n{config.output} written")
+    return Scored(next(iter(scores.values())), {"": scores})
 
 
 def _check_known(config: DictConfig, predicted: Collection[str], solution: Solution) -> None:

@@ -19,8 +19,9 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
 from glr.config.check import composed
-from glr.config.command import main_of, setup
+from glr.config.command import main_of
 from glr.config.installation import CONF
+from glr.config.resolvers import setup
 from glr.data.catalog import SPLITS, Catalog
 from glr.data.preparation import Options, prepare
 from glr.data.prepared import PreparedData

@@ -11,6 +11,7 @@ from glr.config.printing import printable, say
 from glr.errors import GlrError
 
 if TYPE_CHECKING:
+    from glr.compare.records import Compared
     from glr.report.study.analysis import Analysis
     from glr.report.study.stored import Outcomes
     from glr.tracking.history import PastRun
@@ -19,22 +20,23 @@ README = Path("README.md")
 
 
 @command("compare", printed=True)
-def main(config: DictConfig) -> None:
+def main(config: DictConfig) -> "Compared":
     """Write the tables that the config describes, or check that the existing tables are up to date."""
     studies = list(config.study) if OmegaConf.is_list(config.study) else [config.study]
     if not all(isinstance(study, str) for study in studies):
         raise GlrError(f"study={config.study}: expected the name of a study, or several as [one, another]")
-    to_readme = config.output is None and config.format.value == "markdown"
+    to_readme = config.output is None and config.format.value == "markdown" and (config.check or _has_place(README))
     if not (config.where is None or OmegaConf.is_dict(config.where)):
         raise GlrError(f"where={config.where}: expected parameters or tags with their values: where={{head: arcface}}")
     file = README if to_readme else None if config.output in (None, "-") else Path(config.output)
     if config.check and file is None:
         raise GlrError("check=true compares with a file: README.md, or the one that output=FILE names")
 
-    text = _rendered(config, studies)
+    compared = _compared(config, studies)
+    text = compared.text
     if file is None:
         print(printable(text), end="")
-        return
+        return compared
     from glr import storage
     from glr.compare.document import replaced
 
@@ -46,9 +48,18 @@ def main(config: DictConfig) -> None:
     if before != after:
         storage.write(file, after.encode(), overwrite=True)
     say(f"{file} {'written' if before != after else 'is up to date'}")
+    return compared
 
 
-def _rendered(config: DictConfig, studies: list[str]) -> str:
+def _has_place(file: Path) -> bool:
+    """Return True if a document has a marker, and so a place for the tables."""
+    from glr.compare.document import BEGIN, END
+
+    text = file.read_text(errors="replace") if file.is_file() else ""
+    return BEGIN in text or END in text
+
+
+def _compared(config: DictConfig, studies: list[str]) -> "Compared":
     from glr.compare import configurations, records, rendering
     from glr.tracking.history import matching, runs_of
     from glr.tracking.store import connect
@@ -64,14 +75,16 @@ def _rendered(config: DictConfig, studies: list[str]) -> str:
     if form == "html":
         from glr.report.study.assembly import assembled
 
-        return assembled(config.tracking.uri, analysis, outcomes)
+        page = assembled(config.tracking.uri, analysis, outcomes)
+        return records.Compared(page, records.of_configurations(analysis.rows))
     rows = configurations.ordered(analysis) if wanted.order.value == "score" else analysis.rows
+    flat = records.of_configurations(rows)
     if form == "json":
-        return rendering.as_json(records.whole(analysis, rows))
+        return records.Compared(rendering.as_json(records.whole(analysis, rows)), flat)
     if form == "csv":
-        return rendering.as_csv(records.of_configurations(rows))
+        return records.Compared(rendering.as_csv(flat), flat)
     decimals = 4 if wanted.decimals is None else wanted.decimals
-    return configurations.text(analysis, rows, decimals=decimals)
+    return records.Compared(configurations.text(analysis, rows, decimals=decimals), flat)
 
 
 def _refuse_marks(*, published: bool) -> None:
@@ -86,10 +99,10 @@ def _refuse_marks(*, published: bool) -> None:
             )
 
 
-def _published(config: DictConfig, studies: list[str], runs: "list[PastRun]") -> str:
+def _published(config: DictConfig, studies: list[str], runs: "list[PastRun]") -> "Compared":
     """The page of a study whose runs do not say which configuration they are: they were recorded from outside."""
     from glr.compare import rendering
-    from glr.compare.records import of_runs
+    from glr.compare.records import Compared, of_runs
     from glr.compare.table import tables
     from glr.tracking.rows import ensembles, highlighted, single_models
 
@@ -100,10 +113,12 @@ def _published(config: DictConfig, studies: list[str], runs: "list[PastRun]") ->
         raise _empty(config, studies)
     if wanted.order.value == "score":
         singles, joint = (sorted(rows, key=lambda row: -row.best) for rows in (singles, joint))
+    flat = of_runs(singles, joint)
     if config.format.value == "csv":
-        return rendering.as_csv(of_runs(singles, joint))
+        return Compared(rendering.as_csv(flat), flat)
     decimals = 5 if wanted.decimals is None else wanted.decimals
-    return rendering.markdown(tables(singles, joint, decimals=decimals, backbones=list(wanted.backbones)))
+    page = rendering.markdown(tables(singles, joint, decimals=decimals, backbones=list(wanted.backbones)))
+    return Compared(page, flat)
 
 
 def _analysis(config: DictConfig, studies: list[str], runs: "list[PastRun]") -> "tuple[Analysis, Outcomes]":

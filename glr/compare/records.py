@@ -1,8 +1,9 @@
 """Records of studies for other programs: of runs, of configurations, and of a whole analysis."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from itertools import chain
+from typing import TYPE_CHECKING
 
 from glr.config.usages import USAGES, score_name
 from glr.report.study.analysis import Analysis, Row
@@ -10,7 +11,33 @@ from glr.statistics.effects import Effect
 from glr.tracking import rows as tracked
 from glr.tracking.history import PastRun
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 Record = dict[str, object]
+
+
+@dataclass(frozen=True)
+class Compared:
+    """The result of `glr.run("compare", ...)`.
+
+    Attributes:
+        text: the written tables.
+        records: a record of each configuration, or of each run of a study of recorded scores.
+    """
+
+    text: str
+    records: list[Record]
+
+    @property
+    def table(self) -> "pd.DataFrame":
+        """A row for each record, unrounded."""
+        import pandas as pd
+
+        return pd.DataFrame(self.records)
+
+    def _repr_markdown_(self) -> str:
+        return self.text
 
 
 def of_runs(singles: Sequence[tracked.Row], ensembles: Sequence[tracked.Row]) -> list[Record]:

@@ -2,20 +2,21 @@
 
 import importlib
 import os
-import secrets
 import signal
 import sys
 from argparse import Namespace
-from collections.abc import Callable
-from contextlib import redirect_stdout
-from functools import lru_cache, partial, update_wrapper
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from functools import partial, update_wrapper
 from io import StringIO
 from pathlib import Path
 from string import Template
+from typing import Any
 
 import hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.singleton import Singleton
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
@@ -23,49 +24,14 @@ from glr.config import completion, output, searchpath
 from glr.config.check import check_command_line, composed
 from glr.config.composition import composition
 from glr.config.failure import report
-from glr.config.grammar import as_typed
-from glr.config.installation import CONF, SWEEPS
+from glr.config.grammar import as_overrides, as_typed
+from glr.config.installation import CONF
 from glr.config.internals import command_line
 from glr.config.jobs import launchable
-from glr.config.names import as_file_name, base_name
-from glr.config.schema import register
-from glr.config.searchpath import choices
+from glr.config.resolvers import setup
 from glr.config.secrets import conceal, redacted
 from glr.config.signals import ending
 from glr.errors import NO_ROOM, PREEMPTED, GlrError, is_no_room
-
-
-def decimal(number: float) -> str:
-    """Format a number for tables, without an exponent or trailing zeros: 1e-05 -> 0.00001."""
-    return f"{number:.12f}".rstrip("0").rstrip(".")
-
-
-def setup() -> None:
-    """Register schemas and resolvers; call it once before any config is composed."""
-    register()
-    OmegaConf.register_new_resolver("decimal", decimal, replace=True)
-    # A random part of a folder's name: two commands that start in the same second get different folders.
-    OmegaConf.register_new_resolver("token", lambda: _token(os.getpid()), replace=True)
-    # Makes a setting safe as the name of a folder: a study's name cannot point to another folder.
-    OmegaConf.register_new_resolver("file_name", as_file_name, replace=True)
-    # The last part of a path, as a set's name in titles.
-    OmegaConf.register_new_resolver("base_name", base_name, replace=True)
-    # Lists the choices of this command's groups in --help; Hydra would list the groups of all commands.
-    OmegaConf.register_new_resolver("choices", _listed, replace=True)
-    # The text that a label shows for null: ${or:${.scale},C-1}.
-    OmegaConf.register_new_resolver("or", lambda value, instead: instead if value is None else value, replace=True)
-
-
-@lru_cache(maxsize=1)
-def _token(process: int) -> str:  # noqa: ARG001 (a forked process gets its own token)
-    return secrets.token_hex(3)
-
-
-def _listed(*groups: str, _root_: DictConfig) -> str:
-    """List the choices of groups, a line each, on the search path of the composed config `_root_`."""
-    names = {"sweep": sorted(file.stem for file in SWEEPS.glob("*.yaml"))}
-    overrides = [str(text) for text in _root_.hydra.overrides.hydra]
-    return "\n".join(f"{group}: {', '.join(names.get(group) or choices(group, overrides))}" for group in groups)
 
 
 class JobFunction:
@@ -76,19 +42,22 @@ class JobFunction:
         task: the command's function, which takes a config.
 
     Attributes:
+        result: what the function returned outside a sweep.
         failure: the exception that the function raised outside a sweep, or None.
     """
 
     def __init__(self, name: str, task: Callable[..., object]):
         self.__module__ = f"glr.{name}"  # Hydra names the job after the last part
+        self.result: object = None
         self.failure: Exception | None = None
         self._name, self._task = name, task
 
-    def __call__(self, config: DictConfig) -> object:
-        """Run the function; outside a sweep, keep its exception in `failure`."""
+    def __call__(self, config: DictConfig) -> float | None:
+        """Run the function and return its result's score; outside a sweep, keep its exception in `failure`."""
         output.protect()  # this may be a launcher's worker, where the streams are not protected yet
         try:
-            return self._task(config)
+            self.result = self._task(config)
+            return getattr(self.result, "score", None)
         except Exception as error:
             if HydraConfig.get().mode != RunMode.RUN:
                 raise  # a sweep's launcher must see that the job failed
@@ -104,9 +73,18 @@ def _imported(name: str) -> JobFunction:
 
 
 def main_of(name: str) -> "Command":
-    """A command's function `main`, from the module glr.<name> or glr.<name>.__main__."""
-    module = importlib.import_module(f"glr.{name}")
-    return (importlib.import_module(f"glr.{name}.__main__") if hasattr(module, "__path__") else module).main
+    """A command's function `main`, from the module glr.<name> or glr.<name>.__main__.
+
+    Raises:
+        GlrError: there is no such command.
+    """
+    try:
+        module = importlib.import_module(f"glr.{name}")
+        return (importlib.import_module(f"glr.{name}.__main__") if hasattr(module, "__path__") else module).main
+    except (ImportError, AttributeError) as error:
+        if isinstance(error, ImportError) and not str(error.name).startswith("glr."):
+            raise  # a library is missing
+        raise GlrError(f"there is no command {name}; `python -m glr` lists them") from error
 
 
 class Command:
@@ -124,16 +102,13 @@ class Command:
         self._task, self._config_name, self._together, self._printed = task, config_name, together, printed
 
     def __call__(self) -> None:
-        """Run the command; an error that the user can fix ends the process with one sentence."""
-        setup()
-        os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra must not catch exceptions: they are reported below
+        """Run the command line of this process; an error that the user can fix ends the process with one sentence."""
         for number in ending():
             signal.signal(number, lambda *_: sys.exit(PREEMPTED))  # exit through the clean-up code
         output.protect()
         try:
-            with searchpath.hydra(command_line().config_dir):
-                printed = self._dispatch()
-            if printed and (lost := output.failure()):
+            self.run(sys.argv[1:])
+            if self._printed and (lost := output.failure()):
                 if not is_no_room(lost):
                     sys.exit(1)  # the reader has closed the pipe: `--help | head`
                 raise lost
@@ -146,38 +121,44 @@ class Command:
             print(report(error), file=sys.stderr)
             sys.exit(NO_ROOM)
 
-    def _dispatch(self) -> bool:
-        """Check the command line; then print, or run one job or the jobs of a sweep.
+    def run(self, arguments: Sequence[str]) -> object:
+        """Run the command with the arguments of a command line.
 
         Returns:
-            True if the printed text is the whole result.
+            The result of a single job; None for a sweep, and if the arguments ask for printed text, as `--help` does.
+
+        Raises:
+            GlrError: a mistake in the arguments, or a failure that the user can fix.
         """
+        setup()
+        with _started(arguments), searchpath.hydra(command_line().config_dir):
+            return self._dispatch()
+
+    def _dispatch(self) -> object:
+        """Check the command line; then print, or run one job or the jobs of a sweep."""
         arguments = command_line()
         self._check_flags(arguments)
         flags = [argument for argument in sys.argv[1:] if argument not in arguments.overrides]
         given = conceal(as_typed(arguments.overrides))
         sys.argv[1:] = flags + given
         if arguments.shell_completion:
-            self._complete(flags, given)
-            return True
+            return self._complete(flags, given)
         if arguments.hydra_help:
-            self._launch(flags, given)
-            return True
+            return self._launch(flags, given)
         flags = [flag for flag in flags if flag not in ("-m", "--multirun")]
         shown = arguments.help or arguments.cfg or arguments.info
         overrides, jobs = check_command_line(self._config_name, given, arguments.multirun, not shown)
         if shown and jobs:
             print(_first_of(jobs), file=sys.stderr)
             overrides, jobs = jobs[0], None
+        self._printed = self._printed or bool(shown)
         if arguments.help:  # Hydra's own help takes three times as long
-            print(help_text(self._config_name, overrides))
-        elif self._together and not shown:
-            self._task([composed(self._config_name, job) for job in jobs or [overrides]])
-        elif jobs:
-            self._launch([*flags, "-m"], launchable(overrides))
-        else:
-            self._launch(flags, overrides)
-        return bool(shown) or self._printed
+            return print(help_text(self._config_name, overrides))
+        if self._together and not shown:
+            return self._task([composed(self._config_name, job) for job in jobs or [overrides]])
+        if jobs:
+            return self._launch([*flags, "-m"], launchable(overrides))
+        return self._launch(flags, overrides)
 
     def _complete(self, flags: list[str], given: list[str]) -> None:
         """Print the script of a shell (`install=bash`), or the words that complete $COMP_LINE (`query=bash`)."""
@@ -202,14 +183,66 @@ class Command:
         if folder is not None and not Path(folder).is_dir():
             raise GlrError(f"--config-dir {folder}: there is no such folder")
 
-    def _launch(self, flags: list[str], overrides: list[str]) -> None:
-        """Let Hydra run the command line."""
+    def _launch(self, flags: list[str], overrides: list[str]) -> object:
+        """Let Hydra run the command line; return the result of a single job."""
         GlobalHydra.instance().clear()  # Hydra starts anew
         sys.argv[1:] = flags + overrides  # Hydra accepts overrides on one side of its flags only
         job = JobFunction(self._config_name, self._task)
         hydra.main(config_path=str(CONF), config_name=self._config_name, version_base="1.3")(job)()
         if job.failure:
             raise job.failure
+        return job.result
+
+
+@contextmanager
+def _started(arguments: Sequence[str]) -> Iterator[None]:
+    """Start Hydra anew with the arguments as the command line; afterwards this process is as it was before."""
+    argv, state = sys.argv, Singleton.get_state()
+    full_error = os.environ.get("HYDRA_FULL_ERROR")
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra must not catch exceptions: glr reports them
+    sys.argv = [argv[0], *arguments]
+    GlobalHydra.instance().clear()
+    try:
+        yield
+    finally:
+        sys.argv = argv
+        Singleton.set_state(state)
+        if full_error is None:
+            del os.environ["HYDRA_FULL_ERROR"]
+
+
+def compose(command: str, *overrides: str, **settings: object) -> DictConfig:
+    """Compose a command's settings, and check all of them as the command would.
+
+    Args:
+        command: the command, such as "train".
+        overrides: settings as on a command line, such as "head=arcface".
+        settings: further settings, such as `seed=1`; `**{"data.source.path": "photos"}` for a key with dots.
+
+    Raises:
+        GlrError: the first mistake, in one sentence.
+    """
+    main_of(command)
+    setup()
+    with _started([]):
+        return composed(command, conceal(as_typed([*overrides, *as_overrides(settings)])))[0]
+
+
+def run(command: str, *arguments: str, **settings: object) -> Any:
+    """Run a command in this process: `glr.run("train", "head=arcface", seed=1)` is `glr train head=arcface seed=1`.
+
+    Args:
+        command: the command, such as "train".
+        arguments: overrides and flags as on a command line, such as "head=arcface,cosface" and "-m".
+        settings: further settings, such as `seed=1`; `**{"data.source.path": "photos"}` for a key with dots.
+
+    Returns:
+        The command's result, such as `glr.retrieval.scores.Scored` of "train" and "evaluate"; None for a sweep.
+
+    Raises:
+        GlrError: a mistake in the settings, or a failure that the user can fix.
+    """
+    return main_of(command).run([*arguments, *as_overrides(settings)])
 
 
 def _first_of(jobs: list[list[str]]) -> str:

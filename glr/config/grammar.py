@@ -3,8 +3,8 @@
 import json
 import re
 import shlex
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PurePath
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, Quote, QuotedString, Transformer
@@ -39,6 +39,40 @@ def in_grammar(value: object) -> str:
     override = f"key={value}"
     same = _is_valid(override) and parse([override])[0].value() == value
     return value if same else _quoted(value)
+
+
+def as_overrides(settings: Mapping[str, object]) -> list[str]:
+    """Write settings from Python as overrides in Hydra's grammar: `{"data.image_size": 64}` as `data.image_size=64`.
+
+    Args:
+        settings: keys with texts, paths, numbers, booleans, None, and lists and dictionaries of these.
+
+    Raises:
+        GlrError: a value has another type, which no override can express.
+    """
+    return [f"{key}={_as_value(key, value)}" for key, value in settings.items()]
+
+
+def _as_value(key: str, value: object) -> str:
+    match value:
+        case str():
+            return in_grammar(value)
+        case None | bool():
+            return json.dumps(value)
+        case PurePath():
+            return in_grammar(str(value))
+        case int() | float():
+            return repr(value)
+        case Mapping():
+            return f"{{{','.join(f'{name}:{_as_item(key, each)}' for name, each in value.items())}}}"
+        case list() | tuple():
+            return f"[{','.join(_as_item(key, each) for each in value)}]"
+        case _:
+            raise GlrError(f"{key}: a setting cannot be a {type(value).__name__}; give a text, a number or a list")
+
+
+def _as_item(key: str, value: object) -> str:
+    return _quoted(value) if isinstance(value, str) else _as_value(key, value)
 
 
 def values_of(override: Override) -> list[str]:

@@ -156,19 +156,34 @@ def _converted(content: bytes, reason: str | None, max_side: int | None, backgro
         if max_side is not None:
             image.draft("RGB", (max_side, max_side))  # a JPEG is decoded at a fraction of its size
         _check_size(image.height, image.width, max_side)
-        upright = PIL.ImageOps.exif_transpose(image)
-        if upright.mode == "F" or upright.mode.startswith("I"):  # Pillow would clip these to 0..255
-            upright, values = _grey(upright)
-            described = f"{described}, {values}"
-        if upright.has_transparency_data:
-            ground = PIL.Image.new("RGBA", upright.size, (background, background, background, 255))
-            upright = PIL.Image.alpha_composite(ground, upright.convert("RGBA"))
-        upright = upright.convert("RGB")
+        upright, values = _rgb(image, background)
+        described += f", {values}" if values else ""
         if max_side is not None:
             upright.thumbnail((max_side, max_side), PIL.Image.Resampling.LANCZOS)
         encoded = io.BytesIO()
         upright.save(encoded, "JPEG", quality=QUALITY)
         return Jpeg(encoded.getvalue(), upright.height, upright.width, described)
+
+
+def pixels_of(image: PIL.Image.Image) -> np.ndarray:
+    """Convert a Pillow image to pixels uint8 [H, W, 3], upright and RGB, as `jpeg` converts a file.
+
+    Raises:
+        GlrError: the image is too large, or has values that are NaN or infinite.
+    """
+    _check_size(image.height, image.width, None)
+    return np.asarray(_rgb(image, 255)[0])
+
+
+def _rgb(image: PIL.Image.Image, background: int) -> tuple[PIL.Image.Image, str]:
+    """Turn an image upright and convert it to RGB; describe the values that were scaled, if any."""
+    upright, values = PIL.ImageOps.exif_transpose(image), ""
+    if upright.mode == "F" or upright.mode.startswith("I"):  # Pillow would clip these to 0..255
+        upright, values = _grey(upright)
+    if upright.has_transparency_data:
+        ground = PIL.Image.new("RGBA", upright.size, (background, background, background, 255))
+        upright = PIL.Image.alpha_composite(ground, upright.convert("RGBA"))
+    return upright.convert("RGB"), values
 
 
 def _grey(image: PIL.Image.Image) -> tuple[PIL.Image.Image, str]:

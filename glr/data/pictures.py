@@ -1,16 +1,18 @@
-"""Images to describe, from a split of a prepared set or from files; threads decode them in ordered batches."""
+"""Images to describe, of a prepared set, from files or from Python; threads decode them in ordered batches."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import PurePath
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+import PIL.Image
 import simplejpeg
 
 from glr.data.geometry import FAST_DCT, letterbox
 from glr.data.order import Order
-from glr.data.photo import jpeg, read_image, too_large
+from glr.data.photo import jpeg, pixels_of, read_image, too_large
 from glr.data.prepared import PreparedData
 from glr.data.reading import Reader, Record
 from glr.data.tfrecord import parse
@@ -25,6 +27,9 @@ class Picture(NamedTuple):
     label: int
     pixels: np.ndarray
 
+
+# A file's path, pixels uint8 [H, W, 3] or [H, W], or a Pillow image.
+Image = str | PurePath | np.ndarray | PIL.Image.Image
 
 # Maps (first, count) to a context manager for each picture.
 Reading = Callable[[int, int], Sequence[AbstractContextManager[Picture]]]
@@ -142,6 +147,67 @@ class FilePictures:
         except (GlrError, ValueError) as error:
             raise GlrError(f"{file.path}: {error}") from error
         yield Picture(file.id, -1, pixels)
+
+
+class GivenPictures:
+    """Images from Python; the id of one is its place in the list.
+
+    Args:
+        images: files (local or gs://), arrays (uint8 [H, W, 3], or [H, W] if grey) or Pillow images.
+
+    Raises:
+        GlrError: `images` is a single image, or an image has another type; the message gives its place.
+    """
+
+    def __init__(self, images: Sequence[Image] | np.ndarray):
+        if isinstance(images, str | PurePath | PIL.Image.Image) or (isinstance(images, np.ndarray) and images.ndim < 4):
+            raise GlrError(
+                "images: expected a list of images, or an array [N, H, W, 3]; put a single image into a list"
+            )
+        self._images = [self._checked(place, image) for place, image in enumerate(images)]
+
+    @staticmethod
+    def _checked(place: int, image: object) -> Image:
+        if isinstance(image, str | PurePath | PIL.Image.Image):
+            return image
+        if not isinstance(image, np.ndarray):
+            kind = type(image).__name__
+            raise GlrError(f"images[{place}] is a {kind}; expected a file's path, a NumPy array or a Pillow image")
+        if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,)) or not image.size:
+            shape = "x".join(map(str, image.shape))
+            raise GlrError(f"images[{place}] is {image.dtype} {shape}; expected uint8 [height, width, 3], RGB")
+        if problem := too_large(*image.shape[:2]):
+            raise GlrError(f"images[{place}]: {problem}")
+        return image
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def reader(self, readers: ThreadPoolExecutor, window: int) -> Reading:  # noqa: ARG002
+        """See `Pictures`; an error names the file or the image's place."""
+
+        def begin(first: int, count: int) -> Sequence[AbstractContextManager[Picture]]:
+            places = range(first, min(first + count, len(self)))
+            return [self._picture(place, self._images[place], readers) for place in places]
+
+        return begin
+
+    def _picture(self, place: int, image: Image, readers: ThreadPoolExecutor) -> AbstractContextManager[Picture]:
+        if isinstance(image, str | PurePath):
+            return FilePictures([ImageFile(str(place), str(image))]).reader(readers, 1)(0, 1)[0]
+        if isinstance(image, PIL.Image.Image):
+            return self._converted(place, image)
+        pixels = image if image.ndim == 3 else np.repeat(image[:, :, np.newaxis], 3, axis=2)
+        return nullcontext(Picture(str(place), -1, np.ascontiguousarray(pixels)))
+
+    @staticmethod
+    @contextmanager
+    def _converted(place: int, image: PIL.Image.Image) -> Iterator[Picture]:
+        try:
+            pixels = pixels_of(image)
+        except (GlrError, OSError, ValueError) as error:
+            raise GlrError(f"images[{place}]: {error}") from error
+        yield Picture(str(place), -1, pixels)
 
 
 def batches(

@@ -11,6 +11,7 @@ from glr.config.usages import headline, metric_name, scored_usages
 from glr.ensemble.settings import check_given, check_weights
 from glr.ensemble.tried import as_csv, listing, weighted
 from glr.errors import GlrError
+from glr.retrieval.scores import Scored, table
 
 if TYPE_CHECKING:
     from pyarrow import Table
@@ -24,7 +25,7 @@ _ROUNDING = 1e-6
 
 
 @command("ensemble")
-def main(config: DictConfig) -> None:
+def main(config: DictConfig) -> Scored:
     """Join the members, or the best of them, score them and log the scores as a run of kind ensemble."""
     _check(config)
     from glr.devices.startup import import_tensorflow
@@ -33,7 +34,6 @@ def main(config: DictConfig) -> None:
     from glr.ensemble.ensemble import Ensemble
     from glr.ensemble.members import named
     from glr.retrieval.joint import described
-    from glr.retrieval.scores import table
 
     score = config.score.value
     runs = named(config.tracking.uri, config.study, list(config.members))
@@ -55,6 +55,7 @@ def main(config: DictConfig) -> None:
     joint = f"{weighted(ensemble.names, ensemble.weights)} of {ensemble.dimension:,} dimensions"
     say(f"\nensemble {joint} in study {config.study} ({opened.id})")
     say(f"compare runs: {opened.pages}")
+    return Scored(scores[metric], {"": scores}, opened.id, opened.name, config.study, opened.pages)
 
 
 def _check(config: DictConfig) -> None:

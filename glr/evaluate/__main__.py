@@ -1,6 +1,5 @@
 """`python -m glr.evaluate`: score a run, or any SavedModel, on a retrieval set."""
 
-from contextlib import ExitStack
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
@@ -9,58 +8,55 @@ from omegaconf import DictConfig
 from glr.config.command import command
 from glr.config.printing import say
 from glr.config.run_names import evaluation_name
-from glr.devices.workers import trains_together
 from glr.errors import GlrError
+from glr.model.choice import check_model
+from glr.retrieval.scores import Scored, headlines, table
 from glr.sweep import progress
 
 
 @command("evaluate")
-def main(config: DictConfig) -> float:
-    """Describe the images, rank and score them, and log the scores; return the first headline."""
+def main(config: DictConfig) -> Scored:
+    """Describe the images, rank and score them, and log the scores."""
     with progress.failures():
         _check(config)
         return _evaluate(config)
 
 
-def _evaluate(config: DictConfig) -> float:
+def _evaluate(config: DictConfig) -> Scored:
     from glr.devices.startup import import_tensorflow
 
     import_tensorflow()
-    from glr.evaluate.job import evaluate, opened_set, run_subject, saved_model_subject
+    from glr.evaluate.job import evaluate, opened_set
     from glr.evaluate.steps import before_and_after, lowered
-    from glr.retrieval.scores import headlines, table
+    from glr.retrieval.trained import opened as opened_model
     from glr.tracking.entries import StudyPage
     from glr.tracking.run import run
 
     hydra = HydraConfig.get()
-    with ExitStack() as stack:
-        subject = run_subject(config) if config.run else saved_model_subject(config, stack)
-        scored = opened_set(config, subject)
-        say(f"{subject.name}: {len(scored.index):,} index images, {len(scored.query):,} queries of {scored.path}")
-        name = evaluation_name(subject.name, hydra.overrides.task)
-        opened = stack.enter_context(
-            run(config.tracking, subject.study, name, kind="evaluation", parent=subject.run_id)
-        )
+    model = opened_model(config)
+    scored = opened_set(config, model)
+    say(f"{model.name}: {len(scored.index):,} index images, {len(scored.query):,} queries of {scored.path}")
+    name = evaluation_name(model.name, hydra.overrides.task)
+    with run(config.tracking, model.study, name, kind="evaluation", parent=model.run_id) as opened:
         opened.provenance(config, hydra.runtime.choices)
         queries = {"queries": len(scored.query)}
         opened.dataset(Path(scored.path).name, scored.digest, scored.path, "evaluation", queries)
-        states = evaluate(config, subject, scored, opened)
+        states = evaluate(config, model, scored, opened)
         opened.record(StudyPage("", {}))
     print(table(before_and_after(states)))
     if sentences := lowered(states).values():
         say("\n" + "\n".join(sentences))
-    say(f"\nevaluation {opened.id} of {subject.name} in study {subject.study}")
+    say(f"\nevaluation {opened.id} of {model.name} in study {model.study}")
     say(f"look at its gallery: {opened.pages}")
     scores = headlines(list(states.values())[-1])
     score = next(iter(scores.values()))
     progress.report(score=score, scores=scores)
-    return score
+    return Scored(score, before_and_after(states), opened.id, name, model.study, opened.pages)
 
 
 def _check(config: DictConfig) -> None:
     """Refuse settings that contradict each other."""
-    if (config.run is None) == (config.model is None):
-        raise GlrError("give run=NAME (or its id), or model=FOLDER of a SavedModel: one of them")
+    check_model(config)
     given = [key for key in ("prepared", "index", "queries", "revisited", "images") if config[key] is not None]
     if given not in ([], ["prepared"], ["index", "queries"], ["revisited", "images"]):
         raise GlrError(
@@ -73,12 +69,6 @@ def _check(config: DictConfig) -> None:
         raise GlrError(f"{', '.join(solutions)}: these belong to index=FOLDER queries=FOLDER")
     if given == ["index", "queries"] and not {"retrieval_solution", "recognition_solution"} & set(solutions):
         raise GlrError("index and queries need retrieval_solution=FILE, recognition_solution=FILE or both")
-    if config.model is not None and config.tta.flip:
-        raise GlrError("tta: a SavedModel makes its own views of an image; flip needs a run")
-    if config.model is not None and config.checkpoint.value != "last":
-        raise GlrError("checkpoint=best: a SavedModel has one set of weights; this setting needs a run")
-    if trains_together(config):
-        raise GlrError("strategy=multi_worker: several workers train a run; one machine evaluates it")
 
 
 if __name__ == "__main__":

@@ -124,6 +124,10 @@ class SavedModel:
                 part, values = zip(*alike, strict=True)
                 yield list(part), np.stack(values)
 
+    def sized(self, images: int) -> "SavedModel":  # noqa: ARG002
+        """Return this model: it describes one image at a time."""
+        return self
+
 
 def _unit(values: np.ndarray) -> np.ndarray:
     """Scale vectors [..., D] to length 1; a zero vector stays zero."""
@@ -136,7 +140,7 @@ def on_disk(path: str, gigabytes: float) -> Iterator[Path]:
     """Yield a SavedModel's folder: the given one, or a temporary copy if the model is a zip or in a bucket.
 
     Args:
-        path: a folder or a zip, on this disk or in a bucket.
+        path: a folder, an export's folder that holds it as `saved_model`, or a zip, on this disk or in a bucket.
         gigabytes: the size limit of a copy.
 
     Raises:
@@ -145,7 +149,8 @@ def on_disk(path: str, gigabytes: float) -> Iterator[Path]:
     if not storage.is_bucket(path) and not path.endswith(".zip"):
         if not Path(path).is_dir():
             raise GlrError(f"model={path}: no such folder; give a SavedModel's folder, or a .zip of one")
-        yield Path(path)
+        inside = Path(path, "saved_model")
+        yield inside if inside.is_dir() else Path(path)
         return
     with temporary_folder() as folder:
         if path.endswith(".zip"):

@@ -15,7 +15,7 @@ _SHOWN = {"name", "train.precision", "preflight.topology"}  # in columns of thei
 
 
 @command("preflight", together=True)
-def main(jobs: list[tuple[DictConfig, dict[str, str]]]) -> None:
+def main(jobs: list[tuple[DictConfig, dict[str, str]]]) -> list[dict[str, object]]:
     """Compile the train step of every run, and print one table for all of them."""
     from glr.preflight.compiling import check_compiler
     from glr.preflight.job import preflight
@@ -47,6 +47,7 @@ def main(jobs: list[tuple[DictConfig, dict[str, str]]]) -> None:
     failed = sum("failure" in row for row in rows)
     if failed:
         raise GlrError(f"{failed} of {len(jobs)} runs could not be estimated; the table says why")
+    return rows
 
 
 def _labels(jobs: list[tuple[DictConfig, dict[str, str]]]) -> list[dict[str, Any]]:

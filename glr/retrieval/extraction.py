@@ -33,6 +33,10 @@ class Describer(Protocol):
         """Map batches of (names of the images, images) to (names, descriptors float32 [b, D])."""
         ...
 
+    def sized(self, images: int) -> "Describer":
+        """Return a describer of this model whose batches are not much larger than so many images."""
+        ...
+
 
 class Extractor:
     """Describes images over all replicas; compiled once, at its first batch.
@@ -44,6 +48,8 @@ class Extractor:
     """
 
     def __init__(self, model: Any, strategy: tf.distribute.Strategy, batch_size: int):
+        self._model = model
+        self._smaller: dict[int, Extractor] = {}
         self._strategy = strategy
         self._share = -(-batch_size // strategy.num_replicas_in_sync)
         self.batch_size = self._share * strategy.num_replicas_in_sync
@@ -76,6 +82,18 @@ class Extractor:
                 f"describing {self.batch_size} images at once needs more memory than the device has; give a smaller "
                 "batch size (evaluate.batch_size; in evaluations batch_size)"
             ) from error
+
+    def sized(self, images: int) -> "Extractor":
+        """Return an extractor with batches of the smallest power of two that holds so many images, at most its own.
+
+        Each size is compiled once.
+        """
+        size = 2 ** (max(images, 1) - 1).bit_length()
+        if size >= self.batch_size:
+            return self
+        if size not in self._smaller:
+            self._smaller[size] = Extractor(self._model, self._strategy, size)
+        return self._smaller[size]
 
     def _begin(self, pixels: np.ndarray) -> tf.Tensor:
         if len(pixels) < self.batch_size:  # pad a smaller batch with black: every call has the same shape

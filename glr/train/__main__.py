@@ -14,12 +14,13 @@ from glr.config.printing import say
 from glr.config.usages import headline, main_metric, main_score
 from glr.devices.startup import import_tensorflow
 from glr.devices.workers import Worker, this_worker
+from glr.retrieval.scores import Scored, of_solution, table
 from glr.sweep import progress
 
 
 @command("train")
-def main(config: DictConfig) -> float:
-    """Train the model that the config describes, and print its scores; return its first score."""
+def main(config: DictConfig) -> Scored:
+    """Train the model that the config describes, and print its scores."""
     with progress.failures():
         worker = this_worker(config)
         if not worker.is_chief:
@@ -29,7 +30,7 @@ def main(config: DictConfig) -> float:
             return _train(config, worker, log)
 
 
-def _train(config: DictConfig, worker: Worker, log: Log | None = None) -> float:
+def _train(config: DictConfig, worker: Worker, log: Log | None = None) -> Scored:
     from glr.data.opening import open_data
     from glr.retrieval.metrics import check_score
     from glr.tracking.weights import initial_weights
@@ -40,7 +41,6 @@ def _train(config: DictConfig, worker: Worker, log: Log | None = None) -> float:
     weights = initial_weights(config)
     import_tensorflow()
     from glr.devices.precision import choose_precision
-    from glr.retrieval.scores import table
     from glr.train.claim import DoneError
     from glr.train.job import opened
     from glr.train.training import train
@@ -51,12 +51,14 @@ def _train(config: DictConfig, worker: Worker, log: Log | None = None) -> float:
             scores = train(job)
             print(table(scores))
     except DoneError as done:
-        score = _reported(done.run.metrics, config)
-        say(f"run {done.run.name} of study {config.study} is complete already: score {score:.5f} ({done.run.id})")
-        return score
+        run, metrics = done.run, done.run.metrics
+        score = _reported(metrics, config)
+        say(f"run {run.name} of study {config.study} is complete already: score {score:.5f} ({run.id})")
+        return Scored(score, {"trained": of_solution(metrics)}, run.id, run.name, run.study)
     say(f"\nrun {job.run.name} in study {config.study} ({job.run.id or 'waiting to be sent'})")
     say(f"compare runs: {job.run.pages}")
-    return _reported(headline(scores["trained"], config.evaluate.score.value), config)
+    score = _reported(headline(scores["trained"], config.evaluate.score.value), config)
+    return Scored(score, scores, job.run.id, job.run.name, config.study, job.run.pages)
 
 
 def _reported(metrics: Mapping[str, float], config: DictConfig) -> float:

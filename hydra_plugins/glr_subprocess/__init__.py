@@ -18,6 +18,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from glr.config.command import Command
 from glr.config.grammar import in_grammar
 from glr.config.jobs import for_each_job, jobs_of
 from glr.errors import GlrError
@@ -89,12 +90,13 @@ class SubprocessLauncher(Launcher):
             os.close(lock)
 
     def _command(self, job: Job) -> list[str]:
-        spec = sys.modules["__main__"].__spec__
-        module = spec.name.removesuffix(".__main__") if spec else f"glr.{self.config.hydra.job.config_name}"
+        main = sys.modules["__main__"]  # a command, unless other code calls `glr.run`
+        spec = main.__spec__ if isinstance(getattr(main, "main", None), Command) else None
+        name = spec.name if spec else f"glr.{self.config.hydra.job.config_name}"
         # Only the first start begins from scratch: after a kill, the job continues.
         anew = job.identity is not None and self.config.sweep.rerun.name == "all" and job.starts == 1
         return [
-            *[sys.executable, "-m", module, *for_each_job(self.config.hydra), *job.overrides],
+            *[sys.executable, "-m", name.removesuffix(".__main__"), *for_each_job(self.config.hydra), *job.overrides],
             *(["resume=never"] if anew else []),
             *["hydra.mode=RUN", f"hydra.run.dir={in_grammar(str(job.folder))}", f"hydra.job.num={job.number - 1}"],
         ]

@@ -169,7 +169,7 @@ def light() -> Iterator[Forks]:
 
 
 FOLDERS = """
-from glr.config.command import setup
+from glr.config.resolvers import setup
 from glr.config.composition import composition
 setup()
 print([composition(command, ()).hydra.sweep.dir for command in ("train", "evaluate", "ensemble")])

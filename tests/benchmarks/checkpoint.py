@@ -14,8 +14,8 @@ import numpy as np
 import tensorflow as tf
 
 from glr.config.check import composed
-from glr.config.command import setup
 from glr.config.component import build
+from glr.config.resolvers import setup
 from glr.config.schema import Tracking
 from glr.optim.schedule import Constant
 from glr.tracking.run import Run, run

@@ -12,7 +12,7 @@ import uuid
 from pathlib import Path
 
 from glr.config.check import composed
-from glr.config.command import setup
+from glr.config.resolvers import setup
 from glr.config.schema import Tracking
 from glr.tracking.run import run
 

@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from glr.config.check import composed
-from glr.config.command import setup
+from glr.config.resolvers import setup
 from glr.data.pictures import Picture, batches
 from glr.model.loading import build_model
 from glr.retrieval.extraction import Extractor, extract

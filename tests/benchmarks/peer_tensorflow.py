@@ -14,8 +14,8 @@ import tensorflow as tf
 from omegaconf import DictConfig
 
 from glr.config.check import composed
-from glr.config.command import setup
 from glr.config.component import build
+from glr.config.resolvers import setup
 from glr.optim.schedule import Constant
 from glr.train.assembly import train_step
 from tests.benchmarks.peer import EMBEDDING, RATE, WEIGHT_DECAY, Peer, processor, serve

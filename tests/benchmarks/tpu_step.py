@@ -41,7 +41,7 @@ def main(topology: str = "v3-8") -> None:
 
 def trace(name: str, output: str, topology: str) -> None:
     from glr.config.check import composed
-    from glr.config.command import setup
+    from glr.config.resolvers import setup
     from glr.devices.startup import import_tensorflow
     from glr.preflight.topology import TOPOLOGIES
     from glr.preflight.tracing import trace as trace_step

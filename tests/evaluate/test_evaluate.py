@@ -152,7 +152,10 @@ SENTENCES = [
     ("run=one model=x", "give run=NAME (or its id), or model=FOLDER of a SavedModel: one of them"),
     ("run=three", "there is no run with the id or the name three"),
     ("model=x", "model has no data set: give prepared=, or index= and queries=, or revisited= and images="),
-    ("run=one strategy=multi_worker", "strategy=multi_worker: several workers train a run; one machine evaluates it"),
+    (
+        "run=one strategy=multi_worker",
+        "strategy=multi_worker: several workers train a run; one machine describes images",
+    ),
     ("run=one index=x", "index: give prepared=FOLDER, or index=FOLDER queries=FOLDER, or revisited=FILE images=FOLDER"),
     ("run=one index=x queries=y", "index and queries need retrieval_solution=FILE, recognition_solution=FILE or both"),
     ("run=one index_classes=x", "index_classes: these belong to index=FOLDER queries=FOLDER"),

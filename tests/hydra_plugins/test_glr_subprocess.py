@@ -17,6 +17,7 @@ from hydra.core.utils import JobStatus
 from mlflow import MlflowClient
 
 from glr.config.check import composed
+from glr.config.command import command
 from glr.config.identity import Identity, settings_of
 from glr.config.installation import CONF
 from glr.data.prepared import PreparedData
@@ -137,8 +138,7 @@ def test_a_sweep_that_is_killed_three_times_does_each_job_once(processes: Forks,
     assert 3 <= len(list((folder / "started").iterdir())) - 4 <= 6  # one or two jobs were running at each kill
 
 
-def test_a_job_that_is_run_anew_continues_after_a_kill(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(sys.modules["__main__"], "__spec__", ModuleSpec("glr.train", None))
+def test_a_job_that_is_run_anew_continues_after_a_kill():
     launcher = SubprocessLauncher()
     with initialize_config_dir(str(CONF), version_base="1.3"):
         launcher.config = compose("train", ["sweep.rerun=all"], return_hydra_config=True)
@@ -150,8 +150,7 @@ def test_a_job_that_is_run_anew_continues_after_a_kill(monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("place", ["é/0", "a(b), c", "it's", 'say "hi" #1', "x=y"])
-def test_a_jobs_folder_is_written_for_hydra(place: str, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(sys.modules["__main__"], "__spec__", ModuleSpec("glr.train", None))
+def test_a_jobs_folder_is_written_for_hydra(place: str):
     launcher = SubprocessLauncher()
     with initialize_config_dir(str(CONF), version_base="1.3"):
         launcher.config = compose("train", return_hydra_config=True)
@@ -174,6 +173,7 @@ def test_names_and_folders_of_a_sweep_may_hold_any_character(processes: Forks, f
 def launcher(folder: Path, monkeypatch: pytest.MonkeyPatch, sweep: str, *hydras: str) -> Iterator[SubprocessLauncher]:
     """The launcher as Hydra's sweepers see it, of the sweep that these overrides make."""
     monkeypatch.setattr(sys.modules["__main__"], "__spec__", ModuleSpec(FAKE, None))
+    monkeypatch.setattr(sys.modules["__main__"], "main", command("train")(print), raising=False)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.chdir(folder)
     with initialize_config_dir(str(CONF), version_base="1.3"):

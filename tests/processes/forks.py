@@ -131,8 +131,8 @@ def _serve(without: Sequence[str]) -> None:
 
 def _compose() -> None:
     """Compose a job once: Hydra looks for its plugins and reads its grammar, which every command would do again."""
-    from glr.config.command import setup
     from glr.config.composition import composition
+    from glr.config.resolvers import setup
 
     setup()
     composition("train", ())

@@ -58,4 +58,5 @@ if __name__ == "__main__":
     else:
         from glr.config.command import command
 
-        command("train")(print)()  # each job is a process of its own
+        main = command("train")(print)
+        main()  # each job is a process of its own

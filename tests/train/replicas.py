@@ -18,9 +18,9 @@ import numpy as np
 import tensorflow as tf
 from omegaconf import OmegaConf
 
-from glr.config.command import setup
 from glr.config.component import build
 from glr.config.installation import CONF
+from glr.config.resolvers import setup
 from glr.devices import strategy
 from glr.model.head import adacos, curricularface
 from glr.model.network import RetrievalModel

@@ -105,7 +105,7 @@ HOLD = """
 import sys, time
 from pathlib import Path
 from glr.config.check import composed
-from glr.config.command import setup
+from glr.config.resolvers import setup
 from glr.config.identity import Identity, settings_of
 from glr.train.claim import claimed
 setup()

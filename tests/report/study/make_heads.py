@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 
-from glr.config.command import setup
+from glr.config.resolvers import setup
 from glr.tracking.history import runs_of
 from glr.tracking.store import connect
 from tests.conftest import here

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from glr.postprocess.tta import Views
+from glr.retrieval.tta import Views
 
 
 class Columns:
