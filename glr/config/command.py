@@ -2,7 +2,6 @@
 
 import importlib
 import os
-import signal
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
@@ -30,7 +29,7 @@ from glr.config.internals import command_line
 from glr.config.jobs import launchable
 from glr.config.resolvers import setup
 from glr.config.secrets import conceal, redacted
-from glr.config.signals import ending
+from glr.config.signals import handle
 from glr.errors import NO_ROOM, PREEMPTED, GlrError, is_no_room
 
 
@@ -103,8 +102,7 @@ class Command:
 
     def __call__(self) -> None:
         """Run the command line of this process; an error that the user can fix ends the process with one sentence."""
-        for number in ending():
-            signal.signal(number, lambda *_: sys.exit(PREEMPTED))  # exit through the clean-up code
+        handle(lambda *_: sys.exit(PREEMPTED))  # exit through the clean-up code
         output.protect()
         try:
             self.run(sys.argv[1:])
@@ -131,8 +129,13 @@ class Command:
             GlrError: a mistake in the arguments, or a failure that the user can fix.
         """
         setup()
-        with _started(arguments), searchpath.hydra(command_line().config_dir):
-            return self._dispatch()
+        try:
+            with _started(arguments), searchpath.hydra(command_line().config_dir):
+                return self._dispatch()
+        except SystemExit as ended:
+            if isinstance(ended.code, str):  # Hydra turns other exceptions of a sweep's callback into warnings
+                raise GlrError(ended.code.removeprefix("error: ")) from ended
+            raise
 
     def _dispatch(self) -> object:
         """Check the command line; then print, or run one job or the jobs of a sweep."""

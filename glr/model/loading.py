@@ -101,16 +101,20 @@ def build_model(config: DictConfig, classes: int, image_size: int | None) -> Ret
         classes: number of classes of the train set.
         image_size: S, pixels; None: images of any size.
     """
+    before = keras.mixed_precision.dtype_policy()
     keras.mixed_precision.set_global_policy(config.train.precision.value)
-    return RetrievalModel(
-        build(config.backbone, image_size=image_size),
-        build(config.pooling),
-        build(config.head, num_classes=classes),
-        embedding_size=config.model.embedding_size,
-        batchnorm_momentum=config.model.batchnorm_momentum,
-        normalization=config.data.normalization.value,
-        synchronised=config.model.batchnorm.value == "synchronised",
-    )
+    try:
+        return RetrievalModel(
+            build(config.backbone, image_size=image_size),
+            build(config.pooling),
+            build(config.head, num_classes=classes),
+            embedding_size=config.model.embedding_size,
+            batchnorm_momentum=config.model.batchnorm_momentum,
+            normalization=config.data.normalization.value,
+            synchronised=config.model.batchnorm.value == "synchronised",
+        )
+    finally:
+        keras.mixed_precision.set_global_policy(before)
 
 
 def load_model(config: DictConfig, classes: int, weights: Path, *, any_size: bool = False) -> RetrievalModel:

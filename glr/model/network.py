@@ -106,6 +106,10 @@ class RetrievalModel(keras.Model):
         embeddings = self.network(normalise(images, self.normalization), training=False)
         return tf.math.l2_normalize(embeddings, axis=1)
 
+    def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:  # noqa: ARG002 (Keras passes it)
+        """Descriptors, as `describe`: Keras's own `predict` calls it."""
+        return self.describe(images)
+
     def losses_of(self, images: tf.Tensor, labels: tf.Tensor, colours: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """The head's losses in training.
 

@@ -27,7 +27,7 @@ class Scored:
         id: the run that holds the scores; None: nothing was recorded, or the run waits to be sent.
         name: the run's name.
         study: the run's study.
-        page: the address of the run's page in MLflow.
+        pages: how to look at the study's runs in MLflow.
     """
 
     score: float
@@ -35,7 +35,7 @@ class Scored:
     id: str | None = None
     name: str = ""
     study: str = ""
-    page: str = ""
+    pages: str = ""
 
     @property
     def scores(self) -> "pd.DataFrame":

@@ -19,7 +19,7 @@ from omegaconf import DictConfig
 from glr import storage
 from glr.config.printing import say
 from glr.config.secrets import redacted
-from glr.config.signals import ending
+from glr.config.signals import handle, restore
 from glr.errors import GlrError
 from glr.sweep.job import Job
 from glr.sweep.outcome import metrics, table
@@ -73,7 +73,7 @@ class SweepRun(Callback):
         self._outcome: dict[str, float] | None = None
         self._status = "FAILED"
         atexit.register(self._close)
-        self._handlers = {number: signal.signal(number, self._note) for number in ending(signal.SIGINT)}
+        self._handlers = handle(self._note, signal.SIGINT)
 
     def on_multirun_end(self, config: DictConfig, **_: object) -> None:  # noqa: ARG002
         """Report on the study, and close the parent run."""
@@ -116,8 +116,14 @@ class SweepRun(Callback):
             handler(number, frame)
 
     def _close(self) -> None:
+        from glr.config.run_names import SWEEP_VARIABLE, VARYING_VARIABLE
+        from glr.tracking.run import PARENT_VARIABLE
+
         atexit.unregister(self._close)
         SweepRun.current = None
+        restore(self._handlers)
+        for variable in (PARENT_VARIABLE, VARYING_VARIABLE, SWEEP_VARIABLE):
+            os.environ.pop(variable, None)
         self.run.record(self._page)
         try:
             self.run.end(self._status)

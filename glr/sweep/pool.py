@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import Protocol
 
-from glr.config.signals import ending
+from glr.config.signals import handle, restore
 from glr.errors import NO_ROOM, is_no_room
 from glr.sweep.job import Job, JobState
 from glr.sweep.process import Fate, Process, described, fate, last_words
@@ -53,12 +53,11 @@ class Stopping:
     times: int = 0
 
     def __enter__(self):
-        self._before = {number: signal.signal(number, self._note) for number in ending(signal.SIGINT)}
+        self._before = handle(self._note, signal.SIGINT)
         return self
 
     def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+        restore(self._before)
 
     def _note(self, number: int, _: object) -> None:
         if number != signal.SIGHUP or self.signal is None:  # a terminal that closes may send several

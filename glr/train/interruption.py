@@ -2,13 +2,12 @@
 
 import signal
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from glr.config.signals import ending
+from glr.config.signals import handle, restore
 from glr.errors import PREEMPTED
 
 
@@ -31,15 +30,12 @@ class Interruption:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> "Interruption":
-        if threading.current_thread() is threading.main_thread():  # other threads cannot set handlers
-            limited = callable(signal.getsignal(signal.SIGUSR2))
-            for number in ending(signal.SIGINT, *([signal.SIGUSR2] if limited else [])):
-                self._before[number] = signal.signal(number, self._handle)
+        limited = callable(signal.getsignal(signal.SIGUSR2))
+        self._before = handle(self._handle, signal.SIGINT, *([signal.SIGUSR2] if limited else []))
         return self
 
     def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+        restore(self._before)
         if self._pending == signal.SIGUSR2:
             self._before[self._pending](self._pending, None)
 
