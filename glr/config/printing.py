@@ -1,7 +1,9 @@
-"""Print text from a store or a file so that the text cannot control the terminal."""
+"""Print text from a store or a file so that the text cannot control the terminal, and show progress."""
 
 import re
-from typing import TextIO
+import sys
+import warnings
+from typing import Any, TextIO
 
 # Control characters except line ends and tabs; characters that reorder the text on screen; lone surrogates, which stand
 # for bytes in a file's name that are not UTF-8.
@@ -27,3 +29,14 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
 def say(text: str, file: TextIO | None = None) -> None:
     """Print a text that may hold names or values from a store or a file; `file` defaults to standard output."""
     print(printable(text), file=file, flush=True)
+
+
+def progress_bar(**options: Any) -> Any:
+    """Return a `tqdm` bar that is shown on a terminal and in a notebook, and nowhere else."""
+    if "ipykernel" not in sys.modules:
+        from tqdm import tqdm
+
+        return tqdm(**options, disable=None)
+    with warnings.catch_warnings(action="ignore"):  # without ipywidgets the bar is text
+        from tqdm.auto import tqdm
+    return tqdm(**options)

@@ -237,39 +237,59 @@ PreflightConfig = make_dataclass(
 
 
 @dataclass
-class EvaluateConfig:
-    """conf/evaluate.yaml."""
+class Describing:
+    """The trained model that a command describes images with, and how."""
 
     strategy: Any = field(default=MISSING, metadata=_STRATEGY)
     tta: Any = field(default=MISSING, metadata=_COMPONENT)
-    whitening: Any = field(default=MISSING, metadata=_COMPONENT)
-    database_augmentation: Any = field(default=MISSING, metadata=_COMPONENT)
-    query_expansion: Any = field(default=MISSING, metadata=_COMPONENT)
-    reranking: Any = field(default=MISSING, metadata=_COMPONENT)
     tracking: Tracking = MISSING
-    sweep: Jobs = field(default_factory=Jobs)
     run: str | None = None
     checkpoint: StoredWeights = StoredWeights.last
     model: str | None = None
     max_model_gb: float = at_least(0)
     trust: list[str] = field(default_factory=list)
-    study: str = MISSING
+    batch_size: int = at_least(1)
+    parallelism: int = at_least(1)
+    cache: str = MISSING
+
+
+@dataclass
+class Ranking(Describing):
+    """The sets of index images and queries, and the steps from their descriptors to rankings."""
+
+    whitening: Any = field(default=MISSING, metadata=_COMPONENT)
+    database_augmentation: Any = field(default=MISSING, metadata=_COMPONENT)
+    query_expansion: Any = field(default=MISSING, metadata=_COMPONENT)
+    reranking: Any = field(default=MISSING, metadata=_COMPONENT)
     prepared: str | None = None
     index: str | None = None
     queries: str | None = None
-    retrieval_solution: str | None = None
-    recognition_solution: str | None = None
     index_classes: str | None = None
-    revisited: str | None = None
-    images: str | None = None
     neighbors: int | None = at_least(1, default=None)
-    batch_size: int = at_least(1)
-    parallelism: int = at_least(1)
     memory: float = at_least(0.01)
     descriptors: StoredType = StoredType.float32
-    cache: str = MISSING
+
+
+@dataclass
+class EvaluateConfig(Ranking):
+    """conf/evaluate.yaml."""
+
+    sweep: Jobs = field(default_factory=Jobs)
+    study: str = MISSING
+    retrieval_solution: str | None = None
+    recognition_solution: str | None = None
+    revisited: str | None = None
+    images: str | None = None
     keep_descriptors: bool = False
     gallery: int = at_least(0)
+
+
+@dataclass
+class PredictConfig(Ranking):
+    """conf/predict.yaml."""
+
+    task: TaskName = TaskName.retrieval
+    output: str = MISSING
 
 
 @dataclass
@@ -414,7 +434,7 @@ RUNTIME_ARGUMENTS = {
 def register() -> None:
     """Register the schemas with Hydra."""
     for schema in (
-        *[TrainConfig, PreflightConfig, EvaluateConfig, EnsembleConfig, ExportConfig],
+        *[TrainConfig, PreflightConfig, EvaluateConfig, PredictConfig, EnsembleConfig, ExportConfig],
         *[PrepareConfig, RecordConfig, ScoreConfig, CompareConfig],
     ):
         command = schema.__name__.removesuffix("Config").lower()

@@ -11,9 +11,8 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from tqdm import tqdm
-
 from glr import storage
+from glr.config.printing import progress_bar
 from glr.data.download import StoppedError, fetch, md5_of
 from glr.data.source import CsvSource, Source
 from glr.errors import GlrError
@@ -65,7 +64,7 @@ def _download(source: CsvSource, url: str, state: Path, threads: int) -> None:
     jobs += [partial(_images, *archive, state, stop) for archive in _archives(source, url)]
     with (
         ThreadPoolExecutor(threads) as pool,
-        tqdm(total=len(jobs), unit=" files", desc="download", disable=None) as bar,
+        progress_bar(total=len(jobs), unit=" files", desc="download") as bar,
     ):
         futures = [pool.submit(job) for job in jobs]
         try:

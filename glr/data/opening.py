@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
-from tqdm import tqdm
 
 from glr import storage
 from glr.config.component import build
+from glr.config.printing import progress_bar
 from glr.data.adopting import adopt
 from glr.data.claim import CLAIM
 from glr.data.preparation import Options
@@ -99,7 +99,7 @@ def cached(data: PreparedData, cache: Path) -> Path:
         if not (folder / MANIFEST).is_file():  # downloaded last
             files = {name: info.size for name, info in storage.files(data.path).items()}
             files = {name: size for name, size in files.items() if name not in (MANIFEST, CLAIM)}
-            with tqdm(total=sum(files.values()), unit="B", unit_scale=True, desc="download", disable=None) as bar:
+            with progress_bar(total=sum(files.values()), unit="B", unit_scale=True, desc="download") as bar:
                 storage.download([(data.file(name), folder / name) for name in files], progress=bar.update)
             storage.download([(data.file(MANIFEST), folder / MANIFEST)])
     return folder

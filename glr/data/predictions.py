@@ -1,9 +1,13 @@
 """Predictions for a retrieval or recognition task, in Kaggle's format."""
 
-from collections.abc import Iterable
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from math import isfinite
 from pathlib import Path
 
+from glr import storage
 from glr.data.rows import Rows
 from glr.errors import GlrError
 
@@ -42,6 +46,37 @@ def read_classes(source: str | Path | Iterable[str]) -> dict[str, tuple[str, flo
             raise GlrError(f"{where}: landmarks is {landmarks!r}; expected one class and its confidence, or nothing")
         classes[query] = fields[0], _confidence(fields[1], where)
     return classes
+
+
+def write_rankings(file: str | Path, rankings: Mapping[str, Sequence[str]]) -> None:
+    """Write a retrieval CSV, `id,images`: each query's images, best first.
+
+    Raises:
+        GlrError: an image's id has a space, which separates images, or the file cannot be written.
+    """
+    _refuse_spaces(file, chain.from_iterable(rankings.values()), "image")
+    _write(file, "images", ((query, " ".join(images)) for query, images in rankings.items()))
+
+
+def write_classes(file: str | Path, classes: Mapping[str, tuple[str, float]]) -> None:
+    """Write a recognition CSV, `id,landmarks`: each image's class and confidence, to the last digit.
+
+    Raises:
+        GlrError: a class has a space, which precedes its confidence, or the file cannot be written.
+    """
+    _refuse_spaces(file, (name for name, _ in classes.values()), "class")
+    _write(file, "landmarks", ((query, f"{name} {confidence!r}") for query, (name, confidence) in classes.items()))
+
+
+def _refuse_spaces(file: str | Path, names: Iterable[str], what: str) -> None:
+    if (wrong := next((name for name in names if name.split() != [name]), None)) is not None:
+        raise GlrError(f"{file}: the {what} {wrong!r} has a space, which separates names in Kaggle's format; rename it")
+
+
+def _write(file: str | Path, column: str, rows: Iterable[tuple[str, str]]) -> None:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([("id", column), *rows])
+    storage.write(file, text.getvalue().encode(), overwrite=True)
 
 
 def _confidence(text: str, where: str) -> float:

@@ -10,9 +10,8 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, nullcontext
 from typing import Protocol, TypeVar
 
-from tqdm import tqdm
-
 from glr import storage
+from glr.config.printing import progress_bar
 from glr.errors import GlrError
 
 
@@ -66,7 +65,7 @@ def write_shards(
     shards: list[Result] = []
     with (
         nullcontext() if workers == 1 else _processes(workers) as pool,
-        tqdm(total=images, unit=f" {unit}", desc="prepare", disable=None, smoothing=0.1) as bar,
+        progress_bar(total=images, unit=f" {unit}", desc="prepare", smoothing=0.1) as bar,
     ):
         try:
             for task, shard in _written(tasks, storage.files(folder), pool, 2 * workers):

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
-from tqdm import tqdm
 
+from glr.config.printing import progress_bar
 from glr.retrieval.joint import Member, scale_factors
 from glr.retrieval.neighbors import tensor
 from glr.retrieval.task import Ranking
@@ -44,7 +44,7 @@ class Candidates:
         rows = max(int(memory * 1e9) // (4 * len(members) * len(self._index_ids)), 1)
         scales = [scale_factors(member.index.values) for member in members]
         parts: list[tuple[np.ndarray, np.ndarray]] = []
-        with tqdm(total=len(queries), unit=" queries", desc="similarities", leave=False, disable=None) as bar:
+        with progress_bar(total=len(queries), unit=" queries", desc="similarities", leave=False) as bar:
             for start in range(0, len(queries), rows):
                 some = queries[start : start + rows]
                 own = [_similarities(member, scale, some) for member, scale in zip(members, scales, strict=True)]

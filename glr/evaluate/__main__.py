@@ -36,8 +36,8 @@ def _evaluate(config: DictConfig) -> Scored:
     model = opened_model(config)
     scored = opened_set(config, model)
     say(f"{model.name}: {len(scored.index):,} index images, {len(scored.query):,} queries of {scored.path}")
-    name = evaluation_name(model.name, hydra.overrides.task)
-    with run(config.tracking, model.study, name, kind="evaluation", parent=model.run_id) as opened:
+    name, study = evaluation_name(model.name, hydra.overrides.task), model.study or config.study
+    with run(config.tracking, study, name, kind="evaluation", parent=model.run_id) as opened:
         opened.provenance(config, hydra.runtime.choices)
         queries = {"queries": len(scored.query)}
         opened.dataset(Path(scored.path).name, scored.digest, scored.path, "evaluation", queries)
@@ -46,12 +46,12 @@ def _evaluate(config: DictConfig) -> Scored:
     print(table(before_and_after(states)))
     if sentences := lowered(states).values():
         say("\n" + "\n".join(sentences))
-    say(f"\nevaluation {opened.id} of {model.name} in study {model.study}")
+    say(f"\nevaluation {opened.id} of {model.name} in study {study}")
     say(f"look at its gallery: {opened.pages}")
     scores = headlines(list(states.values())[-1])
     score = next(iter(scores.values()))
     progress.report(score=score, scores=scores)
-    return Scored(score, before_and_after(states), opened.id, name, model.study, opened.pages)
+    return Scored(score, before_and_after(states), opened.id, name, study, opened.pages)
 
 
 def _check(config: DictConfig) -> None:

@@ -7,9 +7,8 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import tensorflow as tf
-from tqdm import tqdm
 
-from glr.config.printing import say
+from glr.config.printing import progress_bar, say
 from glr.data.pictures import Pictures, batches
 from glr.errors import GlrError, is_out_of_memory
 from glr.retrieval import descriptors
@@ -150,8 +149,8 @@ def extract(
         parallelism=parallelism,
         first=writer.done,
     )
-    with tqdm(
-        total=len(pictures), initial=writer.done, unit=" images", desc=f"describe {name}", leave=False, disable=None
+    with progress_bar(
+        total=len(pictures), initial=writer.done, unit=" images", desc=f"describe {name}", leave=False
     ) as bar:
         for names, values in describer.describe(loaded):
             writer.append([image_id for image_id, _ in names], values)

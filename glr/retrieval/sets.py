@@ -1,6 +1,6 @@
 """Sets that models are evaluated on: prepared ones, pairs of folders, and revisited Oxford and Paris."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -20,21 +20,41 @@ from glr.retrieval.task import Task
 
 
 @dataclass(frozen=True)
-class EvaluationSet:
-    """Index and query images, and the task that scores them.
+class ImageSet:
+    """Index and query images.
 
     Attributes:
-        path: its folder or folders.
+        path: their folder or folders.
         digest: a short fingerprint, hexadecimal.
         index, query: the images.
-        task: knows the right answers.
     """
 
     path: str
     digest: str
     index: Pictures
     query: Pictures
+
+
+@dataclass(frozen=True)
+class EvaluationSet(ImageSet):
+    """Index and query images, and the task that scores them.
+
+    Attributes:
+        task: knows the right answers.
+    """
+
     task: Task
+
+
+@dataclass(frozen=True)
+class PredictionSet(ImageSet):
+    """Index and query images without right answers.
+
+    Attributes:
+        classes: the landmark of each index image; empty if it is unknown.
+    """
+
+    classes: Mapping[str, str]
 
 
 def prepared(data: PreparedData, *, neighbors: int) -> EvaluationSet:
@@ -95,6 +115,31 @@ def folder_pair(
     task.check(*([file.id for file in files[name]] for name in ("index", "queries")))
     indexed, queried = FilePictures(files["index"]), FilePictures(files["queries"])
     return EvaluationSet(f"{index}, {queries}", _digest([*files["index"], *files["queries"]]), indexed, queried, task)
+
+
+def unsolved(data: PreparedData) -> PredictionSet:
+    """Open the index and query images of a prepared set without its solutions.
+
+    Raises:
+        GlrError: index.csv is damaged.
+    """
+    classes = read_index_classes(data.file("index.csv"))
+    return PredictionSet(data.path, data.digest, StoredPictures(data, "index"), StoredPictures(data, "query"), classes)
+
+
+def unsolved_pair(index: str, queries: str, index_classes: str | None) -> PredictionSet:
+    """Open folders of index images and of queries; see `folder_pair`.
+
+    Raises:
+        GlrError: a folder has no images, a name is repeated or cannot be an id, or `index_classes` lacks an image.
+    """
+    files = {name: _files(name, folder) for name, folder in (("index", index), ("queries", queries))}
+    classes = {} if index_classes is None else read_index_classes(index_classes)
+    if index_classes is not None:
+        refuse([file.id for file in files["index"]], classes, f"index images that {index_classes} does not name")
+    pictures = FilePictures(files["index"]), FilePictures(files["queries"])
+    digest = _digest([*files["index"], *files["queries"]])
+    return PredictionSet(f"{index}, {queries}", digest, *pictures, classes)
 
 
 def revisited(ground_truth: str, images: str) -> EvaluationSet:

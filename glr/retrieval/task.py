@@ -74,15 +74,26 @@ def evaluate(
     Raises:
         GlrError: the task does not match the described images, or the search refuses the descriptors.
     """
+    task.check(index.ids, query.ids)
+    ranking = ranked(index, query, task.ranks(len(index.ids)), memory=memory, rerank=rerank)
+    return task.score(ranking), ranking
+
+
+def ranked(
+    index: Descriptors, query: Descriptors, ranks: int, *, memory: float = 1.5, rerank: Rerank | None = None
+) -> Ranking:
+    """Find each query's nearest index images: at least `ranks` of them; see `evaluate`.
+
+    Raises:
+        GlrError: the search refuses the descriptors.
+    """
     from glr.retrieval.neighbors import top_k  # only a search needs TensorFlow; tables and reports do without
 
     for name, described in (("index", index), ("query", query)):
         if len(described.ids) != len(described.values):
             raise GlrError(f"{name} ids and descriptors differ: {len(described.ids)} and {len(described.values)}")
-    task.check(index.ids, query.ids)
-    k = max(task.ranks(len(index.ids)), getattr(rerank, "depth", 0))
+    k = min(max(ranks, getattr(rerank, "depth", 0)), len(index.ids))
     scores, positions = top_k(query.values, index.values, k, memory=memory)
     if rerank is not None:
         scores, positions = rerank(query.values, index.values, scores, positions, memory)
-    ranking = Ranking(index.ids, query.ids, scores, positions)
-    return task.score(ranking), ranking
+    return Ranking(index.ids, query.ids, scores, positions)

@@ -31,7 +31,7 @@ class TrainedModel:
 
     Attributes:
         name: the name that messages show.
-        study: the study that records its scores.
+        study: the study of its run; empty for a SavedModel or a .keras file.
         run_id: id of the run that trained it; None for a SavedModel or a .keras file.
         describer: describes batches of images.
         fingerprint: identifies the model in a cache of descriptors.
@@ -142,10 +142,10 @@ def _of_file(config: DictConfig) -> TrainedModel:
         if views.any_size:
             raise GlrError("tta: a .keras file takes images of one size; scales need a run")
         describer = Extractor(views.of(KerasDescriber(model), model.input_shape[1]), strategy, config.batch_size)
-        return TrainedModel(name, config.study, None, describer, [*fingerprint, views.flip], network=model)
+        return TrainedModel(name, "", None, describer, [*fingerprint, views.flip], network=model)
     with saved_model.on_disk(config.model, config.max_model_gb) as folder:
         files = sorted(file for file in folder.rglob("*") if file.is_file())
         fingerprint = [[file.relative_to(folder).as_posix(), storage.checksum(file)] for file in files]
         fingerprint += [] if scales == [1.0] else [scales]
         describer = SavedModel(folder, trusted="saved_model" in config.trust, scales=scales)
-    return TrainedModel(name, config.study, None, describer, fingerprint)
+    return TrainedModel(name, "", None, describer, fingerprint)

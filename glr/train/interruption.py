@@ -27,7 +27,7 @@ class Interruption:
         self._pending: int | None = None
         self.impatient = False
         self._deferred = False
-        self._before: dict[int, Any] = {}
+        self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> "Interruption":
         limited = callable(signal.getsignal(signal.SIGUSR2))
@@ -37,7 +37,7 @@ class Interruption:
     def __exit__(self, *_: object) -> None:
         restore(self._before)
         if self._pending == signal.SIGUSR2:
-            self._before[self._pending](self._pending, None)
+            self._before[signal.SIGUSR2](self._pending, None)
 
     @property
     def pending(self) -> bool:

@@ -5,8 +5,8 @@ import time
 from collections.abc import Iterator
 
 import tensorflow as tf
-from tqdm import tqdm
 
+from glr.config.printing import progress_bar
 from glr.errors import DivergedError
 from glr.train.feed import Feed
 from glr.train.state import EpochSums, State
@@ -53,13 +53,12 @@ class Loop:
         begin, end = state.evaluated * per_epoch, (state.evaluated + 1) * per_epoch
         state.begin_epoch(per_epoch)
         read = -math.inf  # read the first step, so that a run that diverges at once ends at once
-        with tqdm(
+        with progress_bar(
             total=per_epoch * self.step.batch_size,
             initial=(state.step - begin) * self.step.batch_size,
             unit=" images",
             desc=label,
             leave=False,
-            disable=None,
         ) as bar:
             while state.step < end:
                 started = time.monotonic()

@@ -1,0 +1,118 @@
+"""`python -m glr.predict`: write Kaggle's prediction file of a model for a set of index images and queries."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from omegaconf import DictConfig
+
+from glr.config.command import command
+from glr.config.printing import say
+from glr.config.values import TaskName
+from glr.data.predictions import write_classes, write_rankings
+from glr.data.prepared import PreparedData
+from glr.errors import GlrError
+from glr.model.choice import check_model
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from glr.retrieval.sets import PredictionSet
+    from glr.retrieval.task import Ranking
+    from glr.retrieval.trained import TrainedModel
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """The result of `glr.run("predict", ...)`.
+
+    Attributes:
+        output: the written file.
+    """
+
+    output: str
+
+    @property
+    def table(self) -> "pd.DataFrame":
+        """The file's rows."""
+        import pandas as pd
+
+        return pd.read_csv(self.output, dtype=str, keep_default_na=False)
+
+
+@command("predict")
+def main(config: DictConfig) -> Predicted:
+    """Describe the images, rank the index for each query, and write the predictions."""
+    _check(config)
+    from glr.devices.startup import import_tensorflow
+
+    import_tensorflow()
+    from glr.retrieval.trained import opened
+
+    model = opened(config)
+    given = _opened_set(config, model)
+    if config.task == TaskName.recognition and not given.classes:
+        raise GlrError("task=recognition: the index images have no classes; give index_classes=FILE, id,landmark_id")
+    say(f"{model.name}: {len(given.index):,} index images, {len(given.query):,} queries of {given.path}")
+    _write(config, model, given, _ranking(config, model, given))
+    say(f"{config.output}: {config.task.value} of {len(given.query):,} queries")
+    return Predicted(config.output)
+
+
+def _ranking(config: DictConfig, model: "TrainedModel", given: "PredictionSet") -> "Ranking":
+    """Rank the index for each query, after the chosen steps."""
+    from glr.config.component import build
+    from glr.postprocess.described import Description
+    from glr.postprocess.reranking import Unranked
+    from glr.retrieval.landmarks import K
+    from glr.retrieval.task import ranked
+    from glr.storage.temporary import temporary_folder
+
+    description, rerank = Description(config, model), build(config.reranking)
+    before = description.of_set(given)
+    with temporary_folder() as folder:
+        index, query = description.processed(*before, folder)
+        ranks = K if config.task == TaskName.retrieval else _neighbors(config, model)
+        applied = None if isinstance(rerank, Unranked) else rerank
+        return ranked(index, query, ranks, memory=config.memory, rerank=applied)
+
+
+def _write(config: DictConfig, model: "TrainedModel", given: "PredictionSet", ranking: "Ranking") -> None:
+    from glr.retrieval.landmarks import K, classify
+
+    if config.task == TaskName.recognition:
+        predicted = classify(ranking, given.classes, _neighbors(config, model))
+        write_classes(config.output, {query: (str(name), total) for query, (name, total) in predicted.items()})
+        return
+    rows = zip(ranking.query_ids, ranking.positions[:, :K].tolist(), strict=True)
+    write_rankings(config.output, {query: [ranking.index_ids[place] for place in row] for query, row in rows})
+
+
+def _neighbors(config: DictConfig, model: "TrainedModel") -> int:
+    return model.neighbors if config.neighbors is None else config.neighbors
+
+
+def _opened_set(config: DictConfig, model: "TrainedModel") -> "PredictionSet":
+    from glr.retrieval import sets
+
+    if config.index is not None:
+        return sets.unsolved_pair(config.index, config.queries, config.index_classes)
+    if config.prepared is not None:
+        return sets.unsolved(PreparedData(config.prepared))
+    assert model.data
+    return sets.unsolved(model.data())
+
+
+def _check(config: DictConfig) -> None:
+    """Refuse settings that contradict each other."""
+    check_model(config)
+    given = [key for key in ("prepared", "index", "queries") if config[key] is not None]
+    if given not in ([], ["prepared"], ["index", "queries"]):
+        raise GlrError(f"{', '.join(given)}: give prepared=FOLDER, or index=FOLDER queries=FOLDER")
+    if not given and config.model is not None:
+        raise GlrError("model has no data set: give prepared=, or index= and queries=")
+    if config.index_classes is not None and given != ["index", "queries"]:
+        raise GlrError("index_classes belongs to index=FOLDER queries=FOLDER; a prepared set has its own")
+
+
+if __name__ == "__main__":
+    main()
