@@ -74,6 +74,9 @@ def evaluate(
     Raises:
         GlrError: the task does not match the described images, or the search refuses the descriptors.
     """
+    for name, described in (("index", index), ("query", query)):
+        if len(described.ids) != len(described.values):
+            raise GlrError(f"{name} ids and descriptors differ: {len(described.ids)} and {len(described.values)}")
     task.check(index.ids, query.ids)
     ranking = ranked(index, query, task.ranks(len(index.ids)), memory=memory, rerank=rerank)
     return task.score(ranking), ranking
@@ -89,9 +92,6 @@ def ranked(
     """
     from glr.retrieval.neighbors import top_k  # only a search needs TensorFlow; tables and reports do without
 
-    for name, described in (("index", index), ("query", query)):
-        if len(described.ids) != len(described.values):
-            raise GlrError(f"{name} ids and descriptors differ: {len(described.ids)} and {len(described.values)}")
     k = min(max(ranks, getattr(rerank, "depth", 0)), len(index.ids))
     scores, positions = top_k(query.values, index.values, k, memory=memory)
     if rerank is not None:
