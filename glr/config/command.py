@@ -214,12 +214,12 @@ def _started(arguments: Sequence[str]) -> Iterator[None]:
             del os.environ["HYDRA_FULL_ERROR"]
 
 
-def compose(command: str, *overrides: str, **settings: object) -> DictConfig:
+def compose(command: str, *arguments: str, **settings: object) -> DictConfig:
     """Compose a command's settings, and check all of them as the command would.
 
     Args:
         command: the command, such as "train".
-        overrides: settings as on a command line, such as "head=arcface".
+        arguments: overrides as on a command line, such as "head=arcface", and the flag --config-dir.
         settings: further settings, such as `seed=1`; `**{"data.source.path": "photos"}` for a key with dots.
 
     Raises:
@@ -227,8 +227,11 @@ def compose(command: str, *overrides: str, **settings: object) -> DictConfig:
     """
     main_of(command)
     setup()
-    with _started([]):
-        return composed(command, conceal(as_typed([*overrides, *as_overrides(settings)])))[0]
+    with _started([*arguments, *as_overrides(settings)]):
+        line = command_line()
+        with searchpath.hydra(line.config_dir):
+            overrides, _ = check_command_line(command, conceal(as_typed(line.overrides)), False)
+            return composed(command, overrides)[0]
 
 
 def run(command: str, *arguments: str, **settings: object) -> Any:
