@@ -17,24 +17,24 @@ class Circle(PairHead):
     Args:
         num_classes: C.
         margin: m, a cosine.
-        scale: g.
+        gamma: g.
 
     Raises:
-        ValueError: a margin outside 0..1, or a scale not above 0.
+        ValueError: a margin outside 0..1, or gamma not above 0.
     """
 
-    def __init__(self, *, num_classes: int, margin: float, scale: float):
+    def __init__(self, *, num_classes: int, margin: float, gamma: float):
         super().__init__(num_classes=num_classes)
         if not 0 <= margin <= 1:
             raise ValueError(f"margin={margin}: expected 0 to 1")
-        if not 0 < scale < math.inf:
-            raise ValueError(f"scale={scale}: expected a number above 0")
+        if not 0 < gamma < math.inf:
+            raise ValueError(f"gamma={gamma}: expected a number above 0")
         self.margin = margin
-        self.factor = scale
+        self.gamma = gamma
 
     def loss_of(self, cosines: tf.Tensor, positive: tf.Tensor, negative: tf.Tensor) -> tf.Tensor:
         """See `PairHead`."""
         constant = tf.stop_gradient(cosines)
-        near = -self.factor * tf.nn.relu(1 + self.margin - constant) * (cosines - 1 + self.margin)
-        far = self.factor * tf.nn.relu(constant + self.margin) * (cosines - self.margin)
+        near = -self.gamma * tf.nn.relu(1 + self.margin - constant) * (cosines - 1 + self.margin)
+        far = self.gamma * tf.nn.relu(constant + self.margin) * (cosines - self.margin)
         return among_positive(tf.nn.softplus(log_sum(near, positive) + log_sum(far, negative)))

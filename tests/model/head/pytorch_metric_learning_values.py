@@ -42,7 +42,7 @@ def cases() -> dict[str, tuple[str, dict[str, Any], Any, Any]]:
             *("multi_similarity", {**every, "epsilon": None}),
             *(losses.MultiSimilarityLoss(**every), None),
         ),
-        "circle": ("circle", {"margin": 0.4, "scale": 80.0}, losses.CircleLoss(m=0.4, gamma=80), None),
+        "circle": ("circle", {"margin": 0.4, "gamma": 80.0}, losses.CircleLoss(m=0.4, gamma=80), None),
         "proxy_anchor": (
             *("proxy_anchor", {"margin": 0.1, "scale": 32.0}),
             *(losses.ProxyAnchorLoss(**sizes, margin=0.1, alpha=32), None),

@@ -32,7 +32,7 @@ def test_labels():
             "adacos_dynamic": "AdaCos(Dynamic)",
             "adacos_fixed": "AdaCos(Fixed)",
             "adacos_semi": "AdaCos(Semi)",
-            "circle": "Circle(s=80.0, m=0.4)",
+            "circle": "Circle(g=80.0, m=0.4)",
             "multi_similarity": "MultiSimilarity(a=2.0, b=50.0, l=0.5, e=0.1)",
             "proxy_anchor": "ProxyAnchor(s=32.0, m=0.1)",
             "soft_triple": "SoftTriple(s=20.0, m=0.01, K=10)",
@@ -155,7 +155,7 @@ def test_fixed_scale_is_a_weight_that_does_not_train():
         ("multi_similarity", "base", 1.5),
         ("multi_similarity", "epsilon", -0.1),
         ("circle", "margin", -0.1),
-        ("circle", "scale", 0.0),
+        ("circle", "gamma", 0.0),
     ],
 )
 def test_wrong_values_are_named(file, argument, value):
