@@ -144,13 +144,15 @@ def _check_sampler(settings: DictConfig) -> None:
         return
     data, batch = settings.data, settings.train.batch_size
     balanced, each = data.sampler == Sampler.classes, data.images_per_class
-    if balanced and each is None:
-        raise GlrError(
-            "data.sampler=classes: give data.images_per_class, the images of each class in a batch, such as 4"
-        )
-    if not balanced and each is not None:
+    if each is None:
+        if balanced:
+            raise GlrError(
+                "data.sampler=classes: give data.images_per_class, the images of each class in a batch, such as 4"
+            )
+        return
+    if not balanced:
         raise GlrError(f"data.images_per_class={each} does nothing without data.sampler=classes; give both or neither")
-    if balanced and (batch % each or batch < 2 * each):
+    if batch % each or batch < 2 * each:
         raise GlrError(
             f"train.batch_size={batch}: expected a multiple of data.images_per_class={each} with at least 2 classes"
         )

@@ -91,4 +91,4 @@ def _records(data: PreparedData, shard: Shard) -> Iterator[tuple[int, bytes | me
     else:
         with explained(file):
             content = np.memmap(Path(file), np.uint8, "r")  # of a page that nobody looks at nothing is read
-        yield from tfrecord.split(memoryview(content), file, checked=False)
+        yield from tfrecord.split(content.data, file, checked=False)

@@ -95,7 +95,7 @@ class Evaluator:
             return self._neighbors_accuracy(described)
         right = 0
         for names, descriptors in described:
-            nearest = tf.argmax(validation.head.cosines(descriptors), axis=1, output_type=tf.int32).numpy()
+            nearest = tf.argmax(validation.head.cosines(tf.constant(descriptors)), axis=1, output_type=tf.int32).numpy()
             right += int((nearest == np.array([label for _, label in names], np.int32)).sum())
         return right / len(validation.pictures)
 

@@ -1,5 +1,7 @@
 """The interface of every head."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -21,7 +23,7 @@ class Head(keras.layers.Layer):
         ValueError: fewer than 2 classes.
     """
 
-    scale: keras.Variable | None = None
+    scale: Any = None
 
     def __init__(self, *, num_classes: int):
         super().__init__(dtype="float32")

@@ -26,9 +26,9 @@ class PairHead(Head):
         everyone = gathered(labels)
         itself = first(labels) + tf.range(labels.shape[0])[:, tf.newaxis] == tf.range(everyone.shape[0])
         same = labels[:, tf.newaxis] == everyone
-        positive, negative = same & ~itself, ~same
-        nearest = (tf.reduce_max(tf.where(mask, cosines, -math.inf), axis=1) for mask in (positive, negative))
-        return self.loss_of(cosines, positive, negative), tf.greater(*nearest)
+        positive, negative = same & tf.logical_not(itself), tf.logical_not(same)
+        near, far = (tf.reduce_max(tf.where(mask, cosines, -math.inf), axis=1) for mask in (positive, negative))
+        return self.loss_of(cosines, positive, negative), near > far
 
     def loss_of(self, cosines: tf.Tensor, positive: tf.Tensor, negative: tf.Tensor) -> tf.Tensor:
         """Hook: losses float32 [b], whose mean over the global batch is the loss.

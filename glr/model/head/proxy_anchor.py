@@ -34,7 +34,7 @@ class ProxyAnchor(CosineHead):
         """See `CosineHead`."""
         scale = tf.convert_to_tensor(self.scale)
         near = log_sum(-scale * (cosines - self.margin), is_own, axis=0)
-        far = log_sum(scale * (cosines + self.margin), ~is_own, axis=0)
+        far = log_sum(scale * (cosines + self.margin), tf.logical_not(is_own), axis=0)
         # A replica's sums [1, 2, C] over its own images, then those of all replicas: no replica needs all images.
         near, far = tf.unstack(tf.reduce_logsumexp(shared(tf.stack([near, far])[tf.newaxis]), axis=0))
         present = tf.reduce_sum(tf.cast(near > -1e29, tf.float32))

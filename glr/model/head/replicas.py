@@ -17,7 +17,7 @@ def shared(values: tf.Tensor) -> tf.Tensor:
     if context is None:
         return values
 
-    @tf.custom_gradient
+    @tf.custom_gradient  # pyright: ignore[reportUntypedFunctionDecorator]
     def gather(own: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
         def gradient(upstream: tf.Tensor) -> tf.Tensor:
             summed = context.all_reduce(tf.distribute.ReduceOp.SUM, upstream)
@@ -25,7 +25,7 @@ def shared(values: tf.Tensor) -> tf.Tensor:
 
         return _all(own, context), gradient
 
-    return gather(values)
+    return gather(values)  # pyright: ignore[reportReturnType] (the decorated function returns the value alone)
 
 
 def first(values: tf.Tensor) -> tf.Tensor | int:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from pytorch_metric_learning import losses, miners
+import torch  # pyright: ignore[reportMissingImports]
+from pytorch_metric_learning import losses, miners  # pyright: ignore[reportMissingImports]
 
 FILE = Path(__file__).with_name("pytorch_metric_learning.json")
 CLASSES, DIMENSIONS, CENTERS = 5, 6, 3
@@ -64,11 +64,11 @@ def main() -> None:
     for name, (head, arguments, loss, miner) in cases().items():
         given, labels = torch.tensor(descriptors, requires_grad=True), torch.tensor(LABELS)
         # Row c * K + k holds class c's k-th centre. The heads' column k * C + c does.
-        weights, kernel = next(iter(loss.parameters()), None), None
+        weights = next(iter(loss.parameters()), None)
+        kernel = proxies if head == "soft_triple" else proxies[::CENTERS]
+        columns = torch.arange(len(kernel)).reshape(CLASSES, -1).T.flatten()
         if weights is not None:
-            kernel = proxies if head == "soft_triple" else proxies[::CENTERS]
             weights.data = torch.tensor(kernel.T if head == "soft_triple" else kernel)
-            columns = torch.arange(len(kernel)).reshape(CLASSES, -1).T.flatten()
         value = loss(given, labels, miner(given, labels) if miner else None)
         value.backward()
         case = {"head": head, "arguments": arguments, "loss": value.item(), "gradient": given.grad.tolist()}

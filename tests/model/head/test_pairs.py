@@ -1,5 +1,7 @@
 """Every head over pairs, built from its own YAML, keeps what the template promises."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -65,7 +67,7 @@ def test_a_small_step_against_the_gradient_brings_classes_together(file):
     with tf.GradientTape() as tape:
         tape.watch(given)
         loss = tf.reduce_mean(head_of(file, 4)(given, tf.constant(LABELS))[0])
-    step = tape.gradient(loss, given)
+    step: Any = tape.gradient(loss, given)
     assert contrast((given - 0.01 * step / tf.norm(step)).numpy()) > contrast(given.numpy()) + 1e-4
 
 
