@@ -15,7 +15,7 @@ from glr.config.composition import composition, unknown_setting
 from glr.config.jobs import job_in_words, jobs_of_line
 from glr.config.printing import say
 from glr.config.schema import RUNTIME_ARGUMENTS, bounds, slots
-from glr.config.values import ModelPart
+from glr.config.values import ModelPart, Sampler
 from glr.errors import GlrError
 
 # Options of sbatch that start several processes per job, spelled as in submitit's additional_parameters.
@@ -138,6 +138,26 @@ def _check_start(settings: DictConfig) -> None:
         raise GlrError("init_from.parts: no weights are named to take parts from; give init_from.run or init_from.file")
 
 
+def _check_sampler(settings: DictConfig) -> None:
+    """Refuse a train job whose batch cannot be filled with classes, and a setting that would do nothing."""
+    if any(key not in settings or OmegaConf.is_missing(settings, key) for key in ("data", "train")):
+        return
+    data, batch = settings.data, settings.train.batch_size
+    balanced, each = data.sampler == Sampler.classes, data.images_per_class
+    if each is None:
+        if balanced:
+            raise GlrError(
+                "data.sampler=classes: give data.images_per_class, the images of each class in a batch, such as 4"
+            )
+        return
+    if not balanced:
+        raise GlrError(f"data.images_per_class={each} does nothing without data.sampler=classes; give both or neither")
+    if batch % each or batch < 2 * each:
+        raise GlrError(
+            f"train.batch_size={batch}: expected a multiple of data.images_per_class={each} with at least 2 classes"
+        )
+
+
 def check_slots(settings: DictConfig) -> None:
     """Check that every setting that must hold a component does; allow missing values.
 
@@ -185,6 +205,7 @@ def check(settings: DictConfig, required: bool = True, passed: Collection[str] =
             expected = f"at least {lowest}" if highest == inf else f"{lowest} to {highest}"
             raise GlrError(f"{key}={value}: expected {expected}")
     _check_start(settings)
+    _check_sampler(settings)
     written: Any = OmegaConf.to_container(settings, resolve=False)
     missing = sorted(OmegaConf.missing_keys(settings)) if "???" in str(written) else []  # missing_keys is slow
     if missing and required:

@@ -25,6 +25,8 @@ RESULT_VERSION = 3
 # that has this value, so that a new setting does not make finished jobs run again.
 ADDED: dict[str, object] = {
     "data.background": 255,
+    "data.images_per_class": None,
+    "data.sampler": "shuffle",
     **{f"debug.{name}": None for name in ("steps", "queries", "target_loss", "profile")},
     "init_from.parts": sorted(ModelPart),
     "train.deterministic": False,

@@ -25,6 +25,7 @@ from glr.config.values import (
     Resume,
     RowOrder,
     RunPart,
+    Sampler,
     Score,
     StoredType,
     StoredWeights,
@@ -60,6 +61,8 @@ class Data:
     prepare_when_missing: bool = False
     image_size: int = at_least(8)
     normalization: Normalization = MISSING
+    sampler: Sampler = Sampler.shuffle
+    images_per_class: int | None = at_least(2, default=None)
     shuffle_buffer: int = at_least(1)
     parallelism: int = at_least(1)
     cache_dir: str | None = None

@@ -5,6 +5,9 @@ from enum import Enum, StrEnum
 # How to scale uint8 pixels for the network: to 0..1, to -1..1, or by ImageNet's mean and standard deviation.
 Normalization = StrEnum("Normalization", "zero_one minus_one_one imagenet")
 
+# The images of a train batch: shuffled, or a number of images of each of some classes.
+Sampler = StrEnum("Sampler", "shuffle classes")
+
 # Keras's mixed-precision policies; heads and descriptors are float32 in each. A run replaces `auto`.
 Precision = StrEnum("Precision", "float32 mixed_bfloat16 mixed_float16 auto")
 

@@ -8,16 +8,20 @@ import copy
 import itertools
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from glr.data.balanced import Balanced
 from glr.data.geometry import Warp
 from glr.data.order import Order
 from glr.data.prepared import PreparedData
 from glr.data.randomness import uniforms
 from glr.data.reading import Reader
 from glr.data.threads import READERS, ahead, frames, spread, threads
+
+_SINGLE = 32  # records read at once where each is read by itself
 
 
 class Batch(NamedTuple):
@@ -29,7 +33,7 @@ class Batch(NamedTuple):
 
 
 class TrainPipeline:
-    """The train images in batches, each epoch in a new order; drops an epoch's incomplete last batch.
+    """The train images in batches, shuffled or balanced by class; an epoch has as many batches as its images fill.
 
     A step's images and their augmentation depend only on the seed and the step, not on the number of threads, replicas
     or hosts, nor on where a run was resumed.
@@ -43,6 +47,8 @@ class TrainPipeline:
         seed: determines order and augmentation.
         shuffle_buffer: images shuffled together; memory holds twice as many encoded images.
         parallelism: threads that decode.
+        images_per_class: None: each epoch has every image once, in a new order. K: each batch has K images of each of
+            its classes (`glr.data.balanced`).
 
     Raises:
         GlrError: a split is missing, or the splits have fewer images than a batch.
@@ -59,6 +65,7 @@ class TrainPipeline:
         seed: int,
         shuffle_buffer: int,
         parallelism: int,
+        images_per_class: int | None = None,
     ):
         shards = data.train_shards(splits, batch_size)
         self.image_size = image_size
@@ -72,6 +79,9 @@ class TrainPipeline:
         self._parallelism = parallelism
         self._one_batch = False
         self._order = Order([shard.records for shard in shards], block=data.block, window=shuffle_buffer, seed=seed)
+        self.balanced = None
+        if images_per_class is not None:
+            self.balanced = Balanced(data, splits, batch_size=batch_size, images_per_class=images_per_class, seed=seed)
 
     def shortened(self, steps: int | None, *, one_batch: bool) -> "TrainPipeline":
         """Return a copy for a debug run.
@@ -100,20 +110,23 @@ class TrainPipeline:
         """
         rows = range(self.batch_size) if rows is None else rows
         own = threading.local()
-        with threads(self._parallelism) as workers, threads(READERS) as readers:
-            reader = Reader(self._data, self._shards, self._order, readers, repeat=True)
+        with threads(self._parallelism) as workers, threads(READERS if self.balanced is None else _SINGLE) as readers:
+            if self.balanced is None:
+                records = Reader(self._data, self._shards, self._order, readers, repeat=True).records
+            else:
+                records = partial(self.balanced.records, readers)
 
             def begin(step: int) -> Callable[[], Batch]:
                 epoch, number = (0, 0) if self._one_batch else divmod(step, self.steps_per_epoch)
                 position = number * self.batch_size + rows.start
-                records = reader.records(epoch, position, len(rows))
+                wanted = records(epoch, position, len(rows))
                 changes = self._augment.changes(uniforms(self._seed, epoch, position, len(rows), self._augment.draws))
                 batch = Batch(frames(len(rows), self.image_size), np.empty(len(rows), np.int32), changes.colour)
 
                 def fill(row: int) -> None:
                     if not hasattr(own, "warp"):
                         own.warp = Warp(self.image_size)
-                    with records[row].image() as image:
+                    with wanted[row].image() as image:
                         if not 0 <= image.label < self._data.classes:
                             raise ValueError(f"it has the label {image.label} of {self._data.classes} classes")
                         own.warp(image.encoded, changes.geometry[row], batch.images[row])

@@ -152,8 +152,7 @@ class PreparedData:
         """
         file, start = self.shard_file(shard), shard.blocks[block]
         if self.in_place is not None:
-            index = self.in_place.gzip.get(shard.file)
-            return read_places(file, index and self.file(index), self._rows(shard, block))
+            return self.read_places(shard, self._rows(shard, block))
         end = shard.blocks[block + 1] if block + 1 < len(shard.blocks) else shard.size
         records = tfrecord.split(storage.read(file, start, end), file, start)
         expected = min(self.block, shard.records - block * self.block)
@@ -162,6 +161,15 @@ class PreparedData:
                 f"{file} has {len(records)} records from byte {start} on, the manifest says {expected}; {_AGAIN}"
             )
         return records
+
+    def read_places(self, shard: Shard, places: np.ndarray) -> list[tuple[int, bytes]]:
+        """Read the records at some places of a shard, [N] of `PLACE` in the shard's order: (byte offset, record).
+
+        Raises:
+            GlrError: a record is truncated or damaged; the message names the shard and the offset.
+        """
+        index = None if self.in_place is None else self.in_place.gzip.get(shard.file)
+        return read_places(self.shard_file(shard), index and self.file(index), places)
 
     def image(self, shard: Shard, block: int, number: int, record: bytes) -> Image:
         """Return the image of a block's record.
@@ -177,9 +185,12 @@ class PreparedData:
 
     def _rows(self, shard: Shard, block: int) -> np.ndarray:
         """The places of a block's records."""
+        return self.places(shard)[block * self.block : (block + 1) * self.block]
+
+    def places(self, shard: Shard) -> np.ndarray:
+        """The places of a shard's records that are read in place, [records] of `PLACE`."""
         assert self._places is not None
-        start = shard.blocks[block]
-        return self._places[start : start + min(self.block, shard.records - block * self.block)]
+        return self._places[shard.blocks[0] : shard.blocks[0] + shard.records]
 
     @property
     def digest(self) -> str:

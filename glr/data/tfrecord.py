@@ -6,11 +6,14 @@ serialised `tf.train.Example`.
 
 import struct
 from collections.abc import Iterator
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, TypeVar
 
 import google_crc32c
 
 from glr.errors import GlrError
+
+FRAME = 16  # bytes of a record's framing
+Content = TypeVar("Content", bytes, memoryview)
 
 
 def example(encoded: bytes, height: int, width: int, image_id: str, label: int) -> bytes:
@@ -61,13 +64,14 @@ def is_header(header: bytes) -> bool:
     return len(header) == 12 and header[8:] == _masked_crc(header[:8])
 
 
-def split(data: bytes, file: str, start: int = 0) -> list[tuple[int, bytes]]:
+def split(data: Content, file: str, start: int = 0, *, checked: bool = True) -> list[tuple[int, Content]]:
     """Split a part of a TFRecord file into its records.
 
     Args:
-        data: the part, a sequence of whole records.
+        data: the part, a sequence of whole records; the records of a view are views.
         file: its name, for messages.
         start: byte offset of the part in the file.
+        checked: compare each record with its checksum; if not, only the records' headers are read.
 
     Returns:
         (byte offset in the file, record).
@@ -75,11 +79,11 @@ def split(data: bytes, file: str, start: int = 0) -> list[tuple[int, bytes]]:
     Raises:
         GlrError: the part is truncated or a checksum is wrong; the message names the file and the record's offset.
     """
-    records: list[tuple[int, bytes]] = []
+    records: list[tuple[int, Content]] = []
     at = 0
     while at < len(data):
         where, again = f"{file}: the record at byte {start + at}", "copy or prepare this shard again"
-        header = data[at : at + 12]
+        header = bytes(data[at : at + 12])
         if len(header) == 12 and not is_header(header):
             raise GlrError(f"{where} is damaged (its length's checksum is wrong); {again}")
         end = at + 12 + int.from_bytes(header[:8], "little")
@@ -87,7 +91,7 @@ def split(data: bytes, file: str, start: int = 0) -> list[tuple[int, bytes]]:
         if len(header) < 12 or len(checksum) < 4:
             before = f" (after image {_id(records[-1][1])})" if records else ""
             raise GlrError(f"{where}{before} is cut off; {again}")
-        if checksum != _masked_crc(record):
+        if checked and checksum != _masked_crc(record):
             raise GlrError(f"{where} (image {_id(record)}) is damaged (its checksum is wrong); {again}")
         records.append((start + at, record))
         at = end + 4
@@ -107,7 +111,7 @@ class Image(NamedTuple):
     encoded: memoryview
 
 
-def parse(record: bytes) -> Image:
+def parse(record: bytes | memoryview) -> Image:
     """Read a serialised `tf.train.Example` in DELF's schema, written by any program.
 
     Raises:
@@ -145,7 +149,7 @@ def features(record: bytes) -> dict[str, bytes | memoryview | int | None]:
     return named
 
 
-def _features(record: bytes) -> Iterator[tuple[bytes, memoryview]]:
+def _features(record: bytes | memoryview) -> Iterator[tuple[bytes, memoryview]]:
     """Yield (name, feature) of each feature of an example."""
     for _, features in _fields(memoryview(record)):
         for _, entry in _fields(features):
@@ -153,7 +157,7 @@ def _features(record: bytes) -> Iterator[tuple[bytes, memoryview]]:
             yield bytes(key), value
 
 
-def _id(record: bytes) -> str:
+def _id(record: bytes | memoryview) -> str:
     """Return the id in a record, or "unknown"."""
     try:
         return parse(record).id
@@ -195,7 +199,7 @@ def _signed(number: int | memoryview) -> int:
     return value - 2**64 if value >= 2**63 else value
 
 
-def _masked_crc(data: bytes) -> bytes:
+def _masked_crc(data: bytes | memoryview) -> bytes:
     crc = google_crc32c.value(data)
     return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
 

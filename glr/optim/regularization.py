@@ -6,6 +6,8 @@ from typing import Literal
 import keras
 import tensorflow as tf
 
+from glr.errors import GlrError
+
 
 class Unregularized:
     """No penalty."""
@@ -40,11 +42,18 @@ class L2:
 
         Args:
             network: its kernels count if the scope is "all", including those of nested models.
-            head: has a `kernel`.
+            head: its kernels always count.
+
+        Raises:
+            GlrError: the scope is "head", and the head has no kernel.
         """
-        kernels = [head.kernel]
-        if self.scope == "all":
-            # Keras calls these weights kernel, depthwise_kernel and pointwise_kernel.
-            kernels += [weight for weight in network.trainable_weights if weight.name.endswith("kernel")]
+        weights = [*head.trainable_weights, *(network.trainable_weights if self.scope == "all" else ())]
+        # Keras calls these weights kernel, depthwise_kernel and pointwise_kernel.
+        kernels = [weight for weight in weights if weight.name.endswith("kernel")]
+        if not kernels:
+            raise GlrError(
+                "regularization.scope=head: this head has no weights to penalise; give regularization.scope=all or "
+                "regularization=none"
+            )
         # l2_loss is half the sum of squares, without a squared copy.
         return tf.add_n([2 * self.weight_decay * tf.nn.l2_loss(tf.cast(kernel, tf.float32)) for kernel in kernels])

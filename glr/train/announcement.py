@@ -1,14 +1,16 @@
 """Describes a run before it trains: sizes, device, learning rate and train images."""
 
 import os
+import sys
 from pathlib import Path
 
 import tensorflow as tf
 from omegaconf import DictConfig
 
-from glr.config.printing import counted
+from glr.config.printing import counted, say
 from glr.data.augment import Unchanged
 from glr.data.prepared import PreparedData
+from glr.model.head.pairs import PairHead
 from glr.retrieval.sets import EvaluationSet
 from glr.tracking.recorder import Recorder
 from glr.train.assembly import Assembly
@@ -30,6 +32,24 @@ def describe(config: DictConfig, data: PreparedData, scored: EvaluationSet, part
         f"{total:,} parameters, {parts.trainable:,} of them trained, on {_device(parts.strategy)}\n"
         f"{counted(config.train.epochs, 'epoch')} of {counted(steps, 'step')} of {config.train.batch_size} images"
     )
+    _describe_batches(config, data, parts)
+
+
+def _describe_batches(config: DictConfig, data: PreparedData, parts: Assembly) -> None:
+    """Print the classes of balanced batches; warn if a head over pairs hardly finds a pair of a class in a batch."""
+    batch, each, balanced = config.train.batch_size, config.data.images_per_class, parts.pipeline.balanced
+    if balanced is not None:
+        left = data.classes - balanced.order.classes
+        print(
+            f"a batch has {counted(batch // each, 'class', 'classes')} of {each} images"
+            + (f"; {counted(left, 'class', 'classes')} of one image left out" if left else "")
+        )
+    elif isinstance(parts.model.head, PairHead) and batch <= data.classes:
+        say(
+            f"few of a batch's {batch} images have another of their class, and only these train {config.head.label}; "
+            "give data.sampler=classes data.images_per_class=4",
+            file=sys.stderr,
+        )
 
 
 def plot(config: DictConfig, data: PreparedData, parts: Assembly, run: Recorder, folder: Path) -> None:

@@ -86,6 +86,7 @@ def assembled(config: DictConfig, data: PreparedData, weights: Path | None) -> A
         seed=config.seed,
         shuffle_buffer=config.data.shuffle_buffer,
         parallelism=config.data.parallelism,
+        images_per_class=config.data.images_per_class,
     ).shortened(config.debug.steps, one_batch=config.debug.target_loss is not None)
     steps = {"steps_per_epoch": pipeline.steps_per_epoch, "total_steps": config.train.epochs * pipeline.steps_per_epoch}
     schedule = build(config.schedule, **steps)
@@ -113,18 +114,19 @@ def evaluator(config: DictConfig, data: PreparedData, parts: Assembly) -> Evalua
     )
 
 
-def overfit(config: DictConfig, data: PreparedData) -> Overfit:
+def overfit(config: DictConfig, classes: int, pipeline: TrainPipeline) -> Overfit:
     """Build the target of a run on one batch; a run on all images has none.
 
     Raises:
         GlrError: the head's loss cannot fall far.
     """
-    target, least = config.debug.target_loss, 0.0
+    target, least, guessing = config.debug.target_loss, 0.0, 0.0
     if target is not None:
-        head = build(config.head, num_classes=data.classes)
+        head = build(config.head, num_classes=classes)
         head.build((None, 1))
-        least = head.simplex_loss()
-    return Overfit(target, least, data.classes, config.train.epochs)
+        labels = next(pipeline.batches(0, 1)).labels
+        least, guessing = head.simplex_loss(labels), head.guess_loss(labels)
+    return Overfit(target, least, guessing, config.train.epochs)
 
 
 def train_step(

@@ -2,23 +2,27 @@
 
 import shutil
 import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from glr.data.pictures import Pictures, batches
+from glr.model.head.base import Head
+from glr.model.head.cosine import CosineHead
 from glr.retrieval.extraction import Extractor, extract
+from glr.retrieval.neighbors import top_k
 from glr.retrieval.sets import EvaluationSet
 from glr.retrieval.task import Ranking, evaluate
 
 
 class Validation(NamedTuple):
-    """Labelled images that are not trained on, and the head that classifies them."""
+    """Labelled images that are not trained on, and the head, which classifies them if it has class weights."""
 
     pictures: Pictures
-    head: Any
+    head: Head
 
 
 class Evaluator:
@@ -79,15 +83,28 @@ class Evaluator:
         return scores
 
     def _accuracy(self, validation: Validation) -> float:
-        """The share of validation images whose nearest class is their own."""
+        """The share of validation images whose nearest class, or nearest other image, is of their own class."""
         loaded = batches(
             validation.pictures,
             image_size=self._extractor.image_size,
             batch_size=self._extractor.batch_size,
             parallelism=self._parallelism,
         )
+        described = self._extractor.describe(loaded)
+        if not isinstance(validation.head, CosineHead):
+            return self._neighbors_accuracy(described)
         right = 0
-        for names, descriptors in self._extractor.describe(loaded):
-            nearest = tf.argmax(validation.head.cosines(descriptors), axis=1, output_type=tf.int32).numpy()
+        for names, descriptors in described:
+            nearest = tf.argmax(validation.head.cosines(tf.constant(descriptors)), axis=1, output_type=tf.int32).numpy()
             right += int((nearest == np.array([label for _, label in names], np.int32)).sum())
         return right / len(validation.pictures)
+
+    def _neighbors_accuracy(self, described: Iterable[tuple[Sequence[tuple[str, int]], np.ndarray]]) -> float:
+        parts = list(described)
+        labels = np.array([label for names, _ in parts for _, label in names])
+        values = np.concatenate([descriptors for _, descriptors in parts])
+        _, nearest = top_k(values, values, 2, memory=self._memory)
+        own = np.arange(len(values))
+        # The nearest is the image itself, or an earlier one that is equal. A single image has no other.
+        other = np.where(nearest[:, 0] == own, nearest[:, -1], nearest[:, 0])
+        return float(np.mean((labels[other] == labels) & (other != own)))

@@ -132,8 +132,8 @@ class Loop:
         """The metrics of the epoch.
 
         Returns:
-            loss, penalty, accuracy (means over the epoch), learning_rate and head_scale (at its last step),
-            images_per_second, seconds, data_wait_share (share of the seconds spent waiting for images),
+            loss, penalty, accuracy (means over the epoch), learning_rate and, if the head has one, head_scale (at its
+            last step), images_per_second, seconds, data_wait_share (share of the seconds spent waiting for images),
             compute_images_per_second (without the waiting) and, if batches may be skipped, skipped_batches.
         """
         sums, images = self._state.sums, self._steps_per_epoch * self.step.batch_size
@@ -143,12 +143,13 @@ class Loop:
             "penalty": _mean(sums, sums.penalty),
             "accuracy": _mean(sums, sums.accuracy),
             "learning_rate": self.step.learning_rate(),
-            "head_scale": float(self.step.model.head.scale.value.read_value()),
             "images_per_second": images / sums.seconds,
             "seconds": sums.seconds,
             "data_wait_share": sums.waited / sums.seconds,
             "compute_images_per_second": images / computing,
         }
+        if (scale := self.step.model.head.scale) is not None:
+            metrics["head_scale"] = float(scale.value.read_value())
         if self._max_skipped:
             metrics["skipped_batches"] = sums.skipped
         return metrics

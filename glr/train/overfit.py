@@ -1,7 +1,5 @@
 """Tell when a debug run has fitted its one batch (debug.target_loss)."""
 
-import math
-
 from glr.config.printing import say
 from glr.errors import GlrError
 
@@ -12,12 +10,12 @@ class Overfit:
     """The loss that a run on one batch has to reach.
 
     The loss of a head with a small scale does not approach 0. The target is therefore a distance from the head's loss
-    on ideal descriptors, `CosineHead.simplex_loss`.
+    on ideal descriptors, `Head.simplex_loss`.
 
     Args:
         target: the distance; None: the run trains on all images and has no target.
         least: the head's loss on ideal descriptors.
-        classes: number of train classes.
+        guessing: its loss on descriptors that say nothing, `Head.guess_loss`.
         epochs: the most epochs.
 
     Attributes:
@@ -27,16 +25,22 @@ class Overfit:
         GlrError: the head's loss cannot fall far.
     """
 
-    def __init__(self, target: float | None, least: float, classes: int, epochs: int):
+    def __init__(self, target: float | None, least: float, guessing: float, epochs: int):
         self.reached = False
         self._target = target
         self._least = least
         self._epochs = epochs
-        guessing = math.log(classes)
-        if target is not None and least > _FALLS * guessing:
+        if target is None:
+            return
+        if least > _FALLS * guessing:
             raise GlrError(
-                f"debug.target_loss: the head's loss cannot fall: it is {guessing:.3g} for guesses among {classes} "
-                f"classes and {least:.3g} for ideal descriptors; raise the head's scale, or correct the head"
+                f"debug.target_loss: the head's loss cannot fall: it is {guessing:.3g} for guesses and {least:.3g} for "
+                "ideal descriptors; raise the head's scale, or correct the head"
+            )
+        if least + target > _FALLS * guessing:
+            raise GlrError(
+                f"debug.target_loss={target:g}: it tells nothing, since guesses come as near to the head's least loss: "
+                f"it is {guessing:.3g} for guesses and {least:.3g} for ideal descriptors; lower debug.target_loss"
             )
 
     def check(self, epoch: int, step: int, loss: float, accuracy: float) -> None:

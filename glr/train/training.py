@@ -99,7 +99,7 @@ class _Training:
             max_skipped=config.train.max_skipped_batches if config.train.on_nan.value == "skip_batch" else 0,
         )
         self._watch = Watch(config, state, self._steps_per_epoch)
-        self.overfit = overfit(config, job.data)
+        self.overfit = overfit(config, job.data.classes, parts.pipeline)
         steps = config.debug.profile if job.worker.is_chief else None
         self.profile = Profile(steps, self._total - state.step, parts.step.steps_per_call, job.run, folder)
 

@@ -87,6 +87,16 @@ def test_a_config_comes_with_the_choices_of_its_groups():
     ("overrides", "sentence"),
     [
         (["init_from.run=a", "init_from.file=b"], "init_from: give run=a or file=b, not both"),
+        (["data.sampler=classes"], "data.sampler=classes: give data.images_per_class, the images of each class"),
+        (["data.images_per_class=4"], "data.images_per_class=4 does nothing without data.sampler=classes; give both"),
+        (
+            ["data.sampler=classes", "data.images_per_class=3"],
+            "train.batch_size=16: expected a multiple of data.images_per_class=3 with at least 2 classes",
+        ),
+        (
+            ["data.sampler=classes", "data.images_per_class=16"],
+            "train.batch_size=16: expected a multiple of data.images_per_class=16 with at least 2 classes",
+        ),
         (["init_from.run=a", "init_from.parts=[]"], "init_from.parts: name at least one of backbone, pooling, "),
         (
             ["init_from.parts=[backbone]"],

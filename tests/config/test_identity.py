@@ -123,6 +123,16 @@ def test_a_setting_that_is_added_later_counts_only_where_it_differs(monkeypatch:
     assert key(later) != before
 
 
+def test_the_sampler_counts_only_where_it_is_another():
+    """Runs from before it was a setting keep their keys."""
+    now = settings_of(settings())
+    before = {name: value for name, value in now.items() if name not in ("data.sampler", "data.images_per_class")}
+    assert len(now) == len(before) + 2
+    assert Identity(before, "").key == key(settings())
+    balanced = key(settings("data.sampler=classes", "data.images_per_class=4"))
+    assert len({key(settings()), balanced, key(settings("data.sampler=classes", "data.images_per_class=8"))}) == 3
+
+
 def test_the_key_changes_with_the_version_of_the_mathematics(monkeypatch: pytest.MonkeyPatch):
     before = key(settings())
     monkeypatch.setattr(identity, "RESULT_VERSION", identity.RESULT_VERSION + 1)

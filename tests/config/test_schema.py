@@ -19,7 +19,13 @@ from glr.config.schema import bounds
 ROOT = Path(__file__).parents[2]
 COMMANDS = ["train", "preflight", "evaluate", "ensemble", "export", "prepare", "record", "score", "compare"]
 TRACKING = {"tracking.patience": 0, "tracking.system_metrics": 0.1}
-DATA = {"data.image_size": 8, "data.shuffle_buffer": 1, "data.parallelism": 1, "data.validation_share": 0}
+DATA = {
+    "data.image_size": 8,
+    "data.images_per_class": 2,
+    "data.shuffle_buffer": 1,
+    "data.parallelism": 1,
+    "data.validation_share": 0,
+}
 DATA |= {"data.max_side": 8, "data.background": 0, "seed": 0}
 SWEEP = {"strategy.replicas": 1, "sweep.jobs": 1, "sweep.minutes": 0.01, "sweep.retries": 0, "sweep.backoff": 0}
 TRAIN = {

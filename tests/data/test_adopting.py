@@ -57,17 +57,16 @@ def test_training_reads_the_same_batches_wherever_the_records_lie(images: Record
     two = adopt(source(tmp_path / "b"), tmp_path / "b", settings={"seed": 3})  # beside them
     names = [[shard.file for shard in data.shards["train"]] for data in (one, two)]
     assert names == [["0.tfrec", "1.tfrec", "2.tfrec"], ["c/0.tfrec", "c/1.tfrec", "c/2.tfrec"]]
-    batches = [
-        list(
-            TrainPipeline(
-                data, Unchanged(), image_size=24, batch_size=12, seed=0, shuffle_buffer=30, parallelism=2
-            ).batches(0, 7)
-        )
-        for data in (one, two)
-    ]
-    for first, second in zip(*batches, strict=True):
-        np.testing.assert_array_equal(first.images, second.images)
-        np.testing.assert_array_equal(first.labels, second.labels)
+    settings = {"image_size": 24, "batch_size": 12, "seed": 0, "shuffle_buffer": 30, "parallelism": 2}
+    for each in (4, None):
+        batches = [
+            list(TrainPipeline(data, Unchanged(), **settings, images_per_class=each).batches(0, 7))
+            for data in (one, two)
+        ]
+        for first, second in zip(*batches, strict=True):
+            np.testing.assert_array_equal(first.images, second.images)
+            np.testing.assert_array_equal(first.labels, second.labels)
+            assert each is None or np.unique(first.labels, return_counts=True)[1].tolist() == [4, 4, 4]
     assert len(np.unique(np.concatenate([batch.labels for batch in batches[0][:6]]))) == 9
     moved = shutil.move(tmp_path / "b", tmp_path / "moved")
     assert PreparedData(moved).digest == two.digest  # the records moved with their manifest

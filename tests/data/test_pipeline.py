@@ -64,6 +64,37 @@ def test_every_image_once_an_epoch_with_its_own_label(small_data: PreparedData):
         assert sorted(seen) == list(range(72))
 
 
+BALANCED = {"images_per_class": 5}
+
+
+def test_balanced_batches_hold_some_images_of_each_of_some_classes(own_data: PreparedData):
+    originals = stored(own_data, "train")
+    for images, labels, _ in batches(own_data, Unchanged(), last=9, **BALANCED):
+        assert sorted(np.unique(labels, return_counts=True)[1]) == [5, 5]
+        nearest = []
+        for image, label in zip(images, labels, strict=True):
+            distances = [np.abs(image.astype(int) - other).mean() for _, other, _ in originals]
+            nearest.append(int(np.argmin(distances)))
+            assert distances[nearest[-1]] < 3
+            assert originals[nearest[-1]][2] == label
+        assert len(set(nearest)) == 10
+
+
+@pytest.mark.parametrize("first", [1, 7, 13])
+def test_balanced_batches_go_on_after_any_step_for_any_part_and_number_of_threads(own_data: PreparedData, first: int):
+    whole = batches(own_data, **BALANCED)
+    same(list(made(own_data, parallelism=3, **BALANCED).batches(first, 14)), whole[first:])
+    parts = [list(made(own_data, **BALANCED).batches(first, 14, range(r, r + 5))) for r in (0, 5)]
+    same([Batch(*map(np.concatenate, zip(*step, strict=True))) for step in zip(*parts, strict=True)], whole[first:])
+
+
+def test_balanced_batches_of_train_and_validation_together(blocks: PreparedData, tmp_path: Path):
+    both = made(copied(blocks, tmp_path), splits=("train", "validation"), **BALANCED)
+    assert both.steps_per_epoch == 7
+    counts = [np.unique(batch.labels, return_counts=True)[1].tolist() for batch in both.batches(0, 7)]
+    assert counts == [[5, 5]] * 7
+
+
 def test_same_seed_same_batches_and_each_epoch_another_order(blocks: PreparedData):
     one, two = (batches(blocks, parallelism=p) for p in (1, 3))
     same(one, two)
@@ -120,8 +151,12 @@ def test_whoever_goes_away_leaves_no_thread_behind(blocks: PreparedData):
 
 @pytest.fixture
 def own_data(small_data: PreparedData, tmp_path: Path) -> PreparedData:
-    shutil.copytree(small_data.path, tmp_path / "data")
-    return PreparedData(tmp_path / "data")
+    return copied(small_data, tmp_path)
+
+
+def copied(data: PreparedData, folder: Path) -> PreparedData:
+    shutil.copytree(data.path, folder / "data")
+    return PreparedData(folder / "data")
 
 
 def failing(data: PreparedData) -> str:

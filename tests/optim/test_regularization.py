@@ -10,7 +10,9 @@ import pytest
 import tensorflow as tf
 from omegaconf import OmegaConf
 
+from glr.errors import GlrError
 from glr.model.head.cosface import CosFace
+from glr.model.head.supcon import SupCon
 from glr.model.pooling import GeM
 from glr.optim.regularization import L2
 
@@ -48,6 +50,15 @@ def test_head(model):
     penalty = L2(weight_decay=0.0005, scope="head").penalty(network, head)
     assert (penalty.shape, penalty.dtype) == ((), "float32")
     np.testing.assert_allclose(penalty, 0.0005 * squares([head.kernel]), rtol=1e-6)
+
+
+def test_a_head_without_weights(model):
+    network, _, kernels = model
+    head = SupCon(num_classes=9, temperature=0.1)
+    penalty = L2(weight_decay=0.01, scope="all").penalty(network, head)
+    np.testing.assert_allclose(penalty, 0.01 * squares(kernels), rtol=1e-5)
+    with pytest.raises(GlrError, match=r"^regularization.scope=head: this head has no weights"):
+        L2(weight_decay=0.01, scope="head").penalty(network, head)
 
 
 def test_all(model):

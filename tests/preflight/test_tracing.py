@@ -1,6 +1,7 @@
 """The traced step is the one that `train` runs, on one of several replicas."""
 
 import numpy as np
+import pytest
 from tensorflow.compiler.xla.service import hlo_pb2
 
 from glr.config.check import composed
@@ -19,6 +20,25 @@ def test_every_gradient_and_what_the_head_gathers_is_summed_over_the_replicas():
     running = sum(2 * norm.moving_mean.shape[0] for norm in model.batch_norms())  # means and variances
     # Each of 8 replicas brings 2 angles into their places of 16.
     assert traced.exchanged == 4 * trainable + 4 * running + 4 * 16
+    assert module.count(b"all-reduce") >= len(model.trainable_variables)
+
+
+@pytest.mark.parametrize(
+    ("head", "gathered"),
+    [
+        # There and back: 16 descriptors of 8 numbers. There: 16 labels, and the share of losses above 0.
+        ("supcon", 2 * 16 * 8 + 16 + 1),
+        # There and back: two sums for each of 1000 classes from each of 8 replicas.
+        ("proxy_anchor", 2 * 8 * 2 * 1000),
+    ],
+)
+def test_heads_that_compare_the_whole_batch_are_traced_with_what_they_exchange(head: str, gathered: int):
+    config, _ = composed("train", [*TOY, f"head={head}", "data.sampler=classes", "data.images_per_class=4"])
+    module, traced = trace(config, replicas=8, classes=1000, steps_per_epoch=10)
+    model = build_model(config, 1000, 16)
+    trainable = sum(int(np.prod(weight.shape)) for weight in model.trainable_variables)
+    running = sum(2 * norm.moving_mean.shape[0] for norm in model.batch_norms())
+    assert traced.exchanged == 4 * (trainable + running + gathered)
     assert module.count(b"all-reduce") >= len(model.trainable_variables)
 
 

@@ -22,7 +22,7 @@ from glr.config.component import build
 from glr.config.installation import CONF
 from glr.config.resolvers import setup
 from glr.devices import strategy
-from glr.model.head import adacos, curricularface
+from glr.model.head import adacos, curricularface, pairs
 from glr.model.network import RetrievalModel
 from glr.optim.optimizer import Adam, AdamW, decay_kernels_only
 from glr.optim.regularization import L2, Unregularized
@@ -71,7 +71,7 @@ def cases() -> dict[str, Case]:
 
     Tracing 8 replicas takes long: only heads that gather values of all replicas are traced on 8.
     """
-    many = {"adacos_dynamic", "curricularface"}
+    many = {"adacos_dynamic", "curricularface", "proxy_anchor", "supcon"}
     skipping = {"broken": 1, "options": {"skip_non_finite": True}}
     return {head: Case(head, replicas=(1, 2, 8) if head in many else (1, 2)) for head in HEADS} | {
         "clipped": Case(optimizer=lambda: momentum(global_clipnorm=0.05)),
@@ -107,6 +107,9 @@ def mistakes() -> dict[str, tuple[str, Case]]:
         "the median is the share's": ("adacos_semi", Case("adacos_semi", mistake=own_median, **two)),
         "B_avg is the share's": ("adacos_dynamic", Case("adacos_dynamic", mistake=own_b_avg, **two)),
         "the mean cosine is the share's": ("curricularface", Case("curricularface", mistake=own_mean, **two)),
+        "the pairs are the share's": ("supcon", Case("supcon", mistake=own_pairs, **two)),
+        "no gradient from other replicas": ("supcon", Case("supcon", mistake=own_gradients, **two)),
+        "the mean of positive losses is the share's": ("circle", Case("circle", mistake=own_share, **two)),
     }
 
 
@@ -151,6 +154,19 @@ def own_mean(_: TrainStep) -> None:
     curricularface.global_mean = lambda mean: mean
 
 
+def own_pairs(_: TrainStep) -> None:
+    pairs.shared = pairs.gathered = lambda values: values
+    pairs.first = lambda _: 0
+
+
+def own_gradients(_: TrainStep) -> None:
+    pairs.shared = pairs.gathered
+
+
+def own_share(_: TrainStep) -> None:
+    pairs.global_mean = lambda mean: mean
+
+
 def rebound(function: Any, **values: Any) -> Any:
     """Copy a function with some of its globals replaced."""
     return FunctionType(function.__code__, {**function.__globals__, **values}, function.__name__)
@@ -160,10 +176,12 @@ def rebound(function: Any, **values: Any) -> Any:
 def heads_as_they_are() -> Iterator[None]:
     """Restore the heads after a mistake has changed them."""
     before = adacos.cos_of_median, adacos.AdaCosDynamic.scale_for, curricularface.global_mean
+    exchanged = {name: getattr(pairs, name) for name in ("shared", "gathered", "first", "global_mean")}
     try:
         yield
     finally:
         adacos.cos_of_median, adacos.AdaCosDynamic.scale_for, curricularface.global_mean = before
+        vars(pairs).update(exchanged)
 
 
 def batches(broken: int | None) -> list[tuple[np.ndarray, ...]]:
@@ -204,7 +222,8 @@ def step_of(case: Case, over: tf.distribute.Strategy) -> TrainStep:
         model.batch_norms()[-1].trainable = not case.frozen
         optimizer = case.optimizer()
         decay_kernels_only(getattr(optimizer, "inner_optimizer", optimizer), model.trainable_variables)
-    near_the_images(model)
+    if model.head.trainable_weights:
+        near_the_images(model)
     schedule = Constant(peak=RATE)
     return TrainStep(model, optimizer, schedule, case.regularization, over, BATCH, **case.options)
 

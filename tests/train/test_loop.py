@@ -3,6 +3,7 @@
 import itertools
 import time
 from collections.abc import Iterable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import keras
@@ -11,6 +12,7 @@ import pytest
 import tensorflow as tf
 
 from glr.errors import DivergedError
+from glr.model.head.triplet import Triplet
 from glr.train.loop import Loop
 from glr.train.state import State
 from glr.train.step import TrainStep
@@ -47,6 +49,14 @@ def epoch(training: Loop) -> dict[str, float]:
     for _ in training.epoch():
         pass
     return training.metrics()
+
+
+def test_a_head_without_a_scale_has_none_among_the_metrics():
+    head = Triplet(num_classes=3, margin=0.1, negatives="hard")
+    step: Any = SimpleNamespace(model=SimpleNamespace(head=head), batch_size=4, learning_rate=lambda: 0.1)
+    state = State()
+    state.sums.seconds = 1.0
+    assert "head_scale" not in loop(step, iter(()), state, 10).metrics()
 
 
 def test_learns_a_batch(remade: Remade):

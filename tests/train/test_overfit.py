@@ -5,14 +5,23 @@ import math
 import pytest
 
 from glr.config.check import composed
+from glr.data.augment import Unchanged
+from glr.data.pipeline import TrainPipeline
 from glr.data.prepared import PreparedData
 from glr.errors import GlrError
 from glr.train.assembly import overfit
 from glr.train.overfit import Overfit
 
 
+@pytest.fixture
+def pipeline(small_data: PreparedData) -> TrainPipeline:
+    return TrainPipeline(
+        small_data, Unchanged(), image_size=8, batch_size=24, seed=0, shuffle_buffer=30, parallelism=1
+    ).shortened(1, one_batch=True)
+
+
 def test_the_target_is_a_distance_from_the_least_loss(capsys: pytest.CaptureFixture[str]):
-    fit = Overfit(0.1, least=0.5, classes=20, epochs=3)
+    fit = Overfit(0.1, least=0.5, guessing=3.0, epochs=3)
     fit.check(1, 20, 0.61, 1.0)
     assert not fit.reached
     fit.conclude()
@@ -27,25 +36,34 @@ def test_the_target_is_a_distance_from_the_least_loss(capsys: pytest.CaptureFixt
 
 
 def test_a_loss_that_stays_high_fails_after_the_last_epoch():
-    fit = Overfit(0.1, least=0.0, classes=20, epochs=2)
+    fit = Overfit(0.1, least=0.0, guessing=3.0, epochs=2)
     fit.check(1, 20, 2.9, 0.1)
     with pytest.raises(GlrError, match=r"^the model did not fit one batch: after 40 steps .* the loss is 2\.8000"):
         fit.check(2, 40, 2.8, 0.1)
 
 
 def test_a_run_without_a_target_is_left_alone(capsys: pytest.CaptureFixture[str]):
-    fit = Overfit(None, least=0.0, classes=20, epochs=1)
+    fit = Overfit(None, least=0.0, guessing=0.0, epochs=1)
     fit.check(1, 20, 9.0, 0.0)
     fit.conclude()
     assert not fit.reached
     assert capsys.readouterr().out == ""
 
 
-def test_a_head_whose_loss_cannot_fall_is_refused(small_data: PreparedData):
+def test_a_head_whose_loss_cannot_fall_is_refused(pipeline: TrainPipeline):
     """C = 9 classes: s = 0.1 leaves log(1 + 8 exp(-0.1 (1 + 1/8))) of log 9 even to ideal descriptors."""
     least = math.log(1 + 8 * math.exp(-0.1 * 9 / 8))
     flat, _ = composed("train", ["debug=overfit", "head=norm_softmax", "head.scale=0.1"])
     with pytest.raises(GlrError, match=rf"cannot fall: it is {math.log(9):.3g} .* and {least:.3g} for ideal"):
-        overfit(flat, small_data)
+        overfit(flat, 9, pipeline)
     usual, _ = composed("train", ["debug=overfit"])  # the default head, whose loss does not approach 0
-    assert not overfit(usual, small_data).reached
+    assert not overfit(usual, 9, pipeline).reached
+
+
+def test_a_target_that_guesses_reach_is_refused(pipeline: TrainPipeline):
+    """Guesses have the triplet loss of a distance of 0, the margin."""
+    loose, _ = composed("train", ["debug=overfit", "head=triplet", "head.margin=0.12"])
+    with pytest.raises(GlrError, match=r"^debug.target_loss=0.1: it tells nothing, .* is 0.12 for guesses and 0 for"):
+        overfit(loose, 9, pipeline)
+    strict, _ = composed("train", ["debug=overfit", "head=triplet", "head.margin=0.2"])
+    assert not overfit(strict, 9, pipeline).reached

@@ -1,1 +1,1 @@
-"""Heads: the losses over cosines that train a descriptor, one file per family."""
+"""Heads: the losses that train a descriptor, over its cosines to class weights or to the batch's other images."""

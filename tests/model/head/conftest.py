@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -49,6 +50,13 @@ class Problem:
 
     def losses(self, head):
         return head(*self.inputs())[0].numpy()
+
+
+@pytest.fixture
+def mixed_bfloat16():
+    keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    yield
+    keras.mixed_precision.set_global_policy("float32")
 
 
 @pytest.fixture
