@@ -43,7 +43,7 @@ def is_no_room(error: BaseException | None) -> bool:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Return True if TensorFlow's `ResourceExhaustedError` is of memory; it may be of a disk, too."""
+    """Return True if TensorFlow's `ResourceExhaustedError` reports full memory; it may also report a full disk."""
     return "allocat" in str(error)
 
 

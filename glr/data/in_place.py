@@ -18,7 +18,7 @@ PLACES = "records.npy"
 # The place of a record: its offset and length in its file's records (bytes), its class (-1: none), its number in its
 # file, and whether its image must be converted to an RGB JPEG.
 PLACE = np.dtype([("offset", "<i8"), ("length", "<i4"), ("label", "<i4"), ("number", "<i4"), ("convert", "?")])
-_GAP = 2**16  # bytes between two records that are read and thrown away rather than read around
+_GAP = 2**16  # bytes; a smaller gap between two records is read and dropped, a larger gap begins another read
 
 
 class Features(NamedTuple):

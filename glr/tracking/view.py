@@ -1,7 +1,7 @@
 """A study's saved view in MLflow: the columns and charts that its runs page opens with.
 
 MLflow has no interface for saved views. Its pages (3.15 and later) store a view as an experiment tag: JSON with a name,
-times and the page's state, which is JSON again, compressed. The page that a link with the view's key opens reads it.
+times and the page's state, which is compressed JSON. A link that holds the view's key opens the page in that state.
 """
 
 import base64

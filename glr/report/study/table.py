@@ -49,7 +49,7 @@ def main_table(
         analysis: the study.
         rows: the rows to show; None: all.
         metrics: the scores to show; None: those that studies are compared by, the analysis's first.
-        places: decimals; None: as many as the intervals' widths make sense of.
+        places: decimals; None: as many as the width of each interval warrants.
     """
     rows = analysis.rows if rows is None else rows
     names = list(dict.fromkeys(name for row in rows for name in row.scores))
