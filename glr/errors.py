@@ -36,7 +36,7 @@ def is_no_room(error: BaseException | None) -> bool:
     while error is not None:
         if isinstance(error, OSError) and error.errno in _NO_ROOM:
             return True
-        if any(said in str(error) for said in _NO_ROOM_SAID):
+        if any(part in str(error) for part in _NO_ROOM_SAID):
             return True
         error = error.__cause__
     return False

@@ -119,5 +119,5 @@ def read_places(file: str, index: str | None, places: np.ndarray) -> list[tuple[
     for part in np.split(np.arange(len(places)), cuts):
         start, end = int(starts[part[0]]), int(ends[part[-1]])
         content = read_part(file, start, end, index)
-        records += [found for found in tfrecord.split(content, file, start) if found[0] in wanted]
+        records += [record for record in tfrecord.split(content, file, start) if record[0] in wanted]
     return records

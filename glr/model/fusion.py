@@ -93,8 +93,8 @@ def _unchanged(inputs: tf.Tensor) -> tf.Tensor:
 def _pads(layer: Any, reader: Any) -> bool:
     """Return True if a layer's zeros can be the padding of its only reader.
 
-    TensorFlow has no uneven padding on GPUs. On CPUs it has no gradients of grouped or dilated convolutions, except those
-    that Keras compiles.
+    TensorFlow has no uneven padding on GPUs. On CPUs it has no gradients of grouped or dilated convolutions, except
+    those that Keras compiles.
     """
     if type(reader) is not keras.layers.Conv2D or not (_channels_last(layer) and _channels_last(reader)):
         return False

@@ -169,7 +169,8 @@ class Pool:
             self._change(job, JobState.OVERDUE)
         elif ended == Fate.FAILED and not (stopping and code == 130):
             words = last_words(job.log)
-            job.reason = failure or (words if words and code == 1 else f"{described(code)}{f': {words}' if words else ''}")
+            ending_words = f": {words}" if words else ""
+            job.reason = failure or (words if words and code == 1 else f"{described(code)}{ending_words}")
             self._change(job, JobState.FAILED)
         elif stopping:
             self._change(job, JobState.STOPPED)

@@ -235,7 +235,7 @@ def values_of(variables: Sequence[keras.Variable]) -> list[np.ndarray]:
 def _assign(variables: Sequence[keras.Variable], values: Sequence[np.ndarray], path: str) -> None:
     shapes, stored = [tuple(variable.shape) for variable in variables], [value.shape for value in values]
     if shapes != stored:
-        other = next((n for n, (here, there) in enumerate(zip(shapes, stored, strict=False)) if here != there), None)
+        other = next((n for n, (own, theirs) in enumerate(zip(shapes, stored, strict=False)) if own != theirs), None)
         what = (
             f"{len(stored):,} arrays, this model has {len(shapes):,}"
             if other is None

@@ -13,8 +13,8 @@ _NAMED = 3  # configurations whose names a sentence lists
 def answer(analysis: Analysis) -> str:
     """Return the answer.
 
-    It calls a configuration "better" only if both configurations have several seeds and p < 0.05 after Holm. Otherwise it
-    gives the difference, and says whether the interval speaks of configurations or of single trained models.
+    It calls a configuration "better" only if both configurations have several seeds and p < 0.05 after Holm. Otherwise
+    it gives the difference, and says whether the interval speaks of configurations or of single trained models.
     """
     scored = ranked(analysis)
     if not scored:

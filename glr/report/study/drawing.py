@@ -76,7 +76,9 @@ def drawn(plot: Callable[[Axes], None], height: float, label: str) -> str:
 
 
 def shortened(text: str, longest: int) -> str:
-    """Shorten a name by its middle to `longest` characters: consecutive ids differ at the end. Escape control characters.
+    """Shorten a name by its middle to `longest` characters: consecutive ids differ at the end.
+
+    Control characters are escaped.
 
     >>> shortened("a long name", 7)
     'a l…ame'
