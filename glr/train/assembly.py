@@ -119,12 +119,12 @@ def overfit(config: DictConfig, data: PreparedData) -> Overfit:
     Raises:
         GlrError: the head's loss cannot fall far.
     """
-    target, least = config.debug.target_loss, 0.0
+    target, minimum = config.debug.target_loss, 0.0
     if target is not None:
         head = build(config.head, num_classes=data.classes)
         head.build((None, 1))
-        least = head.simplex_loss()
-    return Overfit(target, least, data.classes, config.train.epochs)
+        minimum = head.simplex_loss()
+    return Overfit(target, minimum, data.classes, config.train.epochs)
 
 
 def train_step(

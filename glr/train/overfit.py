@@ -5,7 +5,7 @@ import math
 from glr.config.printing import say
 from glr.errors import GlrError
 
-_FALLS = 0.75  # a head is refused if its least loss is above this share of the loss of guessing
+_FALLS = 0.75  # a head is refused if its minimum is above this share of the loss of guessing
 
 
 class Overfit:
@@ -16,7 +16,7 @@ class Overfit:
 
     Args:
         target: the distance; None: the run trains on all images and has no target.
-        least: the head's loss on ideal descriptors.
+        minimum: the head's loss on ideal descriptors.
         classes: number of train classes.
         epochs: the most epochs.
 
@@ -27,16 +27,16 @@ class Overfit:
         GlrError: the head's loss cannot fall far.
     """
 
-    def __init__(self, target: float | None, least: float, classes: int, epochs: int):
+    def __init__(self, target: float | None, minimum: float, classes: int, epochs: int):
         self.reached = False
         self._target = target
-        self._least = least
+        self._minimum = minimum
         self._epochs = epochs
         guessing = math.log(classes)
-        if target is not None and least > _FALLS * guessing:
+        if target is not None and minimum > _FALLS * guessing:
             raise GlrError(
                 f"debug.target_loss: the head's loss cannot fall: it is {guessing:.3g} for guesses among {classes} "
-                f"classes and {least:.3g} for ideal descriptors; raise the head's scale, or correct the head"
+                f"classes and {minimum:.3g} for ideal descriptors; raise the head's scale, or correct the head"
             )
 
     def check(self, epoch: int, step: int, loss: float, accuracy: float) -> None:
@@ -53,9 +53,9 @@ class Overfit:
             return
         self._said = (
             f"after {step} steps on one batch the loss is {loss:.4f}, the accuracy {accuracy:.4f}; the target is "
-            f"{self._least + self._target:.4f}, the head's least loss + debug.target_loss={self._target:g}"
+            f"{self._minimum + self._target:.4f}, the head's minimum + debug.target_loss={self._target:g}"
         )
-        self.reached = loss <= self._least + self._target
+        self.reached = loss <= self._minimum + self._target
         if not self.reached and epoch == self._epochs:
             print()  # ends the epoch's line
             raise GlrError(
