@@ -25,7 +25,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Cell:
-    """Lines of spans."""
+    """A cell: its lines, each made of spans."""
 
     lines: tuple[tuple[Span, ...], ...]
     struck: bool = False

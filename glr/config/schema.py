@@ -180,7 +180,7 @@ class Sweep(Jobs):
 
 @dataclass
 class TrainConfig:
-    """conf/train.yaml."""
+    """The settings of conf/train.yaml."""
 
     backbone: Any = field(default=MISSING, metadata=_COMPONENT)
     pooling: Any = field(default=MISSING, metadata=_COMPONENT)
@@ -238,7 +238,7 @@ PreflightConfig = make_dataclass(
 
 @dataclass
 class EvaluateConfig:
-    """conf/evaluate.yaml."""
+    """The settings of conf/evaluate.yaml."""
 
     strategy: Any = field(default=MISSING, metadata=_STRATEGY)
     tta: Any = field(default=MISSING, metadata=_COMPONENT)
@@ -285,7 +285,7 @@ class EnsembleSearch:
 
 @dataclass
 class EnsembleConfig:
-    """conf/ensemble.yaml."""
+    """The settings of conf/ensemble.yaml."""
 
     tracking: Tracking = MISSING
     members: list[Any] = field(default_factory=list)
@@ -320,7 +320,7 @@ class Card:
 
 @dataclass
 class ExportConfig:
-    """conf/export.yaml."""
+    """The settings of conf/export.yaml."""
 
     tracking: Tracking = MISSING
     run: str | None = None
@@ -338,7 +338,7 @@ class ExportConfig:
 
 @dataclass
 class PrepareConfig:
-    """conf/prepare.yaml."""
+    """The settings of conf/prepare.yaml."""
 
     data: Data = MISSING
     workers: int = at_least(1, default=1)
@@ -353,7 +353,7 @@ class PrepareConfig:
 
 @dataclass
 class RecordConfig:
-    """conf/record.yaml."""
+    """The settings of conf/record.yaml."""
 
     tracking: Tracking = MISSING
     study: str | None = None
@@ -366,7 +366,7 @@ class RecordConfig:
 
 @dataclass
 class ScoreConfig:
-    """conf/score.yaml."""
+    """The settings of conf/score.yaml."""
 
     predictions: str = MISSING
     solution: str = MISSING
@@ -392,7 +392,7 @@ class Comparison:
 
 @dataclass
 class CompareConfig:
-    """conf/compare.yaml."""
+    """The settings of conf/compare.yaml."""
 
     tracking: Tracking = MISSING
     study: Any = MISSING

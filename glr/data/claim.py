@@ -27,7 +27,7 @@ _SILENCE = 60.0  # seconds without a heartbeat after which the holder counts as 
 def claimed(folder: str, known: Container[str] = ()) -> Iterator[Callable[[], None]]:
     """Claim a folder of a bucket; the folder must be empty, or its last holder must have ended without finishing.
 
-    Objects whose names are `known` may be there. On exit the claim is deleted, or, if the data set is unfinished,
+    Objects that `known` names may exist. On exit the claim is deleted, or, if the data set is unfinished,
     released so that another process can continue.
 
     Yields:

@@ -66,7 +66,7 @@ class Stopping:
 
 
 class Pool:
-    """Runs jobs.
+    """Runs a sweep's jobs, several at a time.
 
     Args:
         jobs: all jobs; the pool runs the WAITING jobs, in this order.

@@ -39,7 +39,7 @@ class SystemMetrics(threading.Thread):
             say(f"no more system metrics: {error}", file=sys.stderr)
 
     def end(self) -> None:
-        """Stop."""
+        """Stop sampling."""
         self._ended.set()
         self.join()
 

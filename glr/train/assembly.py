@@ -58,7 +58,7 @@ class Assembly:
 
 
 def assembled(config: DictConfig, data: PreparedData, weights: Path | None) -> Assembly:
-    """Build the parts.
+    """Build the parts of a run.
 
     Args:
         config: composed from conf/train.yaml.

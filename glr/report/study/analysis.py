@@ -85,7 +85,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Analysis:
-    """A study's analysis.
+    """The result of `analyse`.
 
     Attributes:
         study: name of the study, or several names.
@@ -138,7 +138,8 @@ def analyse(
         study: its name.
         rows: its configurations.
         outcomes: outcomes of queries, by the id of the run.
-        metric: such as `private/gap`; `gap` means the Private one, if there is one; None: what runs were evaluated by.
+        metric: such as `private/gap`; `gap` means the Private one, if there is one; None: the metric that most runs
+            were evaluated by.
         baseline: index, name, or a run's name or id; None or `best`: the best trained configuration.
         notes: sentences for the report.
         resamples: number of resamples of the queries.

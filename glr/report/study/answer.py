@@ -11,7 +11,7 @@ _NAMED = 3  # configurations whose names a sentence lists
 
 
 def answer(analysis: Analysis) -> str:
-    """Return the answer.
+    """Return a study's answer as a sentence.
 
     It calls a configuration "better" only if both configurations have several seeds and p < 0.05 after Holm. Otherwise
     it gives the difference, and says whether the interval speaks of configurations or of single trained models.

@@ -49,11 +49,11 @@ _STYLE: dict[Any, Any] = {
 
 
 def drawn(plot: Callable[[Axes], None], height: float, label: str) -> str:
-    """Draw a plot.
+    """Draw a plot as SVG.
 
     Args:
         plot: draws into axes, in the colours of this module.
-        height: of the figure, in points.
+        height: height of the figure, in points.
         label: says in words what the plot shows, for those who do not see it.
 
     Returns:

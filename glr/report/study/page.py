@@ -35,7 +35,7 @@ def page(
     links: Mapping[str, str] | None = None,
     album: Album | None = None,
 ) -> str:
-    """Return the page.
+    """Return a study's report as an HTML page.
 
     Args:
         analysis: what the study's runs say.

@@ -13,13 +13,13 @@ _LISTED = 5  # seeds that are listed
 
 
 class Cell(NamedTuple):
-    """A cell.
+    """A cell of a table that a reader can sort.
 
     Attributes:
         text: the first line.
         notes: smaller lines below it.
         key: what the column is sorted by, a number or text; empty cells stay at the end.
-        number: it is set in figures, to the right.
+        number: True if it is a number, set to the right.
     """
 
     text: str = ""
