@@ -25,7 +25,7 @@ SWEEP = "sweep"  # the tag of a job that names its sweep
 _SCORES = [metric_name(usage, metric) for metric in ("map_at_100", "gap") for usage in USAGES]
 MEASURED = frozenset(
     ["classes", "parameters", "trainable_parameters", "train_images", "steps_per_epoch"]
-)  # no settings
+)  # measured, not set
 _TRAINING = ["loss", "accuracy", "learning_rate", "images_per_second"]
 
 
