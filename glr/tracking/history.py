@@ -214,8 +214,8 @@ def _only(named: list[PastRun], where: str = "") -> PastRun:
     """The only run; raise a GlrError if several runs have its name, as in studies of earlier versions."""
     if len(named) > 1:
         ids = "; ".join(f"{run.id} ({run.status.lower()}, study {run.study})" for run in named[-5:])
-        how = "an id" if len({run.study for run in named}) == 1 else "an id or study/name"
-        raise GlrError(f"{where}{len(named)} runs are named {named[0].name}; give {how}; the newest are {ids}")
+        needed = "an id" if len({run.study for run in named}) == 1 else "an id or study/name"
+        raise GlrError(f"{where}{len(named)} runs are named {named[0].name}; give {needed}; the newest are {ids}")
     return named[0]
 
 
