@@ -35,7 +35,7 @@ def test_what_the_best_is_better_than_is_said_where_the_runner_up_is_close():
 
 
 @pytest.mark.parametrize(
-    ("seeds", "one_seed", "said"),
+    ("seeds", "one_seed", "sentence"),
     [
         ((1, 1), True, " on these queries; one seed each, so this speaks of these trained models only."),
         ((3, 1), False, ", 3 seeds and one seed; one seed does not show that a configuration is better."),
