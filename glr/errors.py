@@ -36,14 +36,14 @@ def is_no_room(error: BaseException | None) -> bool:
     while error is not None:
         if isinstance(error, OSError) and error.errno in _NO_ROOM:
             return True
-        if any(said in str(error) for said in _NO_ROOM_SAID):
+        if any(part in str(error) for part in _NO_ROOM_SAID):
             return True
         error = error.__cause__
     return False
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Return True if TensorFlow's `ResourceExhaustedError` is of memory; it may be of a disk, too."""
+    """Return True if TensorFlow's `ResourceExhaustedError` reports full memory; it may also report a full disk."""
     return "allocat" in str(error)
 
 

@@ -246,8 +246,8 @@ def content(source: Source) -> dict[str, list[tuple]]:
     """Return all that a source puts into a catalogue: (id, file, class) of each split, and the solutions."""
     catalog = filled(source)
     classes = {split: dict(catalog.landmarks(split)) for split in SPLITS}
-    found = {split: [(i, p, classes[split][i]) for i, p, _ in sorted(catalog.photos(split))] for split in SPLITS}
-    return found | {task: list(catalog.answers(task)) for task in COLUMNS}
+    tables = {split: [(i, p, classes[split][i]) for i, p, _ in sorted(catalog.photos(split))] for split in SPLITS}
+    return tables | {task: list(catalog.answers(task)) for task in COLUMNS}
 
 
 @pytest.fixture(scope="session")

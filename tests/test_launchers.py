@@ -17,9 +17,9 @@ SMALL = [
 def runs(work: Path) -> tuple[Run, list[Run]]:
     """Return the only parent run of a folder's store, and its jobs' runs."""
     client = MlflowClient(f"sqlite:///{work}/mlruns/mlflow.db")
-    found = client.search_runs([client.get_experiment_by_name("two").experiment_id])
-    (parent,) = (run for run in found if run.data.tags["kind"] == "sweep")
-    jobs = [run for run in found if run is not parent]
+    all_runs = client.search_runs([client.get_experiment_by_name("two").experiment_id])
+    (parent,) = (run for run in all_runs if run.data.tags["kind"] == "sweep")
+    jobs = [run for run in all_runs if run is not parent]
     for run in jobs:
         assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
         assert run.data.tags["mlflow.source.name"] == "python -m glr.train"

@@ -8,11 +8,11 @@ from tests.conftest import here
 def test_a_set_is_prepared_once_and_verified_again(class_folders: Path, tmp_path: Path):
     line = ["data=folder", f"data.source.path={class_folders}", "data.path=set", "data.source.retrieval_classes=0.25"]
     line += ["data.source.query_images=0.25", "shard_images=25"]
-    said = "set: 72 train, 18 index, 6 query images; 9 train classes; every shard verified\n"
-    assert here("prepare", *line, cwd=tmp_path) == said
+    verified = "set: 72 train, 18 index, 6 query images; 9 train classes; every shard verified\n"
+    assert here("prepare", *line, cwd=tmp_path) == verified
     shards = {file: file.stat().st_mtime_ns for file in (tmp_path / "set").iterdir()}
     assert len([file for file in shards if file.name.startswith("train-")]) == 3
-    assert here("prepare", *line, cwd=tmp_path) == said
+    assert here("prepare", *line, cwd=tmp_path) == verified
     assert {file: file.stat().st_mtime_ns for file in (tmp_path / "set").iterdir()} == shards
     damaged = next(file for file in shards if file.name.startswith("query-"))
     damaged.write_bytes(damaged.read_bytes()[:-1] + b"x")

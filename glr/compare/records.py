@@ -70,7 +70,7 @@ def of_configurations(rows: Iterable[Row]) -> list[Record]:
 
 
 def whole(analysis: Analysis, rows: Iterable[Row]) -> Record:
-    """Return an analysis; docs/commands/compare.md describes the keys."""
+    """Return a whole analysis as one nested record; docs/commands/compare.md describes its keys."""
     base = analysis.baseline_row
     return {
         "study": analysis.study,

@@ -62,7 +62,7 @@ def _marked(cell: Cell) -> str:
 
 
 def escaped(text: str, longest: int | None = _LONGEST) -> str:
-    """Escape a text so that Markdown shows it unchanged; harmless signs stay: the _ in a word, a lone ~, [0.1, 0.2].
+    """Escape a text so that Markdown shows it unchanged. Harmless characters stay: _ in a word, a lone ~, [0.1, 0.2].
 
     Args:
         text: any text; line breaks become spaces.

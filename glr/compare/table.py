@@ -25,7 +25,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Cell:
-    """Lines of spans."""
+    """A cell: its lines, each made of spans."""
 
     lines: tuple[tuple[Span, ...], ...]
     struck: bool = False
@@ -81,7 +81,7 @@ def _model(row: Row) -> Cell:
 
 
 def _score_columns(rows: Sequence[Row]) -> tuple[str, ...]:
-    """The columns of scores: Public and Private, unless all scores are of sets that are not divided; then Score."""
+    """The columns of scores: Public and Private, or Score if no row's set is divided."""
     undivided = [row for row in rows if row.plain is not None]
     divided = any(row.public is not None or row.private is not None for row in rows)
     return (*(_DIVIDED if divided or not undivided else ()), *((_PLAIN,) if undivided else ()))

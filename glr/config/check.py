@@ -21,7 +21,7 @@ from glr.errors import GlrError
 # Options of sbatch that start several processes per job, spelled as in submitit's additional_parameters.
 _SBATCH = ("nodes", "ntasks", "ntasks_per_node")
 
-_MANY = 50  # so many jobs take seconds to check, which a line announces
+_MANY = 50  # this many jobs take seconds to check; a line says so
 
 
 def composed(config_name: str, overrides: list[str]) -> tuple[DictConfig, dict[str, str]]:

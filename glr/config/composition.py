@@ -70,7 +70,7 @@ def _explained(error: Exception, config_name: str, overrides: Sequence[str]) -> 
     if key := re.search(r"Could not override '([^']+)'", text) or re.search(r"Key '([^']+)' is not in", text):
         full = re.search(r"full_key: (\S+)", f"{text}\n{cause}")
         return unknown_setting(full[1] if full else key[1], config_name, overrides)
-    if "init_from" in text and re.search("InitFrom|not Optional", f"{text} {cause}"):  # a YAML file of before
+    if "init_from" in text and re.search("InitFrom|not Optional", f"{text} {cause}"):  # YAML of an earlier version
         return GlrError(
             "init_from: a YAML file gives it as a mapping: {run: NAME} or {file: PATH}; leave it out for none"
         )

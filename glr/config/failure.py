@@ -17,7 +17,7 @@ _OF_STORES = {"MlflowException", "SQLAlchemyError"}
 
 
 def report(error: BaseException) -> str:
-    """What a command prints when an error ends it, without secrets and control characters; may be empty."""
+    """Return the text to print when an error ends a command, without secrets and control characters; may be empty."""
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
     if isinstance(error, SystemExit):

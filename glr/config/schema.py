@@ -183,7 +183,7 @@ class Sweep(Jobs):
 
 @dataclass
 class TrainConfig:
-    """conf/train.yaml."""
+    """The settings of conf/train.yaml."""
 
     backbone: Any = field(default=MISSING, metadata=_COMPONENT)
     pooling: Any = field(default=MISSING, metadata=_COMPONENT)
@@ -275,7 +275,7 @@ class Ranking(Describing):
 
 @dataclass
 class EvaluateConfig(Ranking):
-    """conf/evaluate.yaml."""
+    """The settings of conf/evaluate.yaml."""
 
     sweep: Jobs = field(default_factory=Jobs)
     study: str = MISSING
@@ -289,7 +289,7 @@ class EvaluateConfig(Ranking):
 
 @dataclass
 class PredictConfig(Ranking):
-    """conf/predict.yaml."""
+    """The settings of conf/predict.yaml."""
 
     task: TaskName = TaskName.retrieval
     output: str = MISSING
@@ -308,7 +308,7 @@ class EnsembleSearch:
 
 @dataclass
 class EnsembleConfig:
-    """conf/ensemble.yaml."""
+    """The settings of conf/ensemble.yaml."""
 
     tracking: Tracking = MISSING
     members: list[Any] = field(default_factory=list)
@@ -343,7 +343,7 @@ class Card:
 
 @dataclass
 class ExportConfig:
-    """conf/export.yaml."""
+    """The settings of conf/export.yaml."""
 
     tracking: Tracking = MISSING
     run: str | None = None
@@ -361,7 +361,7 @@ class ExportConfig:
 
 @dataclass
 class PrepareConfig:
-    """conf/prepare.yaml."""
+    """The settings of conf/prepare.yaml."""
 
     data: Data = MISSING
     workers: int = at_least(1, default=1)
@@ -376,7 +376,7 @@ class PrepareConfig:
 
 @dataclass
 class RecordConfig:
-    """conf/record.yaml."""
+    """The settings of conf/record.yaml."""
 
     tracking: Tracking = MISSING
     study: str | None = None
@@ -389,7 +389,7 @@ class RecordConfig:
 
 @dataclass
 class ScoreConfig:
-    """conf/score.yaml."""
+    """The settings of conf/score.yaml."""
 
     predictions: str = MISSING
     solution: str = MISSING
@@ -415,7 +415,7 @@ class Comparison:
 
 @dataclass
 class CompareConfig:
-    """conf/compare.yaml."""
+    """The settings of conf/compare.yaml."""
 
     tracking: Tracking = MISSING
     study: Any = MISSING

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from glr.errors import GlrError
 
 UNDIVIDED = ""  # the usage of all queries of a solution without Public and Private
-USAGES = ("Public", "Private", UNDIVIDED)  # the first that a solution has determines a run's best epoch
+USAGES = ("Public", "Private", UNDIVIDED)  # a run's best epoch is the best on the first usage that its solution has
 IGNORED = "Ignored"
 
 
@@ -42,10 +42,10 @@ def headline(scores: Mapping[str, float], metric: str) -> dict[str, float]:
 
 
 def main_score(metrics: Mapping[str, float]) -> float | None:
-    """The score among a run's metrics that determines its best epoch; None: the run has no score."""
+    """The score that determines a run's best epoch, from the run's metrics; None: the run has no score."""
     return next((metrics[name] for name in map(score_name, USAGES) if name in metrics), None)
 
 
 def main_metric(metrics: Mapping[str, float], score: str) -> str:
-    """The full name of what `main_score` returns, `public/gap`, of a run with a score that was evaluated by `score`."""
+    """The full name of the metric in `main_score`, such as `public/gap`; `score` is the run's `evaluate.score`."""
     return metric_name(next(usage for usage in USAGES if score_name(usage) in metrics), score)

@@ -1,4 +1,4 @@
-"""Make a prepared set of TFRecords of any origin: a manifest that says where their records are. No image is copied."""
+"""Prepare TFRecords of any origin where they are: a manifest tells the places of their records. No image is copied."""
 
 import hashlib
 import io
@@ -29,10 +29,13 @@ _TABLES = {PLACES, report.REPORT, "relabeling.csv", "index.csv", "retrieval_solu
 
 
 class Scan(NamedTuple):
-    """A file whose records were checked: its name, its size in bytes and its CRC32C, both as stored; and its note.
+    """A file whose records were checked.
 
-    gzip: the index of a compressed file; None: it is not compressed.
-    note: the file with a row per record: offset, length, number, id, class, outcome and why.
+    Attributes:
+        file: its name.
+        size, crc32c: its size in bytes and its checksum, both as stored.
+        gzip: the index of a compressed file; None: it is not compressed.
+        note: the file with a row per record: offset, length, number, id, class, outcome and reason.
     """
 
     file: str
@@ -111,7 +114,7 @@ class ScanTask:
             raise GlrError(f"{file} cannot be read to its end ({error}); copy it again") from error
 
     def _checked(self, file: str, offset: int, record: bytes, number: int) -> tuple[str, str, str, str]:
-        """Return a record's id, class, outcome (empty: it can be used as it is) and why."""
+        """Return a record's id, class, outcome (empty: it can be used as it is) and reason."""
         where = f"{file}: the record at byte {offset}"
         try:
             image_id, landmark, encoded = labelled(record, self.features, self.file, number)
@@ -175,7 +178,7 @@ def adopt(
     Args:
         source: the records.
         path: the new folder, local or gs://; it may be the folder of the records.
-        options: how to prepare the set; `shard_images` does not matter.
+        options: how to prepare the set; `shard_images` is not used.
         settings: the source's settings, kept in the manifest.
 
     Raises:

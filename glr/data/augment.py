@@ -71,7 +71,7 @@ class Study:
         self.shift = shift
 
     def changes(self, uniforms: np.ndarray) -> Changes:
-        """The changes of N images.
+        """Turn uniform numbers into the changes of N images.
 
         Args:
             uniforms: uniform in (0, 1), [N, draws].

@@ -27,7 +27,7 @@ _SILENCE = 60.0  # seconds without a heartbeat after which the holder counts as 
 def claimed(folder: str, known: Container[str] = ()) -> Iterator[Callable[[], None]]:
     """Claim a folder of a bucket; the folder must be empty, or its last holder must have ended without finishing.
 
-    Objects whose names are `known` may be there. On exit the claim is deleted, or, if the data set is unfinished,
+    Objects that `known` names may exist. On exit the claim is deleted, or, if the data set is unfinished,
     released so that another process can continue.
 
     Yields:
@@ -80,14 +80,14 @@ class _Claim:
             say(f"could not release the claim to {self._folder}: {error}", file=sys.stderr)
 
     def _beat(self) -> None:
-        said = False
+        warned = False
         while not self._lost and not self._ended.wait(_BEAT):
             try:
                 self._write(self._holder)
             except GlrError as error:
-                if not said and not self._lost:
+                if not warned and not self._lost:
                     say(f"could not renew the claim to {self._folder}: {error}", file=sys.stderr)
-                said = True
+                warned = True
 
     def _write(self, holder: str | None) -> None:
         """Replace the claim; its content differs each time."""

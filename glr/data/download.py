@@ -54,7 +54,7 @@ def fetch(url: str, file: Path, *, md5: str | None = None, stop: threading.Event
             if md5 is None or _md5(part) == md5:
                 part.replace(file)
                 return
-            part.unlink()  # another version's part, or damaged on its way: once more from the beginning
+            part.unlink()  # the part is of another version, or was damaged on its way: begin again
     raise GlrError(f"{url} arrives damaged (wrong MD5), twice; try again later, or give another download_url")
 
 

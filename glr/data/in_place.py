@@ -18,7 +18,7 @@ PLACES = "records.npy"
 # The place of a record: its offset and length in its file's records (bytes), its class (-1: none), its number in its
 # file, and whether its image must be converted to an RGB JPEG.
 PLACE = np.dtype([("offset", "<i8"), ("length", "<i4"), ("label", "<i4"), ("number", "<i4"), ("convert", "?")])
-_GAP = 2**16  # bytes between two records that are read and thrown away rather than read around
+_GAP = 2**16  # bytes; a smaller gap between two records is read and dropped, a larger gap begins another read
 
 
 class Features(NamedTuple):
@@ -119,5 +119,5 @@ def read_places(file: str, index: str | None, places: np.ndarray) -> list[tuple[
     for part in np.split(np.arange(len(places)), cuts):
         start, end = int(starts[part[0]]), int(ends[part[-1]])
         content = read_part(file, start, end, index)
-        records += [found for found in tfrecord.split(content, file, start) if found[0] in wanted]
+        records += [record for record in tfrecord.split(content, file, start) if record[0] in wanted]
     return records

@@ -33,16 +33,16 @@ def open_data(config: DictConfig, *, prepare: bool, **options: Any) -> PreparedD
         GlrError: the set does not exist, is damaged or was made with other settings, or the source is bad.
     """
     source: Any = OmegaConf.to_container(config.source, resolve=True)
-    how = {name: config[name] for name in ("validation_share", "max_side", "background")}
+    recorded = {name: config[name] for name in ("validation_share", "max_side", "background")}
     manifest = storage.join(config.path, MANIFEST)
     if prepare and not storage.exists(manifest):
         with nullcontext() if storage.is_bucket(config.path) else _alone(Path(config.path)):
             if not storage.exists(manifest):
-                made = build(config.source)
-                make: Any = adopt if isinstance(made, RecordSource) else prepare_source
-                return make(made, config.path, Options(**how, **options), settings=source)
+                built = build(config.source)
+                make: Any = adopt if isinstance(built, RecordSource) else prepare_source
+                return make(built, config.path, Options(**recorded, **options), settings=source)
     data = PreparedData(config.path)
-    data.check_settings(how | {f"source.{key}": value for key, value in source.items()})
+    data.check_settings(recorded | {f"source.{key}": value for key, value in source.items()})
     if config.cache_dir is None or not storage.is_bucket(data.records):
         return data
     if data.records != data.path:

@@ -116,7 +116,7 @@ def _begins_with_record(file: str) -> bool:
 
 
 class _Remote(io.RawIOBase):
-    """An object in a bucket, read from its begin to its end."""
+    """An object in a bucket, read from start to end."""
 
     def __init__(self, file: str):
         self._file, self._at = file, 0

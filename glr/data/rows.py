@@ -103,7 +103,7 @@ def csv_rows(lines: Iterable[str], name: str) -> Iterator[tuple[int, list[str]]]
 
 
 def _decoded(lines: Iterable[str], name: str) -> Iterator[str]:
-    """Yield the lines; refuse the first that had bytes which are not UTF-8."""
+    """Yield the lines; refuse the first line that is not UTF-8."""
     for number, line in enumerate(lines, start=1):
         try:
             line.encode()

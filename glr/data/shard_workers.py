@@ -20,7 +20,7 @@ class Named(Protocol):
 
     @property
     def file(self) -> str:
-        """The name."""
+        """The file's name in the folder."""
         ...
 
 
@@ -40,7 +40,7 @@ class Task(Protocol[Result]):
         ...
 
     def write(self) -> Result:
-        """Do the work."""
+        """Write the file and return its result."""
         ...
 
 

@@ -53,7 +53,7 @@ def read_records(file: BinaryIO, name: str) -> Iterator[tuple[int, bytes]]:
     """
     at = 0
     while header := file.read(12):
-        # A damaged length could be of terabytes.
+        # A damaged length could ask for terabytes.
         rest = file.read(int.from_bytes(header[:8], "little") + 4) if is_header(header) else b""
         yield from split(header + rest, name, at)
         at += len(header) + len(rest)

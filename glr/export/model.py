@@ -45,7 +45,7 @@ class ExportedModel(tf.Module):
         )
 
     def write(self, folder: Path) -> None:
-        """Save the model."""
+        """Write a SavedModel with both signatures."""
         tf.saved_model.save(self, str(folder), signatures={SIGNATURE: self.single, "batched": self.batched})
 
 

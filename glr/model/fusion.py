@@ -1,6 +1,6 @@
-"""Layers of a network with fewer passes over their activations: memory traffic takes most of a step's time on a GPU.
+"""Make layers pass over their activations less often: memory traffic takes most of a step's time on a GPU.
 
-What the layers compute, their weights and their names stay.
+The layers keep their mathematics, their weights and their names.
 """
 
 from collections import Counter
@@ -18,10 +18,10 @@ _PIXELWISE = [getattr(keras.activations, name) for name in ("relu", "relu6", "si
 def fuse(network: keras.Model) -> None:
     """Change a network's layers in place.
 
-    - BatchNorm of training batches [B, h, w, C] is TensorFlow's fused operation. Keras makes it of a dozen operations,
-      and each of them reads or writes all activations in float32.
+    - BatchNorm of training batches [B, h, w, C] becomes TensorFlow's fused operation. Keras builds it from a dozen
+      operations, and each of them reads or writes all activations in float32.
     - Zeros that are added around the input of a convolution become the convolution's padding.
-    - A maximum over 1 x 1 positions is a slice.
+    - A maximum over 1 x 1 positions becomes a slice.
 
     In `glr.model.kernels.compiled()`, BatchNorm with the activation after it, biases, sums and concatenations use
     kernels of XLA.
@@ -54,7 +54,7 @@ def is_fused(layer: keras.layers.Layer) -> bool:
 
 
 def _only_readers(network: keras.Model) -> dict[Any, Any]:
-    """Each layer whose outputs one other layer reads and nothing else, with that layer; both are called once."""
+    """Map each layer to the only layer that reads its outputs, if there is one and both are called once."""
     nodes = calls(network)
     times = Counter(node.operation for node in nodes)
     sources = {id(tensor): node.operation for node in nodes for tensor in node.output_tensors}
@@ -70,7 +70,7 @@ def _only_readers(network: keras.Model) -> dict[Any, Any]:
 
 
 def _pixelwise(layer: Any) -> Any:
-    """The function that a layer applies to each number by itself, if it is a known one."""
+    """The known elementwise function that a layer applies; None: the layer does something else."""
     if type(layer) is keras.layers.Activation and layer.activation in _PIXELWISE:
         return layer.activation
     if type(layer) is keras.layers.ReLU and not (layer.max_value or layer.negative_slope or layer.threshold):
@@ -93,7 +93,8 @@ def _unchanged(inputs: tf.Tensor) -> tf.Tensor:
 def _pads(layer: Any, reader: Any) -> bool:
     """Return True if a layer's zeros can be the padding of its only reader.
 
-    GPUs have no uneven padding, and CPUs no gradients of grouped or dilated convolutions but those that Keras compiles.
+    TensorFlow has no uneven padding on GPUs. On CPUs it has no gradients of grouped or dilated convolutions, except
+    those that Keras compiles.
     """
     if type(reader) is not keras.layers.Conv2D or not (_channels_last(layer) and _channels_last(reader)):
         return False

@@ -1,6 +1,6 @@
-"""Kernels that XLA compiles, for training on GPUs: TensorFlow's own for bfloat16 read and write one number at a time.
+"""Kernels for training on GPUs, compiled by XLA: TensorFlow's own bfloat16 kernels read and write one number at a time.
 
-A kernel is compiled once for each shape. BatchNorm is two, one for the outputs and one for the gradients.
+A kernel is compiled once for each shape. BatchNorm has two kernels, one for the outputs and one for the gradients.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -23,9 +23,9 @@ def is_compiled() -> bool:
 
 
 @contextmanager
-def compiled(yes: bool) -> Iterator[None]:
-    """In this context, layers that `glr.model.fusion` has changed use these kernels, if `yes`."""
-    token = _COMPILED.set(yes)
+def compiled(enabled: bool) -> Iterator[None]:
+    """If `enabled`, the layers that `glr.model.fusion` has changed use these kernels in this context."""
+    token = _COMPILED.set(enabled)
     try:
         yield
     finally:
@@ -59,7 +59,7 @@ class _Kernel:
 
 
 def _inside(kernel: Any) -> Any:
-    """A function that calls a kernel as a step does: TensorFlow compiles it apart from a direct call of the kernel."""
+    """A function that calls a kernel as a step does: TensorFlow would compile a direct call separately."""
     specs = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in kernel.inputs]
     call: Any = tf.function(lambda *tensors: kernel(*tensors), autograph=False)
     return call.get_concrete_function(*specs)
@@ -70,15 +70,15 @@ def _is_complete(kernel: Any) -> bool:
 
 
 def _first_call(call: Any, inputs: Sequence[Any], device: str) -> None:
-    with suppress(tf.errors.OpError), tf.device(device):  # what is not compiled here, the first step compiles
-        # Zeros made by several threads at once were seen with another thread's shape on a GPU.
+    with suppress(tf.errors.OpError), tf.device(device):  # after an error, the first step compiles the kernel
+        # On a GPU, zeros that several threads made at once had the shape of another thread's zeros.
         with _ONE_AT_A_TIME:
             zeros = [tf.zeros(tensor.shape, tensor.dtype) for tensor in inputs]
         call(*zeros)
 
 
 def positions(x: Any) -> tf.Tensor:
-    """The number of positions over the batch; that of all numbers may exceed int32."""
+    """The number of positions over the batch, float32; times the channels it may exceed int32."""
     return tf.cast(tf.reduce_prod(tf.shape(x, tf.int64)[:-1]), tf.float32)
 
 
@@ -87,7 +87,7 @@ def normalised(
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Normalise and activate by XLA; also return the batch's mean and variance, float32 [C].
 
-    For the gradients, only x is kept, and the rest computed again.
+    Only x is kept for the gradients, which compute the other values again.
     """
 
     def with_gradients(x: tf.Tensor, scale: tf.Tensor, offset: tf.Tensor) -> Any:
@@ -104,8 +104,8 @@ def normalised(
 @_Kernel
 def _forward(x: Any, scale: Any, offset: Any, epsilon: float, activation: Activation) -> Any:
     numbers = tf.cast(x, tf.float32)
-    # One pass gives both moments: the difference of squares is accurate if a channel's numbers are small compared with
-    # their spread, so one of them is subtracted from all.
+    # One pass gives both moments. The difference of squares is accurate only if a channel's mean is small compared with
+    # its spread, so one of the channel's numbers is first subtracted from all of them.
     some = numbers[:1, :1, :1]
     first, second = (tf.reduce_mean(power, [0, 1, 2]) for power in (numbers - some, tf.square(numbers - some)))
     mean, variance = some[0, 0, 0] + first, tf.maximum(second - tf.square(first), 0.0)

@@ -34,9 +34,9 @@ class SavedModel:
     """Describes images of any size, one at a time, through the signature of the Google Landmark tasks or of DELG.
 
     The tasks' `serving_default` accepts one uint8 image [H, W, 3] and returns `global_descriptor`, a float vector.
-    DELG's may also accept `input_scales`, float [S], and return `global_descriptors` [S, D]: each is normalised, and
-    they are added up. Local features are not used. Source: Cao et al., Unifying deep local and global features for
-    image search, ECCV 2020, arXiv:2001.05027, and the authors' export and extraction scripts.
+    DELG's signature may also accept `input_scales`, float [S], and return `global_descriptors` [S, D]; these are
+    normalised and added up. Local features are not used. Source: Cao et al., Unifying deep local and global features
+    for image search, ECCV 2020, arXiv:2001.05027, and the authors' export and extraction scripts.
 
     Args:
         path: the folder that holds saved_model.pb.

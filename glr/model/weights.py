@@ -202,18 +202,18 @@ def _misfit(part: str, ours: Mapping[str, _Array], theirs: Mapping[str, _Array],
     return _difference(part, ours[name].layer, ours[name].data.shape, theirs[name].data.shape, model)
 
 
-def _difference(part: str, layer: str, here: tuple[int, ...], there: tuple[int, ...], model: RetrievalModel) -> str:
+def _difference(part: str, layer: str, own: tuple[int, ...], stored: tuple[int, ...], model: RetrievalModel) -> str:
     """Say how two shapes of an array differ."""
-    if part in ("head", "embedding") and len(here) == len(there) == 2:
-        before, now = there[-1], here[-1]
+    if part in ("head", "embedding") and len(own) == len(stored) == 2:
+        before, now = stored[-1], own[-1]
         if part == "embedding":
-            inputs = f"for {there[0]:,} features, this model has {here[0]:,}"
+            inputs = f"for {stored[0]:,} features, this model has {own[0]:,}"
             return inputs if before == now else f"trained with {before:,} dimensions, this model has {now:,}"
-        if there[0] != here[0]:
-            return f"for embeddings of {there[0]:,} dimensions, this model has {here[0]:,}"
+        if stored[0] != own[0]:
+            return f"for embeddings of {stored[0]:,} dimensions, this model has {own[0]:,}"
         if now == getattr(model.head, "num_classes", None):  # a head with several centres has more columns
             return f"trained with {before:,} classes, this set has {now:,}"
-    return f"{layer or part} has the shape {list(there)}, in this model {list(here)}"
+    return f"{layer or part} has the shape {list(stored)}, in this model {list(own)}"
 
 
 def _listed(reasons: Mapping[str, str]) -> str:

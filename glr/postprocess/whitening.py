@@ -79,7 +79,7 @@ class PCA:
 
         Raises:
             GlrError: `dimension` exceeds the descriptors' dimensions or their number minus 1, or the descriptors do not
-                vary in so many directions and `epsilon` does not hold the others down.
+                vary in as many directions as `dimension` asks for, and `epsilon` is too small to damp the others.
         """
         descriptors = train(self.images)
         count, size = descriptors.shape
@@ -101,7 +101,7 @@ class PCA:
         # The sign of a direction is arbitrary: make its largest component positive.
         largest = np.abs(directions).argmax(0)
         directions = directions * np.sign(directions[largest, np.arange(dimension)])
-        rounding = size * np.finfo(np.float64).eps * variances[0]  # a smaller variance is an error of rounding
+        rounding = size * np.finfo(np.float64).eps * variances[0]  # a smaller variance is a rounding error
         raised = np.maximum(variances, 0) + self.epsilon * variances[0]
         if raised[-1] <= rounding:
             raise GlrError(self._flat(int((variances > rounding).sum()), count, size))

@@ -87,8 +87,8 @@ class QueryResults:
 def choose(precisions: Mapping[str, float], each: int) -> list[tuple[str, str]]:
     """Choose the queries with the worst AP, the AP around the median, and the best AP.
 
-    Queries of equal AP are ordered by id. No query is chosen twice: of fewer than 3 * `each` queries, all are chosen, a
-    third for each group.
+    Queries of equal AP are ordered by id. No query is chosen twice. If there are fewer than 3 * `each` queries, all are
+    chosen, a third for each group.
 
     Args:
         precisions: AP by query.

@@ -189,7 +189,7 @@ def read_index_classes(path: str | Path) -> dict[str, str]:
 def classify(ranking: Ranking, index_classes: Mapping[str, str], neighbors: int) -> Classes:
     """Predict each query's class: the class with the largest sum of similarities among its nearest index images.
 
-    With one neighbour, this is the neighbour's class. Of equal sums, the class that comes first in the ranking wins.
+    With one neighbour, this is the neighbour's class. If sums are equal, the class that is ranked first wins.
 
     Returns:
         Each query's class and its confidence, the sum.

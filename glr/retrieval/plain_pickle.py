@@ -27,7 +27,7 @@ class _Recorded:
 
 
 class _Type(_Recorded):
-    """`numpy.dtype`."""
+    """Stands in for `numpy.dtype`."""
 
     def dtype(self) -> np.dtype:
         """Return the type, which must be numeric.
@@ -42,7 +42,7 @@ class _Type(_Recorded):
 
 
 class _Array(_Recorded):
-    """`numpy.ndarray`, created empty; its state is (version, shape, type, in Fortran's order, bytes)."""
+    """Stands in for `numpy.ndarray`, created empty; its state is (version, shape, type, in Fortran's order, bytes)."""
 
     def numbers(self) -> list[int | float]:
         """Return the values of an array of one axis, or of a single row or column."""
@@ -51,7 +51,7 @@ class _Array(_Recorded):
 
 
 class _BufferedArray(_Recorded):
-    """`numpy.ndarray` as of protocol 5, made by one call with (bytes, type, shape, order)."""
+    """Stands in for `numpy.ndarray` as of protocol 5, made by one call with (bytes, type, shape, order)."""
 
     def numbers(self) -> list[int | float]:
         """Return the values of an array of one axis, or of a single row or column."""
@@ -60,7 +60,7 @@ class _BufferedArray(_Recorded):
 
 
 class _Scalar(_Recorded):
-    """A number of NumPy, built from type and bytes."""
+    """Stands in for a number of NumPy, built from type and bytes."""
 
     def number(self) -> int | float:
         """Return the number's value."""
@@ -69,7 +69,7 @@ class _Scalar(_Recorded):
 
 
 class _NoBytes(_Recorded):
-    """`bytes`, called without arguments for empty bytes; the real `bytes` of a large number could fill the memory."""
+    """Stands in for `bytes()`, which gives empty bytes; the real `bytes` of a large number could fill the memory."""
 
 
 # All that a pickle may ask for. For Python 2, Python 3 writes bytes as a string to encode, empty bytes as bytes().

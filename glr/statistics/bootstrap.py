@@ -50,9 +50,9 @@ def percentile_interval(
     Args:
         resampled: [B] values.
         level: nominal coverage.
-        queries: number n >= 2 of queries that the metric measures; None: many. A bootstrap's variance is (n - 1) / n of
-            the right one and knows no Student's t, so each end leaves out Φ(-sqrt(n / (n - 1)) t) instead (Hesterberg,
-            What teachers should know about the bootstrap, The American Statistician 69(4), 2015).
+        queries: number n >= 2 of queries that the metric measures; None: many. The bootstrap gives (n - 1) / n of the
+            variance, and normal tails in place of Student's t. Each end therefore leaves out Φ(-sqrt(n / (n - 1)) t)
+            (Hesterberg, What teachers should know about the bootstrap, The American Statistician 69(4), 2015).
     """
     tail = (1 - level) / 2
     if queries is not None:

@@ -28,8 +28,8 @@ def choice(public: Replicates, private: Replicates, *, lowest: bool = False) -> 
     """Choose by the highest Public value, or by the lowest (positions).
 
     The optimism is the bootstrap's (Efron and Tibshirani, section 17.6): the mean, over resampled queries, of the
-    highest value minus the true sample's value of the configuration that has it. It is of these trained models, and too
-    small, by up to 30%, where configurations are about equal: their values differ by chance already.
+    highest value minus the true sample's value of the configuration that has it. It holds for these trained models. It
+    is too small, by up to 30%, where configurations are about equal: their values differ by chance already.
     """
     sign = -1 if lowest else 1
     values, others = sign * public.values, sign * private.values

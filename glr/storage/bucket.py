@@ -41,9 +41,9 @@ class FileInfo:
     crc32c: str | None
 
     @classmethod
-    def of(cls, data: bytes | memoryview) -> "FileInfo":
+    def of(cls, data: bytes) -> "FileInfo":
         """Describe a file with these bytes."""
-        return cls(len(data), google_crc32c.Checksum(bytes(data)).hexdigest().decode())
+        return cls(len(data), google_crc32c.Checksum(data).hexdigest().decode())
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ def acquire(path: Path, wait: float = inf) -> int:
         GlrError: the file system has no locks.
         OSError: the file cannot be opened, or is not a regular file.
     """
-    began, said = time.monotonic(), False
+    began, announced = time.monotonic(), False
     while True:
         file = _opened(path)
         locked = False
@@ -56,8 +56,8 @@ def acquire(path: Path, wait: float = inf) -> int:
             waited = time.monotonic() - began
             if waited >= wait:
                 raise
-            if waited >= _LONG and not said:
-                said = True
+            if waited >= _LONG and not announced:
+                announced = True
                 print(f"waiting for {path}, which another process holds", file=sys.stderr)
             time.sleep(0.05)
         except OSError as error:

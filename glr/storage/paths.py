@@ -59,7 +59,7 @@ def read(path: str | Path, start: int = 0, end: int | None = None) -> bytes:
     raise GlrError(f"{path} changes while it is read, or arrives damaged; try again later")
 
 
-def write(path: str | Path, data: bytes | memoryview, *, overwrite: bool = False) -> None:
+def write(path: str | Path, data: bytes, *, overwrite: bool = False) -> None:
     """Create a file's folders, and write the file atomically: no reader sees a partial file, even after a failure.
 
     Overwriting keeps the permissions, follows a link to its file, and writes into a device or a pipe.

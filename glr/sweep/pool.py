@@ -65,7 +65,7 @@ class Stopping:
 
 
 class Pool:
-    """Runs jobs.
+    """Runs a sweep's jobs, several at a time.
 
     Args:
         jobs: all jobs; the pool runs the WAITING jobs, in this order.
@@ -97,19 +97,19 @@ class Pool:
         At the first SIGINT, SIGTERM or SIGHUP, the pool sends SIGTERM to the running jobs and waits for them. At the
         second, it kills them.
         """
-        told = 0
+        handled = 0  # signals
         with Stopping() as stop:
             while True:
-                if stop.times > told:
-                    self._stop(kill=told > 0)
-                    told = stop.times
+                if stop.times > handled:
+                    self._stop(kill=handled > 0)
+                    handled = stop.times
                 for place in list(self._running):
-                    self._look_at(place, stopping=bool(told))
-                if not told:
+                    self._look_at(place, stopping=bool(handled))
+                if not handled:
                     self._start()
                 self._view.tick()
                 waiting = any(job.state in (JobState.WAITING, JobState.RETRYING) for job in self._jobs)
-                if not self._running and (told or not waiting):
+                if not self._running and (handled or not waiting):
                     return stop.signal
                 time.sleep(_TICK)
 
@@ -136,14 +136,14 @@ class Pool:
     def _look_at(self, place: int, stopping: bool) -> None:
         job, process = self._running[place]
         code = process.poll()  # first, so that the progress read afterwards is final if the job has ended
-        said = process.progress()
+        report = process.progress()
         job.seconds = self._before[job.number] + process.seconds
-        job.epoch, job.epochs = said.get("epoch", job.epoch), said.get("epochs", job.epochs)
-        job.score, job.seconds_left = said.get("score", job.score), said.get("seconds_left")
-        job.scores = said.get("scores", job.scores)
+        job.epoch, job.epochs = report.get("epoch", job.epoch), report.get("epochs", job.epochs)
+        job.score, job.seconds_left = report.get("score", job.score), report.get("seconds_left")
+        job.scores = report.get("scores", job.scores)
         if code is not None:
             del self._running[place]
-            self._settle(job, code, said.get("failure"), stopping)
+            self._settle(job, code, report.get("failure"), stopping)
         elif not stopping:
             self._watch(job, process)
 
@@ -167,8 +167,9 @@ class Pool:
             job.reason = f"exceeded sweep.minutes={self._limits.minutes:g}"
             self._change(job, JobState.OVERDUE)
         elif ended == Fate.FAILED and not (stopping and code == 130):
-            said = last_words(job.log)
-            job.reason = failure or (said if said and code == 1 else f"{described(code)}{f': {said}' if said else ''}")
+            words = last_words(job.log)
+            ending_words = f": {words}" if words else ""
+            job.reason = failure or (words if words and code == 1 else f"{described(code)}{ending_words}")
             self._change(job, JobState.FAILED)
         elif stopping:
             self._change(job, JobState.STOPPED)

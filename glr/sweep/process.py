@@ -136,9 +136,9 @@ def last_words(log: Path) -> str | None:
             lines = file.read().decode(errors="replace").split("\n")
     except OSError:
         return None
-    said = [line.strip() for line in lines if line.strip()]
-    errors = [line.removeprefix("error: ") for line in said if line.startswith("error: ")]
-    return (errors or said or [None])[-1]
+    texts = [line.strip() for line in lines if line.strip()]
+    errors = [line.removeprefix("error: ") for line in texts if line.startswith("error: ")]
+    return (errors or texts or [None])[-1]
 
 
 def _signal(code: int) -> signal.Signals | None:

@@ -53,10 +53,10 @@ def left(jobs: Sequence[Job], total: int | None, *, anew: bool) -> str:
         anew: True if the same command would start all jobs over.
     """
     ended = sum(job.state not in UNFINISHED for job in jobs)
-    how = "the same command with sweep.rerun=failed" if anew else "the same command"
+    command = "the same command with sweep.rerun=failed" if anew else "the same command"
     if total is None:
-        return f"{ended} jobs ended; {how} continues"
-    return f"{ended} of {total} jobs ended; {how} continues"
+        return f"{ended} jobs ended; {command} continues"
+    return f"{ended} of {total} jobs ended; {command} continues"
 
 
 def _failure(job: Job) -> str:

@@ -20,7 +20,7 @@ def duration(seconds: float) -> str:
 
 
 def state(job: Job) -> str:
-    """The job's state."""
+    """The job's state; for a killed job, the time until it starts again."""
     if job.state == JobState.RETRYING:
         return f"retry in {duration(max(0.0, job.due - time.monotonic()))}"
     return job.state.value

@@ -36,7 +36,7 @@ class RunDescription:
     parent: str | None = None
 
     def text(self, scores: Mapping[str, float] | None = None, files: Mapping[str, str] | None = None) -> str:
-        """The description.
+        """The run's description as Markdown.
 
         Args:
             scores: the run's final metrics; None: it has not ended.

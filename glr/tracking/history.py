@@ -214,8 +214,8 @@ def _only(named: list[PastRun], where: str = "") -> PastRun:
     """The only run; raise a GlrError if several runs have its name, as in studies of earlier versions."""
     if len(named) > 1:
         ids = "; ".join(f"{run.id} ({run.status.lower()}, study {run.study})" for run in named[-5:])
-        how = "an id" if len({run.study for run in named}) == 1 else "an id or study/name"
-        raise GlrError(f"{where}{len(named)} runs are named {named[0].name}; give {how}; the newest are {ids}")
+        needed = "an id" if len({run.study for run in named}) == 1 else "an id or study/name"
+        raise GlrError(f"{where}{len(named)} runs are named {named[0].name}; give {needed}; the newest are {ids}")
     return named[0]
 
 
@@ -246,9 +246,9 @@ def _past(client: MlflowClient, run: Run, study: str) -> PastRun:
 
 @contextmanager
 def _reading_many():
-    """Spare SQLAlchemy's many objects two passes, which take two thirds of a query's time.
+    """Read many runs in a third of the time: SQLAlchemy makes many objects, and two passes over them take the rest.
 
-    For a while garbage is not collected, and MLflow's sessions do not expire at their end what they have read.
+    In this context no garbage is collected, and MLflow's sessions keep the objects that they have read.
     """
 
     def keep(session: Session, *_: object) -> None:

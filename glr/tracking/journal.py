@@ -202,7 +202,7 @@ def _entry(line: bytes, number: int) -> Entry:
         return Damaged(number)
 
 
-def is_there(folder: Path, name: str) -> bool:
+def is_waiting(folder: Path, name: str) -> bool:
     """Return True if the folder holds a journal of this name that waits to be sent."""
     return (folder / f"{name}{_ENDING}").exists()
 

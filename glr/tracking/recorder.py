@@ -138,7 +138,7 @@ class DirectRun(Recorder):
         self._writer = writer
 
     def record(self, entry: Entry) -> None:
-        """Write an entry."""
+        """Write an entry to MLflow."""
         self._writer.write(entry)
 
     def file(self, path: Path, folder: str | None = None) -> None:

@@ -156,27 +156,27 @@ def begin(
     parent = parent or os.environ.get(PARENT_VARIABLE)
     # Another process may hold the journal while it sends a large file of an earlier attempt.
     again = attempt is not None and attempt > 1
-    written = Journal(Path(tracking.journal), journal or new_journal(), wait=600.0 if again else 30.0)
-    new = not written.entries and not continued
+    records = Journal(Path(tracking.journal), journal or new_journal(), wait=600.0 if again else 30.0)
+    new = not records.entries and not continued
     mine = {"mlflow.user": user(), "mlflow.source.name": f"python -m {module()}", "kind": kind}
-    mine |= {"mlflow.source.type": "LOCAL", JOURNAL: written.name, **(tags or {})}
+    mine |= {"mlflow.source.type": "LOCAL", JOURNAL: records.name, **(tags or {})}
     if parent:
         mine["mlflow.parentRunId"] = parent
     mine = {key: redacted(value) for key, value in mine.items()}
-    if not written.entries:
-        written.append(Open(redacted(tracking.uri), study, redacted(name)[:_LONGEST], tracking.artifacts, mine))
-    sender = Sender(tracking.uri, written, tracking.patience)
-    opened = Run(written, sender)
+    if not records.entries:
+        records.append(Open(redacted(tracking.uri), study, redacted(name)[:_LONGEST], tracking.artifacts, mine))
+    sender = Sender(tracking.uri, records, tracking.patience)
+    opened = Run(records, sender)
     if parent is None and new:  # the user can correct the address; a job of a sweep trains without a store
-        _create(tracking.uri, sender, written)
-    written.append(Continue(mine, attempt))
-    if written.failure:
-        written.close()
-        raise GlrError(f"{written.failure}; make room, or give another tracking.journal")
+        _create(tracking.uri, sender, records)
+    records.append(Continue(mine, attempt))
+    if records.failure:
+        records.close()
+        raise GlrError(f"{records.failure}; make room, or give another tracking.journal")
     sender.start()
     sender.tried.wait(_FIRST_TRY)
     if sender.sending.deleted:
-        raise GlrError(_end_deleted(sender, written, new=new))
+        raise GlrError(_end_deleted(sender, records, new=new))
     return opened
 
 

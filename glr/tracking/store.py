@@ -29,7 +29,7 @@ class DeletedError(GlrError):
 
 
 def connect(uri: str) -> MlflowClient:
-    """Open the store.
+    """Open an MLflow store.
 
     Args:
         uri: `sqlite:///FILE` or the address of an MLflow server.

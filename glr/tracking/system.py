@@ -33,13 +33,13 @@ class SystemMetrics(threading.Thread):
         try:
             monitors = _monitors()
             while not self._ended.wait(self._period):
-                # A run that continues, on any machine, goes on with greater steps.
+                # A run that continues, on any machine, records greater steps.
                 self._record(_sample(monitors), int(time.time()))
         except Exception as error:  # the drivers of devices raise their own
             say(f"no more system metrics: {error}", file=sys.stderr)
 
     def end(self) -> None:
-        """Stop."""
+        """Stop sampling."""
         self._ended.set()
         self.join()
 

@@ -1,7 +1,7 @@
 """A study's saved view in MLflow: the columns and charts that its runs page opens with.
 
 MLflow has no interface for saved views. Its pages (3.15 and later) store a view as an experiment tag: JSON with a name,
-times and the page's state, which is JSON again, compressed. The page that a link with the view's key opens reads it.
+times and the page's state, which is compressed JSON. A link that holds the view's key opens the page in that state.
 """
 
 import base64
@@ -25,7 +25,7 @@ SWEEP = "sweep"  # the tag of a job that names its sweep
 _SCORES = [metric_name(usage, metric) for metric in ("map_at_100", "gap") for usage in USAGES]
 MEASURED = frozenset(
     ["classes", "parameters", "trainable_parameters", "train_images", "steps_per_epoch"]
-)  # no settings
+)  # measured, not set
 _TRAINING = ["loss", "accuracy", "learning_rate", "images_per_second"]
 
 

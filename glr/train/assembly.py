@@ -58,7 +58,7 @@ class Assembly:
 
 
 def assembled(config: DictConfig, data: PreparedData, weights: Path | None) -> Assembly:
-    """Build the parts.
+    """Build the parts of a run.
 
     Args:
         config: composed from conf/train.yaml.
@@ -120,13 +120,13 @@ def overfit(config: DictConfig, classes: int, pipeline: TrainPipeline) -> Overfi
     Raises:
         GlrError: the head's loss cannot fall far.
     """
-    target, least, guessing = config.debug.target_loss, 0.0, 0.0
+    target, minimum, guessing = config.debug.target_loss, 0.0, 0.0
     if target is not None:
         head = build(config.head, num_classes=classes)
         head.build((None, 1))
         labels = next(pipeline.batches(0, 1)).labels
-        least, guessing = head.simplex_loss(labels), head.guess_loss(labels)
-    return Overfit(target, least, guessing, config.train.epochs)
+        minimum, guessing = head.simplex_loss(labels), head.guess_loss(labels)
+    return Overfit(target, minimum, guessing, config.train.epochs)
 
 
 def train_step(

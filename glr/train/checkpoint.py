@@ -155,7 +155,8 @@ class Checkpoints:
         arrays = {f"{number}": value for number, value in enumerate(values)}
         arrays[_STATE] = np.frombuffer(state, np.uint8)
         np.savez(buffer, allow_pickle=False, **arrays)
-        storage.write(self._path(step), buffer.getbuffer(), overwrite=True)
+        # Not getbuffer(): Python 3.12.1 crashes when it collects such a buffer in a cycle (python/cpython#111049).
+        storage.write(self._path(step), buffer.getvalue(), overwrite=True)
         if log:
             storage.write(storage.join(self._folder, LOG), log, overwrite=True)
         # Later checkpoints are damaged, since training continued from an earlier one: they do not count.
@@ -235,7 +236,7 @@ def values_of(variables: Sequence[keras.Variable]) -> list[np.ndarray]:
 def _assign(variables: Sequence[keras.Variable], values: Sequence[np.ndarray], path: str) -> None:
     shapes, stored = [tuple(variable.shape) for variable in variables], [value.shape for value in values]
     if shapes != stored:
-        other = next((n for n, (here, there) in enumerate(zip(shapes, stored, strict=False)) if here != there), None)
+        other = next((n for n, (own, theirs) in enumerate(zip(shapes, stored, strict=False)) if own != theirs), None)
         what = (
             f"{len(stored):,} arrays, this model has {len(shapes):,}"
             if other is None

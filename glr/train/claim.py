@@ -17,7 +17,7 @@ from glr.config.secrets import redacted, without_secrets
 from glr.errors import DivergedError, GlrError
 from glr.storage.lock import acquire
 from glr.tracking.history import PastRun
-from glr.tracking.journal import is_there
+from glr.tracking.journal import is_waiting
 from glr.tracking.run import LostError
 from glr.train.checkpoint import clear, clear_parts, discard
 from glr.train.note import ASIDE, NOTE, read, write
@@ -242,7 +242,7 @@ def _others(config: DictConfig, identity: Identity) -> Iterator[tuple[str, dict[
 def _is_recorded(config: DictConfig, note: dict[str, Any]) -> bool:
     """Return whether a run is complete, and all its records in this folder of journals have been sent."""
     journals, word = Path(config.tracking.journal), note.get("complete")
-    return word is not None and word == _word_of(journals) and not is_there(journals, note["journal"])
+    return word is not None and word == _word_of(journals) and not is_waiting(journals, note["journal"])
 
 
 def _word_of(journals: Path) -> str:

@@ -3,7 +3,7 @@
 from glr.config.printing import say
 from glr.errors import GlrError
 
-_FALLS = 0.75  # a head is refused if its least loss is above this share of the loss of guessing
+_FALLS = 0.75  # a head is refused if its minimum is above this share of the loss of guessing
 
 
 class Overfit:
@@ -14,7 +14,7 @@ class Overfit:
 
     Args:
         target: the distance; None: the run trains on all images and has no target.
-        least: the head's loss on ideal descriptors.
+        minimum: the head's loss on ideal descriptors.
         guessing: its loss on descriptors that say nothing, `Head.guess_loss`.
         epochs: the most epochs.
 
@@ -25,22 +25,22 @@ class Overfit:
         GlrError: the head's loss cannot fall far.
     """
 
-    def __init__(self, target: float | None, least: float, guessing: float, epochs: int):
+    def __init__(self, target: float | None, minimum: float, guessing: float, epochs: int):
         self.reached = False
         self._target = target
-        self._least = least
+        self._minimum = minimum
         self._epochs = epochs
         if target is None:
             return
-        if least > _FALLS * guessing:
+        if minimum > _FALLS * guessing:
             raise GlrError(
-                f"debug.target_loss: the head's loss cannot fall: it is {guessing:.3g} for guesses and {least:.3g} for "
+                f"debug.target_loss: the head's loss cannot fall: it is {guessing:.3g} for guesses and {minimum:.3g} for "
                 "ideal descriptors; raise the head's scale, or correct the head"
             )
-        if least + target > _FALLS * guessing:
+        if minimum + target > _FALLS * guessing:
             raise GlrError(
-                f"debug.target_loss={target:g}: it tells nothing, since guesses come as near to the head's least loss: "
-                f"it is {guessing:.3g} for guesses and {least:.3g} for ideal descriptors; lower debug.target_loss"
+                f"debug.target_loss={target:g}: it tells nothing, since guesses come as near to the head's minimum: "
+                f"it is {guessing:.3g} for guesses and {minimum:.3g} for ideal descriptors; lower debug.target_loss"
             )
 
     def check(self, epoch: int, step: int, loss: float, accuracy: float) -> None:
@@ -57,9 +57,9 @@ class Overfit:
             return
         self._said = (
             f"after {step} steps on one batch the loss is {loss:.4f}, the accuracy {accuracy:.4f}; the target is "
-            f"{self._least + self._target:.4f}, the head's least loss + debug.target_loss={self._target:g}"
+            f"{self._minimum + self._target:.4f}, the head's minimum + debug.target_loss={self._target:g}"
         )
-        self.reached = loss <= self._least + self._target
+        self.reached = loss <= self._minimum + self._target
         if not self.reached and epoch == self._epochs:
             print()  # ends the epoch's line
             raise GlrError(

@@ -41,7 +41,9 @@ class Saving:
         self._agreement = Agreement(worker, parts.strategy)
         self._calls = 0
         self._lent = False  # True while the model holds weights of another step
-        self._how = "the same command with resume=auto" if job.config.resume.value == "never" else "the same command"
+        self._command = (
+            "the same command with resume=auto" if job.config.resume.value == "never" else "the same command"
+        )
         config = job.config.checkpoint
         self._checkpoints = Checkpoints(
             job.claim.folder,
@@ -161,6 +163,6 @@ class Saving:
         with self._interruption.deferred():
             saved = self._checkpoints.wait()
         if saved and self._worker.is_chief:
-            print(f"\nstopped after step {self.state.step:,}, saved; {self._how} continues", file=sys.stderr)
+            print(f"\nstopped after step {self.state.step:,}, saved; {self._command} continues", file=sys.stderr)
         self._interruption.obey()
         sys.exit(PREEMPTED)  # another worker received the signal

@@ -22,13 +22,13 @@ class _WholeLineJournal(JournalFileBackend):
     """Appends whole lines or nothing: a line cut off by a full disk would make the file unreadable."""
 
     def __init__(self, file: Path):
-        self._lines, self._turn = file, JournalFileSymlinkLock(str(file))
-        super().__init__(str(file), self._turn)
+        self._lines, self._write_lock = file, JournalFileSymlinkLock(str(file))
+        super().__init__(str(file), self._write_lock)
 
     def append_logs(self, logs: list[dict[str, object]]) -> None:
         """Append a line for each log, under the file's lock."""
         content = "".join(f"{json.dumps(log, separators=(',', ':'))}\n" for log in logs).encode()
-        self._turn.acquire()
+        self._write_lock.acquire()
         try:
             with self._lines.open("r+b", buffering=0) as file:
                 end = file.seek(0, os.SEEK_END)
@@ -40,7 +40,7 @@ class _WholeLineJournal(JournalFileBackend):
                     file.truncate(end)
                     raise
         finally:
-            self._turn.release()
+            self._write_lock.release()
 
 
 def opened(file: Path) -> JournalStorage:

@@ -32,8 +32,8 @@ from tests.retrieval.test_extraction import expected, extractor
 def claim(config: Any, seed: int = 0, **options: Any) -> Claim:
     """Claim the job of a seed and release it, as a killed process does."""
     identity = Identity(settings_of(config) | {"seed": seed}, "abc")
-    with claimed(config, identity, "a name", **{"alone": True, "journal": "new"} | options) as found:
-        return found
+    with claimed(config, identity, "a name", **{"alone": True, "journal": "new"} | options) as claimed_job:
+        return claimed_job
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +43,9 @@ def settings() -> Any:
 
 @pytest.fixture
 def config(settings: Any, tmp_path: Path) -> Any:
-    found = settings.copy()
-    found.checkpoint.path, found.tracking.journal = f"{tmp_path}/checkpoints", f"{tmp_path}/journal"
-    return found
+    changed = settings.copy()
+    changed.checkpoint.path, changed.tracking.journal = f"{tmp_path}/checkpoints", f"{tmp_path}/journal"
+    return changed
 
 
 GOOD = {"study": "demo", "name": "a name", "journal": "one", "attempt": 1, "key": "k", "data": "d", "digest": "x"}
@@ -115,10 +115,10 @@ DAMAGE_IDS = [f"{damage.__name__} {('ids', 'values', 'checksums')[which]}" for d
 @pytest.fixture(scope="module")
 def described(small_data: PreparedData, tmp_path_factory: pytest.TempPathFactory) -> tuple[Callable, Path]:
     """Descriptions of a set, and a folder with them."""
-    found, folder = extractor(), tmp_path_factory.mktemp("described")
+    describer, folder = extractor(), tmp_path_factory.mktemp("described")
 
     def describe(place: Path) -> Any:
-        return extract(found, StoredPictures(small_data, "train"), place, "train", parallelism=1)
+        return extract(describer, StoredPictures(small_data, "train"), place, "train", parallelism=1)
 
     describe(folder)
     return describe, folder
@@ -134,10 +134,10 @@ def copied(source: Path, target: Path) -> Path:
 def test_damaged_descriptors_are_made_anew(described, small_data, tmp_path: Path, damage: Callable, which: int):
     describe, made = described
     damage(files(copied(made, tmp_path), "train")[which])
-    found = describe(tmp_path)
+    descriptors = describe(tmp_path)
     ids, values = expected(small_data)
-    assert found.ids == ids
-    np.testing.assert_allclose(found.values, values, atol=1e-3)
+    assert descriptors.ids == ids
+    np.testing.assert_allclose(descriptors.values, values, atol=1e-3)
 
 
 @pytest.mark.parametrize(("damage", "which"), DAMAGES, ids=DAMAGE_IDS)
@@ -157,9 +157,9 @@ def test_what_a_crash_of_the_machine_has_zeroed_is_described_again(described, sm
     file = writer._parts[part]
     content = file.read_bytes()
     file.write_bytes(content[:-5] + bytes(5))
-    found = described[0](tmp_path)
-    assert found.ids == whole.ids
-    np.testing.assert_array_equal(found.values, whole.values)
+    descriptors = described[0](tmp_path)
+    assert descriptors.ids == whole.ids
+    np.testing.assert_array_equal(descriptors.values, whole.values)
 
 
 @pytest.fixture(scope="module")

@@ -217,9 +217,9 @@ def test_a_bucket_that_refuses_deletes_costs_space_and_is_said_once(gcs: Gcs, gc
     gcs.fault(Fault("DELETE", "/o/", 403, times=1000))
     kept = Checkpoints(f"{gcs_folder}/run", keep=1, minutes=None, steps=None, epochs=None, steps_per_epoch=10)
     saved(kept, 1, 2, 3)
-    said = capsys.readouterr().err
-    assert said.count("checkpoints that are no longer needed cannot be deleted: ") == 1
-    assert "could not be written" not in said
+    output = capsys.readouterr().err
+    assert output.count("checkpoints that are no longer needed cannot be deleted: ") == 1
+    assert "could not be written" not in output
     kept.save(State(step=4), [])
     assert kept.wait()
 

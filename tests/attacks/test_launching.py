@@ -48,12 +48,12 @@ def test_several_workers_of_one_job():
     ],
 )
 def test_a_search_in_a_place_that_is_no_file(tmp_path: Path, storage: str):
-    said = here("train", "hydra/sweeper=optuna", f"hydra.sweeper.storage='{storage}'", RANGE, "-m", cwd=tmp_path)
+    output = here("train", "hydra/sweeper=optuna", f"hydra.sweeper.storage='{storage}'", RANGE, "-m", cwd=tmp_path)
     scheme = storage.split(":")[0]
-    assert said.startswith(
+    assert output.startswith(
         f"error: hydra.sweeper.storage={scheme}://...: a search is kept in a file that all its machines"
     )
-    assert "S3cretPw" not in said
+    assert "S3cretPw" not in output
     assert list(tmp_path.iterdir()) == []
 
 

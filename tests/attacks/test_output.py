@@ -76,18 +76,18 @@ def test_formulas_in_a_csv(past: Callable, text: str):
 
 @pytest.mark.parametrize("text", [text for text in STEERING.values() if not {"\0", "\r"} & set(text)], ids=ascii)
 def test_an_error_sentence(tmp_path: Path, text: str):
-    said = here("score", f"'predictions={tmp_path}/{text}.csv'", "solution=x", cwd=tmp_path)
-    assert said.startswith("error: ")
-    assert printable(text) in said
-    assert not CONTROL.search(said)
+    output = here("score", f"'predictions={tmp_path}/{text}.csv'", "solution=x", cwd=tmp_path)
+    assert output.startswith("error: ")
+    assert printable(text) in output
+    assert not CONTROL.search(output)
 
 
 def test_what_commands_print(work: Path):
     client = MlflowClient(f"sqlite:///{work}/mlruns/mlflow.db")
     run = client.create_run("0", run_name="\x1b[2Jevil")
     client.set_tag(run.info.run_id, "kind", "train")
-    said = here("record", f"run={run.info.run_id}", "public=0.1", "private=0.1", cwd=work)
-    assert said.startswith("run \\x1b[2Jevil (")
+    output = here("record", f"run={run.info.run_id}", "public=0.1", "private=0.1", cwd=work)
+    assert output.startswith("run \\x1b[2Jevil (")
 
 
 def test_readable_text_stays():

@@ -205,9 +205,9 @@ def test_values_of_telling_variables_are_hidden_wherever_they_stand(monkeypatch:
 def test_no_error_prints_a_password(work: Path, line: str):
     command, *more = line.split()
     uri = f"tracking.uri=sqlite:///{work}/mlruns/mlflow.db?password=S3cretPw"
-    said = here(command, *more, *(["public=0.5"] if command == "record" else []), uri, cwd=work)
-    assert said.startswith("error: ")
-    assert "S3cretPw" not in said
+    output = here(command, *more, *(["public=0.5"] if command == "record" else []), uri, cwd=work)
+    assert output.startswith("error: ")
+    assert "S3cretPw" not in output
 
 
 class CommandLines(threading.Thread):

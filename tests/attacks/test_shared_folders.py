@@ -85,7 +85,7 @@ def test_a_file_system_without_flock(tmp_path: Path, no_flock: str):
 @pytest.mark.parametrize("line", ["prepare data=folder data.source.path=images data.path=set", "compare study=x"])
 @pytest.mark.usefixtures("no_flock")
 def test_a_command_without_flock(tmp_path: Path, line: str):
-    said = here(*line.split(), cwd=tmp_path)
+    output = here(*line.split(), cwd=tmp_path)
     assert re.fullmatch(
-        r"error: .*lock cannot be locked: the file system \w+ at /.* has no flock \(.*\); keep .*", said
+        r"error: .*lock cannot be locked: the file system \w+ at /.* has no flock \(.*\); keep .*", output
     )

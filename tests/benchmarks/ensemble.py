@@ -47,7 +47,7 @@ def main() -> None:
         members = [stored(Path(folder), number) for number in range(MODELS)]
         for method, most, score in (("greedy", 10, "map_at_100"), ("greedy", 10, "gap"), ("exhaustive", 3, "gap")):
             began = time.perf_counter()
-            found = search(
+            tried = search(
                 members,
                 task,
                 score,
@@ -59,9 +59,9 @@ def main() -> None:
             )
             seconds = time.perf_counter() - began
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-            best = found[0]
-            print(f"{method} by {score}: {len(found)} ensembles in {seconds:.1f} s, peak {peak:.1f} GiB; best ", end="")
-            alone = max(choice.score for choice in found if len(choice.members) == 1)
+            best = tried[0]
+            print(f"{method} by {score}: {len(tried)} ensembles in {seconds:.1f} s, peak {peak:.1f} GiB; best ", end="")
+            alone = max(choice.score for choice in tried if len(choice.members) == 1)
             print(f"{best.members} {best.score:.4f}, the best single one {alone:.4f}")
 
 

@@ -50,9 +50,9 @@ def runs(folder: Path) -> dict[tuple[str, str], Run]:
     client = MlflowClient(f"sqlite:///{folder}/mlruns/mlflow.db")
     experiment = client.get_experiment_by_name(STUDY)
     assert experiment is not None
-    found = client.search_runs([experiment.experiment_id], "tags.kind = 'train'")
-    named = {(run.data.params["head"], run.data.params["seed"]): run for run in found}
-    assert len(named) == len(found), "a job has two runs"
+    children = client.search_runs([experiment.experiment_id], "tags.kind = 'train'")
+    named = {(run.data.params["head"], run.data.params["seed"]): run for run in children}
+    assert len(named) == len(children), "a job has two runs"
     return named
 
 
@@ -75,11 +75,11 @@ def main(jobs: int, kills: int) -> None:
         begun = time.monotonic()
         code = start(killed, jobs).wait()
         print(f"started again: exit code {code} after {time.monotonic() - begun:.0f} s", flush=True)
-        expected, found = runs(whole), runs(killed)
-        assert expected.keys() == found.keys()
+        expected, actual = runs(whole), runs(killed)
+        assert expected.keys() == actual.keys()
         client = MlflowClient(f"sqlite:///{killed}/mlruns/mlflow.db")
         same = 0
-        for name, run in found.items():
+        for name, run in actual.items():
             steps = [metric.step for metric in client.get_metric_history(run.info.run_id, "loss")]
             assert run.info.status == "FINISHED", (name, run.info.status)
             assert steps == list(range(1, EPOCHS + 1)), (name, steps)
@@ -89,7 +89,9 @@ def main(jobs: int, kills: int) -> None:
             )
             assert first.keys() == second.keys()
             same += all(first[key].tobytes() == second[key].tobytes() for key in first)
-        print(f"{len(found)} runs finished, every epoch once; weights equal to the last bit in {same} of {len(found)}")
+        print(
+            f"{len(actual)} runs finished, every epoch once; weights equal to the last bit in {same} of {len(actual)}"
+        )
 
 
 if __name__ == "__main__":

@@ -41,8 +41,8 @@ def write_retrieval(queries: int, predictions: Path, solution: Path) -> None:
         right.write("id,images,Usage\n")
         for query in range(queries):
             relevant = rng.choices(index, k=rng.randint(1, 100))
-            found = [image for image in relevant if query % 2] + rng.choices(index, k=100)
-            predicted.write(f"{query:016x},{' '.join(found[:100])}\n")
+            answer = [image for image in relevant if query % 2] + rng.choices(index, k=100)
+            predicted.write(f"{query:016x},{' '.join(answer[:100])}\n")
             right.write(f"{query:016x},{' '.join(relevant)},{'Public' if query % 3 else 'Private'}\n")
 
 

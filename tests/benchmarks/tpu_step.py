@@ -29,12 +29,12 @@ def main(topology: str = "v3-8") -> None:
             line = [sys.executable, "-m", "glr.preflight.compiling", module, topology]
             done = subprocess.run(line, check=True, capture_output=True, text=True)
             results[name] = Compiled(**json.loads(done.stdout.splitlines()[-1]))
-            found, first = results[name], results["study"]
+            result, first = results[name], results["study"]
             print(
-                f"{name:<15} {found.seconds * 1e3:6.1f} ms ({found.seconds / first.seconds:.2f})  "
-                f"{found.cycles / 1e6:.1f} million cycles ({found.cycles / first.cycles:.2f})  temporaries "
-                f"{found.temporaries / GIB:5.2f} GiB ({found.temporaries / first.temporaries:.2f})  arguments "
-                f"{found.arguments / GIB:.2f} GiB  {found.flops:.3g} FLOP  {found.accessed / 1e9:.1f} GB",
+                f"{name:<15} {result.seconds * 1e3:6.1f} ms ({result.seconds / first.seconds:.2f})  "
+                f"{result.cycles / 1e6:.1f} million cycles ({result.cycles / first.cycles:.2f})  temporaries "
+                f"{result.temporaries / GIB:5.2f} GiB ({result.temporaries / first.temporaries:.2f})  arguments "
+                f"{result.arguments / GIB:.2f} GiB  {result.flops:.3g} FLOP  {result.accessed / 1e9:.1f} GB",
                 flush=True,
             )
 

@@ -43,8 +43,8 @@ def main(epochs: int) -> None:
         for run in client.search_runs([experiment.experiment_id]):
             history = [metric.step for metric in client.get_metric_history(run.info.run_id, "loss")]
             expected = list(range(1, int(run.data.params["train.epochs"]) + 1))
-            found = "all there" if history == expected else f"of {len(expected)}: INCOMPLETE"
-            print(f"{run.info.run_name:10} {run.info.status}, {len(history)} epochs, {found}")
+            arrived = "all there" if history == expected else f"of {len(expected)}: INCOMPLETE"
+            print(f"{run.info.run_name:10} {run.info.status}, {len(history)} epochs, {arrived}")
         server.kill()
 
 

@@ -92,9 +92,9 @@ def test_a_stale_readme_is_shown_and_mended(processes: Forks, recorded: Path):
     ],
 )
 def test_compare_says_what_is_wrong(recorded: Path, line: str, sentence: str):
-    said = here("compare", *line.split(), cwd=recorded)
-    assert said.startswith(f"error: {sentence.replace('{folder}', str(recorded))}")
-    assert len(said.splitlines()) == 1
+    output = here("compare", *line.split(), cwd=recorded)
+    assert output.startswith(f"error: {sentence.replace('{folder}', str(recorded))}")
+    assert len(output.splitlines()) == 1
 
 
 def test_options(recorded: Path):

@@ -48,7 +48,7 @@ def test_markdown_keeps_its_cells(past, text: str):
         bare = row.replace("<br>", "")
         assert not re.search(r"(?<!\\)\](?=[(\[:])", bare)  # no link ends here
         for sign in "<`*[~$":
-            at = [i for i, found in enumerate(bare) if found == sign and bare[i - 1] != "\\"]
+            at = [i for i, character in enumerate(bare) if character == sign and bare[i - 1] != "\\"]
             harmless = {
                 "~": all(bare[i - 1] == bare[i + 1] == " " for i in at),
                 "[": all(bare[i + 1] == "0" for i in at),

@@ -65,9 +65,9 @@ def composed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[list[str]]]:
     ],
 )
 def test_a_copy_with_other_values_is_what_hydra_composes(command: str, jobs: list[list[str]], composed: list):
-    found = [composition(command, tuple(job)) for job in jobs]
+    copied = [composition(command, tuple(job)) for job in jobs]
     assert len(composed) == 1
-    for job, one in zip(jobs, found, strict=True):
+    for job, one in zip(jobs, copied, strict=True):
         with initialize_config_dir(str(CONF), version_base="1.3"):
             expected = compose(command, job)
         assert one.settings == expected
@@ -88,9 +88,9 @@ def test_a_copy_with_other_values_is_what_hydra_composes(command: str, jobs: lis
 )
 def test_jobs_that_differ_in_more_than_values_are_composed(jobs: list[list[str]], composed: list):
     for job in jobs:
-        found = composition("train", tuple(job))
+        copied = composition("train", tuple(job))
         with initialize_config_dir(str(CONF), version_base="1.3"):
-            assert found.settings == compose("train", job)
+            assert copied.settings == compose("train", job)
     assert composed == jobs
 
 

@@ -30,10 +30,10 @@ def test_only_what_differs_is_listed():
 
 
 def test_an_experiment_is_named_with_what_it_sets():
-    found = of("experiment=published/09_xception")
-    assert found["experiment"] == "published/09_xception"
-    assert found["backbone"] == "xception"
-    assert "data" in found
+    changes = of("experiment=published/09_xception")
+    assert changes["experiment"] == "published/09_xception"
+    assert changes["backbone"] == "xception"
+    assert "data" in changes
 
 
 def test_secrets_are_left_out():

@@ -170,11 +170,11 @@ def test_neighbouring_large_seeds_are_two_jobs():
 
 def test_differences_name_both_values():
     before, now = settings_of(settings()), settings_of(settings("head.margin=0.4", "name=x", "head=cosface"))
-    found = differences(before, now)
-    assert "head.margin: 0.5 -> 0.4" in found
-    assert 'head: "ArcFace" -> "CosFace"' in found
-    assert 'name: null -> "x"' in found
-    assert found == sorted(found, key=lambda line: line.partition(": ")[0])
+    actual = differences(before, now)
+    assert "head.margin: 0.5 -> 0.4" in actual
+    assert 'head: "ArcFace" -> "CosFace"' in actual
+    assert 'name: null -> "x"' in actual
+    assert actual == sorted(actual, key=lambda line: line.partition(": ")[0])
     assert differences(before, before) == []
     assert differences({"a": 1}, {"b": None}) == ["a: 1 -> (none)"]  # a missing key is equal to null
 

@@ -31,11 +31,11 @@ def read(value: str):
     ],
 )
 def test_a_value_is_read(value: str, expected: Range | list[str], whole: bool | None):
-    found = read(value)
-    assert found == expected
-    if isinstance(found, Range):
-        assert found.whole == whole
-        assert isinstance(found.low, int) == whole
+    actual = read(value)
+    assert actual == expected
+    if isinstance(actual, Range):
+        assert actual.whole == whole
+        assert isinstance(actual.low, int) == whole
 
 
 @pytest.mark.parametrize(

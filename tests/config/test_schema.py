@@ -62,12 +62,12 @@ LOWEST = {
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_each_number_of_a_command_has_its_bounds(command: str):
-    found = bounds(OmegaConf.get_type(composition(command, ()).settings))
+    bounded = bounds(OmegaConf.get_type(composition(command, ()).settings))
     expected = {
         key: (lowest, {"data.validation_share": 0.5, "data.background": 255, "public": 1, "private": 1}.get(key, inf))
         for key, lowest in LOWEST[command].items()
     }
-    assert {key: (lowest, highest) for key, lowest, highest in found} == expected
+    assert {key: (lowest, highest) for key, lowest, highest in bounded} == expected
 
 
 def test_yaml_files_name_the_schemas_that_hydra_knows():

@@ -57,13 +57,13 @@ def blocks(class_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> Pre
 
 
 def records(data: PreparedData, split: str) -> dict[str, tuple[bytes, int]]:
-    found = {}
+    by_split = {}
     for record in tf.data.TFRecordDataset(data.files(split)).as_numpy_iterator():
         features = tf.train.Example.FromString(record).features.feature
         image_id = features["image/id"].bytes_list.value[0].decode()
         label = features["image/class/label"].int64_list.value[0]
-        found[image_id] = (features["image/encoded"].bytes_list.value[0], label)
-    return found
+        by_split[image_id] = (features["image/encoded"].bytes_list.value[0], label)
+    return by_split
 
 
 def contents(folder: str | Path) -> dict[str, str]:

@@ -38,8 +38,8 @@ def test_what_is_hidden_is_no_data(tmp_path: Path):
 def test_a_bucket_has_the_same_classes(gcs_folder: str):
     for file in FILES + HIDDEN:
         storage.write(f"{gcs_folder}/photos/{file}", b"")
-    found = listed(f"{gcs_folder}/photos")
-    assert {name: (sorted(images), others) for name, (images, others) in found.items()} == {
+    actual = listed(f"{gcs_folder}/photos")
+    assert {name: (sorted(images), others) for name, (images, others) in actual.items()} == {
         name: (sorted(images), others) for name, (images, others) in EXPECTED.items()
     }
 

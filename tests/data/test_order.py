@@ -47,7 +47,7 @@ def test_a_window_is_found_by_position_and_reads_its_own_blocks_only():
 def test_a_window_mixes_blocks_from_anywhere():
     order = Order([640] * 10, block=64, window=512, seed=0)
     shards = [{shard for shard, _ in order.blocks(0, window)} for window in range(order.windows(0))]
-    assert sum(len(found) for found in shards) / len(shards) > 4  # 8 blocks from 10 shards
+    assert sum(len(origins) for origins in shards) / len(shards) > 4  # 8 blocks from 10 shards
     first = [place[:2] for place in order.window(0, 0)[:64]]
     assert len(set(first)) == 8
 

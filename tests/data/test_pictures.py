@@ -26,13 +26,13 @@ def data(class_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> Prepa
 
 
 def expected(data: PreparedData, split: str) -> list[Picture]:
-    found = []
+    pictures = []
     for record in tf.data.TFRecordDataset(data.files(split)).as_numpy_iterator():
         features = tf.train.Example.FromString(record).features.feature
         pixels = tf.io.decode_jpeg(features["image/encoded"].bytes_list.value[0]).numpy()
         label = features["image/class/label"].int64_list.value[0]
-        found.append(Picture(features["image/id"].bytes_list.value[0].decode(), label, pixels))
-    return found
+        pictures.append(Picture(features["image/id"].bytes_list.value[0].decode(), label, pixels))
+    return pictures
 
 
 def boxed(pixels: np.ndarray, size: int = 24) -> np.ndarray:
@@ -59,9 +59,9 @@ def test_stored_pictures_keep_their_order_and_the_rest(data: PreparedData, split
 def test_one_picture_by_its_position(data: PreparedData):
     originals = expected(data, "train")
     for position in (0, 24, 25, 71):
-        found = picture(StoredPictures(data, "train"), position)
-        assert (found.id, found.label) == originals[position][:2]
-        np.testing.assert_array_equal(found.pixels, originals[position].pixels)
+        one = picture(StoredPictures(data, "train"), position)
+        assert (one.id, one.label) == originals[position][:2]
+        np.testing.assert_array_equal(one.pixels, originals[position].pixels)
 
 
 @pytest.fixture

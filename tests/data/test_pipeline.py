@@ -37,14 +37,14 @@ def same(one: list[Batch], other: list[Batch]) -> None:
 
 
 def stored(data: PreparedData, split: str) -> list[tuple[str, np.ndarray, int]]:
-    found = []
+    images = []
     for record in tf.data.TFRecordDataset(data.files(split)).as_numpy_iterator():
         features = tf.train.Example.FromString(record).features.feature
         frame = np.empty((24, 24, 3), np.uint8)
         letterbox(simplejpeg.decode_jpeg(features["image/encoded"].bytes_list.value[0], fastdct=True), frame)
         label = features["image/class/label"].int64_list.value[0]
-        found.append((features["image/id"].bytes_list.value[0].decode(), frame, label))
-    return found
+        images.append((features["image/id"].bytes_list.value[0].decode(), frame, label))
+    return images
 
 
 def test_every_image_once_an_epoch_with_its_own_label(small_data: PreparedData):

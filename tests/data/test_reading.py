@@ -25,11 +25,11 @@ def reader(blocks: PreparedData) -> Iterator[Reader]:
 
 
 def ids(reader: Reader, epoch: int, position: int, count: int) -> list[str]:
-    found = []
+    read = []
     for record in reader.records(epoch, position, count):
         with record.image() as image:
-            found.append(image.id)
-    return found
+            read.append(image.id)
+    return read
 
 
 def stored(data: PreparedData) -> list[list[str]]:

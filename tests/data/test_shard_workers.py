@@ -103,15 +103,15 @@ def done_of(shard: Path) -> str:
 
 def members(session: int) -> list[int]:
     """The processes of a session that was started here."""
-    found = []
+    children = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
                 if os.getsid(int(entry.name)) == session:
-                    found.append(int(entry.name))
+                    children.append(int(entry.name))
             except ProcessLookupError:
                 continue
-    return found
+    return children
 
 
 def alive(pid: int) -> bool:

@@ -40,13 +40,13 @@ def csv_source(path: Path | None, **changes: str | None) -> CsvSource:
 
 
 def test_gldv2_layout_flat_or_in_folders(gldv2: Path):
-    found = content(csv_source(gldv2))
-    assert [(i, name) for i, _, name in found["train"]] == [("abc1", "7"), ("abd2", "30"), ("abe3", "7")]
-    files = [file for _, file, _ in found["train"]]
+    actual = content(csv_source(gldv2))
+    assert [(i, name) for i, _, name in actual["train"]] == [("abc1", "7"), ("abd2", "30"), ("abe3", "7")]
+    files = [file for _, file, _ in actual["train"]]
     assert files == [str(gldv2 / name) for name in ("train/a/b/c/abc1.jpg", "train/abd2.jpg", "train/a/b/e/abe3.jpg")]
-    assert found["query"] == [("q1xx", str(gldv2 / "test/q1xx.jpg"), "")]
-    assert found["retrieval"] == [("q1xx", "i1xx", "Public")]
-    assert found["recognition"] == [("q1xx", "5", "Public")]
+    assert actual["query"] == [("q1xx", str(gldv2 / "test/q1xx.jpg"), "")]
+    assert actual["retrieval"] == [("q1xx", "i1xx", "Public")]
+    assert actual["recognition"] == [("q1xx", "5", "Public")]
 
 
 def test_the_cleaned_train_csv_has_a_class_a_row(gldv2: Path):
@@ -88,23 +88,23 @@ def test_a_wrong_solution_is_refused_by_its_own_line_before_images_are_read(gldv
 
 
 def test_class_folders_hold_whole_classes_out(class_folders: Path):
-    found = content(folder_source(class_folders))
-    trained, held_out = ({name for _, _, name in found[split]} for split in ("train", "index"))
+    actual = content(folder_source(class_folders))
+    trained, held_out = ({name for _, _, name in actual[split]} for split in ("train", "index"))
     assert (len(trained), len(held_out)) == (9, 3)
     assert not trained & held_out
-    assert [len(found[split]) for split in ("train", "validation", "index", "query")] == [72, 0, 18, 6]
-    queries = {image_id for image_id, _, _ in found["query"]}
-    index = {image_id: name for image_id, _, name in found["index"]}
-    assert queries == {row[0] for row in found["retrieval"]} == {row[0] for row in found["recognition"]}
+    assert [len(actual[split]) for split in ("train", "validation", "index", "query")] == [72, 0, 18, 6]
+    queries = {image_id for image_id, _, _ in actual["query"]}
+    index = {image_id: name for image_id, _, name in actual["index"]}
+    assert queries == {row[0] for row in actual["retrieval"]} == {row[0] for row in actual["recognition"]}
     assert not queries & set(index)
     for (query, images, usage), (same, landmark, same_usage) in zip(
-        found["retrieval"], found["recognition"], strict=True
+        actual["retrieval"], actual["recognition"], strict=True
     ):
         assert (query, usage) == (same, same_usage)
         assert set(images.split()) == {i for i, name in index.items() if name == landmark}
         assert query.startswith(f"{landmark}/")
-    assert [row[2] for row in found["retrieval"]].count("Public") == 3
-    assert content(folder_source(class_folders)) == found
+    assert [row[2] for row in actual["retrieval"]].count("Public") == 3
+    assert content(folder_source(class_folders)) == actual
 
 
 def test_class_folders_with_blanks_and_other_formats(tmp_path: Path):

@@ -37,10 +37,10 @@ def test_reads_what_tensorflow_writes(tmp_path: Path):
     with tf.io.TFRecordWriter(str(file)) as writer:
         for record in records():
             writer.write(record)
-    found = split(file.read_bytes(), "a.tfrec")
-    assert [record for _, record in found] == records()
-    at = found[2][0]
-    assert split(file.read_bytes()[at:], "a.tfrec", at) == found[2:]
+    actual = split(file.read_bytes(), "a.tfrec")
+    assert [record for _, record in actual] == records()
+    at = actual[2][0]
+    assert split(file.read_bytes()[at:], "a.tfrec", at) == actual[2:]
 
 
 def features(**values: bytes | int) -> bytes:

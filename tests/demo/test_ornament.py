@@ -22,9 +22,9 @@ def extents(layer: Layer, width: float, height: float) -> np.ndarray:
     ],
 )
 def test_as_many_outlines_as_cells_fit(layer: Layer, count: int):
-    found = layer.on(0.4, 0.3)
-    assert len(found) == count
-    assert all(shape.min() >= 0 and shape.max() <= 1 for shape in found)
+    outlines = layer.on(0.4, 0.3)
+    assert len(outlines) == count
+    assert all(shape.min() >= 0 and shape.max() <= 1 for shape in outlines)
 
 
 def test_an_outline_takes_its_share_of_a_cell():

@@ -24,8 +24,8 @@ def test_a_part_stands_on_the_one_before():
 @pytest.mark.parametrize(("beside", "middle", "foot"), [(False, 0.4, 2), (True, 0.6, 0)])
 def test_corners_stand_within_the_edges_or_around_them_on_the_ground(beside: bool, middle: float, foot: float):
     _, *corners = boxes(Part("block", 1, 2), Part("block", 0.2, 1, at="corners", beside=beside))
-    found = {(round(x, 9), round(y, 9)) for x, y, _ in np.mean(corners, axis=1)}
-    assert found == {(x, y) for x in (-middle, middle) for y in (-middle, middle)}
+    middles = {(round(x, 9), round(y, 9)) for x, y, _ in np.mean(corners, axis=1)}
+    assert middles == {(x, y) for x in (-middle, middle) for y in (-middle, middle)}
     assert {low[2] for low, _ in corners} == {foot}
 
 

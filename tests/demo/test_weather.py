@@ -12,10 +12,10 @@ def lights(count: int = 60) -> list[Light]:
 
 
 def test_every_climate_comes_in_its_turn():
-    found = lights(400)
-    assert {light.falls for light in found} == {climate.falls for climate in CLIMATES}
-    assert {light.lamps for light in found} == {climate.lamps for climate in CLIMATES}
-    for light in found:
+    drawn = lights(400)
+    assert {light.falls for light in drawn} == {climate.falls for climate in CLIMATES}
+    assert {light.lamps for light in drawn} == {climate.lamps for climate in CLIMATES}
+    for light in drawn:
         assert np.linalg.norm(light.direction) == pytest.approx(1)
         assert light.direction[2] > 0  # the sun, or the moon, is above the horizon
 

@@ -34,7 +34,7 @@ def test_scores_are_those_of_the_mean_cosine(
 ):
     relevant = {f"q{n}": frozenset(f"i{(n * k) % INDEX}" for k in (1, 3, 7)) for n in range(QUERIES)}
     usage = {f"q{n}": ("Public", "Private")[n % 2] for n in range(QUERIES)}
-    found, _ = ensemble.chosen(positions, weights).scores(
+    actual, _ = ensemble.chosen(positions, weights).scores(
         LandmarkTask(Solution(relevant, usage, "retrieval"), None, {}), memory=1.0
     )
     means = np.zeros((QUERIES, INDEX))
@@ -49,7 +49,7 @@ def test_scores_are_those_of_the_mean_cosine(
         for number in (n for n in range(QUERIES) if usage[f"q{n}"] == wanted):
             right = np.array([f"i{i}" in relevant[f"q{number}"] for i in np.argsort(-means[number])])
             precisions.append((right.cumsum() / np.arange(1, INDEX + 1))[right].mean())
-        assert found[f"{wanted.lower()}/map_at_100"] == pytest.approx(np.mean(precisions), abs=1e-6)
+        assert actual[f"{wanted.lower()}/map_at_100"] == pytest.approx(np.mean(precisions), abs=1e-6)
 
 
 def test_chosen_members_keep_their_order_and_their_weights(ensemble: Ensemble):

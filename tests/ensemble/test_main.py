@@ -25,16 +25,16 @@ def descriptors_of(folder: Path, name: str) -> Path:
 
 def test_members_by_index_name_and_id_are_the_same(trained: Path):
     ids = [named(trained, name).info.run_id for name in ("one", "two")]
-    found = []
+    joined = []
     for members in ("[1,2]", "[one,two]", f"[{ids[0]},2]"):
         printed = ensemble(trained, f"members={members}")
         newest = runs(trained)[0]
-        found.append(scores(newest))
+        joined.append(scores(newest))
         assert f"ensemble one + two of 40 dimensions in study pair ({newest.info.run_id})" in printed
         assert json.loads(newest.data.params["members"]) == ids
         assert (newest.data.tags["kind"], newest.data.params["dimension"]) == ("ensemble", "40")
         assert newest.data.metrics["public_score"] == newest.data.metrics["public/gap"]
-    assert found[0] == found[1] == found[2]
+    assert joined[0] == joined[1] == joined[2]
     assert "|one + two|" in here("compare", "study=pair", "output=-", cwd=trained)
 
 

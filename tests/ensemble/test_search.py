@@ -20,7 +20,7 @@ from tests.ensemble.conftest import INDEX, QUERIES, scored
 def test_exhaustive_search_is_brute_force(
     members: list[Member], task: LandmarkTask, tmp_path: Path, score: str, depth: int | None
 ):
-    found = search(
+    tried = search(
         members,
         task,
         score,
@@ -38,8 +38,8 @@ def test_exhaustive_search_is_brute_force(
             for weights in itertools.product([1.0, 0.5], repeat=size - 1):
                 some = [members[n] for n in chosen]
                 expected[chosen, (1.0, *weights)] = scored(some, [1.0, *weights], task, tmp_path)[f"public/{score}"]
-    assert {(c.members, c.weights): c.score for c in found} == pytest.approx(expected, abs=1e-6)
-    assert found[0].score == max(expected.values())
+    assert {(c.members, c.weights): c.score for c in tried} == pytest.approx(expected, abs=1e-6)
+    assert tried[0].score == max(expected.values())
 
 
 def test_greedy_search_takes_the_best_step_each_time(members: list[Member], task: LandmarkTask, tmp_path: Path):
@@ -54,7 +54,7 @@ def test_greedy_search_takes_the_best_step_each_time(members: list[Member], task
             break
         chosen = best
     assert len(chosen) > 1
-    found = search(
+    tried = search(
         members,
         task,
         "map_at_100",
@@ -64,9 +64,9 @@ def test_greedy_search_takes_the_best_step_each_time(members: list[Member], task
         depth=None,
         memory=1.0,
     )
-    assert found[0].members == chosen
-    assert found[0].score == pytest.approx(value(chosen), abs=1e-6)
-    assert len(found) == len({choice.members for choice in found})
+    assert tried[0].members == chosen
+    assert tried[0].score == pytest.approx(value(chosen), abs=1e-6)
+    assert len(tried) == len({choice.members for choice in tried})
 
 
 def test_private_queries_are_never_looked_at(members: list[Member], task: LandmarkTask):

@@ -26,7 +26,7 @@ def metrics(folder: Path, cosines: np.ndarray | None = None) -> dict[str, float]
     order = np.argsort(-cosines, axis=1, kind="stable")
     shown = {row["id"]: row["landmark_id"] for row in rows(folder / "index.csv")}
     classes = {row["id"]: row["landmarks"] for row in rows(folder / "recognition_solution.csv")}
-    found: dict[str, float] = {}
+    results: dict[str, float] = {}
     for usage in ("Public", "Private"):
         asked = [row for row in rows(folder / "retrieval_solution.csv") if row["Usage"] == usage]
         hits, nearest = [], []
@@ -45,5 +45,5 @@ def metrics(folder: Path, cosines: np.ndarray | None = None) -> dict[str, float]
             "gap": (right * right.cumsum() / np.arange(1, len(right) + 1)).mean(),
             "top1_accuracy": right.mean(),
         }
-        found |= {f"{usage.lower()}/{name}": float(value) for name, value in values.items()}
-    return found
+        results |= {f"{usage.lower()}/{name}": float(value) for name, value in values.items()}
+    return results

@@ -81,10 +81,10 @@ def test_a_saved_model_scores_what_its_run_scored(trained: Path, exported: Path,
     assert newest.info.run_name == f"evaluate {name} neighbors=3"
     assert "mlflow.parentRunId" not in newest.data.tags
     for split in ("index", "query"):
-        found = load(next(tmp_path.glob(f"*/{split}_ids.txt")).parent, split)
+        descriptors = load(next(tmp_path.glob(f"*/{split}_ids.txt")).parent, split)
         of_run = load(trained / "mlruns/artifacts" / run.info.run_id / "artifacts/descriptors", split)
-        assert found.ids == of_run.ids
-        np.testing.assert_allclose(found.values, of_run.values, atol=1e-6)
+        assert descriptors.ids == of_run.ids
+        np.testing.assert_allclose(descriptors.values, of_run.values, atol=1e-6)
     assert scores(newest) == pytest.approx(scores(run), abs=0.01)  # neighbours that are equally near may change places
 
 

@@ -48,8 +48,8 @@ def images(trained: Path) -> Images:
     data = PreparedData(trained / "data/folder")
 
     def decoded(split: str, size: int) -> np.ndarray:
-        found = batches(StoredPictures(data, split), image_size=size, batch_size=99, parallelism=1)
-        return np.concatenate([pixels for _, pixels in found])
+        loaded = batches(StoredPictures(data, split), image_size=size, batch_size=99, parallelism=1)
+        return np.concatenate([pixels for _, pixels in loaded])
 
     return Images(*({split: decoded(split, size) for split in ("train", "index", "query")} for size in (24, 34)))
 
@@ -132,9 +132,9 @@ def test_revisited(trained: Path, pair: tuple[Path, dict], tmp_path: Path):
     cache = tmp_path / "cache"
     printed = evaluate(trained, "run=two", f"revisited={truth}", f"images={tmp_path}", f"cache={cache}")
     assert "Easy      Medium        Hard" in printed
-    found, queried = (load(next(cache.glob(f"*/{name}_ids.txt")).parent, name) for name in ("index", "query"))
-    assert (found.ids, queried.ids) == (index, queries)
-    positions = np.argsort(-(queried.values @ found.values.T), axis=1, kind="stable")
+    indexed, queried = (load(next(cache.glob(f"*/{name}_ids.txt")).parent, name) for name in ("index", "query"))
+    assert (indexed.ids, queried.ids) == (index, queries)
+    positions = np.argsort(-(queried.values @ indexed.values.T), axis=1, kind="stable")
     expected = revisited_metrics(read_ground_truth(truth), positions)
     metrics = runs(trained)[0].data.metrics
     assert {name: metrics[name] for name in expected} == pytest.approx(expected)

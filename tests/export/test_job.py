@@ -63,21 +63,21 @@ def test_what_is_submitted_gives_the_descriptors_of_training(trained: Path, tmp_
     stored = [load(descriptors_of(trained, name), "query") for name in ("one", "two")]
     assert stored[0].ids == [image_id for image_id, _ in ids]
     expected = np.concatenate([np.sqrt(0.75) * stored[0].values, np.sqrt(0.25) * stored[1].values], axis=1)
-    found = scored(output / "submission.zip", images, tmp_path)
-    np.testing.assert_allclose(found["one"], expected, atol=1e-5)
-    np.testing.assert_allclose(found["many"], expected, atol=1e-5)
-    np.testing.assert_allclose(np.linalg.norm(found["one"], axis=1), 1, atol=1e-5)
+    actual = scored(output / "submission.zip", images, tmp_path)
+    np.testing.assert_allclose(actual["one"], expected, atol=1e-5)
+    np.testing.assert_allclose(actual["many"], expected, atol=1e-5)
+    np.testing.assert_allclose(np.linalg.norm(actual["one"], axis=1), 1, atol=1e-5)
 
 
 @pytest.mark.slow
 def test_a_model_that_differs_from_training_is_not_written(trained: Path, tmp_path: Path):
     """The best weights have no stored descriptors: compare the export with the model itself."""
     printed = export(trained, "run=one", "checkpoint=best", f"output={tmp_path}/out", "verify=3", "tolerance=0")
-    said = re.fullmatch(
+    sentence = re.fullmatch(
         r"error: the written model's descriptors differ from the model in training's pipeline by (.*), more than "
         r"tolerance=0; nothing was written",
         printed,
     )
-    assert said
-    assert 0 < float(said[1]) < 1e-5
+    assert sentence
+    assert 0 < float(sentence[1]) < 1e-5
     assert not list(tmp_path.rglob("saved_model"))

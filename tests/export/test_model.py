@@ -24,9 +24,9 @@ SIZES += [
 @pytest.mark.parametrize(("height", "width", "size"), SIZES)
 def test_it_letterboxes_as_training_does(height: int, width: int, size: int):
     images = np.random.default_rng(height).integers(0, 256, (2, height, width, 3), np.uint8)
-    found = letterboxed(tf.constant(images), size).numpy()
+    actual = letterboxed(tf.constant(images), size).numpy()
     expected = np.empty((size, size, 3), np.uint8)
-    for image, frame in zip(images, found, strict=True):
+    for image, frame in zip(images, actual, strict=True):
         letterbox(image, expected)
         difference = np.abs(frame.astype(int) - expected)
         assert difference.max() <= 1  # where the exact value lies between two numbers

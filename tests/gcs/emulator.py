@@ -207,9 +207,9 @@ class Handler(emulated.RequestHandler):
         """The bytes that a chunk adds to earlier chunks: a client sends a chunk again if its answer was lost."""
         span = re.fullmatch(r"bytes (\d+)-(\d+)(/.+)", self.headers.get("Content-Range", ""))
         if span:
-            there = self.storage.get_resumable_byte_count(upload)
-            body = body[there - int(span[1]) :]
-            new = f"bytes {there}-{span[2]}{span[3]}" if body else f"bytes *{span[3]}"
+            received = self.storage.get_resumable_byte_count(upload)
+            body = body[received - int(span[1]) :]
+            new = f"bytes {received}-{span[2]}{span[3]}" if body else f"bytes *{span[3]}"
             self.headers.replace_header("Content-Range", new)
             self.headers.replace_header("Content-Length", str(len(body)))
         return body

@@ -70,8 +70,8 @@ def record(folder: Path) -> None:
 def parent(folder: Path, study: str = "demo"):
     """Return the only parent run of the study."""
     store = client(folder)
-    (found,) = store.search_runs([store.get_experiment_by_name(study).experiment_id], "tags.kind = 'sweep'")
-    return found
+    (run,) = store.search_runs([store.get_experiment_by_name(study).experiment_id], "tags.kind = 'sweep'")
+    return run
 
 
 def states(output: str) -> dict[str, str]:
@@ -108,7 +108,7 @@ def test_four_of_six_come_to_grief_and_the_next_time_only_what_is_needed_runs(pr
 
 def test_a_sweep_that_is_killed_three_times_does_each_job_once(processes: Forks, folder: Path):
     line = ["sweep=l2", "sweep.jobs=2"]
-    found, statuses = set(), []
+    ids, statuses = set(), []
     for number, hold in ((signal.SIGKILL, 3), (signal.SIGTERM, 5), (signal.SIGINT, 6)):
         logs = folder / f"output{hold}", folder / f"errors{hold}"
         process = processes.start(*line, "-m", command=FAKE, cwd=folder, log=list(map(str, logs)), HOLD=str(hold))
@@ -121,7 +121,7 @@ def test_a_sweep_that_is_killed_three_times_does_each_job_once(processes: Forks,
         (folder / "held").unlink()
         record(folder)
         statuses.append((code, parent(folder).info.status))
-        found.add(parent(folder).info.run_id)
+        ids.add(parent(folder).info.run_id)
         if number != signal.SIGKILL:
             ended = sum(state in ("skipped", "finished") for state in states(output).values())
             assert f"{ended} of 4 jobs ended; the same command continues" in output
@@ -130,7 +130,7 @@ def test_a_sweep_that_is_killed_three_times_does_each_job_once(processes: Forks,
     assert statuses == [(-signal.SIGKILL, "RUNNING"), (75, "KILLED"), (130, "KILLED")]
     code, output, errors = swept(processes, folder, *line)
     assert (code, errors, parent(folder).info.status) == (0, "", "FINISHED")
-    assert found == {parent(folder).info.run_id}
+    assert ids == {parent(folder).info.run_id}
     assert set(states(output).values()) == {"finished", "skipped"}
     ended = [json.loads(file.read_text()) for file in (folder / "ended").iterdir()]
     finished = [tuple(end["line"][:3]) for end in ended if end["status"] == "FINISHED"]
@@ -181,9 +181,9 @@ def launcher(folder: Path, monkeypatch: pytest.MonkeyPatch, sweep: str, *hydras:
         common = ["hydra.sweep.dir=out", f"tracking.uri=sqlite:///{folder}/mlruns/mlflow.db"]
         config = compose("train", [*common, *hydras], return_hydra_config=True)
         config.hydra.overrides.task = [sweep]
-        found = SubprocessLauncher()
-        found.setup(hydra_context=None, task_function=None, config=config)
-        yield found
+        made = SubprocessLauncher()
+        made.setup(hydra_context=None, task_function=None, config=config)
+        yield made
 
 
 def test_a_failure_in_one_batch_keeps_none_of_the_others_from_running(folder: Path, monkeypatch: pytest.MonkeyPatch):

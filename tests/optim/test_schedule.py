@@ -107,9 +107,13 @@ def test_int_and_float_steps_in_graph_and_optimizer_and_config_round_trip(schedu
     optimizer: Any = keras.optimizers.Adam(schedule)
     for step, rate in zip(steps, expected, strict=True):
         optimizer.iterations.assign(step)
-        found = [schedule(float(step)), schedule(tf.constant(step, tf.int32)), schedule(tf.constant(step, tf.float32))]
-        found += [compiled(tf.constant(step, tf.int64)), optimizer.learning_rate]
-        np.testing.assert_allclose([float(value) for value in found], rate, rtol=1e-6)
+        by_type = [
+            schedule(float(step)),
+            schedule(tf.constant(step, tf.int32)),
+            schedule(tf.constant(step, tf.float32)),
+        ]
+        by_type += [compiled(tf.constant(step, tf.int64)), optimizer.learning_rate]
+        np.testing.assert_allclose([float(value) for value in by_type], rate, rtol=1e-6)
 
 
 def test_epochs_are_exact_beyond_what_float32_counts():

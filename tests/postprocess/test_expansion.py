@@ -34,11 +34,11 @@ def test_queries_and_index_against_the_formula(neighbors: int, alpha: float, mon
     monkeypatch.setattr(expansion, "_ROWS", 7)
     queries, index = drawn()
     choice = AlphaExpansion(neighbors=neighbors, alpha=alpha)
-    found = np.concatenate(list(choice.queries(queries, index, memory=0.1)))
-    np.testing.assert_allclose(found, expected(queries, index, neighbors, alpha, others=False), atol=1e-5)
-    found = np.concatenate(list(choice.index(index, memory=0.1)))
-    np.testing.assert_allclose(found, expected(index, index, neighbors, alpha, others=True), atol=1e-5)
-    assert found.dtype == np.float32
+    actual = np.concatenate(list(choice.queries(queries, index, memory=0.1)))
+    np.testing.assert_allclose(actual, expected(queries, index, neighbors, alpha, others=False), atol=1e-5)
+    actual = np.concatenate(list(choice.index(index, memory=0.1)))
+    np.testing.assert_allclose(actual, expected(index, index, neighbors, alpha, others=True), atol=1e-5)
+    assert actual.dtype == np.float32
 
 
 def test_half_precision_and_files(tmp_path: Path):
@@ -46,14 +46,14 @@ def test_half_precision_and_files(tmp_path: Path):
     np.save(tmp_path / "index.npy", index.astype(np.float16))
     mapped = np.load(tmp_path / "index.npy", mmap_mode="r")
     choice = AlphaExpansion(neighbors=4, alpha=2.0)
-    (found,) = choice.queries(queries, mapped, memory=0.1)
-    np.testing.assert_allclose(found, expected(queries, index, 4, 2.0, others=False), atol=3e-3)
+    (actual,) = choice.queries(queries, mapped, memory=0.1)
+    np.testing.assert_allclose(actual, expected(queries, index, 4, 2.0, others=False), atol=3e-3)
 
 
 def test_an_image_with_many_duplicates_keeps_its_place():
     index = np.repeat(drawn(count=4)[1], 5, axis=0)
-    (found,) = AlphaExpansion(neighbors=2, alpha=1.0).index(index, memory=0.1)
-    np.testing.assert_allclose(found, index, atol=1e-6)
+    (actual,) = AlphaExpansion(neighbors=2, alpha=1.0).index(index, memory=0.1)
+    np.testing.assert_allclose(actual, index, atol=1e-6)
 
 
 def test_the_noise_of_single_images_is_averaged_out():

@@ -122,19 +122,19 @@ def test_a_program_that_the_compiler_fails_on_is_one_sentence():
 def test_without_the_compiler_one_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(platform, "system", lambda: "Linux")
     monkeypatch.setattr(platform, "machine", lambda: "x86_64")
-    there = dict(VERSIONS)
+    installed = dict(VERSIONS)
 
     def version(name: str) -> str:
-        if name not in there:
+        if name not in installed:
             raise importlib.metadata.PackageNotFoundError(name)
-        return there[name]
+        return installed[name]
 
     monkeypatch.setattr(importlib.metadata, "version", version)
     check_compiler()
-    there["libtpu"] = "0.0.17"
+    installed["libtpu"] = "0.0.17"
     with pytest.raises(GlrError, match=r"libtpu 0\.0\.52; installed are .* libtpu 0\.0\.17: pip install --con"):
         check_compiler()
-    del there["libtpu"]
+    del installed["libtpu"]
     with pytest.raises(GlrError, match=r"libtpu is missing\): pip install --constraint constraints"):
         check_compiler()
     monkeypatch.setattr(platform, "machine", lambda: "arm64")

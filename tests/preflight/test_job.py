@@ -29,19 +29,19 @@ def test_the_published_sets_need_no_data(tmp_path: Path):
 
 
 def test_a_prepared_set_says_itself_how_large_it_is(small_data):
-    there = f"data.path={small_data.path}"
-    found = small_data.classes, small_data.images("train")
-    assert train_set(config("data=gldv2_clean", there)) == found
-    assert train_set(config("data=gldv2_clean", there, "preflight.images=7")) == (found[0], 7)
+    place = f"data.path={small_data.path}"
+    counts = small_data.classes, small_data.images("train")
+    assert train_set(config("data=gldv2_clean", place)) == counts
+    assert train_set(config("data=gldv2_clean", place, "preflight.images=7")) == (counts[0], 7)
 
 
 @pytest.mark.parametrize("largest", [0, 1, 5, 16, 63, 1000])
 @pytest.mark.parametrize("guess", [0, 1, 40, 3000])
 def test_the_search_ends_within_a_sixteenth_of_the_largest(largest: int, guess: int):
     tried: list[int] = []
-    found = largest_share(lambda share: tried.append(share) or share <= largest, guess)
-    assert found <= largest
-    assert largest - found <= max(largest // 16, 0)
+    largest_fitting = largest_share(lambda share: tried.append(share) or share <= largest, guess)
+    assert largest_fitting <= largest
+    assert largest - largest_fitting <= max(largest // 16, 0)
     assert len(tried) == len(set(tried)) <= 40
 
 
@@ -57,12 +57,12 @@ def test_the_largest_batch_is_sought_with_steps_of_other_batches():
         return Traced(1, 1), Compiled(temporaries=needed, seconds=1.0) if fits else Compiled(needed=needed)
 
     line = ["experiment=published/09_xception", "train.batch_size=128", "preflight.largest_batch=true"]
-    found = preflight(config(*line), compiler)
-    assert found.largest_batch % 8 == 0
-    assert 144 * 15 / 16 - 1 <= found.largest_batch // 8 <= 144
-    assert tried[0] == found.batch_per_core == 16
-    assert {found.largest_batch // 8, *tried} == set(tried)
-    assert found.step_seconds == pytest.approx(1.0)
+    estimated = preflight(config(*line), compiler)
+    assert estimated.largest_batch % 8 == 0
+    assert 144 * 15 / 16 - 1 <= estimated.largest_batch // 8 <= 144
+    assert tried[0] == estimated.batch_per_core == 16
+    assert {estimated.largest_batch // 8, *tried} == set(tried)
+    assert estimated.step_seconds == pytest.approx(1.0)
     guessed = preflight(config(*line[:2]), compiler)
     assert guessed.largest_batch == 8 * int(15.48 / (2.6 / 16 + image_bytes() / GIB))  # as if all grew with the batch
 

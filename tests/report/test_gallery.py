@@ -18,14 +18,14 @@ def test_the_extremes_and_the_middle_are_chosen(count: int, each: int):
     random.Random(count).shuffle(values)
     precisions = {f"q{i}": value for i, value in enumerate(values)}
     chosen = choose(precisions, each)
-    found = {g: [precisions[q] for group, q in chosen if group == g] for g in ("worst", "median", "best")}
-    assert found["worst"] == sorted(values)[:each]
-    assert found["best"] == sorted(values, reverse=True)[:each]
-    assert found["median"] == sorted(found["median"])
-    assert len(found["median"]) == each
+    actual = {g: [precisions[q] for group, q in chosen if group == g] for g in ("worst", "median", "best")}
+    assert actual["worst"] == sorted(values)[:each]
+    assert actual["best"] == sorted(values, reverse=True)[:each]
+    assert actual["median"] == sorted(actual["median"])
+    assert len(actual["median"]) == each
     # As near to the median as so many can be.
     distances = sorted(abs(value - median(values)) for value in values)
-    assert max(abs(value - median(values)) for value in found["median"]) <= distances[each - 1] + 1 / count
+    assert max(abs(value - median(values)) for value in actual["median"]) <= distances[each - 1] + 1 / count
 
 
 @pytest.mark.parametrize("count", range(1, 13))

@@ -62,8 +62,8 @@ def pixels(source: str) -> np.ndarray:
 
 
 def test_every_image_is_there_with_its_rank_and_mark(entries: list[QueryResults], tmp_path: Path):
-    found = read(entries, tmp_path)
-    images = found.having("img")
+    page = read(entries, tmp_path)
+    images = page.having("img")
     assert len(images) == 44
     expected = []
     for query in entries:
@@ -72,8 +72,8 @@ def test_every_image_is_there_with_its_rank_and_mark(entries: list[QueryResults]
             expected.append(f"rank {rank}, {'right' if result.relevant else 'wrong'}: {result.image_id}")
     assert [image["alt"] for image in images] == expected
     assert all(image["loading"] == "lazy" for image in images)
-    assert Counter(item["class"] for item in found.having("li")) == {"right": 13, "wrong": 27}
-    marks = Counter(span.get("aria-label") for span in found.having("span") if span.get("role") == "img")
+    assert Counter(item["class"] for item in page.having("li")) == {"right": 13, "wrong": 27}
+    marks = Counter(span.get("aria-label") for span in page.having("span") if span.get("role") == "img")
     assert marks == {"right": 13, "wrong": 27}
 
 
@@ -92,14 +92,14 @@ def test_images_keep_their_pixels_and_shape(tmp_path: Path):
 
 
 def test_headings_scores_and_facts_are_read(entries: list[QueryResults], tmp_path: Path):
-    found = read(entries, tmp_path)
-    assert found.texts["title"] == found.texts["h1"] == ["A run"]
-    assert found.texts["h2"] == ["Worst queries", "Median queries", "Best queries"]
-    assert found.texts["h3"] == ["w", "m1", "m2", "b"]
-    text = [line.strip() for line in found.texts["p"]]
+    page = read(entries, tmp_path)
+    assert page.texts["title"] == page.texts["h1"] == ["A run"]
+    assert page.texts["h2"] == ["Worst queries", "Median queries", "Best queries"]
+    assert page.texts["h3"] == ["w", "m1", "m2", "b"]
+    text = [line.strip() for line in page.texts["p"]]
     for fact in ("3 relevant images", "first right at rank 57", "1 relevant image", "1,234 relevant images", "1.000"):
         assert fact in text
-    assert found.texts["span"].count("0.900") == 4
+    assert page.texts["span"].count("0.900") == 4
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -108,24 +108,24 @@ def test_what_comes_from_outside_stays_text(entries: list[QueryResults], tmp_pat
     query = entries[0]
     results = [replace(query.results[0], image_id=text), *query.results[1:]]
     hostile = replace(query, group=text, query_id=text, results=results)
-    found = read([hostile, *entries[1:]], tmp_path, title=text)
-    assert Counter(tag for tag, _ in found.tags if tag != "wbr") == tags
+    page = read([hostile, *entries[1:]], tmp_path, title=text)
+    assert Counter(tag for tag, _ in page.tags if tag != "wbr") == tags
     assert "script" not in tags
-    assert found.texts["title"] == found.texts["h1"] == [text]
-    assert found.texts["h3"][0] == text
-    images = found.having("img")
+    assert page.texts["title"] == page.texts["h1"] == [text]
+    assert page.texts["h3"][0] == text
+    images = page.having("img")
     assert images[0]["alt"] == f"query {text}"
     assert images[1]["alt"] == f"rank 1, wrong: {text}"
     assert images[1]["title"].startswith(text)
-    assert not any(name.startswith("on") for _, attributes in found.tags for name in attributes)
+    assert not any(name.startswith("on") for _, attributes in page.tags for name in attributes)
 
 
 def test_the_page_needs_nothing_else(entries: list[QueryResults], tmp_path: Path):
     page(entries, "A run", tmp_path / "a.html")
     text = (tmp_path / "a.html").read_text(encoding="utf-8")
-    found = _Page(text)
-    assert all(image["src"].startswith("data:image/") for image in found.having("img"))
-    assert not {"link", "script", "iframe", "a"} & {tag for tag, _ in found.tags}
+    parsed = _Page(text)
+    assert all(image["src"].startswith("data:image/") for image in parsed.having("img"))
+    assert not {"link", "script", "iframe", "a"} & {tag for tag, _ in parsed.tags}
     assert "://" not in text
     assert "url(" not in text
     assert "@import" not in text

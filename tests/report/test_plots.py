@@ -12,11 +12,11 @@ from glr.report.palette import RIGHT, WRONG
 from glr.report.plots import mean_interpolated_precision, plot_precision_recall, plot_score_distribution, score_bins
 
 
-def by_definition(relevant: set[str], found: list[str], k: int) -> list[Fraction]:
+def by_definition(relevant: set[str], ranking: list[str], k: int) -> list[Fraction]:
     """Interpolated precision: at each of 101 levels, the best precision at any rank with at least that recall."""
     points = []
-    for rank in range(1, min(k, len(found)) + 1):
-        hits = len(relevant & set(found[:rank]))
+    for rank in range(1, min(k, len(ranking)) + 1):
+        hits = len(relevant & set(ranking[:rank]))
         if hits:
             points.append((Fraction(hits, len(relevant)), Fraction(hits, rank)))
     return [max((p for r, p in points if r >= Fraction(level, 100)), default=Fraction(0)) for level in range(101)]
@@ -35,8 +35,8 @@ def test_precision_follows_the_definition(k: int):
 
 def test_an_example_by_hand():
     # Right at ranks 1, 3 and 10 of four relevant images: precision 1, 2/3, 3/10; recall never comes to 1.
-    found = ["a", "x", "b", *("y" * 6), "c"]
-    precision = mean_interpolated_precision({"q": {"a", "b", "c", "d"}, "nothing": set()}, {"q": found})
+    ranking = ["a", "x", "b", *("y" * 6), "c"]
+    precision = mean_interpolated_precision({"q": {"a", "b", "c", "d"}, "nothing": set()}, {"q": ranking})
     np.testing.assert_allclose(precision[[0, 25, 26, 50, 51, 75]], [1, 1, 2 / 3, 2 / 3, 0.3, 0.3])
     assert not precision[76:].any()
     assert precision.shape == (101,)

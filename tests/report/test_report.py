@@ -16,12 +16,12 @@ from glr.retrieval.task import Ranking
 
 def test_the_gallery_shows_the_worst_and_the_best_queries(small_data: PreparedData, tmp_path: Path):
     """Each of 6 queries has 6 relevant images among 18, each ranked one place later than for the query before."""
-    found = prepared(small_data, neighbors=1)
+    scored = prepared(small_data, neighbors=1)
     ids = {
         split: [name for names, _ in batches(pictures, image_size=8, batch_size=99, parallelism=1) for name, _ in names]
-        for split, pictures in (("index", found.index), ("query", found.query))
+        for split, pictures in (("index", scored.index), ("query", scored.query))
     }
-    relevant = {query: images for part in found.task.answers().values() for query, images in part.items()}
+    relevant = {query: images for part in scored.task.answers().values() for query, images in part.items()}
     positions = []
     for late, query in enumerate(ids["query"]):
         right = [position for position, name in enumerate(ids["index"]) if name in relevant[query]]
@@ -29,7 +29,7 @@ def test_the_gallery_shows_the_worst_and_the_best_queries(small_data: PreparedDa
         positions.append(wrong[:late] + right + wrong[late:])
     scores = np.tile(np.linspace(0.9, 0.1, 18, dtype=np.float32), (6, 1))
     ranking = Ranking(ids["index"], ids["query"], scores, np.array(positions))
-    files = report(found.task, ranking, found.index, found.query, title="A <run>", each=1, folder=tmp_path)
+    files = report(scored.task, ranking, scored.index, scored.query, title="A <run>", each=1, folder=tmp_path)
     assert [file.name for file in files] == ["gallery.png", "gallery.html", "precision_recall.png", "scores.png"]
     for picture in (file for file in files if file.suffix == ".png"):
         with PIL.Image.open(picture) as opened:

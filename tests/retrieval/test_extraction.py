@@ -58,9 +58,9 @@ def expected(data: PreparedData) -> tuple[list[str], np.ndarray]:
 @pytest.mark.parametrize("batch_size", [1, 7, 72, 100])
 def test_each_image_has_its_own_descriptor(small_data: PreparedData, tmp_path: Path, batch_size: int):
     ids, values = expected(small_data)
-    found = extract(extractor(batch_size), StoredPictures(small_data, "train"), tmp_path, "train", parallelism=2)
-    assert found.ids == ids
-    np.testing.assert_allclose(found.values, values, rtol=1e-5)
+    stored = extract(extractor(batch_size), StoredPictures(small_data, "train"), tmp_path, "train", parallelism=2)
+    assert stored.ids == ids
+    np.testing.assert_allclose(stored.values, values, rtol=1e-5)
 
 
 def test_over_two_replicas_and_as_float16(small_data: PreparedData, tmp_path: Path):
@@ -68,9 +68,9 @@ def test_over_two_replicas_and_as_float16(small_data: PreparedData, tmp_path: Pa
     over = extractor(7, strategy)
     assert over.batch_size % strategy.num_replicas_in_sync == 0
     pictures = StoredPictures(small_data, "train")
-    found = extract(over, pictures, tmp_path, "train", parallelism=2, dtype="float16")
-    assert found.values.dtype == np.float16
-    np.testing.assert_allclose(found.values, expected(small_data)[1], rtol=1e-3)
+    stored = extract(over, pictures, tmp_path, "train", parallelism=2, dtype="float16")
+    assert stored.values.dtype == np.float16
+    np.testing.assert_allclose(stored.values, expected(small_data)[1], rtol=1e-3)
 
 
 @pytest.mark.slow
@@ -84,19 +84,19 @@ def test_killed_twice_it_gives_the_same(processes: Forks, small_data: PreparedDa
     over = extractor()
     describe = over.describe
 
-    def counted(found):
-        for names, values in describe(found):
+    def counted(batches):
+        for names, values in describe(batches):
             described.extend(names)
             yield names, values
 
     over.describe = counted
-    found = extract(over, StoredPictures(small_data, "train"), tmp_path / "kept", "train", parallelism=2)
+    stored = extract(over, StoredPictures(small_data, "train"), tmp_path / "kept", "train", parallelism=2)
     ids, values = expected(small_data)
-    assert found.ids == ids
-    np.testing.assert_allclose(found.values, values, rtol=1e-5)
+    assert stored.ids == ids
+    np.testing.assert_allclose(stored.values, values, rtol=1e-5)
     assert len(described) == 72 - 50
     again = extract(over, StoredPictures(small_data, "train"), tmp_path / "kept", "train", parallelism=2)
-    np.testing.assert_array_equal(again.values, found.values)
+    np.testing.assert_array_equal(again.values, stored.values)
     assert len(described) == 72 - 50  # what is there is not described again
 
 
@@ -130,8 +130,8 @@ def test_stored_descriptors_that_are_not_finite_are_computed_again(
         ids, values = expected(small_data)
         values[40] = np.nan
         descriptors.save(tmp_path, "train", descriptors.Descriptors(ids, values.astype(np.float32)))
-    found = extract(extractor(), StoredPictures(small_data, "train"), tmp_path, "train", parallelism=2)
-    np.testing.assert_allclose(found.values, expected(small_data)[1], rtol=1e-5)
+    stored = extract(extractor(), StoredPictures(small_data, "train"), tmp_path, "train", parallelism=2)
+    np.testing.assert_allclose(stored.values, expected(small_data)[1], rtol=1e-5)
 
 
 def test_nothing_to_describe(tmp_path: Path):

@@ -115,11 +115,11 @@ def test_recognition_against_numpy(seed):
 
 
 def test_the_three_usual_mistakes_are_not_made():
-    found = ["a", "x", "y", "z"]
+    ranking = ["a", "x", "y", "z"]
     # Divided by the relevant images, not by those found; not by more of them than ranks; unanswered queries count.
-    assert metrics.average_precision({"a", "b"}, found) == 0.5
-    assert metrics.average_precision({"a", "b", "c"}, found, k=2) == 0.5
-    assert metrics.mean_average_precision({"q": {"a"}, "unanswered": {"a"}}, {"q": found}) == 0.5
+    assert metrics.average_precision({"a", "b"}, ranking) == 0.5
+    assert metrics.average_precision({"a", "b", "c"}, ranking, k=2) == 0.5
+    assert metrics.mean_average_precision({"q": {"a"}, "unanswered": {"a"}}, {"q": ranking}) == 0.5
 
 
 def test_equal_confidences_are_ordered_by_image_id():

@@ -54,12 +54,12 @@ def test_the_estimators_give_the_official_values(case: dict[str, Any]):
     """Outcomes of the official predictions, made as rows: the official rankings repeat images, a search does not."""
     rows = []
     for query, relevant in case["retrieval_solution"].items():
-        found = case["retrieval_predictions"].get(query, [])
-        first = next((rank for rank, image in enumerate(found[:100], 1) if image in relevant), None)
-        hits = len({*found[:10]} & {*relevant}) / 10
+        ranking = case["retrieval_predictions"].get(query, [])
+        first = next((rank for rank, image in enumerate(ranking[:100], 1) if image in relevant), None)
+        hits = len({*ranking[:10]} & {*relevant}) / 10
         rows.append(
             {"id": query, "usage": "", "relevant": len(relevant), "first_rank": first if relevant else None}
-            | ({"ap": average_precision(set(relevant), found), "p_at_10": hits} if relevant else {})
+            | ({"ap": average_precision(set(relevant), ranking), "p_at_10": hits} if relevant else {})
         )
     of_retrieval = scores(pa.Table.from_pylist(rows, SCHEMA))
     answered = case["recognition_predictions"]

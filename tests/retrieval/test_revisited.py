@@ -82,8 +82,8 @@ def slow(truth: GroundTruth, positions: np.ndarray) -> dict[str, float]:
                     area += (precision + hits / rank) / 2 / len(right)
                 precision = hits / rank
             values.setdefault(f"{level}/map", []).append(area)
-            found = [rank for rank, image in enumerate(left, start=1) if image in right]
-            last = found[-1] if len(found) == len(right) else len(truth.index)
+            ranks = [rank for rank, image in enumerate(left, start=1) if image in right]
+            last = ranks[-1] if len(ranks) == len(right) else len(truth.index)
             for k in (1, 5, 10):
                 of = min(k, last)
                 share = sum(image in right for image in left[:of]) / of

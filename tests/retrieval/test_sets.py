@@ -20,12 +20,12 @@ from glr.retrieval.sets import EvaluationSet
 
 
 def test_a_prepared_set(small_data: PreparedData):
-    found = sets.prepared(small_data, neighbors=3)
-    assert (found.path, found.digest) == (small_data.path, small_data.digest)
-    assert (len(found.index), len(found.query)) == (18, 6)
-    assert isinstance(found.task, LandmarkTask)
-    assert found.task.neighbors == 3
-    found.task.check(*([picture(p, n).id for n in range(len(p))] for p in (found.index, found.query)))
+    opened = sets.prepared(small_data, neighbors=3)
+    assert (opened.path, opened.digest) == (small_data.path, small_data.digest)
+    assert (len(opened.index), len(opened.query)) == (18, 6)
+    assert isinstance(opened.task, LandmarkTask)
+    assert opened.task.neighbors == 3
+    opened.task.check(*([picture(p, n).id for n in range(len(p))] for p in (opened.index, opened.query)))
 
 
 @pytest.fixture
@@ -49,16 +49,16 @@ def pair(folder: Path, **changed: str | None) -> EvaluationSet:
 
 
 def test_a_pair_of_folders(folder: Path):
-    found = pair(folder)
-    assert [picture(found.index, n).id for n in range(2)] == ["a", "b"]
-    assert picture(found.query, 0).id == "q"
-    assert isinstance(found.task, LandmarkTask)
-    assert found.task.index_classes == {"a": "7", "b": "8"}
-    assert found.task.answers() == {"Public": {"q": {"a"}}, "Private": {"r": {"b"}}}
+    opened = pair(folder)
+    assert [picture(opened.index, n).id for n in range(2)] == ["a", "b"]
+    assert picture(opened.query, 0).id == "q"
+    assert isinstance(opened.task, LandmarkTask)
+    assert opened.task.index_classes == {"a": "7", "b": "8"}
+    assert opened.task.answers() == {"Public": {"q": {"a"}}, "Private": {"r": {"b"}}}
     again = pair(folder)
-    assert again.digest == found.digest
+    assert again.digest == opened.digest
     os.utime(folder / "index/b.jpg", (1, 1))
-    assert pair(folder).digest != found.digest
+    assert pair(folder).digest != opened.digest
 
 
 def test_mistakes_in_folders(folder: Path):
@@ -87,11 +87,11 @@ def test_revisited_queries_are_parts_of_images(folder: Path):
     ):
         sets.revisited(f"{folder}/gnd.pkl", str(images))
     shutil.copy(images / "b.jpg", images / "c.jpg")
-    found = sets.revisited(f"{folder}/gnd.pkl", str(images))
-    assert isinstance(found.task, RevisitedTask)
-    assert [picture(found.index, n).id for n in range(2)] == ["b", "c"]
+    opened = sets.revisited(f"{folder}/gnd.pkl", str(images))
+    assert isinstance(opened.task, RevisitedTask)
+    assert [picture(opened.index, n).id for n in range(2)] == ["b", "c"]
     whole = picture(pair(folder).query, 0).pixels
-    np.testing.assert_array_equal(picture(found.query, 0).pixels, whole[2:20, 3:30])
+    np.testing.assert_array_equal(picture(opened.query, 0).pixels, whole[2:20, 3:30])
 
 
 def test_a_prepared_set_may_have_one_task(small_data: PreparedData, tmp_path: Path):

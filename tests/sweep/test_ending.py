@@ -85,11 +85,11 @@ def test_a_study_of_one_run_has_no_report(tracking, tmp_path: Path, capsys):
 
 def test_a_report_that_fails_is_one_line(tracking, tmp_path: Path, capsys):
     report(Kept(), tracking, "unknown", tmp_path)
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert len(said.err.splitlines()) == 1
-    assert "the study has no report (study=unknown: " in said.err
-    assert "python -m glr.compare study=unknown format=html output=report.html tries again" in said.err
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert len(output.err.splitlines()) == 1
+    assert "the study has no report (study=unknown: " in output.err
+    assert "python -m glr.compare study=unknown format=html output=report.html tries again" in output.err
     (tmp_path / "file").touch()
     report(Kept(), tracking, "heads", tmp_path / "file" / "below")  # no folder can be made there
     assert "the study has no report" in capsys.readouterr().err

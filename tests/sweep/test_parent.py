@@ -34,9 +34,9 @@ def _undone(store: Path, monkeypatch: pytest.MonkeyPatch):
 def config(work: Path, *overrides: str) -> DictConfig:
     with initialize_config_dir(str(CONF), version_base="1.3"):
         uri = f"tracking.uri=sqlite:///{work}/mlruns/mlflow.db"
-        found = compose("train", [uri, "study=swept"], return_hydra_config=True)
-    found.hydra.overrides.task = [uri, "study=swept", *overrides]
-    return found
+        composed = compose("train", [uri, "study=swept"], return_hydra_config=True)
+    composed.hydra.overrides.task = [uri, "study=swept", *overrides]
+    return composed
 
 
 def begun(work: Path, *overrides: str) -> tuple[SweepRun, str]:

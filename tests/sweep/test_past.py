@@ -21,8 +21,8 @@ def identity(name: str, digest: str = "abc") -> Identity:
 
 
 def recorded(client: MlflowClient, study: str, name: str, status: str, kind: str = "train", **tags: str) -> None:
-    found = client.get_experiment_by_name(study)
-    experiment = found.experiment_id if found else client.create_experiment(study)
+    known = client.get_experiment_by_name(study)
+    experiment = known.experiment_id if known else client.create_experiment(study)
     tags = {"kind": kind, "key": identity(name).key, "data_digest": "abc"} | tags
     run = client.create_run(experiment, tags=tags).info.run_id
     client.log_metric(run, "public_score", 0.25)

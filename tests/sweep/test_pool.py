@@ -108,6 +108,6 @@ def test_jobs_that_do_not_wait_are_left_alone(jobs: Jobs):
 def test_places_are_taken_in_turn(jobs: Jobs):
     batch = jobs("show", "show", "show", "show")
     Pool(batch, command, JobLimits(jobs=2), Recorder(), lambda place: {"PLACE": f"number {place}"}).run()
-    said = [job.log.read_text().splitlines()[1] for job in batch]
-    assert said[:2] == ["GPU number 0", "GPU number 1"]
-    assert set(said) == {"GPU number 0", "GPU number 1"}
+    lines = [job.log.read_text().splitlines()[1] for job in batch]
+    assert lines[:2] == ["GPU number 0", "GPU number 1"]
+    assert set(lines) == {"GPU number 0", "GPU number 1"}

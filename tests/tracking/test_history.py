@@ -126,12 +126,12 @@ def test_one_by_id_or_name(store):
 def test_weights_of_a_run_or_of_the_only_one_with_a_name(store):
     client, ids = store
     for name, expected in (("first", "first"), (ids["twin1"], "twin1"), (ids["twin2"], "twin2")):
-        found, file = stored_weights(client, name, "one")
-        assert (found.id, file.read_bytes()) == (ids[expected], expected.encode())
+        run, file = stored_weights(client, name, "one")
+        assert (run.id, file.read_bytes()) == (ids[expected], expected.encode())
     with pytest.raises(GlrError, match=f"^init_from.run=twin: 2 runs are named twin; give an id; .*{ids['twin1']}"):
         stored_weights(client, "twin", "one")
-    found, _ = stored_weights(client, "one/first", "two")
-    assert found.id == ids["first"]
+    run, _ = stored_weights(client, "one/first", "two")
+    assert run.id == ids["first"]
     with pytest.raises(GlrError, match=r"under this name either; did you mean init_from=one/first\?$"):
         stored_weights(client, "first", "two")
     for name, study in (("first", "three"), ("diverged", "one"), ("two/first", "one"), ("one/diverged", "two")):

@@ -87,16 +87,16 @@ def test_one_process_holds_it(tmp_path: Path):
         Journal(tmp_path, "a", wait=0.2)
     assert list(left_behind(tmp_path)) == []
     journal.close()
-    for found in left_behind(tmp_path):
-        assert found.name == "a"
-        found.close()
+    for waiting in left_behind(tmp_path):
+        assert waiting.name == "a"
+        waiting.close()
     code = (
         "import os, signal, sys; from pathlib import Path; from glr.tracking.entries import Tags; "
         "from glr.tracking.journal import Journal; "
         "Journal(Path(sys.argv[1]), 'b').append(Tags({})); os.kill(os.getpid(), signal.SIGKILL)"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, check=False)
-    assert {found.name: len(found.entries) for found in left_behind(tmp_path)} == {"a": 0, "b": 1}
+    assert {waiting.name: len(waiting.entries) for waiting in left_behind(tmp_path)} == {"a": 0, "b": 1}
 
 
 def test_files_wait_as_they_were(tmp_path: Path):

@@ -81,9 +81,9 @@ def test_a_file_that_does_not_fit_is_kept_and_stored_later(
     with no_file_beyond(2_000_000), run(replace(tracking, patience=1), "tests", "a run") as opened:
         opened.file(tmp_path / "big.h5", "weights")  # linked, not written: there is room for that
         opened.metrics({"loss": 0.5}, 1)
-    said = capsys.readouterr().err
-    assert f"1 records of run {opened.name} wait in {tracking.journal}" in said
-    assert "(File too large)" in said
+    output = capsys.readouterr().err
+    assert f"1 records of run {opened.name} wait in {tracking.journal}" in output
+    assert "(File too large)" in output
     stored = Path(str(tracking.artifacts)) / str(opened.id)
     assert list(stored.rglob("*.h5")) == []
     record = MlflowClient(tracking.uri).get_run(opened.id)

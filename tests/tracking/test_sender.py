@@ -100,9 +100,9 @@ def test_what_a_dead_server_did_not_get_is_sent_at_the_next_chance(
         first.wait()
         server.kill()
         first.metrics({"loss": 0.5}, 1)
-    said = capsys.readouterr().err
-    assert re.search(rf"\b[23] records of run first wait in {tmp_path}/journal/", said)
-    assert f"send them with: python -m glr.record journal={tmp_path}/journal" in said
+    output = capsys.readouterr().err
+    assert re.search(rf"\b[23] records of run first wait in {tmp_path}/journal/", output)
+    assert f"send them with: python -m glr.record journal={tmp_path}/journal" in output
     with pytest.raises(GlrError, match="the MLflow store cannot be opened"):
         run(**options(server.uri, tmp_path)).__enter__()  # a new run fails at once if no server answers
     answer = here("record", f"journal={tmp_path}/journal", f"tracking.uri={server.uri}", cwd=tmp_path)

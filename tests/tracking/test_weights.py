@@ -33,10 +33,10 @@ def given(past: tuple[str, str, Path], init_from: str | None) -> InitialWeights 
 
 def test_a_run_by_id_and_by_name_is_the_same(past: tuple[str, str, Path]):
     for init_from in (past[1], "first"):
-        found = given(past, init_from)
-        assert found is not None
-        assert (found.identity, found.run_id, found.name) == (f"run {past[1]}", past[1], f"run first ({past[1]})")
-        assert Path(found.file).read_bytes() == b"weights"
+        weights = given(past, init_from)
+        assert weights is not None
+        assert (weights.identity, weights.run_id, weights.name) == (f"run {past[1]}", past[1], f"run first ({past[1]})")
+        assert Path(weights.file).read_bytes() == b"weights"
 
 
 def test_a_file_counts_by_its_content_wherever_it_lies(past: tuple[str, str, Path], tmp_path: Path):

@@ -188,7 +188,7 @@ def batches(broken: int | None) -> list[tuple[np.ndarray, ...]]:
     """Return the batch of every step: noisy images of random classes, so that the replicas' shares differ."""
     random = np.random.default_rng(1)
     patterns = random.normal(128, 40, (CLASSES, SIDE, SIDE, 3))
-    found = []
+    taken = []
     for step in range(STEPS + 1):
         labels = random.integers(CLASSES, size=BATCH).astype(np.int32)
         spread = random.uniform(5, 60, (BATCH, 1, 1, 1))
@@ -196,8 +196,8 @@ def batches(broken: int | None) -> list[tuple[np.ndarray, ...]]:
         colours = np.tile(np.eye(3, 4, dtype=np.float32), (BATCH, 1, 1))
         if step == broken:
             colours[-1] = np.inf
-        found.append((np.clip(images, 0, 255).astype(np.uint8), labels, colours))
-    return found
+        taken.append((np.clip(images, 0, 255).astype(np.uint8), labels, colours))
+    return taken
 
 
 def network() -> keras.Model:
@@ -247,13 +247,13 @@ def trained(case: Case, over: tf.distribute.Strategy) -> list[Snapshot]:
         case.mistake(step)
         made = batches(case.broken)
         count = step.steps_per_call
-        found = []
+        values = []
         for first in range(0, STEPS, count):
             calls = made[first] if count == 1 else tuple(map(np.stack, zip(*made[first : first + count], strict=True)))
             measured = outcomes([(step(distributed(calls, over, axis=0 if count == 1 else 1), count), count)])
-            found.append(snapshot(step, measured[-1]))
+            values.append(snapshot(step, measured[-1]))
         step.swap_averages()
-        return [*found, snapshot(step, found[-1].outcome)] if step.optimizer.use_ema else found
+        return [*values, snapshot(step, values[-1].outcome)] if step.optimizer.use_ema else values
 
 
 def snapshot(step: TrainStep, outcome: Outcome) -> Snapshot:
@@ -285,10 +285,10 @@ def distributed(arrays: tuple[np.ndarray, ...], over: tf.distribute.Strategy, ax
 
 
 def strategies() -> dict[int, tf.distribute.Strategy]:
-    found = {8: strategy.cpu(8), 1: tf.distribute.OneDeviceStrategy("/cpu:0")}
+    by_count = {8: strategy.cpu(8), 1: tf.distribute.OneDeviceStrategy("/cpu:0")}
     # Groups of devices are told apart by numbers that each strategy counts from here; no process has two but this.
     tf.distribute.MirroredStrategy._collective_key_base += 100_000
-    return found | {2: tf.distribute.MirroredStrategy(["/cpu:0", "/cpu:1"])}
+    return by_count | {2: tf.distribute.MirroredStrategy(["/cpu:0", "/cpu:1"])}
 
 
 def main(file: str, part: int, parts: int) -> None:
@@ -297,5 +297,5 @@ def main(file: str, part: int, parts: int) -> None:
     over = strategies()
     chosen = cases() | {name: wrong for name, (_, wrong) in mistakes().items()}
     wanted = list(chosen.items())[part::parts]
-    found = {(name, count): trained(case, over[count]) for name, case in wanted for count in case.replicas}
-    Path(file).write_bytes(pickle.dumps(found))
+    results = {(name, count): trained(case, over[count]) for name, case in wanted for count in case.replicas}
+    Path(file).write_bytes(pickle.dumps(results))

@@ -39,8 +39,8 @@ def saved(kept: Checkpoints, *steps: int, best: int | None = None) -> None:
         assert kept.wait()
 
 
-def same(found: list[keras.Variable], expected: list[keras.Variable]) -> bool:
-    return all(a.numpy().tobytes() == b.numpy().tobytes() for a, b in zip(found, expected, strict=True))
+def same(actual: list[keras.Variable], expected: list[keras.Variable]) -> bool:
+    return all(a.numpy().tobytes() == b.numpy().tobytes() for a, b in zip(actual, expected, strict=True))
 
 
 def test_every_bit_comes_back(tmp_path: Path):
@@ -58,20 +58,20 @@ def test_every_bit_comes_back(tmp_path: Path):
     deadline = time.monotonic() + 10
     while not list((tmp_path / "run").glob("*.npz")) and time.monotonic() < deadline:
         time.sleep(0.01)
-    there = variables(4)
-    assert kept.latest(there) == state
-    assert same(there, variables(3))
-    assert checkpoints(tmp_path / "none").latest(there) is None
+    restored = variables(4)
+    assert kept.latest(restored) == state
+    assert same(restored, variables(3))
+    assert checkpoints(tmp_path / "none").latest(restored) is None
 
 
 @pytest.mark.usefixtures("gcs")
 def test_in_a_bucket(gcs_folder: str):
     saved(checkpoints(f"{gcs_folder}/run"), 1, 2, 3, best=1)
     assert sorted(storage.files(f"{gcs_folder}/run")) == [f"step-000000000{n}.npz" for n in (1, 2, 3)]
-    there = variables(0)
-    found = checkpoints(f"{gcs_folder}/run").latest(there)
-    assert found is not None
-    assert (found.step, same(there, variables(3))) == (3, True)
+    restored = variables(0)
+    state = checkpoints(f"{gcs_folder}/run").latest(restored)
+    assert state is not None
+    assert (state.step, same(restored, variables(3))) == (3, True)
     clear(f"{gcs_folder}/run")
     assert storage.files(f"{gcs_folder}/run") == {}
 
@@ -88,10 +88,10 @@ def test_one_that_is_damaged_is_never_taken(tmp_path: Path, damage: str, capsys:
         newest.write_bytes(content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :])
     else:
         newest.write_bytes(content[: len(content) // 2] if damage == "cut off" else b"")
-    there = variables(0)
-    found = checkpoints(tmp_path).latest(there)
-    assert found is not None
-    assert (found.step, same(there, variables(1))) == (1, True)
+    restored = variables(0)
+    state = checkpoints(tmp_path).latest(restored)
+    assert state is not None
+    assert (state.step, same(restored, variables(1))) == (1, True)
     if damage != "half written":
         assert "step-0000000002.npz is skipped: it is damaged" in capsys.readouterr().err
 
@@ -100,11 +100,11 @@ def test_the_latest_and_the_best_are_kept(tmp_path: Path):
     kept = checkpoints(tmp_path, keep=2)
     saved(kept, 1, 2, 3, 4, 5, best=2)
     assert sorted(storage.files(tmp_path)) == [f"step-000000000{n}.npz" for n in (2, 4, 5)]
-    there = variables(0)
-    kept.weights_of(2, there[:2], [0, 1])
-    assert same(there, [*variables(2)[:2], *variables(0)[2:]])
+    restored = variables(0)
+    kept.weights_of(2, restored[:2], [0, 1])
+    assert same(restored, [*variables(2)[:2], *variables(0)[2:]])
     with pytest.raises(CheckpointError, match=r"step-0000000003\.npz is missing or damaged"):
-        kept.weights_of(3, there, range(4))
+        kept.weights_of(3, restored, range(4))
 
 
 def test_one_that_cannot_be_read_now_is_not_passed_over(gcs: Gcs, gcs_folder: str):
@@ -114,9 +114,9 @@ def test_one_that_cannot_be_read_now_is_not_passed_over(gcs: Gcs, gcs_folder: st
     with pytest.raises(GlrError, match=r"step-0000000002\.npz"):
         checkpoints(f"{gcs_folder}/run").latest(variables(0))
     gcs.fault()
-    found = checkpoints(f"{gcs_folder}/run").latest(variables(0))
-    assert found is not None
-    assert found.step == 2
+    state = checkpoints(f"{gcs_folder}/run").latest(variables(0))
+    assert state is not None
+    assert state.step == 2
 
 
 def test_damaged_ones_ahead_push_none_of_the_new_ones_out(tmp_path: Path):
@@ -126,9 +126,9 @@ def test_damaged_ones_ahead_push_none_of_the_new_ones_out(tmp_path: Path):
     kept = checkpoints(tmp_path, keep=2)
     assert kept.latest(variables(0)) is None  # the first was pruned before they were damaged
     saved(kept, 2, 3, 4)
-    found = checkpoints(tmp_path).latest(variables(0))
-    assert found is not None
-    assert found.step == 4
+    state = checkpoints(tmp_path).latest(variables(0))
+    assert state is not None
+    assert state.step == 4
 
 
 def test_a_full_disk_is_said_and_leaves_the_one_before(tmp_path: Path, capsys: pytest.CaptureFixture):
@@ -137,9 +137,9 @@ def test_a_full_disk_is_said_and_leaves_the_one_before(tmp_path: Path, capsys: p
     with no_file_beyond(500):
         kept.save(State(step=2), variables(2))
         assert not kept.wait()
-    said = capsys.readouterr().err
-    assert "step-0000000002.npz: File too large; make room" in said
-    assert "the last one is of step 1" in said
+    output = capsys.readouterr().err
+    assert "step-0000000002.npz: File too large; make room" in output
+    assert "the last one is of step 1" in output
     assert sorted(file.name for file in tmp_path.iterdir()) == ["step-0000000001.npz"]
     kept.save(State(step=2), variables(2))  # the very same state, now that there is room
     assert kept.wait()

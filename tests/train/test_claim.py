@@ -20,8 +20,8 @@ def claim(folder: Path, *overrides: str, digest: str = "abc", alone: bool = True
     places = [f"checkpoint.path={folder}/checkpoints", f"tracking.journal={folder}/journal"]
     config, _ = composed("train", [*places, "backbone=small_cnn", *overrides])
     identity = Identity(settings_of(config), digest)
-    with claimed(config, identity, config.name or "a name", alone=alone, journal=new) as found:
-        return found
+    with claimed(config, identity, config.name or "a name", alone=alone, journal=new) as claimed_job:
+        return claimed_job
 
 
 def test_the_same_command_continues_in_the_same_journal(tmp_path: Path):
@@ -41,11 +41,11 @@ def test_a_changed_setting_is_refused_with_the_difference(tmp_path: Path):
     (Path(first.folder) / "step-0000000001.npz").write_bytes(b"x")
     with pytest.raises(GlrError) as refused:
         claim(tmp_path, "optimizer.learning_rate=0.5", "train.epochs=8")
-    said = str(refused.value)
-    assert "run a name of study demo is unfinished, and had other settings (" in said
-    assert "optimizer.learning_rate: 0.0004 -> 0.5; " in said
-    assert "train.epochs: 3 -> 8" in said
-    assert "resume=never" in said
+    message = str(refused.value)
+    assert "run a name of study demo is unfinished, and had other settings (" in message
+    assert "optimizer.learning_rate: 0.0004 -> 0.5; " in message
+    assert "train.epochs: 3 -> 8" in message
+    assert "resume=never" in message
     assert claim(tmp_path, "seed=1", "name=another").attempt == 1
     assert claim(tmp_path, "seed=2", alone=False).attempt == 1  # jobs of a sweep differ by intention
     assert claim(tmp_path).attempt == 2
@@ -189,5 +189,5 @@ def test_one_whose_last_records_wait_is_cleared_away_when_they_are_sent(tmp_path
 
 
 def test_no_secret_is_in_the_note(tmp_path: Path):
-    found = claim(tmp_path, "data.path=http://ann:hunter2@host/x")
-    assert "hunter2" not in (Path(found.folder) / "run.json").read_text()
+    own = claim(tmp_path, "data.path=http://ann:hunter2@host/x")
+    assert "hunter2" not in (Path(own.folder) / "run.json").read_text()

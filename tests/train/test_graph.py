@@ -66,18 +66,18 @@ def graphs(step: TrainStep) -> Iterator[tf.Graph]:
 
 def findings(step: TrainStep) -> list[str]:
     """List what a TPU cannot compile: calls of Python, separately compiled functions, unknown shapes."""
-    found = []
+    texts = []
     for graph in graphs(step):
         functions, operations = graph.as_graph_def().library.function, graph.get_operations()
-        found += [f"{f.signature.name} is compiled by itself" for f in functions if f.attr["_XlaMustCompile"].b]
-        found += [f"{operation.name} calls Python" for operation in operations if "PyFunc" in operation.type]
+        texts += [f"{f.signature.name} is compiled by itself" for f in functions if f.attr["_XlaMustCompile"].b]
+        texts += [f"{operation.name} calls Python" for operation in operations if "PyFunc" in operation.type]
         # A loop's condition gets every value of its body, and stands for those that it ignores by such placeholders.
         used = [operation for operation in operations if "redundant_placeholder" not in operation.name]
         # The last outputs of a fused BatchNorm, and their gradients of zero, are room that only GPUs use.
         used = [o for o in used if not (o.type == "ZerosLike" and "FusedBatchNorm" in o.inputs[0].op.type)]
         shapes = [(o, value.shape) for o in used for value in o.outputs[: 3 if "FusedBatchNorm" in o.type else None]]
-        found += [f"{o.name} ({o.type}) has the shape {s}" for o, s in shapes if not s.is_fully_defined()]
-    return found
+        texts += [f"{o.name} ({o.type}) has the shape {s}" for o, s in shapes if not s.is_fully_defined()]
+    return texts
 
 
 @pytest.mark.parametrize("head", HEADS)
@@ -108,7 +108,7 @@ def test_what_it_looks_for_is_found(monkeypatch: pytest.MonkeyPatch, hook: Any, 
         return right(cosines, *rest)
 
     monkeypatch.setattr(step.model.head, "with_margin", wrong)
-    assert any(finding in found for found in findings(step))
+    assert any(finding in text for text in findings(step))
 
 
 @pytest.mark.usefixtures("bfloat16")
@@ -133,14 +133,14 @@ def test_the_backbones_norms_compute_in_float32_in_bfloat16():
     norm = made().model.network.get_layer("norm0")
     random = np.random.default_rng(1)
     given = tf.cast(random.normal(3.0, 1.0, (64, 8, 8, 4)), tf.bfloat16)
-    found = norm(given, training=True)
+    outputs = norm(given, training=True)
     values = given.numpy().astype(np.float64)
     mean, variance = values.mean((0, 1, 2)), values.var((0, 1, 2))
     # bfloat16 has 8 bits: a sum of 4096 values in it would be wrong in the second digit.
     np.testing.assert_allclose(norm.moving_mean.numpy(), mean, rtol=1e-5)
     np.testing.assert_allclose(norm.moving_variance.numpy(), variance, rtol=1e-4)
     expected = (values - mean) / np.sqrt(variance + norm.epsilon)
-    assert found.dtype == tf.bfloat16
-    rounded = np.maximum(expected, 0).astype(found.numpy().dtype)
-    assert np.mean(found.numpy() == rounded) > 0.98  # except values half-way between two numbers
-    np.testing.assert_allclose(found.numpy().astype(np.float64), rounded.astype(np.float64), rtol=2**-7)
+    assert outputs.dtype == tf.bfloat16
+    rounded = np.maximum(expected, 0).astype(outputs.numpy().dtype)
+    assert np.mean(outputs.numpy() == rounded) > 0.98  # except values half-way between two numbers
+    np.testing.assert_allclose(outputs.numpy().astype(np.float64), rounded.astype(np.float64), rtol=2**-7)

@@ -75,10 +75,10 @@ def runs(folder: Path) -> list[Run]:
 
 def check(folder: Path, expected: dict[str, np.ndarray]) -> None:
     """Check that one run finished with every epoch once and the same weights, and left no files."""
-    found = weights(folder)
-    assert found.keys() == expected.keys()
+    final = weights(folder)
+    assert final.keys() == expected.keys()
     for name, values in expected.items():
-        assert found[name].tobytes() == values.tobytes(), name
+        assert final[name].tobytes() == values.tobytes(), name
     (record,) = runs(folder)
     assert record.info.status == "FINISHED"
     assert "failure" not in record.data.tags
@@ -221,8 +221,8 @@ def test_a_changed_setting_two_at_once_and_starting_anew(processes: Forks, line:
     assert processes.run(*line, "resume=never", cwd=work) == 0, (work / "log.txt").read_text()
     ended = {run.info.status: run.info.run_id for run in runs(work)}
     assert sorted(ended) == ["FINISHED", "KILLED"]  # the first was found dead, and marked
-    found = (work / f"mlruns/artifacts/{ended['FINISHED']}").rglob("last.weights.h5")
-    with h5py.File(next(found)) as content:
+    files = (work / f"mlruns/artifacts/{ended['FINISHED']}").rglob("last.weights.h5")
+    with h5py.File(next(files)) as content:
         kernel = content["head/vars/0"]
         assert isinstance(kernel, h5py.Dataset)
         np.testing.assert_array_equal(kernel[()], expected["last/head/vars/0"])
@@ -241,7 +241,7 @@ def test_places_that_cannot_be_written_are_said_before_training(processes: Forks
     ):
         (work / "log.txt").unlink(missing_ok=True)
         assert processes.run(*line, place, cwd=work) == 1
-        said = (work / "log.txt").read_text()
-        assert sentence in said
-        assert "Traceback" not in said
-        assert "epoch" not in said
+        output = (work / "log.txt").read_text()
+        assert sentence in output
+        assert "Traceback" not in output
+        assert "epoch" not in output

@@ -23,12 +23,12 @@ def trained(processes: Forks, tmp_path_factory: pytest.TempPathFactory) -> Train
     files = [folder / str(part) for part in range(PARTS)]
     started = [processes.start(code, str(file), file.name, command="-c", cwd=folder) for file in files]
     assert [processes.wait(process) for process in started] == [0] * PARTS, (folder / "log.txt").read_text()[-5000:]
-    return {key: found for file in files for key, found in pickle.loads(file.read_bytes()).items()}
+    return {key: values for file in files for key, values in pickle.loads(file.read_bytes()).items()}
 
 
 def differences(one: list[Snapshot], other: list[Snapshot], tolerance: float = 1e-4) -> list[str]:
     """Return what differs by more than float32's rounding explains."""
-    found = []
+    texts = []
     assert len(one) == len(other)
     for number, (a, b) in enumerate(zip(one, other, strict=True)):
         values = [*zip(a.outcome._fields, a.outcome, strict=True), *a.variables]
@@ -36,8 +36,8 @@ def differences(one: list[Snapshot], other: list[Snapshot], tolerance: float = 1
         for (name, value), (same, another) in zip(values, others, strict=True):
             assert name == same
             if not np.allclose(value, another, rtol=tolerance, atol=tolerance / 10, equal_nan=True):
-                found.append(f"after call {number}: {name}")
-    return found
+                texts.append(f"after call {number}: {name}")
+    return texts
 
 
 @pytest.mark.parametrize("name", [*replicas.HEADS, "free, adamw"])

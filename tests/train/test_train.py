@@ -148,8 +148,8 @@ def test_a_sweep_is_a_parent_with_a_child_per_job_and_a_failure_stops_none(proce
     assert "optimizer.learning_rate=1e+30" in done.stderr.splitlines()[-1]
     assert "job 2 of 2: " in done.stdout
     assert "\njob  Public GAP  state     settings\n" in done.stdout
-    found = {run.data.tags.get("mlflow.parentRunId"): run for run in runs(folder, "two")}
-    parent = found.pop(None)
+    by_parent = {run.data.tags.get("mlflow.parentRunId"): run for run in runs(folder, "two")}
+    parent = by_parent.pop(None)
     assert (parent.info.status, parent.data.tags["kind"]) == ("FAILED", "sweep")
     children = [run for run in runs(folder, "two") if run.info.run_id != parent.info.run_id]
     assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parent.info.run_id}

@@ -54,9 +54,9 @@ def test_a_slow_input_pipeline_is_warned_of_once_an_epoch(capsys: pytest.Capture
     follower = watch(state)
     follower.warn()
     follower.warn()
-    said = capsys.readouterr().err
-    assert said.count("the device waited for images 75% of the time") == 1
-    assert "it computes 8 images/s, the input pipeline delivered 2" in said
+    output = capsys.readouterr().err
+    assert output.count("the device waited for images 75% of the time") == 1
+    assert "it computes 8 images/s, the input pipeline delivered 2" in output
     state.evaluated, state.step = 2, 30
     follower.warn()
     assert "75%" in capsys.readouterr().err

@@ -51,13 +51,13 @@ def result(folder: Path) -> Result:
     return weights(folder), {name: [metric.value for metric in metrics] for name, metrics in history.items()}
 
 
-def check_same(found: Result, expected: Result, epochs: int = EPOCHS, every: int = EVERY) -> None:
+def check_same(actual: Result, expected: Result, epochs: int = EPOCHS, every: int = EVERY) -> None:
     for name, values in expected[1].items():
         assert len(values) == epochs // (every if "/" in name else 1), name
-        np.testing.assert_allclose(found[1][name], values, rtol=1e-3, atol=1e-4, err_msg=name)
-    assert found[0].keys() == expected[0].keys()
+        np.testing.assert_allclose(actual[1][name], values, rtol=1e-3, atol=1e-4, err_msg=name)
+    assert actual[0].keys() == expected[0].keys()
     for name, values in expected[0].items():
-        np.testing.assert_allclose(found[0][name], values, rtol=1e-3, atol=1e-4, err_msg=name)
+        np.testing.assert_allclose(actual[0][name], values, rtol=1e-3, atol=1e-4, err_msg=name)
 
 
 @pytest.fixture
@@ -94,27 +94,27 @@ def test_a_run_on_replicas(
     head: str,
     regularization: str,
 ):
-    found = {1: alone} if (head, regularization) == TRIED[0] else {}
+    by_count = {1: alone} if (head, regularization) == TRIED[0] else {}
     # From step to step rounding grows, the faster the larger the scale: 18 steps are what float32 bears of every head.
-    epochs, every = (EPOCHS, EVERY) if found else (6, 3)
+    epochs, every = (EPOCHS, EVERY) if by_count else (6, 3)
     short = [f"train.epochs={epochs}", f"evaluate.every={every}"]
     calm = [] if head.startswith("adacos") else ["head.scale=4", "optimizer.learning_rate=0.005"]
-    for replicas in {1, 4} - found.keys():
+    for replicas in {1, 4} - by_count.keys():
         new_store(folder := tmp_path / f"{replicas}")
         where = [f"head={head}", f"regularization={regularization}", "strategy=cpu", f"strategy.replicas={replicas}"]
         assert processes.run(*line, *where, *short, *calm, cwd=folder) == 0, (folder / "log.txt").read_text()
-        found[replicas] = result(folder)
-    check_same(found[4], found[1], epochs, every)
+        by_count[replicas] = result(folder)
+    check_same(by_count[4], by_count[1], epochs, every)
 
 
 def ports(count: int) -> list[int]:
     sockets = [socket.socket() for _ in range(count)]
     for one in sockets:
         one.bind(("127.0.0.1", 0))
-    found = [one.getsockname()[1] for one in sockets]
+    numbers = [one.getsockname()[1] for one in sockets]
     for one in sockets:
         one.close()
-    return found
+    return numbers
 
 
 def start(processes: Forks, folder: Path, *arguments: str, count: int = 2) -> list[int]:

@@ -85,7 +85,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Analysis:
-    """The whole.
+    """The result of `analyse`.
 
     Attributes:
         study: name of the study, or several names.
@@ -94,7 +94,7 @@ class Analysis:
         common: settings that all configurations share, as tables print them (`Backbone`: `SmallCNN`).
         baseline: place of the baseline among the rows; None if no row can be compared.
         queries: number of queries of each usage.
-        effects: of every setting of 2 to 12 values, where some pair of configurations differs in nothing else.
+        effects: effects of every setting of 2 to 12 values, where some pair of configurations differs in nothing else.
         interactions: effects at each value of another setting.
         choice: what choosing by Public costs on Private; None without both. Its `best` is a place among the rows.
         notes: sentences on what could not be compared, and why.
@@ -138,7 +138,8 @@ def analyse(
         study: its name.
         rows: its configurations.
         outcomes: outcomes of queries, by the id of the run.
-        metric: such as `private/gap`; `gap` means the Private one, if there is one; None: what runs were evaluated by.
+        metric: such as `private/gap`; `gap` means the Private one, if there is one; None: the metric that most runs
+            were evaluated by.
         baseline: index, name, or a run's name or id; None or `best`: the best trained configuration.
         notes: sentences for the report.
         resamples: number of resamples of the queries.
@@ -239,7 +240,7 @@ def _baseline(rows: Sequence[Row], wanted: str | None, metric: Metric, groups: S
 
 
 def _compared(whole: Analysis, sample: Sample, base: int, *, chosen: bool) -> Analysis:
-    """Add what comparing the configurations of the baseline's queries tells; it was `chosen` as the best, or named."""
+    """Add the comparisons with the baseline on its queries; `chosen`: it is the baseline because it is the best."""
     metric, configurations = whole.metric, [row.configuration for row in whole.rows]
     same = _of_kind(configurations, sample, configurations[base].kind)
     replicates = sample.replicates(metric, same)

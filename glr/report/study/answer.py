@@ -11,10 +11,10 @@ _NAMED = 3  # configurations whose names a sentence lists
 
 
 def answer(analysis: Analysis) -> str:
-    """Return the answer.
+    """Return a study's answer as a sentence.
 
-    Only a difference with p < 0.05 after Holm, between configurations that were both run with several seeds, makes one
-    "better". All other sentences say what is known, and of what.
+    It calls a configuration "better" only if both configurations have several seeds and p < 0.05 after Holm. Otherwise
+    it gives the difference, and says whether the interval speaks of configurations or of single trained models.
     """
     scored = ranked(analysis)
     if not scored:
@@ -35,7 +35,7 @@ def ranked(analysis: Analysis) -> list[Row]:
 
 
 def rivals(analysis: Analysis) -> tuple[Row, Row]:
-    """Return the best configuration and the one that it is compared with: the baseline; if it is that, the second best.
+    """Return the best configuration, and its rival: the baseline, or the second best if the best is the baseline.
 
     The analysis must have two configurations that can be compared.
     """
@@ -45,7 +45,7 @@ def rivals(analysis: Analysis) -> tuple[Row, Row]:
 
 
 def is_shown(difference: Difference) -> bool:
-    """Return True for a difference that is shown not to be 0; one without a p-value is not."""
+    """Return True if a difference is shown not to be 0; without a p-value it is not."""
     return difference.p_holm is not None and difference.p_holm < LEVEL
 
 

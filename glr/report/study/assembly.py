@@ -16,7 +16,7 @@ _LOSS = "loss"
 
 
 def assembled(uri: str, analysis: Analysis, outcomes: Mapping[str, pa.Table]) -> str:
-    """Return the page.
+    """Return a study's report as an HTML page.
 
     Args:
         uri: address of the MLflow store that holds the runs.

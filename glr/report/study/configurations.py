@@ -15,14 +15,14 @@ from glr.tracking.view import MEASURED, varying
 # Parameters that name a run.
 _NAMES = frozenset(["name", "index", "highlights", "experiment", "_target_"])
 _IMAGES = ("prepared", "index", "queries", "revisited", "images")  # of an evaluation
-_SUBJECTS = ("members", "model")  # of an ensemble, and of an evaluation: told even where they are the same
+_SUBJECTS = ("members", "model")  # of an ensemble, and of an evaluation: listed even if all rows share them
 
 Settings = dict[str, str]
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """Runs of the same settings but for the seed; an ensemble or an evaluation is a configuration of its own.
+    """Runs that differ in the seed only; an ensemble or an evaluation is a configuration of its own.
 
     Attributes:
         key: identifies the configuration and its data set.

@@ -49,11 +49,11 @@ _STYLE: dict[Any, Any] = {
 
 
 def drawn(plot: Callable[[Axes], None], height: float, label: str) -> str:
-    """Draw a plot.
+    """Draw a plot as SVG.
 
     Args:
         plot: draws into axes, in the colours of this module.
-        height: of the figure, in points.
+        height: height of the figure, in points.
         label: says in words what the plot shows, for those who do not see it.
 
     Returns:
@@ -75,11 +75,13 @@ def drawn(plot: Callable[[Axes], None], height: float, label: str) -> str:
     return text.replace("<svg", f'<svg role="img" aria-label="{escape(printable(label))}"', 1)
 
 
-def shortened(text: str, signs: int) -> str:
-    """Shorten a name by its middle to a number of signs: consecutive ids differ at the end. Escape control characters.
+def shortened(text: str, longest: int) -> str:
+    """Shorten a name by its middle to `longest` characters: consecutive ids differ at the end.
+
+    Control characters are escaped.
 
     >>> shortened("a long name", 7)
     'a l…ame'
     """
-    text, kept = printable(text), signs - 1
-    return text if len(text) <= signs else f"{text[: kept - kept // 2]}…{text[len(text) - kept // 2 :]}"
+    text, kept = printable(text), longest - 1
+    return text if len(text) <= longest else f"{text[: kept - kept // 2]}…{text[len(text) - kept // 2 :]}"

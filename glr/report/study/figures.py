@@ -16,7 +16,7 @@ from glr.report.study.words import decimals, lowest_is_best, metric_words, with_
 Curve = Sequence[tuple[float, float]]
 
 _ROW = 2.3  # lines: one of text, and the interval below it
-_NAME, _LONG_NAME = 34, 48  # signs of a name beside a value, and on a line of its own
+_NAME, _LONG_NAME = 34, 48  # characters of a name beside a value, and on a line of its own
 _NAME_LINES = 4
 _DASHES = ("-", (0, (5, 1.6)), (0, (1.2, 1.4)), (0, (6, 1.5, 1.2, 1.5)), (0, (3, 1)), (0, (8, 3)))
 _TICKS = 5
@@ -26,9 +26,9 @@ class Bar(NamedTuple):
     """A row of a forest plot.
 
     Attributes:
-        name: what it is about.
+        name: the configuration or the setting.
         value, low, high: the estimate and its interval.
-        shown: the interval shows a difference; drawn filled.
+        shown: True if the interval shows a difference; the point is then filled.
         note: a few words after the name.
     """
 
@@ -46,7 +46,7 @@ def forest(bars: Sequence[Bar], metric: Metric, axis: str) -> str:
     Args:
         bars: from the top on; at least one.
         metric: determines the decimals.
-        axis: what the differences are of, for the axis and the text alternative.
+        axis: names the differences, on the axis and in the text alternative.
     """
     notes = [f" ({bar.note})" if bar.note else "" for bar in bars]
     apart = any(len(bar.name + note) > _NAME for bar, note in zip(bars, notes, strict=True))

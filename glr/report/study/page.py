@@ -23,7 +23,7 @@ from glr.report.template import template
 from glr.report.thumbnail import parts
 
 _MARKS = {True: ("right", "✓"), False: ("wrong", "✗"), None: ("unknown", "?")}
-_SIGNS = 17  # of an id below a picture
+_LONGEST = 17  # of an id below a picture
 _SCRIPT = Path(__file__).with_name("sort.js").read_text(encoding="utf-8")
 
 
@@ -35,7 +35,7 @@ def page(
     links: Mapping[str, str] | None = None,
     album: Album | None = None,
 ) -> str:
-    """Return the page.
+    """Return a study's report as an HTML page.
 
     Args:
         analysis: what the study's runs say.
@@ -66,7 +66,7 @@ def page(
         wrong=css(WRONG),
         series=[[css(colour) for colour in pair] for pair in SERIES],
         parts=parts,
-        short=partial(shortened, signs=_SIGNS),
+        short=partial(shortened, longest=_LONGEST),
         several_seeds=not analysis.one_seed,
     )
 

@@ -20,10 +20,10 @@ class Answer:
     Attributes:
         value: its AP; 1 or 0 if the metric is one of recognition: right or wrong.
         nearest: ids of the nearest index images, at most five, the nearest first.
-        similarities: theirs.
+        similarities: their similarities to the query.
         first_rank: rank, from 1, of the first right image; None if the run ranked none, or retrieval is not scored.
         predicted: the predicted class; None if recognition is not scored.
-        confidence: of the class.
+        confidence: the confidence of the predicted class.
     """
 
     value: float
@@ -80,7 +80,7 @@ def sides(first: pa.Table, second: pa.Table, metric: Metric, each: int = 6) -> S
     ]
     gained = values[0] - values[1]
     chosen, counts = [], []
-    # Of equal differences, those come first in which the better run is the surer one.
+    # If differences are equal, the query on which the better run is surer comes first.
     for rows, by, then in (
         (np.flatnonzero(gained > 0), -gained, -sure[0]),
         (np.flatnonzero(gained < 0), gained, -sure[1]),

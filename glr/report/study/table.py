@@ -13,13 +13,13 @@ _LISTED = 5  # seeds that are listed
 
 
 class Cell(NamedTuple):
-    """A cell.
+    """A cell of a table that a reader can sort.
 
     Attributes:
         text: the first line.
         notes: smaller lines below it.
         key: what the column is sorted by, a number or text; empty cells stay at the end.
-        number: it is set in figures, to the right.
+        number: True if it is a number, set to the right.
     """
 
     text: str = ""
@@ -49,7 +49,7 @@ def main_table(
         analysis: the study.
         rows: the rows to show; None: all.
         metrics: the scores to show; None: those that studies are compared by, the analysis's first.
-        places: decimals; None: as many as the intervals' widths make sense of.
+        places: decimals; None: as many as the width of each interval warrants.
     """
     rows = analysis.rows if rows is None else rows
     names = list(dict.fromkeys(name for row in rows for name in row.scores))

@@ -51,7 +51,7 @@ def queries_in_words(queries: Mapping[str, int]) -> list[str]:
 
 
 def first_of(names: Sequence[str], most: int = 3) -> str:
-    """Return a list that names the first and counts the others.
+    """Name the first few, and count the others.
 
     >>> first_of(["a", "b", "c", "d", "e"])
     'a; b; c and 2 more'
@@ -60,7 +60,7 @@ def first_of(names: Sequence[str], most: int = 3) -> str:
 
 
 def plain(value: float, places: int) -> str:
-    """Return a number; what rounds to 0 has no sign.
+    """Format a number; a number that rounds to 0 has no sign.
 
     >>> plain(0.0214, 3), plain(-0.0001, 3)
     ('0.021', '0.000')
@@ -69,7 +69,7 @@ def plain(value: float, places: int) -> str:
 
 
 def signed(value: float, places: int) -> str:
-    """Return a difference with its sign.
+    """Format a difference with its sign.
 
     >>> signed(0.0214, 3), signed(-0.0001, 3)
     ('+0.021', '0.000')
@@ -79,7 +79,7 @@ def signed(value: float, places: int) -> str:
 
 
 def interval(low: float, high: float, places: int) -> str:
-    """Return an interval.
+    """Format an interval.
 
     >>> interval(-0.0042, 0.0289, 3)
     '[-0.004, 0.029]'
@@ -88,7 +88,7 @@ def interval(low: float, high: float, places: int) -> str:
 
 
 def with_interval(value: float, low: float, high: float, places: int) -> str:
-    """Return a difference with its interval.
+    """Format a difference with its interval.
 
     >>> with_interval(0.0214, -0.0042, 0.0289, 3)
     '+0.021 [-0.004, 0.029]'

@@ -19,8 +19,8 @@ def both() -> tuple[tf.Tensor, tf.Tensor]:
 
 @pytest.mark.parametrize("run", [lambda f: f(), tf.distribute.OneDeviceStrategy("/cpu:0").run], ids=["none", "one"])
 def test_one_replica_has_the_whole_batch(run):
-    found, mean = run(both)
-    np.testing.assert_array_equal(found, VALUES)
+    actual, mean = run(both)
+    np.testing.assert_array_equal(actual, VALUES)
     assert mean == 1
 
 

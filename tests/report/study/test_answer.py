@@ -35,17 +35,17 @@ def test_what_the_best_is_better_than_is_said_where_the_runner_up_is_close():
 
 
 @pytest.mark.parametrize(
-    ("seeds", "one_seed", "said"),
+    ("seeds", "one_seed", "sentence"),
     [
         ((1, 1), True, " on these queries; one seed each, so this speaks of these trained models only."),
         ((3, 1), False, ", 3 seeds and one seed; one seed does not show that a configuration is better."),
     ],
 )
-def test_one_seed_makes_nothing_better(seeds: tuple[int, int], one_seed: bool, said: str):
+def test_one_seed_makes_nothing_better(seeds: tuple[int, int], one_seed: bool, sentence: str):
     rows = row("arcface", 0.52, seeds=seeds[0]), row("cosface", 0.5, seeds=seeds[1], difference=difference(-0.021))
     text = answer(analysis(*rows, one_seed=one_seed))
     leads = "No configuration is shown to be the best: ArcFace leads CosFace by 0.021 Private mAP@100 [0.013, 0.029]"
-    assert text == leads + said
+    assert text == leads + sentence
 
 
 def test_the_best_is_compared_with_a_chosen_baseline():

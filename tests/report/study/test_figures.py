@@ -97,7 +97,7 @@ def test_names_lose_their_middle():
 
 
 def test_a_long_name_is_broken_into_lines_and_keeps_its_note():
-    name = ", ".join(f"optimizer.setting{number}=0.001" for number in range(4))  # 106 signs
+    name = ", ".join(f"optimizer.setting{number}=0.001" for number in range(4))  # 106 characters
     svg = forest([Bar(name, 0.1, 0.0, 0.2, True, "2 pairs"), Bar("x" * 400, 0.1, 0.0, 0.2, True)], METRIC, "difference")
     shown = texts(svg)
     assert f"{name} (2 pairs)" in " ".join(shown)

@@ -69,7 +69,7 @@ def test_the_answer_comes_first_and_everything_follows(study, answered):
         *("Configurations", "Differences", "Effects of settings", "Public against Private"),
         *("Private mAP@100 by epoch", "What changed sides", "Notes", "Settings that all share", "Runs"),
     ]
-    for said in (
+    for sentence in (
         "0.520",
         "[0.500, 0.540]",
         "± 0.010",
@@ -80,7 +80,7 @@ def test_the_answer_comes_first_and_everything_follows(study, answered):
         "50%",
         "A note.",
     ):
-        assert said in words, said
+        assert sentence in words, sentence
     assert "python -m glr.train head=cosface seed=3" in words
     assert words.count("0123456789 ") == 9  # the commit of each run
     assert "40 Public queries and 100 Private queries" in words
