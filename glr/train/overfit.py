@@ -34,8 +34,8 @@ class Overfit:
             return
         if minimum > _FALLS * guessing:
             raise GlrError(
-                f"debug.target_loss: the head's loss cannot fall: it is {guessing:.3g} for guesses and {minimum:.3g} for "
-                "ideal descriptors; raise the head's scale, or correct the head"
+                f"debug.target_loss: the head's loss cannot fall: it is {guessing:.3g} for guesses and {minimum:.3g} "
+                "for ideal descriptors; raise the head's scale, or correct the head"
             )
         if minimum + target > _FALLS * guessing:
             raise GlrError(
