@@ -11,6 +11,7 @@ from glr.compare.table import Cell, Table
 from glr.config.printing import STEERS, printable
 
 _FORMULA = frozenset("=+-@\uff1d\uff0b\uff0d\uff20")  # begin a formula; some spreadsheets accept the wide forms, too
+_HARMLESS = re.compile(r"[A-Za-z0-9.,:=%+-]+(?: [A-Za-z0-9.,:=%+-]+)*")  # most cells: escaping them takes long
 _LONGEST = 200  # characters of one text; longer texts are cut
 
 
@@ -68,6 +69,8 @@ def escaped(text: str, longest: int | None = _LONGEST) -> str:
         text: any text; line breaks become spaces.
         longest: characters to keep; None: all.
     """
+    if _HARMLESS.fullmatch(text) and (longest is None or len(text) <= longest):
+        return text
     text = _shortened(text, longest).replace("&", "&amp;").replace("<", "&lt;").replace("$", "&#36;")
     text = re.sub(r"[\\|`*]|\[(?![+-]?\d)|\](?=[(\[:])", r"\\\g<0>", text)
     text = re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\_", text)

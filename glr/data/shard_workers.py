@@ -12,6 +12,7 @@ from typing import Protocol, TypeVar
 
 from glr import storage
 from glr.config.printing import progress_bar
+from glr.devices.processes import SPAWN
 from glr.errors import GlrError
 
 
@@ -105,7 +106,7 @@ def _collected(pending: dict[Future[Result], Task[Result]], most: int) -> Iterat
 @contextmanager
 def _processes(count: int) -> Iterator[ProcessPoolExecutor]:
     # spawn: the caller may have threads (TensorFlow's) that a fork would copy in a broken state.
-    pool = ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), _begin_worker)
+    pool = ProcessPoolExecutor(count, SPAWN, _begin_worker)
     try:
         yield pool
     finally:

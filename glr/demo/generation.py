@@ -5,14 +5,14 @@ import json
 import shutil
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
+from glr.config.printing import progress_bar
 from glr.demo.scene import Landmark, photograph
+from glr.devices.processes import SPAWN
 from glr.errors import GlrError
 
 VERSION = 2  # raise it when a change of the drawing code changes the photos
@@ -50,10 +50,9 @@ def generate(folder: Path, *, seed: int, photo_size: int, workers: int, **counts
     target.mkdir(parents=True)
     draw = partial(_draw, target, seed, photo_size)
     try:
-        # spawn: the caller may have threads (TensorFlow's) that a fork would copy in a broken state.
         with (
-            ProcessPoolExecutor(workers, get_context("spawn")) as pool,
-            tqdm(total=sum(len(files) for _, files in jobs), unit=" photos", desc="draw", disable=None) as bar,
+            ProcessPoolExecutor(workers, SPAWN) as pool,
+            progress_bar(total=sum(len(files) for _, files in jobs), unit=" photos", desc="draw") as bar,
         ):
             for drawn in (map if workers == 1 else pool.map)(draw, jobs):
                 bar.update(drawn)

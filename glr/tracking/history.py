@@ -1,31 +1,29 @@
 """Past runs: all runs of a study, or the run that a user names."""
 
-import gc
 import re
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from mlflow import MlflowClient
-from mlflow.entities import Run, ViewType
+from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-from sqlalchemy import event
-from sqlalchemy.orm import Session
 
 from glr.config.installation import SWEEPS
 from glr.errors import GlrError
 from glr.tracking.query import equals
 from glr.tracking.recorder import recorded
+from glr.tracking.search import searched
 from glr.tracking.store import page_of, reason
 from glr.tracking.writer import RunWriter, order
 
 WEIGHTS = "weights/{}.weights.h5"  # path of a run's file; {} is last or best
-_PAGE = 1000
 _AT_ONCE = 8  # requests
 
 
@@ -119,13 +117,7 @@ def runs_of(
             first = f"; write it first: python -m glr.record study={study}" if published else ""
             raise GlrError(f"study={study}: {client.tracking_uri} has no such study (it has {names_of_all}){first}")
         names[experiment.experiment_id] = study
-    runs: list[PastRun] = []
-    token: str | None = ""
-    with _reading_many():
-        while names and token is not None:
-            page = client.search_runs(list(names), query, ViewType.ACTIVE_ONLY, _PAGE, page_token=token or None)
-            runs += [_past(client, run, names[run.info.experiment_id]) for run in page]
-            token = page.token
+    runs = searched(client, list(names), query, partial(_past, client.tracking_uri, names))
     return sorted(runs, key=lambda run: order(run.tags, run.started))
 
 
@@ -226,7 +218,8 @@ def _with_id(client: MlflowClient, text: str) -> PastRun | None:
         run = client.get_run(text)
     except MlflowException:
         return None
-    return _past(client, run, client.get_experiment(run.info.experiment_id).name)
+    experiment = run.info.experiment_id
+    return _past(client.tracking_uri, {experiment: client.get_experiment(experiment).name}, run)
 
 
 def _named(client: MlflowClient, name: str, *studies: str) -> list[PastRun]:
@@ -238,28 +231,8 @@ def _finished(client: MlflowClient, name: str, *studies: str) -> list[PastRun]:
     return [run for run in _named(client, name, *studies) if run.status == "FINISHED"]
 
 
-def _past(client: MlflowClient, run: Run, study: str) -> PastRun:
+def _past(uri: str, studies: Mapping[str, str], run: Run) -> PastRun:
+    """Keep what glr reads of a run; `studies` has the names of experiments by their ids."""
     info, data = run.info, run.data
     name, values = info.run_name or info.run_id, (dict(data.params), dict(data.metrics), dict(data.tags))
-    return PastRun(info.run_id, name, study, info.status, info.start_time, *values, store=client.tracking_uri)
-
-
-@contextmanager
-def _reading_many():
-    """Read many runs in a third of the time: SQLAlchemy makes many objects, and two passes over them take the rest.
-
-    In this context no garbage is collected, and MLflow's sessions keep the objects that they have read.
-    """
-
-    def keep(session: Session, *_: object) -> None:
-        session.expire_on_commit = False
-
-    enabled = gc.isenabled()
-    gc.disable()
-    event.listen(Session, "after_begin", keep)
-    try:
-        yield
-    finally:
-        event.remove(Session, "after_begin", keep)
-        if enabled:
-            gc.enable()
+    return PastRun(info.run_id, name, studies[info.experiment_id], info.status, info.start_time, *values, store=uri)

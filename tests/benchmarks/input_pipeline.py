@@ -38,10 +38,10 @@ SIZE, BATCH, TURNS = 441, 32, 3
 STUDY = Study(flip=0.5, brightness=0.2, hue=0.2, rotation=15.0, shear=5.0, zoom=0.1, shift=16 / 441)
 
 
-def photo(number: int, target: int = 100_000) -> bytes:
-    """A JPEG of 800 x 600 pixels (every third upright) and about 100 kB: noise on all scales, as photos have."""
+def photo(number: int, target: int = 100_000, side: int = 800) -> bytes:
+    """A JPEG of `side` by 3/4 `side` pixels (every third upright) and about `target` bytes: noise on all scales."""
     random = np.random.default_rng(number)
-    height, width = (800, 600) if number % 3 == 0 else (600, 800)
+    height, width = (side, side * 3 // 4) if number % 3 == 0 else (side * 3 // 4, side)
     image = np.full((height, width, 3), 127, np.float32)
     for cells, strength in ((4, 60), (16, 40), (64, 25), (200, 16), (600, 9)):
         noise = random.normal(0, strength, (max(2, cells * height // width), cells, 3)).astype(np.float32)

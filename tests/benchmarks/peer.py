@@ -11,10 +11,12 @@ import resource
 import sys
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
 RATE, EMBEDDING, WEIGHT_DECAY = 1e-4, 512, 5e-4
+PARTS = ("imports", "building", "tracing", "first step")
 _WARM_UP = 3  # steps after the first one that are not measured
 
 
@@ -22,6 +24,7 @@ class Peer(NamedTuple):
     """A train step of one library.
 
     Attributes:
+        trace: makes the graph of a step, as the first step would; None: there is none.
         step: begins a step; the result can still be on the device.
         loss: waits for a step's result and returns its loss.
         peak: the device's peak memory, bytes; None: the process's.
@@ -29,6 +32,7 @@ class Peer(NamedTuple):
         device, versions: in words.
     """
 
+    trace: Callable[[], object] | None
     step: Callable[[], Any]
     loss: Callable[[Any], float]
     peak: Callable[[], int] | None
@@ -42,13 +46,18 @@ def serve(make: Callable[[dict[str, Any]], Peer]) -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print is no answer
     settings = json.loads(sys.argv[-1])
+    clocks = [(settings["started"], 0.0), _clock()]
     peer = make(settings)
-    built = time.time()
+    clocks.append(_clock())
+    if peer.trace:
+        peer.trace()
+    clocks.append(_clock())
     first_loss = peer.loss(peer.step())
-    made = time.time()
+    clocks.append(_clock())
+    parts = [[after[0] - before[0], after[1] - before[1]] for before, after in pairwise(clocks)]
     for _ in range(_WARM_UP):
         peer.loss(peer.step())
-    answer = {"first": made - built, "start": made - settings["started"], "first_loss": first_loss}
+    answer: dict[str, Any] = {"parts": dict(zip(PARTS, parts, strict=True)), "first_loss": first_loss}
     answer |= {"weights": peer.weights(), "device": peer.device, "versions": peer.versions}
     print(json.dumps(answer), file=answers, flush=True)
     for line in sys.stdin:
@@ -58,6 +67,11 @@ def serve(make: Callable[[dict[str, Any]], Peer]) -> None:
         seconds = time.perf_counter() - began
         answer = {"seconds": seconds, "loss": loss, "peak": peer.peak() if peer.peak else _resident()}
         print(json.dumps(answer), file=answers, flush=True)
+
+
+def _clock() -> tuple[float, float]:
+    """The time, and the time of all cores that this process has used, s."""
+    return time.time(), time.process_time()
 
 
 def processor() -> str:

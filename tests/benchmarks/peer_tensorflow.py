@@ -6,6 +6,7 @@ head, optimizer and penalty are the job's, and so are TensorFlow's settings for 
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import keras
@@ -28,7 +29,9 @@ def glr(settings: dict[str, Any]) -> Peer:
     images, labels = batch(settings)
     colours = tf.tile(tf.eye(3, 4)[tf.newaxis], [len(images), 1, 1])
     weights = step.model.trainable_variables
-    return peer(lambda: step((images, labels, colours)), lambda outcome: float(outcome[0]), weights)
+    given = (images, labels, colours)
+    trace = partial(step._compiled.get_concrete_function, given)
+    return peer(trace, lambda: step(given), lambda outcome: float(outcome[0]), weights)
 
 
 def bare(settings: dict[str, Any]) -> Peer:
@@ -55,7 +58,8 @@ def bare(settings: dict[str, Any]) -> Peer:
         optimizer.apply(tape.gradient(loss, [weight.value for weight in weights]), weights)
         return loss
 
-    return peer(lambda: step(images, labels), float, weights)
+    trace = partial(step.get_concrete_function, images, labels)  # pyright: ignore[reportFunctionMemberAccess]
+    return peer(trace, lambda: step(images, labels), float, weights)
 
 
 def job(settings: dict[str, Any]) -> DictConfig:
@@ -89,10 +93,13 @@ def batch(settings: dict[str, Any]) -> tuple[tf.Tensor, tf.Tensor]:
         return tf.constant(images), tf.constant(labels)
 
 
-def peer(step: Callable[[], Any], loss: Callable[[Any], float], weights: list[keras.Variable]) -> Peer:
+def peer(
+    trace: Callable[[], object], step: Callable[[], Any], loss: Callable[[Any], float], weights: list[keras.Variable]
+) -> Peer:
     """Describe a step on the device that TensorFlow uses."""
     gpus = tf.config.list_physical_devices("GPU")
     return Peer(
+        trace,
         step,
         loss,
         (lambda: tf.config.experimental.get_memory_info("GPU:0")["peak"]) if gpus else None,

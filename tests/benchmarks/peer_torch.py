@@ -54,6 +54,7 @@ def make(settings: dict[str, Any]) -> Peer:
         return loss.detach()
 
     return Peer(
+        None,
         step,
         float,
         torch.cuda.max_memory_allocated if gpu else None,

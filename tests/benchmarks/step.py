@@ -12,9 +12,10 @@ All train the same: random weights and pixels, GeM, an embedding of 512, AdaCos(
 
 Each is a process of its own. One after the other starts and makes its first steps; parallel_start=true starts all at
 once, which is quicker and measures the first steps badly. Then they make `steps` steps in turns, `rounds` times,
-because a machine's speed drifts; the table has the median. The first step is timed from the built model, and from the
-start of the process. Memory is the framework's peak on a GPU, the peak of the process on a CPU. glr and keras have
-TensorFlow's settings of a job (on a CPU, no graph optimizer). Of several GPUs, CUDA_VISIBLE_DEVICES chooses one.
+because a machine's speed drifts; the table has the median. The start has its parts in a table of its own: imports,
+building, tracing (PyTorch has none) and the first step, in seconds, and in brackets the seconds of all cores. Memory is
+the framework's peak on a GPU, the peak of the process on a CPU. glr and keras have TensorFlow's settings of a job (on a
+CPU, no graph optimizer). Of several GPUs, CUDA_VISIBLE_DEVICES chooses one.
 
 Measure CPUs on an idle machine: PyTorch's threads wait in busy loops, so that other work slows it many times over.
 OMP_WAIT_POLICY=passive makes that less.
@@ -33,6 +34,7 @@ from statistics import median
 from typing import Any
 
 from glr.config.installation import pip_install
+from tests.benchmarks.peer import PARTS
 
 MODULES = {"glr": "peer_tensorflow", "keras": "peer_tensorflow", "torch": "peer_torch"}
 TIMM = {
@@ -44,7 +46,7 @@ TIMM = {
     "resnet101_v2": "resnetv2_101",
     "xception": "legacy_xception",
 }
-COLUMNS = ("ms a step", "first step s", "start to first step s", "peak GiB", "images/s", "million weights")
+COLUMNS = ("ms a step", "start to first step s", "peak GiB", "images/s", "million weights")
 COLUMNS += ("first loss", "last loss")
 GIB = 2**30
 
@@ -145,6 +147,7 @@ def main(
     if at_once:
         print("all started at once: their first steps took longer than they would alone")
     table(names, rows)
+    starts(names, [first["parts"] for first in firsts])
     for name, (*_, first_loss, loss) in zip(names, rows, strict=True):
         if not loss < first_loss:
             sys.exit(f"{name} does not train: its loss went from {first_loss:.3f} to {loss:.3f}")
@@ -165,26 +168,34 @@ def check(names: Sequence[str], backbone: str, precision: str, torch_python: str
         sys.exit(f"{torch_python} lacks PyTorch or timm: {pip_install('bench')}, set torch_python, or leave out torch")
 
 
-def row(first: Mapping[str, float], answers: Sequence[Mapping[str, float]], batch: int, steps: int) -> list[float]:
+def row(first: Mapping[str, Any], answers: Sequence[Mapping[str, float]], batch: int, steps: int) -> list[float]:
     """A peer's numbers in the order of `COLUMNS`."""
     step = median(answer["seconds"] for answer in answers) / steps
     peak = max(answer["peak"] for answer in answers) / GIB
-    starts = [first["first"], first["start"]]
-    return [step * 1e3, *starts, peak, batch / step, first["weights"] / 1e6, first["first_loss"], answers[-1]["loss"]]
+    start = sum(seconds for seconds, _ in first["parts"].values())
+    return [step * 1e3, start, peak, batch / step, first["weights"] / 1e6, first["first_loss"], answers[-1]["loss"]]
 
 
 def table(names: Sequence[str], rows: Sequence[Sequence[float]]) -> None:
-    """Print the peers' numbers, and the first four of glr divided by the others'."""
+    """Print the peers' numbers, and the first three of glr divided by the others'."""
     print(f"{'':<10}" + "".join(f"{text:>{len(text) + 2}}" for text in COLUMNS))
-    lines = [(name, numbers, (1, 1, 1, 2, 1, 2, 3, 3)) for name, numbers in zip(names, rows, strict=True)]
+    lines = [(name, numbers, (1, 1, 2, 1, 2, 3, 3)) for name, numbers in zip(names, rows, strict=True)]
     of = dict(zip(names, rows, strict=True))
     for other in ("torch", "keras"):
         if "glr" in of and other in of:
-            ratios = [own / theirs for own, theirs in zip(of["glr"][:4], of[other][:4], strict=True)]
-            lines.append((f"glr/{other}", ratios, (2, 2, 2, 2)))
+            ratios = [own / theirs for own, theirs in zip(of["glr"][:3], of[other][:3], strict=True)]
+            lines.append((f"glr/{other}", ratios, (2, 2, 2)))
     for name, numbers, digits in lines:
-        cells = zip(COLUMNS, numbers, digits, strict=False)  # ratios end after the fourth column
+        cells = zip(COLUMNS, numbers, digits, strict=False)  # ratios end after the third column
         print(f"{name:<10}" + "".join(f"{number:>{len(text) + 2}.{after}f}" for text, number, after in cells))
+
+
+def starts(names: Sequence[str], parts: Sequence[Mapping[str, Sequence[float]]]) -> None:
+    """Print the parts of each peer's start."""
+    print(f"\n{'start, s':<10}" + "".join(f"{part:>18}" for part in PARTS))
+    for name, own in zip(names, parts, strict=True):
+        cells = (f"{wall:.1f} ({cores:.1f})" for wall, cores in map(own.__getitem__, PARTS))
+        print(f"{name:<10}" + "".join(f"{cell:>18}" for cell in cells))
 
 
 if __name__ == "__main__":

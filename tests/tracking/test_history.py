@@ -97,7 +97,7 @@ def test_reading_runs_leaves_sqlalchemy_and_collection_as_they_were(store, monke
 
 def test_more_runs_than_a_page(store, monkeypatch: pytest.MonkeyPatch):
     client, ids = store
-    monkeypatch.setattr("glr.tracking.history._PAGE", 3)
+    monkeypatch.setattr("glr.tracking.search.PAGE", 3)
     assert [r.id for r in runs_of(client, ["one"])] == list(ids.values())
 
 

@@ -4,8 +4,9 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from math import isfinite
-from statistics import mean, stdev
+from statistics import fmean, stdev
 
 import numpy as np
 import pyarrow as pa
@@ -178,7 +179,12 @@ def _metric(rows: Sequence[Row], wanted: str | None) -> Metric:
 
 def scored(metrics: Iterable[str]) -> list[str]:
     """The metrics of an evaluation among a run's metrics: `private/gap`, `gap`; not those of an untrained model."""
-    return [name for name in metrics if _SCORED.fullmatch(name)]
+    return [name for name in metrics if _is_score(name)]
+
+
+@cache
+def _is_score(name: Metric) -> bool:
+    return _SCORED.fullmatch(name) is not None
 
 
 def _measured(rows: Sequence[Configuration], groups: Sequence[Sample]) -> list[dict[Metric, MeanScore]]:
@@ -218,7 +224,7 @@ def _logged(row: Configuration) -> dict[Metric, MeanScore]:
     for run in row.finished:
         for name in filter(lambda name: isfinite(run.metrics[name]), scored(run.metrics)):
             values.setdefault(name, []).append(run.metrics[name])
-    return {name: MeanScore(mean(of), sd=stdev(of) if len(of) > 1 else None) for name, of in values.items()}
+    return {name: MeanScore(fmean(of), sd=stdev(of) if len(of) > 1 else None) for name, of in values.items()}
 
 
 def _of_kind(rows: Sequence[Configuration], group: Sample, kind: str) -> list[int]:

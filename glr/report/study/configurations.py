@@ -5,6 +5,7 @@ import shlex
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from glr.config.identity import EVALUATION, is_circumstance
 from glr.errors import GlrError
@@ -179,6 +180,7 @@ def _values(run: PastRun, names: Mapping[str, str], *, by_seed: bool) -> Setting
     }
 
 
+@cache
 def _is_name(key: str) -> bool:
     return key in _NAMES or key.rpartition(".")[2] in ("_target_", "label")
 
