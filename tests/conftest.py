@@ -1,5 +1,6 @@
 """Small data that the tests share, made once a session."""
 
+import gc
 import io
 import os
 import resource
@@ -41,7 +42,9 @@ __all__ = ["gcs", "gcs_folder"]  # fixtures for every test
 def pytest_collection() -> Generator[None, Any, Any]:
     """Import the test modules, and TensorFlow with them, as glr does: without the libraries that are optional to it."""
     with hidden("jax", "sklearn"):
-        return (yield)
+        collected = yield
+    gc.freeze()  # a full collection need not visit all that is imported: that takes a second
+    return collected
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -6,6 +6,7 @@ does says so on its standard error.
 """
 
 import atexit
+import gc
 import json
 import os
 import signal
@@ -122,6 +123,7 @@ def _serve(without: Sequence[str]) -> None:
     for module in ("glr.config.command", *(() if without else _OF_A_RUN)):
         importlib.import_module(module)
     _compose()
+    gc.freeze()  # else each command's first full collection would visit, and so copy, all that is imported here
     answers = os.fdopen(os.dup(1), "w")
     for line in sys.stdin:
         request = json.loads(line)
