@@ -1,6 +1,5 @@
 """Small data that the tests share, made once a session."""
 
-import gc
 import io
 import os
 import resource
@@ -27,7 +26,7 @@ from glr.data.preparation import Options, prepare
 from glr.data.prepared import PreparedData
 from glr.data.rows import COLUMNS
 from glr.data.source import FolderSource, Source
-from glr.devices.startup import hidden
+from glr.devices.startup import hidden, importing
 from glr.storage.lock import held
 from glr.tracking.history import PastRun
 from tests.gcs.fixture import gcs, gcs_folder
@@ -41,10 +40,8 @@ __all__ = ["gcs", "gcs_folder"]  # fixtures for every test
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, Any, Any]:
     """Import the test modules, and TensorFlow with them, as glr does: without the libraries that are optional to it."""
-    with hidden("jax", "sklearn"):
-        collected = yield
-    gc.freeze()  # a full collection need not visit all that is imported: that takes a second
-    return collected
+    with hidden("jax", "sklearn"), importing():
+        return (yield)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
