@@ -93,7 +93,7 @@ def interpolated_groups(config_name: str, overrides: Sequence[str]) -> frozenset
     The result has the name `defaults` if an entry refers to others by their numbers: `${defaults.1.data}`.
     """
     files = _loader().compute_defaults_list(config_name, list(overrides), RunMode.RUN).defaults
-    repository = _loader()._parse_overrides_and_create_caching_repo(config_name, list(overrides))[1]
+    repository: Any = _loader()._parse_overrides_and_create_caching_repo(config_name, list(overrides))[1]
     loaded = [repository.load_config(path) for path in {file.config_path for file in files}]
     entries = [str(vars(entry)) for file in loaded if file is not None for entry in file.defaults_list or ()]
     return frozenset(name for text in entries for name in re.findall(r"\$\{(defaults\b|[^}]*)", text))
