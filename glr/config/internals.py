@@ -23,7 +23,7 @@ from omegaconf import Container, Node
 
 try:
     from hydra._internal.config_loader_impl import ConfigLoaderImpl
-    from hydra._internal.core_plugins.file_config_source import FileConfigSource
+    from hydra._internal.core_plugins import file_config_source
     from hydra._internal.hydra import Hydra
     from hydra._internal.sources_registry import SourcesRegistry
     from hydra._internal.utils import create_config_search_path, get_args_parser
@@ -33,8 +33,12 @@ except (ImportError, AttributeError) as error:
     raise ImportError(f"glr needs hydra-core 1.3 and omegaconf 2.3: {error}") from error
 
 
-class ParsedOnce(FileConfigSource):
-    """A folder of the search path whose files this process parses once: each command composes its job four times."""
+class FileConfigSource(file_config_source.FileConfigSource):
+    """A folder of the search path whose files this process parses once: each command composes its job four times.
+
+    It has the name of Hydra's class: in a launcher's worker Hydra registers its own after this one, and keeps one of
+    the same name.
+    """
 
     def load_config(self, config_path: str) -> ConfigResult:
         """Return the content of a file; the caller may change it."""
@@ -57,7 +61,7 @@ def start_hydra(conf: str, config_dir: str | None) -> None:
     """Start Hydra with the search path that `hydra.main(config_path=conf)` makes for the flag --config-dir."""
     version.setbase("1.3")
     Plugins.instance()  # registers Hydra's own kinds of sources
-    SourcesRegistry.instance().types[ParsedOnce.scheme()] = ParsedOnce
+    SourcesRegistry.instance().types[FileConfigSource.scheme()] = FileConfigSource
     path = create_config_search_path(conf)
     if config_dir is not None:
         path.prepend("command-line", f"file://{Path(config_dir).absolute()}", SearchPathQuery(provider="schema"))

@@ -4,8 +4,10 @@ import importlib
 import sys
 from pathlib import Path
 
+import cloudpickle
 import pytest
 from hydra.core.object_type import ObjectType
+from hydra.core.singleton import Singleton
 from omegaconf import Node, OmegaConf
 
 from glr.config import internals
@@ -27,7 +29,7 @@ def test_a_file_is_parsed_once_and_each_caller_has_a_copy(tmp_path: Path, monkey
     file, parsed, load = tmp_path / "a.yaml", [], OmegaConf.load
     monkeypatch.setattr(OmegaConf, "load", lambda opened: parsed.append(opened.name) or load(opened))
     file.write_text("# @package _global_\ndefaults: [b]\nx: {y: 1}\n")
-    folder = internals.ParsedOnce("mine", f"file://{tmp_path}")
+    folder = internals.FileConfigSource("mine", f"file://{tmp_path}")
     first = folder.load_config("a")
     first.config.x.y, first.header["package"] = 2, "other"
     again = folder.load_config("a")
@@ -44,11 +46,21 @@ def test_hydra_reads_files_through_it_and_options_are_hydras(tmp_path: Path):
     (tmp_path / "head/mine.yaml").write_text("scale: 1\n")
     with hydra(str(tmp_path)):
         loader = internals._loader()
-        assert {type(source) for source in loader.get_sources() if source.scheme() == "file"} == {internals.ParsedOnce}
+        files = {type(source) for source in loader.get_sources() if source.scheme() == "file"}
+        assert files == {internals.FileConfigSource}
         for kind in (None, ObjectType.CONFIG, ObjectType.GROUP):
             assert internals.options("head", kind, []) == loader.get_group_options("head", kind)
         assert internals.options("head", ObjectType.GROUP, []) == ["more"]
         assert internals.options("nohead", None, []) == []
+
+
+def test_a_worker_that_gets_hydras_state_reads_files_through_it(monkeypatch: pytest.MonkeyPatch):
+    """Joblib and submitit send the state; there Hydra looks for its plugins once more."""
+    with hydra():
+        state = cloudpickle.loads(cloudpickle.dumps(Singleton.get_state()))
+    monkeypatch.setattr(Singleton, "_instances", {})
+    Singleton.set_state(state)
+    assert internals.SourcesRegistry.instance().types["file"] is internals.FileConfigSource
 
 
 def test_another_version_is_refused_at_import():
