@@ -28,7 +28,7 @@ from glr.data.prepared import PreparedData
 from glr.data.rows import COLUMNS
 from glr.data.source import FolderSource, Source
 from glr.data.tfrecord import parse
-from glr.devices.startup import hidden
+from glr.devices.startup import hidden, importing
 from glr.storage.lock import held
 from glr.tracking.history import PastRun
 from tests.gcs.fixture import gcs, gcs_folder
@@ -42,7 +42,7 @@ __all__ = ["gcs", "gcs_folder"]  # fixtures for every test
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, Any, Any]:
     """Import the test modules, and TensorFlow with them, as glr does: without the libraries that are optional to it."""
-    with hidden("jax", "sklearn"):
+    with hidden("jax", "sklearn"), importing():
         return (yield)
 
 

@@ -3,21 +3,19 @@
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
 from pathlib import Path
 
-from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.object_type import ObjectType
 
 from glr.config.installation import CONF
-from glr.config.internals import load, start_hydra
+from glr.config.internals import load, options, start_hydra
 from glr.errors import GlrError
 
 
 @contextmanager
-def hydra(config_dir: str | None = None) -> Iterator[ConfigLoader]:
-    """Start Hydra, unless it runs already; yield its loader.
+def hydra(config_dir: str | None = None) -> Iterator[None]:
+    """Start Hydra, unless it runs already.
 
     Args:
         config_dir: the folder that the flag --config-dir gives; unused if Hydra runs already.
@@ -33,7 +31,7 @@ def hydra(config_dir: str | None = None) -> Iterator[ConfigLoader]:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("error", r"provider=.* is not available", UserWarning)
-            yield GlobalHydra.instance().config_loader()
+            yield
     except UserWarning as missing:
         folder = str(missing).rpartition("path=")[2].removesuffix(" is not available.")
         raise GlrError(f"hydra.searchpath: there is no folder {folder}") from missing
@@ -55,28 +53,22 @@ def choices(group: str, overrides: Sequence[str] = ()) -> list[str]:
         group: the group, such as `head`.
         overrides: a command line, which may set hydra.searchpath.
     """
-    with hydra() as loader:
-        return sorted(_choices(loader, group, given(overrides)))
+    with hydra():
+        return sorted(_choices(group, given(overrides)))
 
 
-def _choices(loader: ConfigLoader, group: str, path: list[str]) -> Iterator[str]:
-    for name in loader.get_group_options(group, ObjectType.CONFIG, None, path):
+def _choices(group: str, path: list[str]) -> Iterator[str]:
+    for name in options(group, ObjectType.CONFIG, path):
         if not name.startswith("_"):
             yield name
-    for name in loader.get_group_options(group, ObjectType.GROUP, None, path):
-        yield from (f"{name}/{choice}" for choice in _choices(loader, f"{group}/{name}", path))
+    for name in options(group, ObjectType.GROUP, path):
+        yield from (f"{name}/{choice}" for choice in _choices(f"{group}/{name}", path))
 
 
 def is_group(key: str, overrides: Sequence[str] = ()) -> bool:
     """Return True if a key names a group of choices: `head`, not `head.margin`."""
     with hydra():
-        return _is_group(key, tuple(given(overrides)), folders(overrides))
-
-
-@lru_cache(maxsize=4096)  # Hydra takes 5 ms
-def _is_group(key: str, path: tuple[str, ...], folders: tuple[str, ...]) -> bool:  # noqa: ARG001 (a key)
-    loader = GlobalHydra.instance().config_loader()
-    return bool(loader.get_group_options(key, None, None, list(path)))
+        return bool(options(key, None, given(overrides)))
 
 
 def settings_of_choices(group: str, overrides: Sequence[str]) -> dict[str, list[str]]:

@@ -1,10 +1,12 @@
 """TensorFlow is imported silently, unless the import fails, and without libraries that glr does not use."""
 
 import builtins
+import gc
 import importlib
 import io
 import os
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +44,28 @@ def test_a_failed_import_shows_it(monkeypatch: pytest.MonkeyPatch, capfd: pytest
         with pytest.raises(ImportError, match="no library"):
             import_tensorflow()
     assert capfd.readouterr().err == "cuda is missing\n"
+
+
+@pytest.mark.parametrize("error", [None, ImportError("no library")])
+def test_no_garbage_is_collected_meanwhile_and_what_is_imported_is_skipped_later(
+    error: Exception | None, monkeypatch: pytest.MonkeyPatch
+):
+    collecting, plain = [], builtins.__import__
+
+    def imported(name: str, *arguments: Any, **more: Any) -> Any:
+        if name == "keras":
+            collecting.append(gc.isenabled())
+            if error:
+                raise error
+        return plain(name, *arguments, **more)
+
+    gc.unfreeze()
+    with monkeypatch.context() as patch:
+        patch.setattr(builtins, "__import__", imported)
+        with pytest.raises(ImportError) if error else nullcontext():
+            import_tensorflow()
+    assert (collecting, gc.isenabled(), gc.get_freeze_count() > 0) == ([False], True, error is None)
+    gc.freeze()
 
 
 def test_a_library_is_hidden_for_a_while_unless_it_is_imported_already(monkeypatch: pytest.MonkeyPatch):

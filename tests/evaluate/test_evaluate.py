@@ -19,7 +19,7 @@ from glr.retrieval.outcomes import load as load_outcomes
 from tests.conftest import here
 from tests.evaluate.conftest import of_pair
 from tests.model.test_saved_model import Delg
-from tests.test_main import started
+from tests.processes.forks import Forks
 
 
 def evaluate(folder: Path, *arguments: str) -> str:
@@ -127,8 +127,9 @@ def test_post_processing_that_lowers_scores_is_named(trained: Path):
 
 
 @pytest.mark.slow
-def test_a_sweep_ends_with_a_table_of_scores(trained: Path):
-    done = started("-m", "glr.evaluate", "run=two", "gallery=0", "reranking=none,k_reciprocal", "-m", cwd=trained)
+def test_a_sweep_ends_with_a_table_of_scores(processes: Forks, trained: Path):
+    line = ["run=two", "gallery=0", "reranking=none,k_reciprocal", "-m"]
+    done = processes.output(*line, command="evaluate", cwd=trained)
     assert done.returncode == 0, done.stderr
     header, *rows = [re.split("  +", line.strip()) for line in done.stdout.split("\n\n")[-1].splitlines()]
     names = ["public/map_at_100", "private/map_at_100", "public/gap", "private/gap"]

@@ -115,13 +115,14 @@ _OF_A_RUN += [
 def _serve(without: Sequence[str]) -> None:
     import importlib
 
-    from glr.devices.startup import import_tensorflow
+    from glr.devices.startup import import_tensorflow, importing
 
-    if not without:
-        import_tensorflow()
-    for module in ("glr.config.command", *(() if without else _OF_A_RUN)):
-        importlib.import_module(module)
-    _compose()
+    with importing():  # a collection in a command would otherwise visit, and so copy, all that is imported here
+        if not without:
+            import_tensorflow()
+        for module in ("glr.config.command", *(() if without else _OF_A_RUN)):
+            importlib.import_module(module)
+        _compose()
     answers = os.fdopen(os.dup(1), "w")
     for line in sys.stdin:
         request = json.loads(line)

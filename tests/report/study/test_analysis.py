@@ -1,80 +1,13 @@
 """Scores, differences, effects and choices of simulated studies, against formulas of their own."""
 
-from collections.abc import Sequence
-from dataclasses import replace
-
 import numpy as np
 import pyarrow as pa
 import pytest
 from scipy.stats import t as student
 
-from glr.errors import GlrError
-from glr.report.study.analysis import Analysis, analyse
-from glr.report.study.configurations import configurations
-from glr.retrieval.outcomes import outcome_table
 from glr.statistics.estimators import GlobalAveragePrecision
 from glr.statistics.randomization import exchange_test
-from glr.tracking.history import PastRun
-
-QUERIES = 120
-AP = "private/map_at_100"
-
-
-def study(
-    heads: Sequence[str], seeds: int, *, kinds: dict[str, str] | None = None
-) -> tuple[list[PastRun], dict[str, pa.Table]]:
-    """Runs of heads and seeds whose average precisions are random, a third of the queries Public."""
-    random = np.random.default_rng(len(heads) * 10 + seeds)
-    runs, outcomes = [], {}
-    difficulty = random.random(QUERIES)
-    for head in heads:
-        preference = random.random(QUERIES) / 2
-        for seed in range(seeds):
-            precisions = (difficulty + preference + random.random(QUERIES) / 4) / (1.8 if head == "low" else 1.75)
-            name, kind = f"{head}{seed}", (kinds or {}).get(head, "train")
-            tags = {"kind": kind, "overrides": f"head={head} seed={seed}"} | (
-                {"configuration": head} if kind == "train" else {}
-            )
-            params = {
-                "head": head,
-                "head.margin": "1",
-                "seed": str(seed),
-                "names": f'["{head}"]',
-                "evaluate.score": "map_at_100",
-            }
-            metrics = {
-                AP: float(precisions[QUERIES // 3 :].mean()),
-                "public/map_at_100": float(precisions[: QUERIES // 3].mean()),
-            }
-            runs.append(PastRun(name, name, "s", "FINISHED", len(runs), params, metrics | {"loss": 1.0}, tags, "x"))
-            outcomes[name] = table(precisions)
-    return runs, outcomes
-
-
-def table(precisions: np.ndarray) -> pa.Table:
-    number = len(precisions)
-    usage = ["Public"] * (number // 3) + ["Private"] * (number - number // 3)
-    ids = [f"q{row}" for row in range(number)]
-    right, shown = precisions > 0.5, np.arange(number) % 4 > 0
-    return outcome_table(
-        {"id": ids, "usage": usage, "relevant": [2] * number, "ap": precisions, "p_at_10": precisions}
-        | {
-            "first_rank": [1] * number,
-            "class": ["c"] * number,
-            "confidence": precisions,
-            "right": right & shown,
-            "shown": shown,
-        }
-    )
-
-
-def analysed(runs: Sequence[PastRun], outcomes: dict[str, pa.Table], **options: object) -> Analysis:
-    by_seed = bool(options.pop("by_seed", True))
-    return analyse("s", configurations(runs, by_seed=by_seed), outcomes, resamples=600, **options)  # type: ignore[arg-type]
-
-
-def private(table: pa.Table) -> np.ndarray:
-    return table["ap"].to_numpy()[QUERIES // 3 :]
+from tests.report.study.simulated import AP, QUERIES, analysed, private, study, table
 
 
 def test_scores_are_means_over_seeds_with_their_spread_and_intervals():
@@ -180,42 +113,6 @@ def test_an_ensemble_and_several_seeds_have_an_interval_but_no_test():
     assert whole.rows[1].difference.low < whole.rows[1].difference.value < whole.rows[1].difference.high
 
 
-def test_runs_without_outcomes_have_means_and_are_not_compared():
-    runs, outcomes = study(["a", "low"], 2)
-    whole = analysed(runs, {}, metric="public/map_at_100")
-    score = whole.rows[0].scores["public/map_at_100"]
-    values = [run.metrics["public/map_at_100"] for run in runs[:2]]
-    assert (score.value, score.low, score.sd) == (
-        pytest.approx(np.mean(values)),
-        None,
-        pytest.approx(np.std(values, ddof=1)),
-    )
-    assert [row.difference for row in whole.rows] == [None, None]
-    assert (whole.effects, whole.choice, whole.queries) == ((), None, {})
-    assert "loss" not in whole.rows[0].scores
-    del outcomes["low0"], outcomes["low1"]
-    assert [row.difference for row in analysed(runs, outcomes).rows] == [None, None]
-
-
-def test_one_query_has_no_interval():
-    runs, outcomes = study(["a", "b"], 2)
-    outcomes = {name: table.slice(QUERIES // 3 - 1, 3) for name, table in outcomes.items()}
-    whole = analysed(runs, outcomes, metric="public/map_at_100")
-    assert whole.queries == {}
-    assert [(row.scores["public/map_at_100"].low, row.difference) for row in whole.rows] == [(None, None)] * 2
-    assert whole.rows[0].scores[AP].low is not None
-
-
-def test_other_queries_are_not_compared():
-    runs, outcomes = study(["a", "b", "c"], 1)
-    outcomes["c0"] = outcomes["c0"].slice(1)
-    whole = analysed(runs, outcomes)
-    assert [row.difference is not None for row in whole.rows].count(True) == 1
-    assert whole.rows[2].difference is None
-    assert whole.rows[2].scores[AP].low is not None
-    assert whole.baseline in (0, 1)
-
-
 def test_choosing_by_public_and_what_it_costs_on_private():
     runs, outcomes = study(["a", "b"], 1)
     for name, part in (("a0", (0.9, 0.2)), ("b0", (0.1, 0.6))):
@@ -255,46 +152,6 @@ def test_a_searched_range_has_a_line_in_place_of_its_effects():
     assert sum(row.difference is not None for row in whole.rows) == 12
 
 
-def test_an_unknown_metric_names_the_known_ones():
-    runs, outcomes = study(["a"], 1)
-    with pytest.raises(
-        GlrError, match=r"compare\.metric=nope: no run has this metric; they have private/map_at_100, .*private/gap"
-    ):
-        analysed(runs, outcomes, metric="nope")
-    with pytest.raises(GlrError, match=r"compare\.baseline=zz: no row"):
-        analysed(runs, outcomes, baseline="zz")
-
-
-def test_a_configuration_with_outcomes_of_only_some_seeds_has_its_mean_and_no_interval():
-    runs, outcomes = study(["a", "b", "low"], 3)
-    del outcomes["a1"], outcomes["a2"]
-    whole = analysed(runs, outcomes)
-    part, other, low = whole.rows  # low happens to be better than b
-    score = part.scores[AP]
-    logged = [run.metrics[AP] for run in runs[:3]]
-    assert (score.low, part.difference, part.probability_best) == (None, None, None)
-    assert score.value == pytest.approx(np.mean(logged), abs=1e-12)
-    assert score.sd == pytest.approx(np.std(logged, ddof=1), abs=1e-12)
-    assert (whole.baseline, low.difference, other.difference is None) == (2, None, False)
-    assert whole.notes == ["No interval where only some seeds have outcomes of the same queries: a"]
-
-
-def test_a_score_that_is_not_a_number_is_left_out():
-    runs, _ = study(["a"], 2)
-    runs[0].metrics[AP] = float("nan")
-    assert analysed(runs, {}).rows[0].scores[AP].value == runs[1].metrics[AP]
-
-
-def test_without_any_score_nothing_is_compared():
-    runs, _ = study(["a", "b"], 1)
-    for run in runs:
-        run.metrics.clear()
-    whole = analysed(runs, {})
-    assert [(row.scores, row.difference) for row in whole.rows] == [({}, None)] * 2
-    with pytest.raises(GlrError, match=r"compare\.metric=gap: no run has this metric; they have none"):
-        analysed(runs, {}, metric="gap")
-
-
 def test_a_baseline_that_is_chosen_as_the_best_counts_all_pairs():
     runs, outcomes = study(["a", "b", "low"], 3)
     whole = analysed(runs, outcomes)
@@ -305,13 +162,3 @@ def test_a_baseline_that_is_chosen_as_the_best_counts_all_pairs():
         adjusted = sorted(row.difference.p_holm or 0 for row in analysis.rows if row.difference)
         first = min(1, ps[0] * factors[0])
         assert adjusted == pytest.approx([first, max(first, min(1, ps[1] * factors[1]))])
-
-
-def test_a_run_that_is_repeated_makes_nothing_surer():
-    runs, outcomes = study(["a", "low"], 1)
-    again = [replace(run, id=f"{run.id} again", started=9) for run in runs]
-    twice = analysed([*runs, *again], outcomes | {run.id: outcomes[run.name] for run in again})
-    once = analysed(runs, outcomes)
-    assert twice.one_seed
-    assert [row.difference for row in twice.rows] == [row.difference for row in once.rows]
-    assert twice.notes == ["A seed that ran several times counts once, by its newest run: a; low"]
