@@ -33,7 +33,8 @@ class Litert(Format):
                 share * member.describe(inputs[names[member.image_size]])
                 for member, share in zip(members, shares(weights), strict=True)
             ]
-            return {OUTPUT: tf.concat(parts, axis=1)}
+            # In float16 the shares are rounded: make the length 1 again.
+            return {OUTPUT: tf.math.l2_normalize(tf.concat(parts, axis=1), axis=1)}
 
         specs = [tf.TensorSpec([None, size, size, 3], tf.uint8, name) for name, size in sizes.items()]
         traced = tf.function(describe).get_concrete_function(*specs)
