@@ -48,6 +48,7 @@ def queries(trained: Path) -> tuple[list[str], list[np.ndarray], np.ndarray]:
 def card_code(folder: Path):
     """The function that the model card shows."""
     code = re.search(r"```python\n(.*?)```", (folder / "model_card.md").read_text(), re.S)
+    assert code
     names: dict = {}
     exec(code[1], names)
     return names["letterbox"]
@@ -75,6 +76,7 @@ def test_the_differences_and_the_cost_of_float16_are_printed(exported: tuple[Pat
     half = largest.pop("model_float16.tflite")
     assert max(largest.values()) < 1e-5 < half < 1e-2
     cost = re.search(r"public/map_at_100 (\S+), SavedModel (\S+); .* \((\d+) queries, (\d+) index images\)", printed)
+    assert cost
     assert abs(float(cost[1]) - float(cost[2])) < 0.1
     assert (int(cost[3]), int(cost[4])) == (12, 36)
     assert f"{half:.1e} on 6 images" in (folder / "model_card.md").read_text()

@@ -62,7 +62,7 @@ def test_versions_are_linked_to_their_runs(client: MlflowClient, saved_model: Pa
     assert register([two], "my means", saved_model, 3, ["tensorflow==2.21.0"]) == ("my means", 2)
     version = client.get_model_version("my means", "1")
     assert version.run_id == one.id
-    assert two.id in version.description
+    assert two.id in str(version.description)
     (output,) = client.get_run(one.id).outputs.model_outputs
     assert version.source == f"models:/{output.model_id}"
     model = client.get_logged_model(output.model_id)
