@@ -12,6 +12,7 @@ from glr.config.values import (
     BatchNorm,
     CheckImages,
     EnsembleMethod,
+    ExportFormat,
     Format,
     Grouping,
     ModelPart,
@@ -331,6 +332,14 @@ class ExportLimits:
 
 
 @dataclass
+class Float16:
+    """Limits of the check of a format whose weights are rounded to float16."""
+
+    tolerance: float = at_least(0)
+    images: int | None = at_least(8, default=None)
+
+
+@dataclass
 class Card:
     """The facts of a model card that runs do not record."""
 
@@ -352,9 +361,12 @@ class ExportConfig:
     study: str = MISSING
     checkpoint: StoredWeights = StoredWeights.last
     trust: list[str] = field(default_factory=list)
+    format: list[ExportFormat] = field(default_factory=lambda: [ExportFormat.saved_model])
+    register: str | None = None
     output: str | None = None
     verify: int = at_least(0)
     tolerance: float = at_least(0)
+    float16: Float16 = field(default_factory=Float16)
     limits: ExportLimits = field(default_factory=ExportLimits)
     card: Card = field(default_factory=Card)
 

@@ -29,6 +29,9 @@ StoredType = StrEnum("StoredType", "float32 float16")
 # The weights that a run stores: of its last epoch, and of its best epoch on Public.
 StoredWeights = StrEnum("StoredWeights", "last best")
 
+# The file formats of an export; each is a module of glr.export.formats.
+ExportFormat = StrEnum("ExportFormat", "saved_model onnx litert litert_float16 keras")
+
 # How to search for the best ensemble.
 EnsembleMethod = StrEnum("EnsembleMethod", "greedy exhaustive")
 

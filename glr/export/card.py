@@ -3,7 +3,7 @@
 Source: Mitchell et al., Model Cards for Model Reporting, FAT* 2019, arXiv:1810.03993.
 """
 
-from collections.abc import Sequence
+import inspect
 from datetime import UTC, datetime
 
 import yaml
@@ -12,31 +12,25 @@ from omegaconf import DictConfig, OmegaConf
 from glr.config.usages import USAGES, metric_name
 from glr.config.values import Score
 from glr.export.export import Export
+from glr.export.letterbox import letterbox
+from glr.export.members import Members
 from glr.tracking.history import PastRun
 
 _NOT_GIVEN = "not given"
 
 
-def model_card(
-    config: DictConfig,
-    runs: Sequence[PastRun],
-    settings: Sequence[DictConfig],
-    weights: Sequence[float],
-    done: Export,
-) -> str:
+def model_card(config: DictConfig, members: Members, done: Export) -> str:
     """Return the card as Markdown, with front matter that model hubs read.
 
     Args:
         config: composed from conf/export.yaml.
-        runs: the members.
-        settings: their configs.
-        weights: factors of their similarities.
+        members: the members.
         done: the result of the export.
     """
     card = {key: value or _NOT_GIVEN for key, value in config.card.items()}
     front = {"license": card["licence"], "pipeline_tag": "image-feature-extraction", "tags": ["image-retrieval"]}
     lines = ["---", yaml.safe_dump(front, sort_keys=False).strip(), "---", ""]
-    lines += [f"# {' + '.join(run.name for run in runs)}", ""]
+    lines += [f"# {' + '.join(run.name for run in members.runs)}", ""]
     lines += [
         f"Maps an image to a descriptor, a unit vector of {done.dimension:,} numbers. The inner product of two "
         "descriptors measures how similar their images are.",
@@ -44,12 +38,8 @@ def model_card(
         "| | |",
         "|---|---|",
         f"| written | {datetime.now(UTC):%Y-%m-%d} |",
-        "| signature `serving_default` | `input_image` uint8 [height, width, 3] -> `global_descriptor` float32 "
-        f"[{done.dimension}] |",
-        "| signature `batched` | `input_images` uint8 [images, height, width, 3] -> `global_descriptor` float32 "
-        f"[images, {done.dimension}] |",
-        f"| submission.zip | {done.megabytes:,.1f} MB |",
-        f"| weights | of the {'last epoch' if config.checkpoint.value == 'last' else 'best epoch on Public'} |",
+        *_saved_model(done),
+        f"| weights | of the {'last epoch' if members.checkpoint == 'last' else 'best epoch on Public'} |",
         f"| tried on | {_tried(done)} |",
         f"| licence of the model | {card['licence']} |",
         f"| licence of the data | {card['data_licence']} |",
@@ -57,11 +47,50 @@ def model_card(
         f"| contact | {card['contact']} |",
         f"| intended use | {card['intended_use']} |",
         "",
+        *_other_formats(done),
     ]
-    for number, (run, own, weight) in enumerate(zip(runs, settings, weights, strict=True), start=1):
-        title = f"Member {number}: {run.name}" if len(runs) > 1 else "Model"
-        lines += _section(title, run, own, weight if len(runs) > 1 else None)
+    parts = zip(members.runs, members.settings, members.weights, strict=True)
+    for number, (run, own, weight) in enumerate(parts, start=1):
+        several = len(members.runs) > 1
+        title = f"Member {number}: {run.name}" if several else "Model"
+        lines += _section(title, run, own, weight if several else None)
     return "\n".join(lines)
+
+
+def _saved_model(done: Export) -> list[str]:
+    if done.megabytes is None:
+        return []
+    return [
+        "| signature `serving_default` | `input_image` uint8 [height, width, 3] -> `global_descriptor` float32 "
+        f"[{done.dimension}] |",
+        "| signature `batched` | `input_images` uint8 [images, height, width, 3] -> `global_descriptor` float32 "
+        f"[images, {done.dimension}] |",
+        f"| submission.zip | {done.megabytes:,.1f} MB |",
+    ]
+
+
+def _other_formats(done: Export) -> list[str]:
+    """The other files, and how to prepare images for those that take one size."""
+    if not done.written:
+        return []
+    lines = ["## Other formats", "", "Each maps its input to descriptors float32 [images, D].", ""]
+    lines += ["| file | runs in | input | largest difference from the SavedModel | cost of float16 |", "|---" * 5 + "|"]
+    for each in done.written:
+        difference = "not compared" if each.difference is None else f"{each.difference:.1e} on {done.images} images"
+        cells = (f"{each.file}, {each.megabytes:,.1f} MB", each.runtime, each.inputs, difference, each.cost or "")
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+    lines.append("")
+    if fixed := [each.file for each in done.written if not each.any_size]:
+        lines += [
+            f"Resize images for {', '.join(fixed)} as training did:",
+            "",
+            "```python",
+            "import numpy as np",
+            "",
+            "",
+        ]
+        lines += [inspect.getsource(letterbox).strip(), "```", ""]
+    return lines
 
 
 def _section(title: str, run: PastRun, own: DictConfig, weight: float | None) -> list[str]:

@@ -26,12 +26,11 @@ class ExportedModel(tf.Module):
         super().__init__(name="exported")
         # Plain variables, so that loading the model needs no Keras. Only training needs the head, so it is left out.
         self.weights = [weight.value for member in members for weight in member.network.weights]
-        shares = [math.sqrt(weight / sum(weights)) for weight in weights]
 
         def describe(images: tf.Tensor) -> tf.Tensor:
             described = [
                 share * member.describe(letterboxed(images, member.image_size))
-                for member, share in zip(members, shares, strict=True)
+                for member, share in zip(members, shares(weights), strict=True)
             ]
             return tf.concat(described, axis=1)
 
@@ -47,6 +46,11 @@ class ExportedModel(tf.Module):
     def write(self, folder: Path) -> None:
         """Write a SavedModel with both signatures."""
         tf.saved_model.save(self, str(folder), signatures={SIGNATURE: self.single, "batched": self.batched})
+
+
+def shares(weights: Sequence[float]) -> list[float]:
+    """The factors of the members' descriptors that give a joint descriptor of length 1 and cosines of these weights."""
+    return [math.sqrt(weight / sum(weights)) for weight in weights]
 
 
 def letterboxed(images: tf.Tensor, size: int) -> tf.Tensor:

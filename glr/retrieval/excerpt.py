@@ -1,7 +1,8 @@
-"""A small part of an evaluation set, for debug runs: a few queries, and a right index image for each."""
+"""A small part of an evaluation set: a few queries, a right index image for each, and more index images on request."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from itertools import islice
 
 from glr.data.pictures import ChosenPictures, StoredPictures
 from glr.data.prepared import PreparedData
@@ -10,7 +11,7 @@ from glr.retrieval.landmarks import LandmarkTask
 from glr.retrieval.sets import EvaluationSet, prepared
 
 
-def excerpt(data: PreparedData, queries: int, *, neighbors: int) -> EvaluationSet:
+def excerpt(data: PreparedData, queries: int, *, neighbors: int, index: int = 0) -> EvaluationSet:
     """Open a few queries of a prepared set.
 
     Args:
@@ -18,6 +19,7 @@ def excerpt(data: PreparedData, queries: int, *, neighbors: int) -> EvaluationSe
         queries: the first queries to take, in stored order; further queries follow until each usage of each task can be
             scored.
         neighbors: index images that classify a query.
+        index: the fewest index images: the first ones, in stored order, are added to the right ones.
 
     Raises:
         GlrError: a solution is missing or damaged, or does not match the images.
@@ -29,6 +31,8 @@ def excerpt(data: PreparedData, queries: int, *, neighbors: int) -> EvaluationSe
     answers = {solution.task: _first_answers(solution, task.index_classes) for solution in solutions}
     chosen = _chosen(StoredPictures(data, "query").ids(), queries, solutions, answers)
     shown = {answers[task][query] for query in chosen.values() for task in answers if query in answers[task]}
+    others = (name for name in task.index_classes if name not in shown)
+    shown |= set(islice(others, max(index - len(shown), 0)))
     classes = {name: landmark for name, landmark in task.index_classes.items() if name in shown}
     small = LandmarkTask(
         task.retrieval and _restricted(task.retrieval, chosen.values(), shown),

@@ -6,8 +6,8 @@ import yaml
 
 from glr.config.check import composed
 from glr.export.card import model_card
-from glr.export.export import Export
-from glr.model.loading import read_config
+from glr.export.export import Cost, Export, Written
+from glr.export.members import Members
 from glr.tracking.history import find
 from glr.tracking.store import connect
 
@@ -15,10 +15,10 @@ from glr.tracking.store import connect
 def test_the_model_card_says_what_the_run_knows(trained: Path):
     client = connect(f"sqlite:///{trained}/mlruns/mlflow.db")
     runs = [find(client, name) for name in ("one", "two")]
-    settings = [read_config(run.stored("config.yaml")) for run in runs]
-    config, _ = composed("export", ["card.licence=apache-2.0"])
+    config, _ = composed("export", ["card.licence=apache-2.0", "weights=[3,1]"])
     done = Export("out", 40, 1.25, 5, "the descriptors of training", 1e-6)
-    card = model_card(config, runs, settings, [3.0, 1.0], done)
+    members = Members.of(config, runs)
+    card = model_card(config, members, done)
     front = yaml.safe_load(card.split("---")[1])
     assert front["license"] == "apache-2.0"
     for run, weight in zip(runs, (3, 1), strict=True):
@@ -31,3 +31,15 @@ def test_the_model_card_says_what_the_run_knows(trained: Path):
     assert "| tried on | 5 images: largest difference from the descriptors of training 1.0e-06 |" in card
     configs = [part.split("```")[0] for part in card.split("```yaml\n")[1:]]
     assert [yaml.safe_load(config)["model"]["embedding_size"] for config in configs] == [16, 24]
+    assert "Other formats" not in card
+    cost = Cost({"public/map_at_100": (0.5, 0.49)}, 3, 9, False)
+    files = (
+        Written("model.onnx", 0.5, "ONNX Runtime", "`input_images`", True, 2e-7, None),
+        Written("half.tflite", 0.5, "LiteRT", "`input_images_16`", False, 2e-4, cost),
+    )
+    others = model_card(config, members, Export("out", 40, None, 5, "the descriptors of training", 1e-6, files))
+    assert "submission.zip" not in others
+    assert "| model.onnx, 0.5 MB | ONNX Runtime | `input_images` | 2.0e-07 on 5 images |  |" in others
+    score = "public/map_at_100 0.4900, SavedModel 0.5000 (3 queries, 9 index images, a part of the set)"
+    assert f"| 2.0e-04 on 5 images | {score} |" in others
+    assert "Resize images for half.tflite as training did" in others

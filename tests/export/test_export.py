@@ -22,6 +22,8 @@ def export(folder: Path, *arguments: str) -> str:
         ("members=[1,2] weights=[1]", "weights: 1 for 2 members; give one for each"),
         ("members=[1,2] weights=[1,-1]", "weights=[1.0, -1.0]: weights must be above 0"),
         ("members=[1,2] limits.dimension=32", "the descriptor would have 40 dimensions; limits.dimension=32"),
+        ("run=one format=[]", "format=[]: give at least one of saved_model, onnx"),
+        ("run=one register=a/b", "register=a/b: give a name of letters, digits, blanks, dots, - and _"),
         ("run=one limits.megabytes=0.001", "submission.zip has 0.1 MB; limits.megabytes=0.001"),
     ],
 )

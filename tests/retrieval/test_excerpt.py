@@ -49,6 +49,18 @@ def test_the_first_queries_and_a_right_image_for_each(data: PreparedData, querie
     assert len(index) <= 2 * len(query)
 
 
+def test_more_index_images_come_in_stored_order_and_count_as_right_ones(data: PreparedData):
+    whole, small = prepared(data, neighbors=1), excerpt(data, 1, neighbors=1)
+    every, (right, query) = ids(whole)[0], ids(small)
+    more = excerpt(data, 1, neighbors=1, index=len(right) + 5)
+    index, same = ids(more)
+    assert same == query
+    wanted = {*right, *[name for name in every if name not in right][:5]}
+    assert index == [name for name in every if name in wanted]
+    for name in query:
+        assert more.task.retrieval.relevant[name] == whole.task.retrieval.relevant[name] & wanted
+
+
 def test_a_right_ranking_scores_one(data: PreparedData):
     small = excerpt(data, 3, neighbors=1)
     index, query = ids(small)

@@ -1,7 +1,4 @@
-"""Run a SavedModel on some images in a process of its own: `python reloading.py FOLDER IMAGES.npz OUT.npy`.
-
-This module imports nothing from glr, which is not installed where submissions are scored.
-"""
+"""Describe images of any size with a SavedModel: `python saved_model.py FOLDER IMAGES.npz OUT.npy`."""
 
 import sys
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from glr.export import reloading
+from glr.export.runtimes import saved_model
 
 
 def test_each_image_gets_its_descriptor(tmp_path: Path):
@@ -18,5 +18,5 @@ def test_each_image_gets_its_descriptor(tmp_path: Path):
     random = np.random.default_rng(0)
     images = [random.integers(0, 256, (*size, 3), np.uint8) for size in ((3, 5), (7, 2), (1, 1))]
     np.savez(tmp_path / "images.npz", *images)
-    reloading.main(*(str(tmp_path / name) for name in ("model", "images.npz", "out.npy")))
+    saved_model.main(*(str(tmp_path / name) for name in ("model", "images.npz", "out.npy")))
     np.testing.assert_allclose(np.load(tmp_path / "out.npy"), [image.mean((0, 1)) for image in images], rtol=1e-5)
