@@ -10,11 +10,11 @@ from glr.ensemble.settings import check_given
 from glr.errors import GlrError
 
 if TYPE_CHECKING:
-    from glr.export.export import Written
+    from glr.export.export import Export, Written
 
 
 @command("export")
-def main(config: DictConfig) -> None:
+def main(config: DictConfig) -> "Export":
     """Write the model, try it in a fresh process, and print the result."""
     if (config.run is None) == (not config.members):
         raise GlrError("give run=NAME (or its id), or members=[...]: one of them")
@@ -43,6 +43,7 @@ def main(config: DictConfig) -> None:
     if done.registered is not None:
         name, version = done.registered
         say(f"registered as version {version} of {name}: mlflow.pyfunc.load_model('models:/{name}/{version}')")
+    return done
 
 
 def _compared(written: "Written", images: int) -> str:
