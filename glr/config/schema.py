@@ -14,6 +14,7 @@ from glr.config.values import (
     EnsembleMethod,
     Format,
     Grouping,
+    HitsFormat,
     ModelPart,
     Normalization,
     OnBadImage,
@@ -273,6 +274,31 @@ class EvaluateConfig:
 
 
 @dataclass
+class SearchConfig:
+    """conf/search.yaml."""
+
+    strategy: Any = field(default=MISSING, metadata=_STRATEGY)
+    tta: Any = field(default=MISSING, metadata=_COMPONENT)
+    tracking: Tracking = MISSING
+    run: str | None = None
+    checkpoint: StoredWeights = StoredWeights.last
+    model: str | None = None
+    max_model_gb: float = at_least(0)
+    trust: list[str] = field(default_factory=list)
+    index: str | None = None
+    queries: Any = None
+    k: int = at_least(1)
+    format: HitsFormat = HitsFormat.html
+    output: str | None = None
+    shown: int = at_least(1)
+    on_bad_image: OnBadImage = OnBadImage.error
+    batch_size: int = at_least(1)
+    parallelism: int = at_least(1)
+    descriptors: StoredType = StoredType.float32
+    cache: str = MISSING
+
+
+@dataclass
 class EnsembleSearch:
     """The ensembles that a search tries."""
 
@@ -414,7 +440,7 @@ RUNTIME_ARGUMENTS = {
 def register() -> None:
     """Register the schemas with Hydra."""
     for schema in (
-        *[TrainConfig, PreflightConfig, EvaluateConfig, EnsembleConfig, ExportConfig],
+        *[TrainConfig, PreflightConfig, EvaluateConfig, SearchConfig, EnsembleConfig, ExportConfig],
         *[PrepareConfig, RecordConfig, ScoreConfig, CompareConfig],
     ):
         command = schema.__name__.removesuffix("Config").lower()

@@ -134,6 +134,7 @@ def _of_run(config: DictConfig) -> TrainedModel:
 def _of_file(config: DictConfig) -> TrainedModel:
     """Open the file of a model; what is loaded needs its file no longer."""
     name, scales = Path(config.model.rstrip("/")).name, list(config.tta.scales)
+    study = config.get("study", "")  # search records nothing
     if config.model.endswith(".keras"):
         with storage.on_disk(config.model) as file:
             model = read_keras(file, config.max_model_gb)
@@ -142,10 +143,10 @@ def _of_file(config: DictConfig) -> TrainedModel:
         if views.any_size:
             raise GlrError("tta: a .keras file takes images of one size; scales need a run")
         describer = Extractor(views.of(KerasDescriber(model), model.input_shape[1]), strategy, config.batch_size)
-        return TrainedModel(name, config.study, None, describer, [*fingerprint, views.flip], network=model)
+        return TrainedModel(name, study, None, describer, [*fingerprint, views.flip], network=model)
     with saved_model.on_disk(config.model, config.max_model_gb) as folder:
         files = sorted(file for file in folder.rglob("*") if file.is_file())
         fingerprint = [[file.relative_to(folder).as_posix(), storage.checksum(file)] for file in files]
         fingerprint += [] if scales == [1.0] else [scales]
         describer = SavedModel(folder, trusted="saved_model" in config.trust, scales=scales)
-    return TrainedModel(name, config.study, None, describer, fingerprint)
+    return TrainedModel(name, study, None, describer, fingerprint)
