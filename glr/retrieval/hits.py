@@ -126,7 +126,7 @@ class Results(Sequence[Hits]):
 
 def _small(picture: Image | None) -> Thumbnail | None:
     """Return an image as a thumbnail; None if there is none, or its file can no longer be read."""
-    if picture is None or picture == "":
+    if picture is None:
         return None
     if isinstance(picture, PIL.Image.Image):
         return thumbnail(pixels_of(picture))

@@ -43,7 +43,7 @@ class Index:
 
     Args:
         settings: what it is of.
-        path: the folder that stores it; None: it is in memory, and empty.
+        path: the folder that stores it, or will, once it is updated; None: it is in memory.
         model: describes photos and queries; None: only descriptors can be searched.
 
     Attributes:
@@ -86,9 +86,7 @@ class Index:
         """
         index = cls.begun(model, folder, path, dtype=dtype)
         if len(index):
-            raise GlrError(
-                f"{path} holds an index already; open it with Index.open and update it, or delete the folder"
-            )
+            raise GlrError(f"{path} holds an index already; open it with Index.open and update it, or delete it")
         index.update(on_bad_image=on_bad_image, parallelism=parallelism)
         return index
 
@@ -96,19 +94,19 @@ class Index:
     def begun(
         cls, model: "TrainedModel", folder: str | Path, path: str | Path | None, *, dtype: str = "float32"
     ) -> "Index":
-        """Open the index of a folder's photos at a path, or begin it, empty; `update` then describes the photos.
+        """Open the index of a folder's photos at a path, or begin it, empty; `update` describes and stores the photos.
 
         Raises:
             GlrError: the path holds another index.
         """
         settings = Settings.of(model, str(folder), dtype)
-        if path is None:
-            return cls(settings, None, model)
-        if not index_files.exists(index_files.local(path)):
-            index_files.write(index_files.local(path), settings, "")
+        if path is None or not index_files.exists(index_files.local(path)):
+            return cls(settings, None if path is None else index_files.local(path), model)
         index = cls.open(path, model)
         if index.settings != settings:
-            raise GlrError(f"{path} holds an index of {index.settings.folder or 'other images'}; give another path")
+            raise GlrError(
+                f"{path} holds an index of {index.settings.folder} ({index.settings.dtype}); give another path"
+            )
         return index
 
     @classmethod
@@ -165,18 +163,16 @@ class Index:
             GlrError: the index has no model or folder, there are no photos, or one cannot be decoded.
         """
         model = self._describing()
-        if not self.settings.folder:
-            raise GlrError("this index has no folder to bring it up to date with; use add")
+        files = stamps(self.settings.folder)
+        if not files:
+            raise GlrError(f"{self.settings.folder} holds no images")
         with self._changing() as place:
-            files = stamps(self.settings.folder)
-            if not files:
-                raise GlrError(f"{self.settings.folder} holds no images")
             kept = Part.unchanged(self._rows, files)
             known = kept.files()
             wanted = {path: stamp for path, stamp in files.items() if path not in known}
             keywords = {"dtype": self.settings.dtype, "parallelism": parallelism}
             parts = [kept, *describe(model, self.settings.folder, wanted, index_files.pending(place), **keywords)]
-            unreadable = {path: reason for part in parts for path, (_, reason) in part.unreadable.items()}
+            unreadable = dict(sorted((path, why) for part in parts for path, (_, why) in part.unreadable.items()))
             check_readable(unreadable, files, self.settings.folder, on_bad_image)
             removed = len(Part.of(self._rows).files() - files.keys())
             if wanted or removed:
@@ -279,7 +275,10 @@ class Index:
                 yield folder
             return
         index_files.check_links(self.path)
+        self.path.mkdir(parents=True, exist_ok=True)
         with held(self.path / ".lock"):
+            if not index_files.exists(self.path):
+                index_files.write(self.path, self.settings, "")
             self._reload()
             yield self.path
             index_files.tidy(self.path, self._name)
@@ -293,7 +292,7 @@ class Index:
 
     def _reload(self) -> None:
         """Open the stored rows, unless they are open."""
-        if self.path is None:
+        if self.path is None or not index_files.exists(self.path):
             return
         self.settings, name = index_files.read(self.path)
         if name and name != self._name:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _LINES = 5  # queries whose hits are printed
 
 
-@command("search")
+@command("search", printed=True)
 def main(config: DictConfig) -> "Results":
     """Bring the index of a folder up to date, search it, and write the hits."""
     _check(config)

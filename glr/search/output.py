@@ -1,6 +1,5 @@
 """Write hits as a page, a table or JSON."""
 
-import json
 from typing import TYPE_CHECKING
 
 from markupsafe import Markup
@@ -8,6 +7,7 @@ from omegaconf import DictConfig
 
 from glr import storage
 from glr.config.printing import counted
+from glr.config.records import as_csv, as_json
 from glr.html.palette import RIGHT, WRONG, css
 from glr.html.template import template
 
@@ -45,10 +45,11 @@ def _page(results: "Results", config: DictConfig, model: str) -> str:
 
 
 def _csv(results: "Results", config: DictConfig, model: str) -> str:  # noqa: ARG001
-    return results.table.to_csv(index=False)
+    return as_csv(
+        {"query": hits.query, "rank": rank, **hit._asdict()} for hits in results for rank, hit in enumerate(hits, 1)
+    )
 
 
 def _json(results: "Results", config: DictConfig, model: str) -> str:
     queries = [{"query": hits.query, "hits": [hit._asdict() for hit in hits]} for hits in results]
-    content = {"model": model, "index": config.index, "queries": queries}
-    return f"{json.dumps(content, indent=2, ensure_ascii=True)}\n"
+    return as_json({"model": model, "index": config.index, "queries": queries})
