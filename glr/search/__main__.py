@@ -47,6 +47,8 @@ def _check(config: DictConfig) -> None:
     for key, value in (("index", config.index), ("queries", config.queries)):
         if not value:
             raise GlrError(f"give {key}=, such as index=photos queries=photo.jpg")
+    if not storage.is_bucket(config.index) and not Path(config.index).is_dir():
+        raise GlrError(f"index={config.index}: there is no such folder")
     if not isinstance(config.queries, str | ListConfig):
         raise GlrError("queries: expected an image, a folder of images, or a list of them")
 

@@ -112,7 +112,7 @@ def test_unreadable_and_damaged_files(folder: Path, tmp_path: Path, capsys: pyte
         ("index=images queries=queries", "error: give run=NAME (or its id), or model=FOLDER"),
         ("run=two index=images queries=no.jpg", "error: queries: no.jpg: there is no such file; correct the path"),
         ("run=two index=images queries=nowhere", "error: nowhere: there is no such folder"),
-        ("run=two index=nowhere queries=queries", "error: nowhere: there is no such folder"),
+        ("run=two index=nowhere queries=queries", "error: index=nowhere: there is no such folder"),
         ("run=two index=images queries=queries k=0", "error: k=0: expected at least 1"),
     ],
 )
