@@ -14,17 +14,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from glr.config.command import compose, run
     from glr.errors import GlrError
+    from glr.retrieval.index import Index
     from glr.retrieval.trained import TrainedModel, load
 
 _HOMES = {
     "GlrError": "glr.errors",
+    "Index": "glr.retrieval.index",
     "TrainedModel": "glr.retrieval.trained",
     "compose": "glr.config.command",
     "load": "glr.retrieval.trained",
     "run": "glr.config.command",
 }
 _ON_TENSORFLOW = {"TrainedModel", "load"}
-__all__ = ["GlrError", "TrainedModel", "compose", "load", "run"]
+__all__ = ["GlrError", "Index", "TrainedModel", "compose", "load", "run"]
 
 
 def __getattr__(name: str) -> Any:

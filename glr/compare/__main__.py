@@ -8,6 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from glr.config.command import command
 from glr.config.printing import printable, say
+from glr.config.records import as_csv, as_json
 from glr.errors import GlrError
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def _has_place(file: Path) -> bool:
 
 
 def _compared(config: DictConfig, studies: list[str]) -> "Compared":
-    from glr.compare import configurations, records, rendering
+    from glr.compare import configurations, records
     from glr.tracking.history import matching, runs_of
     from glr.tracking.store import connect
 
@@ -80,9 +81,9 @@ def _compared(config: DictConfig, studies: list[str]) -> "Compared":
     rows = configurations.ordered(analysis) if wanted.order.value == "score" else analysis.rows
     flat = records.of_configurations(rows)
     if form == "json":
-        return records.Compared(rendering.as_json(records.whole(analysis, rows)), flat)
+        return records.Compared(as_json(records.whole(analysis, rows)), flat)
     if form == "csv":
-        return records.Compared(rendering.as_csv(flat), flat)
+        return records.Compared(as_csv(flat), flat)
     decimals = 4 if wanted.decimals is None else wanted.decimals
     return records.Compared(configurations.text(analysis, rows, decimals=decimals), flat)
 
@@ -115,7 +116,7 @@ def _published(config: DictConfig, studies: list[str], runs: "list[PastRun]") ->
         singles, joint = (sorted(rows, key=lambda row: -row.best) for rows in (singles, joint))
     flat = of_runs(singles, joint)
     if config.format.value == "csv":
-        return Compared(rendering.as_csv(flat), flat)
+        return Compared(as_csv(flat), flat)
     decimals = 5 if wanted.decimals is None else wanted.decimals
     page = rendering.markdown(tables(singles, joint, decimals=decimals, backbones=list(wanted.backbones)))
     return Compared(page, flat)

@@ -1,16 +1,11 @@
-"""Tables as Markdown, records as CSV and JSON; a run's parameters are escaped and stay text in their cells."""
+"""Tables as Markdown; a run's parameters are escaped and stay text in their cells."""
 
-import csv
-import io
-import json
 import re
-from collections.abc import Iterable, Mapping
-from itertools import chain
+from collections.abc import Iterable
 
 from glr.compare.table import Cell, Table
-from glr.config.printing import STEERS, printable
+from glr.config.printing import printable
 
-_FORMULA = frozenset("=+-@\uff1d\uff0b\uff0d\uff20")  # begin a formula; some spreadsheets accept the wide forms, too
 _HARMLESS = re.compile(r"[A-Za-z0-9.,:=%+-]+(?: [A-Za-z0-9.,:=%+-]+)*")  # most cells: escaping them takes long
 _LONGEST = 200  # characters of one text; longer texts are cut
 
@@ -24,33 +19,6 @@ def markdown(tables: Iterable[Table]) -> str:
         lines = [f"|{'|'.join(row)}|" for row in ([escaped(c) for c in table.columns], rules, *rows)]
         blocks.append("\n".join([f"{'#' * table.depth} {escaped(table.title)}", "", *lines]))
     return "\n\n".join(blocks) + "\n"
-
-
-def as_json(content: object) -> str:
-    """A value as JSON that a terminal can show."""
-    return STEERS.sub(_as_escape, json.dumps(content, indent=2, ensure_ascii=False)) + "\n"
-
-
-def as_csv(records: Iterable[Mapping[str, object]]) -> str:
-    """Records as CSV, with a column for every key of any record. No text can act as a spreadsheet's formula."""
-    made = [{key: _neutral(value) for key, value in record.items()} for record in records]
-    columns = list(dict.fromkeys(chain.from_iterable(made)))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(made)
-    return text.getvalue()
-
-
-def _as_escape(match: re.Match[str]) -> str:
-    return f"\\u{ord(match[0]):04x}"
-
-
-def _neutral(value: object) -> object:
-    """Change a text so that spreadsheets do not read it as a formula."""
-    if not isinstance(value, str):
-        return value
-    return f"'{printable(value)}" if value.lstrip()[:1] in _FORMULA else printable(value)
 
 
 def _marked(cell: Cell) -> str:

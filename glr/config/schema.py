@@ -15,6 +15,7 @@ from glr.config.values import (
     ExportFormat,
     Format,
     Grouping,
+    HitsFormat,
     ModelPart,
     Normalization,
     OnBadImage,
@@ -297,6 +298,20 @@ class PredictConfig(Ranking):
 
 
 @dataclass
+class SearchConfig(Describing):
+    """The settings of conf/search.yaml."""
+
+    index: str | None = None
+    queries: Any = None
+    k: int = at_least(1)
+    format: HitsFormat = HitsFormat.html
+    output: str | None = None
+    shown: int = at_least(1)
+    on_bad_image: OnBadImage = OnBadImage.error
+    descriptors: StoredType = StoredType.float32
+
+
+@dataclass
 class EnsembleSearch:
     """The ensembles that a search tries."""
 
@@ -449,7 +464,7 @@ RUNTIME_ARGUMENTS = {
 def register() -> None:
     """Register the schemas with Hydra."""
     for schema in (
-        *[TrainConfig, PreflightConfig, EvaluateConfig, PredictConfig, EnsembleConfig, ExportConfig],
+        *[TrainConfig, PreflightConfig, EvaluateConfig, PredictConfig, SearchConfig, EnsembleConfig, ExportConfig],
         *[PrepareConfig, RecordConfig, ScoreConfig, CompareConfig],
     ):
         command = schema.__name__.removesuffix("Config").lower()

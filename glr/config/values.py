@@ -44,7 +44,7 @@ WeightDecayOn = StrEnum("WeightDecayOn", "kernels all")
 # Continue an interrupted run of the same command, or start over.
 Resume = StrEnum("Resume", "auto never")
 
-# The reaction of `prepare` to an image that it cannot decode.
+# The reaction of `prepare` and `search` to an image that they cannot decode.
 OnBadImage = StrEnum("OnBadImage", "error skip")
 
 # What `prepare` does about an image that the source lists but does not hold.
@@ -70,6 +70,9 @@ RowOrder = StrEnum("RowOrder", "index score")
 
 # File formats of tables.
 Format = StrEnum("Format", "markdown csv json html")
+
+# How `search` writes hits: a page, a table or JSON.
+HitsFormat = StrEnum("HitsFormat", "html csv json")
 
 # The TPUs that preflight compiles for; glr.preflight.topology knows their chips.
 TopologyName = Enum(

@@ -1,6 +1,5 @@
 """Class folders: the images below each folder, and the files that are not images."""
 
-import os
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from operator import itemgetter
@@ -9,10 +8,10 @@ from typing import NamedTuple
 
 from glr import storage
 from glr.config.installation import pip_install
+from glr.data.image_folder import files_below, identity, is_hidden
 from glr.data.photo import HEIC_SUFFIXES, is_image
 from glr.errors import GlrError
 
-_LINK = "a link to a folder above it"
 # If all folders have such names, they are the splits of a data set, not classes.
 _SPLITS = {"train", "training", "val", "valid", "validation", "test", "testing", "dev"}
 
@@ -44,13 +43,13 @@ def class_folders(path: str) -> Iterator[ClassFolder]:
             raise GlrError(f"data.source.path={path}: no such folder")
         entries = sorted(Path(path).iterdir())
         beside = [entry.name for entry in entries if not entry.is_dir()]
-        above = (_identity(Path(path)),)
-        folders = ((entry.name, list(_below(entry, "", above))) for entry in entries if entry.is_dir())
-    if others := [(name, "it lies outside of the class folders") for name in beside if not _is_hidden(name)]:
+        above = (identity(Path(path)),)
+        folders = ((entry.name, list(files_below(entry, "", above))) for entry in entries if entry.is_dir())
+    if others := [(name, "it lies outside of the class folders") for name in beside if not is_hidden(name)]:
         yield ClassFolder("", [], others)
     seen: set[str] = set()
     for name, files in folders:
-        if not _is_hidden(name):
+        if not is_hidden(name):
             seen.add(name)
             yield _sorted(name, files)
     if len(seen) > 1 and {name.lower() for name in seen} <= _SPLITS:
@@ -65,7 +64,7 @@ def _sorted(name: str, files: Iterable[tuple[str, str | None]]) -> ClassFolder:
     images: list[str] = []
     others: list[tuple[str, str]] = []
     for file, reason in files:
-        if any(map(_is_hidden, file.split("/"))):
+        if any(map(is_hidden, file.split("/"))):
             continue
         if reason is None and is_image(file):
             images.append(file)
@@ -73,28 +72,6 @@ def _sorted(name: str, files: Iterable[tuple[str, str | None]]) -> ClassFolder:
             others.append((file, reason or _why_not(file)))
     images.sort(key=lambda file: file.split("/"))
     return ClassFolder(name, images, others)
-
-
-def _below(folder: Path, prefix: str, above: tuple[tuple[int, int], ...]) -> Iterator[tuple[str, str | None]]:
-    """Yield (path, None) of each file below a folder, and (path, reason) of each link to a folder above it."""
-    if (own := _identity(folder)) in above:
-        yield prefix.rstrip("/"), _LINK
-        return
-    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-        # The entry of a link to itself raises an error instead of False.
-        if Path(entry.path).is_dir() if entry.is_symlink() else entry.is_dir():
-            yield from _below(Path(entry.path), f"{prefix}{entry.name}/", (*above, own))
-        else:
-            yield f"{prefix}{entry.name}", None
-
-
-def _identity(folder: Path) -> tuple[int, int]:
-    status = folder.stat()
-    return status.st_dev, status.st_ino
-
-
-def _is_hidden(name: str) -> bool:
-    return name.startswith(".") or name == "__MACOSX"
 
 
 def _why_not(file: str) -> str:

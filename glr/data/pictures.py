@@ -10,9 +10,10 @@ import numpy as np
 import PIL.Image
 import simplejpeg
 
+from glr import storage
 from glr.data.geometry import FAST_DCT, letterbox
 from glr.data.order import Order
-from glr.data.photo import jpeg, pixels_of, read_image, too_large
+from glr.data.photo import MissingImageError, jpeg, pixels_of, read_image, too_large
 from glr.data.prepared import PreparedData
 from glr.data.reading import Reader, Record
 from glr.data.tfrecord import parse
@@ -118,10 +119,17 @@ class ImageFile(NamedTuple):
 
 
 class FilePictures:
-    """Image files, turned upright; files that are not RGB JPEGs are first converted, as in `prepare`."""
+    """Image files, turned upright; files that are not RGB JPEGs are first converted, as in `prepare`.
 
-    def __init__(self, files: Sequence[ImageFile]):
+    Args:
+        files: the files.
+        unreadable: called with the id of a file that cannot be decoded, and the reason; a black pixel then stands for
+            the image. None: such a file is an error.
+    """
+
+    def __init__(self, files: Sequence[ImageFile], unreadable: Callable[[str, str], None] | None = None):
         self._files = files
+        self._unreadable = unreadable
 
     def __len__(self) -> int:
         return len(self._files)
@@ -145,8 +153,16 @@ class FilePictures:
                 if not pixels.size:
                     raise ValueError(f"its box {file.box} contains no pixels of the image")
         except (GlrError, ValueError) as error:
-            raise GlrError(f"{file.path}: {error}") from error
+            if self._unreadable is None or _is_outage(file, content):
+                raise GlrError(f"{file.path}: {error}") from error
+            self._unreadable(file.id, str(error))
+            pixels = np.zeros((1, 1, 3), np.uint8)
         yield Picture(file.id, -1, pixels)
+
+
+def _is_outage(file: ImageFile, content: Future[bytes]) -> bool:
+    """Return True if the bucket failed, not the image."""
+    return storage.is_bucket(file.path) and not isinstance(content.exception(), MissingImageError | None)
 
 
 class GivenPictures:

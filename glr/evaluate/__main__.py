@@ -68,7 +68,10 @@ def _check(config: DictConfig) -> None:
     if solutions and given != ["index", "queries"]:
         raise GlrError(f"{', '.join(solutions)}: these belong to index=FOLDER queries=FOLDER")
     if given == ["index", "queries"] and not {"retrieval_solution", "recognition_solution"} & set(solutions):
-        raise GlrError("index and queries need retrieval_solution=FILE, recognition_solution=FILE or both")
+        raise GlrError(
+            "index and queries need retrieval_solution=FILE, recognition_solution=FILE or both; "
+            "glr search finds the nearest images without them"
+        )
 
 
 if __name__ == "__main__":

@@ -3,10 +3,10 @@
 from itertools import groupby
 from pathlib import Path
 
+from glr.html.palette import RIGHT, WRONG, css
+from glr.html.template import template
+from glr.html.thumbnail import parts, thumbnail
 from glr.report.gallery import QueryResults, check_entries
-from glr.report.palette import RIGHT, WRONG, css
-from glr.report.template import template
-from glr.report.thumbnail import parts, thumbnail
 
 _MARKS = {True: ("right", "✓"), False: ("wrong", "✗")}
 

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from glr.errors import GlrError
-from glr.report.palette import RIGHT, WRONG, css
+from glr.html.palette import RIGHT, WRONG, css
 from glr.retrieval.metrics import Answers, Rankings, interpolated_precision, mean_average_precision
 
 _LEVELS = 100  # recall levels, in steps of 1 %

@@ -9,8 +9,8 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from glr.html.palette import RIGHT, WRONG
 from glr.report.gallery import QueryResults, Result, check_entries
-from glr.report.palette import RIGHT, WRONG
 
 # Pixels; with ten results the sheet is 1600 wide.
 CELL, FRAME = 114, 6

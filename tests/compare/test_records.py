@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 
 from glr.compare.records import of_configurations, whole
-from glr.compare.rendering import as_csv, as_json
+from glr.config.records import as_csv, as_json
 from glr.statistics.choice import Choice
 from tests.compare.test_configurations import BEST, METRIC, OTHER, analysis
 

@@ -8,8 +8,9 @@ import re
 import pytest
 
 from glr.compare.records import of_runs
-from glr.compare.rendering import as_csv, as_json, escaped, markdown
+from glr.compare.rendering import escaped, markdown
 from glr.compare.table import tables
+from glr.config.records import as_csv, as_json
 from glr.tracking.rows import single_models
 
 HOSTILE = [

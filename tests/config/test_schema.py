@@ -17,7 +17,7 @@ from glr.config.installation import CONF
 from glr.config.schema import bounds
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ["train", "preflight", "evaluate", "ensemble", "export", "prepare", "record", "score", "compare"]
+COMMANDS = ["train", "preflight", "evaluate", "search", "ensemble", "export", "prepare", "record", "score", "compare"]
 TRACKING = {"tracking.patience": 0, "tracking.system_metrics": 0.1}
 DATA = {
     "data.image_size": 8,
@@ -49,6 +49,8 @@ LOWEST = {
     "evaluate": TRACKING
     | SWEEP
     | {"neighbors": 1, "batch_size": 1, "parallelism": 1, "memory": 0.01, "gallery": 0, "max_model_gb": 0},
+    "search": TRACKING
+    | {"strategy.replicas": 1, "k": 1, "shown": 1, "batch_size": 1, "parallelism": 1, "max_model_gb": 0},
     "ensemble": TRACKING
     | {"index": 1, "neighbors": 1, "memory": 0.01}
     | {"ensemble.max_members": 1, "ensemble.max_dimension": 1, "ensemble.depth": 1},

@@ -8,7 +8,7 @@ import PIL.Image
 import pytest
 
 from glr.errors import GlrError
-from glr.report.palette import RIGHT, WRONG
+from glr.html.palette import RIGHT, WRONG
 from glr.report.plots import mean_interpolated_precision, plot_precision_recall, plot_score_distribution, score_bins
 
 

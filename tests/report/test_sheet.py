@@ -9,8 +9,8 @@ import PIL.Image
 import pytest
 
 from glr.errors import GlrError
+from glr.html.palette import RIGHT, WRONG
 from glr.report.gallery import QueryResults
-from glr.report.palette import RIGHT, WRONG
 from glr.report.sheet import CELL, FIRST_RESULT, FRAME, draw
 from tests.report.conftest import GREY, entry, plain
 

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from glr.config.printing import printable
-from glr.report.palette import SERIES
+from glr.html.palette import SERIES
 
 WIDTH = 360  # points: about the width of a phone, so that letters stay readable there
 LINE = 15  # points between two lines of text

@@ -9,7 +9,9 @@ from pathlib import Path
 import pyarrow as pa
 
 from glr.config.printing import counted
-from glr.report.palette import RIGHT, SERIES, WRONG, css
+from glr.html.palette import RIGHT, SERIES, WRONG, css
+from glr.html.template import template
+from glr.html.thumbnail import parts
 from glr.report.study.album import Album
 from glr.report.study.analysis import Analysis, Metric
 from glr.report.study.answer import answer
@@ -19,8 +21,6 @@ from glr.report.study.plotted import plotted
 from glr.report.study.showing import shown
 from glr.report.study.table import all_metrics, interaction_tables, main_table, run_table
 from glr.report.study.words import metric_words, queries_in_words
-from glr.report.template import template
-from glr.report.thumbnail import parts
 
 _MARKS = {True: ("right", "✓"), False: ("wrong", "✗"), None: ("unknown", "?")}
 _LONGEST = 17  # of an id below a picture

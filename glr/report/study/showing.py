@@ -9,11 +9,11 @@ import numpy as np
 import pyarrow as pa
 
 from glr.config.printing import counted
+from glr.html.thumbnail import Thumbnail, thumbnail
 from glr.report.study.album import Album
 from glr.report.study.analysis import Analysis
 from glr.report.study.answer import ranked, rivals
 from glr.report.study.sides import Answer, Query, sides
-from glr.report.thumbnail import Thumbnail, thumbnail
 from glr.tracking.history import PastRun
 
 _EACH = 4  # queries of each kind

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from jinja2 import UndefinedError
 
-from glr.report.template import template
+from glr.html.template import template
 
 
 def test_values_are_text(tmp_path: Path):

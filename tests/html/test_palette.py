@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from glr.report.palette import RIGHT, SERIES, WRONG, css
+from glr.html.palette import RIGHT, SERIES, WRONG, css
 
 # Machado, Oliveira and Fernandes, 2009, severity 1, of linear RGB.
 BLIND = {

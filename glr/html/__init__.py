@@ -1,0 +1,1 @@
+"""What HTML pages share: templates, the look, colours and small images."""

@@ -1,0 +1,1 @@
+"""The command `search`: find the nearest images of one's own photos."""
