@@ -1,5 +1,5 @@
 # make demo: train and score a model on landmarks drawn on the spot. make test: lint, types and tests.
-# make docs: the documentation, as a web page. make coverage: what the tests run of the code.
+# make docs: the documentation, as a web page. make notebooks: its notebooks, run again. make coverage: what the tests run of the code.
 # Each makes .venv and installs what it needs, as constraints.txt pins it.
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13)
 EXTRA ?= cpu
@@ -7,7 +7,7 @@ PROCESSES ?= 3
 BIN := .venv/bin
 INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: demo test lint docs coverage ui
+.PHONY: demo test lint docs notebooks coverage ui
 
 demo: .venv/installed-$(EXTRA)
 	$(BIN)/python -m glr.train backbone=densenet201 head=adacos_semi -m
@@ -28,6 +28,13 @@ docs: .venv/installed-$(EXTRA)-dev
 
 coverage: .venv/installed-$(EXTRA)-dev
 	$(BIN)/pytest --numprocesses=$(PROCESSES) --dist=loadfile --cov=glr --cov=hydra_plugins --cov-report=term
+
+# Run the notebooks of the documentation again, and store what they print.
+notebooks: .venv/installed-$(EXTRA)-dev
+	rm -rf .notebooks && cp -r docs/notebooks .notebooks
+	cd .notebooks && TQDM_DISABLE=1 PYTHONWARNINGS=ignore ../$(BIN)/jupyter nbconvert --to notebook --execute --inplace \
+		--ExecutePreprocessor.record_timing=False *.ipynb
+	cp .notebooks/*.ipynb docs/notebooks && rm -rf .notebooks
 
 # MLflow's pages on http://localhost:5000
 ui: .venv/installed-$(EXTRA)

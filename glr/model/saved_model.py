@@ -124,10 +124,6 @@ class SavedModel:
                 part, values = zip(*alike, strict=True)
                 yield list(part), np.stack(values)
 
-    def sized(self, images: int) -> "SavedModel":  # noqa: ARG002
-        """Return this model: it describes one image at a time."""
-        return self
-
 
 def _unit(values: np.ndarray) -> np.ndarray:
     """Scale vectors [..., D] to length 1; a zero vector stays zero."""

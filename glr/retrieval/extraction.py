@@ -32,10 +32,6 @@ class Describer(Protocol):
         """Map batches of (names of the images, images) to (names, descriptors float32 [b, D])."""
         ...
 
-    def sized(self, images: int) -> "Describer":
-        """Return a describer of this model whose batches are not much larger than so many images."""
-        ...
-
 
 class Extractor:
     """Describes images over all replicas; compiled once, at its first batch.

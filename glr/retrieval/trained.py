@@ -65,7 +65,9 @@ class TrainedModel:
         pictures = GivenPictures(images)
         if not len(pictures):
             raise GlrError("images: there are none to describe")
-        describer = self.describer.sized(len(pictures))
+        describer = self.describer
+        if isinstance(describer, Extractor):
+            describer = describer.sized(len(pictures))
         loaded = batches(
             pictures, image_size=describer.image_size, batch_size=describer.batch_size, parallelism=parallelism
         )

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -65,7 +66,8 @@ def _gem(layer: GeM) -> keras.Model:
     """GeM of a trained p in Keras's operations; see `GeM.call`."""
     height, width, _ = layer.input.shape[1:]
     power = float(layer.p)
-    features = keras.Input(layer.input.shape[1:])
-    logs = keras.ops.log(keras.ops.maximum(features, layer.floor))
-    means = keras.ops.logsumexp(power * logs, axis=(1, 2)) - math.log(height * width)
+    features: Any = keras.Input(layer.input.shape[1:])
+    logs: Any = keras.ops.log(keras.ops.maximum(features, layer.floor))
+    sums: Any = keras.ops.logsumexp(power * logs, axis=(1, 2))
+    means = sums - math.log(height * width)
     return keras.Model(features, keras.ops.exp(means / power), name=layer.name)
