@@ -13,6 +13,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 
 import glr
+import glr.config.command
 from glr.data.prepared import PreparedData
 from glr.errors import GlrError
 from glr.tracking.history import find
@@ -74,13 +75,12 @@ def two(trained: Path) -> list:
 
 def test_trainings_in_one_process_equal_a_commands(two: list, trained: Path):
     """The run `one` has the same settings, and was trained by a command line."""
-    first, second = two
+    second = two[1]
     client = connect(store(trained)["tracking.uri"])
     one = find(client, "pair/one")
     for done in two:
         run = find(client, done.id)
         assert (run.study, run.status, run.name) == ("library", "FINISHED", done.name)
-        assert run.tags["configuration"] == find(client, first.id).tags["configuration"]
         assert run.tags["command"].startswith("python -m glr.train backbone=small_cnn")
         assert done.metrics["trained"]["public/gap"] == run.metrics["public/gap"] == one.metrics["public/gap"]
         assert done.score == run.metrics["public_score"]
@@ -112,6 +112,7 @@ def test_a_mistake_is_one_sentence_and_ends_nothing(trained: Path, monkeypatch: 
         (("train",), {"seed": [1, 2]}, "seed"),
         (("train", "seed=1,2"), {}, "several values make a sweep; add -m to run them all"),
         (("train",), {"name": object()}, "name: a setting cannot be a object"),
+        (("train", "--bogus"), {}, "glr train has ended: its arguments cannot be read"),
         (("evaluate",), {}, "give run=NAME"),
         (("compare",), {"study": "lost", **store(trained)}, "no such study"),
     ):
@@ -131,6 +132,39 @@ def test_a_sweep_starts_processes_and_leaves_no_trace(trained: Path, monkeypatch
     assert {run.data.params["query_expansion"] for run in evaluations} >= {"none", "alpha"}
     with pytest.raises(GlrError, match="there is no run with the id or the name lost"):
         glr.run("evaluate", "run=pair/one,lost", "-m", **settings)
+
+
+def test_two_threads_do_not_mix_their_settings(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(glr.config.command, "_WAIT", 60.0)
+    line, composed = list(sys.argv), {}
+
+    def compose(seed: int) -> None:
+        composed[seed] = glr.compose("score", predictions=f"{seed}.csv", solution="s.csv").predictions
+
+    threads = [threading.Thread(target=compose, args=(seed,)) for seed in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert composed == {seed: f"{seed}.csv" for seed in range(6)}
+    assert sys.argv == line
+
+
+def test_a_second_command_at_the_same_time_is_refused(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(glr.config.command, "_WAIT", 0.05)
+    refused: list[str] = []
+
+    def compose() -> None:
+        try:
+            glr.compose("score", predictions="p.csv", solution="s.csv")
+        except GlrError as error:
+            refused.append(str(error))
+
+    with glr.config.command._started([]):
+        thread = threading.Thread(target=compose)
+        thread.start()
+        thread.join()
+    assert "another thread of this process runs a command of glr" in refused[0]
 
 
 def test_another_thread_may_train(trained: Path, monkeypatch: pytest.MonkeyPatch):

@@ -1,4 +1,4 @@
-"""The notebooks of the documentation run, and their stored outputs are those of this version's code."""
+"""The notebooks of the documentation run from their first to their last cell; `make notebooks` stores their outputs."""
 
 import json
 import os
@@ -28,5 +28,8 @@ def test_every_cell_runs(file: Path, folder: Path, monkeypatch: pytest.MonkeyPat
     assert all(cell["outputs"] or cell["source"][0].startswith(("import", "from")) for cell in cells)
     before = dict(os.environ)
     for cell in cells:
-        shell.run_cell("".join(cell["source"])).raise_error()
+        source = (
+            "".join(cell["source"]).replace('"train.epochs": 8', '"train.epochs": 1').replace('every": 8', 'every": 1')
+        )
+        shell.run_cell(source).raise_error()
     assert dict(os.environ) == before

@@ -3,6 +3,7 @@
 import importlib
 import os
 import sys
+import threading
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
@@ -55,8 +56,10 @@ class JobFunction:
         """Run the function and return its result's score; outside a sweep, keep its exception in `failure`."""
         output.protect()  # this may be a launcher's worker, where the streams are not protected yet
         try:
-            self.result = self._task(config)
-            return getattr(self.result, "score", None)
+            result = self._task(config)
+            if HydraConfig.get().mode == RunMode.RUN:
+                self.result = result
+            return getattr(result, "score", None)
         except Exception as error:
             if HydraConfig.get().mode != RunMode.RUN:
                 raise  # a sweep's launcher must see that the job failed
@@ -129,13 +132,8 @@ class Command:
             GlrError: a mistake in the arguments, or a failure that the user can fix.
         """
         setup()
-        try:
-            with _started(arguments), searchpath.hydra(command_line().config_dir):
-                return self._dispatch()
-        except SystemExit as ended:
-            if isinstance(ended.code, str):  # Hydra turns other exceptions of a sweep's callback into warnings
-                raise GlrError(ended.code.removeprefix("error: ")) from ended
-            raise
+        with _started(arguments), searchpath.hydra(command_line().config_dir):
+            return self._dispatch()
 
     def _dispatch(self) -> object:
         """Check the command line; then print, or run one job or the jobs of a sweep."""
@@ -197,9 +195,28 @@ class Command:
         return job.result
 
 
+_RUNNING = threading.RLock()  # Hydra's state and the command line are those of the process
+_WAIT = 5.0  # seconds
+
+
 @contextmanager
 def _started(arguments: Sequence[str]) -> Iterator[None]:
-    """Start Hydra anew with the arguments as the command line; afterwards this process is as it was before."""
+    """Start Hydra anew with the arguments as the command line; afterwards this process is as it was before.
+
+    Raises:
+        GlrError: another thread runs a command.
+    """
+    if not _RUNNING.acquire(timeout=_WAIT):
+        raise GlrError("another thread of this process runs a command of glr; wait for it, or start another process")
+    try:
+        with _anew(arguments):
+            yield
+    finally:
+        _RUNNING.release()
+
+
+@contextmanager
+def _anew(arguments: Sequence[str]) -> Iterator[None]:
     argv, state = sys.argv, Singleton.get_state()
     full_error = os.environ.get("HYDRA_FULL_ERROR")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra must not catch exceptions: glr reports them
@@ -248,7 +265,17 @@ def run(command: str, *arguments: str, **settings: object) -> Any:
     Raises:
         GlrError: a mistake in the settings, or a failure that the user can fix.
     """
-    return main_of(command).run([*arguments, *as_overrides(settings)])
+    try:
+        return main_of(command).run([*arguments, *as_overrides(settings)])
+    except SystemExit as ended:
+        if ended.code in (None, 0):  # --version
+            return None
+        if ended.code == PREEMPTED:  # a signal ends this process
+            raise
+        # Hydra turns other exceptions of a sweep's callback into warnings, and argparse prints its own message.
+        said = ended.code.removeprefix("error: ") if isinstance(ended.code, str) else None
+        why = "there is no room on a disk" if ended.code == NO_ROOM else "its arguments cannot be read"
+        raise GlrError(said or f"glr {command} has ended: {why}") from ended
 
 
 def _first_of(jobs: list[list[str]]) -> str:

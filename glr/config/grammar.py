@@ -54,6 +54,8 @@ def as_overrides(settings: Mapping[str, object]) -> list[str]:
 
 
 def _as_value(key: str, value: object) -> str:
+    if getattr(value, "ndim", None) == 0:  # a number of NumPy
+        value = value.item()  # pyright: ignore[reportAttributeAccessIssue]
     match value:
         case str():
             return in_grammar(value)

@@ -18,7 +18,7 @@ from glr.data.prepared import PreparedData
 from glr.data.reading import Reader, Record
 from glr.data.tfrecord import parse
 from glr.data.threads import READERS, ahead, frames, spread, threads
-from glr.errors import GlrError
+from glr.errors import GlrError, first_line
 
 
 class Picture(NamedTuple):
@@ -184,8 +184,10 @@ class GivenPictures:
 
     @staticmethod
     def _checked(place: int, image: object) -> Image:
-        if isinstance(image, str | PurePath | PIL.Image.Image):
+        if isinstance(image, str | PurePath):
             return image
+        if isinstance(image, PIL.Image.Image):
+            return GivenPictures._loaded(place, image)
         if not isinstance(image, np.ndarray):
             kind = type(image).__name__
             raise GlrError(f"images[{place}] is a {kind}; expected a file's path, a NumPy array or a Pillow image")
@@ -194,6 +196,19 @@ class GivenPictures:
             raise GlrError(f"images[{place}] is {image.dtype} {shape}; expected uint8 [height, width, 3], RGB")
         if problem := too_large(*image.shape[:2]):
             raise GlrError(f"images[{place}]: {problem}")
+        return image
+
+    @staticmethod
+    def _loaded(place: int, image: PIL.Image.Image) -> PIL.Image.Image:
+        """Read the pixels of an image that Pillow has only opened: two threads must not read the same image."""
+        try:
+            image.load()
+        except (OSError, ValueError, AssertionError, AttributeError) as error:
+            raise GlrError(
+                f"images[{place}] cannot be read ({first_line(error)}); it may be closed or cut off"
+            ) from error
+        if not image.width * image.height:
+            raise GlrError(f"images[{place}] is empty: {image.width} x {image.height} pixels")
         return image
 
     def __len__(self) -> int:

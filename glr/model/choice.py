@@ -12,7 +12,7 @@ def check_model(config: DictConfig) -> None:
     Raises:
         GlrError: not one of `run` and `model` is given, or another setting does not fit the given one.
     """
-    if (config.run is None) == (config.model is None):
+    if bool(config.run) == bool(config.model):
         raise GlrError("give run=NAME (or its id), or model=FOLDER of a SavedModel: one of them")
     if config.model is not None and config.tta.flip and not config.model.endswith(".keras"):
         raise GlrError("tta: a SavedModel makes its own views of an image; flip needs a run")

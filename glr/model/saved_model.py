@@ -145,8 +145,7 @@ def on_disk(path: str, gigabytes: float) -> Iterator[Path]:
     if not storage.is_bucket(path) and not path.endswith(".zip"):
         if not Path(path).is_dir():
             raise GlrError(f"model={path}: no such folder; give a SavedModel's folder, or a .zip of one")
-        inside = Path(path, "saved_model")
-        yield inside if inside.is_dir() else Path(path)
+        yield _folder(path)
         return
     with temporary_folder() as folder:
         if path.endswith(".zip"):
@@ -157,6 +156,16 @@ def on_disk(path: str, gigabytes: float) -> Iterator[Path]:
             _check_size(path, [info.size for info in files.values()], gigabytes)
             storage.download([(storage.join(path, name), folder / name) for name in files])
         yield folder
+
+
+def is_one(path: str) -> bool:
+    """Return True for the folder of a SavedModel, or of an export that holds one."""
+    return bool(path) and (_folder(path) / "saved_model.pb").is_file()
+
+
+def _folder(path: str) -> Path:
+    inside = Path(path, "saved_model")
+    return inside if inside.is_dir() else Path(path)
 
 
 def _check_size(path: str, sizes: Sequence[int], gigabytes: float) -> None:

@@ -20,6 +20,7 @@ from glr.model.choice import check_model
 from glr.model.keras_file import KerasDescriber, read_keras
 from glr.model.loading import load_model, read_config
 from glr.model.saved_model import SavedModel
+from glr.retrieval.descriptors import check_finite
 from glr.retrieval.extraction import Describer, Extractor
 from glr.tracking.history import WEIGHTS, find
 from glr.tracking.store import connect
@@ -60,7 +61,7 @@ class TrainedModel:
             Descriptors float32 [N, D], of length 1: the inner product of two is the similarity of their images.
 
         Raises:
-            GlrError: an image cannot be read, or has another type; the message names it.
+            GlrError: an image cannot be read or has another type, or its descriptor is not finite.
         """
         pictures = GivenPictures(images)
         if not len(pictures):
@@ -71,7 +72,9 @@ class TrainedModel:
         loaded = batches(
             pictures, image_size=describer.image_size, batch_size=describer.batch_size, parallelism=parallelism
         )
-        return np.concatenate([values for _, values in describer.describe(loaded)])
+        values = np.concatenate([values for _, values in describer.describe(loaded)])
+        check_finite(list(map(str, range(len(values)))), values)
+        return values
 
     def __repr__(self) -> str:
         size = self.describer.image_size
@@ -86,18 +89,17 @@ def load(source: str | Path, study: str | None = None, **settings: object) -> Tr
 
     Args:
         source: a run (its name or id), a SavedModel (its folder, an export's folder, or a .zip), or a .keras file.
-        study: the run's study, needed if runs of several studies share its name.
-        settings: of `glr.evaluate`, such as `checkpoint="best"`, `tta="flip"`, `batch_size=16`, `trust=["mypackage"]`
-            or `tracking_uri`; see `glr evaluate --help`.
+        study: the run's study; needed if runs of several studies, or a model's file, share its name.
+        settings: of `glr evaluate`, such as `checkpoint="best"`, `tta="flip"`, `batch_size=16`, `trust=["mypackage"]`
+            or `**{"tracking.uri": "sqlite:///mlflow.db"}`; see `glr evaluate --help`.
 
     Raises:
         GlrError: there is no such run or file, or it holds no model that can be loaded.
     """
-    is_file = str(source).endswith((".keras", ".zip")) or storage.is_bucket(str(source)) or Path(source).is_dir()
-    given = {"model": str(source)} if is_file else {"run": f"{study}/{source}" if study else str(source)}
-    if is_file and study is not None:
-        raise GlrError(f"study={study}: {source} is a model's file, which belongs to no study; leave it out")
-    return opened(compose("evaluate", **given, **settings))
+    name = str(source)
+    if study is None and (name.endswith((".keras", ".zip")) or storage.is_bucket(name) or saved_model.is_one(name)):
+        return opened(compose("evaluate", model=name, **settings))
+    return opened(compose("evaluate", run=f"{study}/{name}" if study else name, **settings))
 
 
 def opened(config: DictConfig) -> TrainedModel:

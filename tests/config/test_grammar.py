@@ -4,10 +4,11 @@ import re
 import shlex
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from glr.config.grammar import as_typed, in_grammar, parse
+from glr.config.grammar import as_overrides, as_typed, in_grammar, parse
 from glr.errors import GlrError
 
 
@@ -74,3 +75,25 @@ def test_values_of_files_are_written_for_hydra():
     assert [in_grammar(value) for value in (1.5, None, True, [1, 2], "x", "1", "a b,c")] == [
         *["1.5", "null", "true", "[1, 2]", "x", "'1'", "'a b,c'"]
     ]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("a,b", "a,b"),
+        ("it's", "it's"),
+        (None, None),
+        (True, True),
+        ([1, "a]", None, [2.5]], [1, "a]", None, [2.5]]),
+        ({"head": "arcface", "margin": 0.1}, {"head": "arcface", "margin": 0.1}),
+        (Path("a b/c"), "a b/c"),
+        (np.float64(0.1), 0.1),
+        (np.int64(3), 3),
+        (np.float32(0.5), 0.5),
+        (float("inf"), float("inf")),
+        (1e-7, 1e-7),
+    ],
+)
+def test_a_value_from_python_is_read_as_it_was(value: object, expected: object):
+    (override,) = as_overrides({"key": value})
+    assert parse([override])[0].value() == expected

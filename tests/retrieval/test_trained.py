@@ -118,12 +118,42 @@ def test_loading_leaves_keras_settings_as_they_are(trained: Path):
         ([np.zeros((8, 8, 3))], r"images\[0\] is float64 8x8x3; expected uint8 \[height, width, 3\], RGB"),
         ([np.zeros((8, 8, 4), np.uint8)], r"images\[0\] is uint8 8x8x4"),
         ([np.zeros((8, 8, 3), np.uint8), 3], r"images\[1\] is a int; expected a file's path"),
+        ([PIL.Image.new("RGB", (0, 0))], r"images\[0\] is empty: 0 x 0 pixels"),
         (["no/such.jpg"], "no/such.jpg: there is no such file"),
     ],
 )
 def test_other_images_are_refused_in_one_sentence(model: TrainedModel, images, message: str):
     with pytest.raises(GlrError, match=message):
         model.describe(images)
+
+
+def test_an_image_that_pillow_has_only_opened_may_be_given_twice(model: TrainedModel, tmp_path: Path):
+    PIL.Image.fromarray(np.random.default_rng(0).integers(0, 256, (600, 800, 3), np.uint8)).save(tmp_path / "a.png")
+    lazy = PIL.Image.open(tmp_path / "a.png")
+    described = model.describe([lazy] * 8, parallelism=4)
+    assert np.allclose(described, described[0], atol=EPSILON)
+    lazy.close()
+    closed = PIL.Image.open(tmp_path / "a.png")
+    closed.close()
+    with pytest.raises(GlrError, match=r"images\[0\] cannot be read"):
+        model.describe([closed])
+
+
+def test_a_study_names_a_run_even_beside_a_folder_of_the_name(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "one").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert glr.load("one", **store(trained)).run_id == glr.load("one", study="pair", **store(trained)).run_id
+
+
+def test_a_descriptor_that_is_not_finite_is_refused(tmp_path: Path):
+    inputs = keras.Input((6, 6, 3))
+    logs = keras.layers.Activation("log_softmax")(keras.layers.Rescaling(1e38)(keras.layers.Flatten()(inputs)))
+    keras.Model(inputs, keras.layers.Rescaling(1e38)(logs)).save(tmp_path / "wild.keras")
+    image = np.random.default_rng(0).integers(0, 256, (6, 6, 3), np.uint8)
+    with pytest.raises(GlrError, match="image 0: its descriptor holds NaN or infinity"):
+        glr.load(tmp_path / "wild.keras").describe([image])
 
 
 def saved(folder: Path) -> Path:
@@ -164,7 +194,8 @@ def test_code_in_a_keras_file_does_not_run(tmp_path: Path):
         (("three",), "there is no run with the id or the name three"),
         (("lost.keras",), "model=lost.keras: no such file"),
         (("lost.zip",), "model=lost.zip: no such file"),
-        (("lost.zip", "pair"), "study=pair: lost.zip is a model's file"),
+        (("lost.zip", "pair"), "there is no run with the id or the name pair/lost.zip"),
+        (("",), "give run=NAME"),
     ],
 )
 def test_what_cannot_be_loaded_is_named(trained: Path, arguments: tuple[str, ...], message: str):
