@@ -65,7 +65,7 @@ def scale_rates(optimizer: keras.optimizers.Optimizer, factors: list[tuple[keras
         return known.get(optimizer._var_key(variable), 1.0)
 
     def decayed(variables: list[keras.Variable]) -> None:
-        whole = optimizer.weight_decay
+        whole: Any = optimizer.weight_decay
         try:
             for factor in sorted({factor_of(variable) for variable in variables} if whole is not None else ()):
                 optimizer.weight_decay = whole * factor

@@ -52,11 +52,13 @@ def _hub() -> Any:
     try:
         import keras_hub
     except ModuleNotFoundError as error:
-        raise GlrError("this backbone needs KerasHub, which is not installed: pip install keras-hub") from error
+        raise GlrError(
+            "this backbone needs KerasHub, which is not installed: pip install 'glr-retrieval[hub]'"
+        ) from error
     return keras_hub
 
 
-def _backbone_class(network: str) -> type[keras.Model]:
+def _backbone_class(network: str) -> Any:
     models = _hub().models
     kind = getattr(models, network, None)
     if not (inspect.isclass(kind) and issubclass(kind, models.Backbone)):
@@ -64,7 +66,7 @@ def _backbone_class(network: str) -> type[keras.Model]:
     return kind
 
 
-def _built(kind: type[keras.Model], architecture: dict[str, Any], image_size: int | None) -> Any:
+def _built(kind: Any, architecture: dict[str, Any], image_size: int | None) -> Any:
     known = inspect.signature(kind).parameters.keys() - _RUNTIME
     for name, value in architecture.items():
         if name not in known:
@@ -145,7 +147,7 @@ def _load(made: Any, weights: str) -> None:
             f"this {type(made).__name__} has {len(ours)}: give the architecture of the preset"
         )
     for own, other in zip(ours, theirs, strict=True):
-        value = keras.ops.convert_to_numpy(other)
+        value: Any = keras.ops.convert_to_numpy(other)
         if own.shape != other.shape and "position_embedding" in own.path:
             value = interpolated(value, own.shape[-2])
         if own.shape != value.shape:
@@ -176,6 +178,8 @@ def interpolated(positions: np.ndarray[Any, Any], count: int) -> np.ndarray[Any,
     extra = positions.shape[-2] - before**2
     side = math.isqrt(count - extra)
     grid = positions[..., extra:, :].reshape(1, before, before, -1)
-    resized: Any = keras.ops.image.resize(grid, (side, side), interpolation="bicubic", data_format="channels_last")
-    new = keras.ops.convert_to_numpy(resized).reshape(*positions.shape[:-2], side**2, -1)
+    resized: Any = keras.ops.convert_to_numpy(
+        keras.ops.image.resize(grid, (side, side), interpolation="bicubic", data_format="channels_last")
+    )
+    new = resized.reshape(*positions.shape[:-2], side**2, -1)
     return np.concatenate([positions[..., :extra, :], new], axis=-2)

@@ -1,6 +1,7 @@
 """Pooling: feature maps [B, h, w, C], or the class tokens of transformers, to one vector per image."""
 
 import math
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -79,10 +80,10 @@ class ClassTokenGeM(GeM):
 
     reads_class_token = True
 
-    def call(self, inputs: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+    def call(self, features: Any) -> tf.Tensor:
         """Pool a feature map [B, h, w, C] and a class token [B, C] to [B, 2 C]."""
-        features, token = inputs
-        return tf.concat([token, super().call(features)], axis=-1)
+        maps, token = features
+        return tf.concat([token, super().call(maps)], axis=-1)
 
 
 def pooled(backbone: keras.Model, pooling: keras.layers.Layer) -> object:
