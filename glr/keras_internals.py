@@ -65,10 +65,10 @@ def scale_rates(optimizer: keras.optimizers.Optimizer, factors: list[tuple[keras
         return known.get(optimizer._var_key(variable), 1.0)
 
     def decayed(variables: list[keras.Variable]) -> None:
-        whole: Any = optimizer.weight_decay
+        whole = optimizer.weight_decay
         try:
-            for factor in sorted({factor_of(variable) for variable in variables} if whole is not None else ()):
-                optimizer.weight_decay = whole * factor
+            for factor in sorted({factor_of(variable) for variable in variables}):
+                optimizer.weight_decay = None if whole is None else whole * factor
                 decay([variable for variable in variables if factor_of(variable) == factor])
         finally:
             optimizer.weight_decay = whole
