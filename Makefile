@@ -47,4 +47,6 @@ ui: .venv/installed-$(EXTRA)
 
 .venv/installed-$(EXTRA)-dev: .venv/installed-$(EXTRA)
 	$(INSTALL) ".[$(EXTRA),dev]"
+	# KerasHub's tensorflow-text would bring a second TensorFlow; backbones do not need it.
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-deps keras-hub
 	touch $@

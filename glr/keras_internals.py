@@ -17,6 +17,8 @@ _USED = {
     (keras.optimizers.Adam, "update_step"): {"_get_variable_index", "_momentums", "_velocities"},
     (keras.optimizers.Optimizer, "apply"): {"_iterations", "_trainable_variables"},
     (keras.optimizers.Optimizer, "_update_model_variables_moving_average"): {"_model_variables_moving_average"},
+    (keras.optimizers.Optimizer, "_backend_apply_gradients"): {"_apply_weight_decay"},
+    (keras.optimizers.Optimizer, "_get_variable_index"): {"_var_key"},
     (keras.optimizers.Optimizer, "_backend_update_step"): {"_all_reduce_sum_gradients"},
     (keras.optimizers.LossScaleOptimizer, "_common_apply"): {
         "_stateful_handle_finite_grads",
@@ -52,6 +54,27 @@ def calls(network: keras.Model) -> list[Any]:
 def keep_gradients(optimizer: keras.optimizers.Optimizer) -> None:
     """Make an optimizer apply the gradients as they are, not their sum over the replicas."""
     optimizer._all_reduce_sum_gradients = lambda pairs: pairs
+
+
+def scale_rates(optimizer: keras.optimizers.Optimizer, factors: list[tuple[keras.Variable, float]]) -> None:
+    """Multiply the learning rate of each given weight, for its update and its decay, by a factor."""
+    known = {optimizer._var_key(weight): factor for weight, factor in factors}
+    update, decay = optimizer.update_step, optimizer._apply_weight_decay
+
+    def factor_of(variable: Any) -> float:
+        return known.get(optimizer._var_key(variable), 1.0)
+
+    def decayed(variables: list[keras.Variable]) -> None:
+        whole = optimizer.weight_decay
+        try:
+            for factor in sorted({factor_of(variable) for variable in variables}):
+                optimizer.weight_decay = None if whole is None else whole * factor
+                decay([variable for variable in variables if factor_of(variable) == factor])
+        finally:
+            optimizer.weight_decay = whole
+
+    optimizer.update_step = lambda gradient, variable, rate: update(gradient, variable, rate * factor_of(variable))
+    optimizer._apply_weight_decay = decayed
 
 
 def batches_seen(optimizer: keras.optimizers.Optimizer) -> int:

@@ -27,8 +27,9 @@ from glr.config.internals import full_key
 from glr.config.signature import check_type, is_checkable, signature, type_of_value
 from glr.errors import GlrError
 
-# Keys of a component's YAML that are not arguments: the target, and the text that tables print.
-NOT_ARGUMENTS = {"_target_", "label"}
+# Keys of a component's YAML that are not arguments: the target, the text that tables print, and the default of
+# data.normalization with this backbone.
+NOT_ARGUMENTS = {"_target_", "label", "expects"}
 _OURS = {"glr", "keras"}
 
 

@@ -30,6 +30,7 @@ ADDED: dict[str, object] = {
     **{f"debug.{name}": None for name in ("steps", "queries", "target_loss", "profile")},
     "init_from.parts": sorted(ModelPart),
     "train.deterministic": False,
+    "train.layer_decay": 1.0,
     "train.weight_decay_on": "all",
 }
 
@@ -116,7 +117,12 @@ def flattened(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[
 @lru_cache(4096)  # the same few keys of every run of a study
 def is_circumstance(key: str) -> bool:
     """Return True if a setting only affects where a job computes, how it is recorded or what reports show."""
-    return key in _CIRCUMSTANCES or key.split(".")[0] in _CIRCUMSTANCES or key.split(".")[-1] == "label"
+    return (
+        key in _CIRCUMSTANCES
+        or key.split(".")[0] in _CIRCUMSTANCES
+        or key == "backbone.expects"
+        or key.split(".")[-1] == "label"
+    )
 
 
 def _hash(settings: Mapping[str, object]) -> str:

@@ -43,9 +43,9 @@ def at_least(lowest: float, *, default: Any = MISSING) -> Any:
     return field(default=default, metadata={"bounds": (lowest, inf)})
 
 
-def between(lowest: float, highest: float) -> Any:
+def between(lowest: float, highest: float, *, default: Any = MISSING) -> Any:
     """A number with two bounds, both included."""
-    return field(default=MISSING, metadata={"bounds": (lowest, highest)})
+    return field(default=default, metadata={"bounds": (lowest, highest)})
 
 
 # Marks a setting that holds a component: a class and its arguments.
@@ -116,6 +116,7 @@ class Training:
     on_nan: OnNan = OnNan.stop
     max_skipped_batches: int = at_least(1)
     weight_decay_on: WeightDecayOn = WeightDecayOn.kernels
+    layer_decay: float = between(0.01, 1, default=1.0)
     deterministic: bool = False
 
 

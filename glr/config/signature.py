@@ -150,6 +150,8 @@ def _fits(value: object, option: str | tuple[str, object]) -> bool:
         return value == option[1]
     if option.startswith("list["):
         return isinstance(value, list) and all(_fits(item, option[5:-1]) for item in value)
+    if option.startswith("dict["):
+        return isinstance(value, dict)
     number = isinstance(value, int | float) and not isinstance(value, bool)
     checks = {
         "None": value is None,
@@ -167,5 +169,12 @@ def _fits(value: object, option: str | tuple[str, object]) -> bool:
 def _words(option: str | tuple[str, object]) -> str:
     if isinstance(option, tuple):
         return str(option[1])
-    words = {"None": "null", "bool": "true or false", "int": "a whole number", "float": "a number", "str": "a text"}
+    words = {
+        "None": "null",
+        "bool": "true or false",
+        "int": "a whole number",
+        "float": "a number",
+        "str": "a text",
+        "dict[str, Any]": "a mapping",
+    }
     return words.get(option, f"a list of {_words(option[5:-1])}s" if option.startswith("list[") else option)

@@ -2,8 +2,9 @@
 
 from enum import Enum, StrEnum
 
-# How to scale uint8 pixels for the network: to 0..1, to -1..1, or by ImageNet's mean and standard deviation.
-Normalization = StrEnum("Normalization", "zero_one minus_one_one imagenet")
+# How to scale uint8 pixels for the network: to 0..1, to -1..1, or by the mean and standard deviation of ImageNet's or
+# CLIP's images.
+Normalization = StrEnum("Normalization", "zero_one minus_one_one imagenet clip")
 
 # The images of a train batch: shuffled, or a number of images of each of some classes.
 Sampler = StrEnum("Sampler", "shuffle classes")

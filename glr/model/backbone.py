@@ -8,6 +8,7 @@ from pathlib import Path
 import keras
 
 from glr.errors import GlrError, first_line
+from glr.model.parts import configure
 
 
 def KerasApplication(  # noqa: N802
@@ -60,7 +61,7 @@ def KerasApplication(  # noqa: N802
     if re.fullmatch(r"EfficientNetB\d", application):
         # This family has no option to omit its scaling layers: let the network begin after them.
         network = keras.Model(network.get_layer("stem_conv_pad").input, network.output, name=network.name)
-    return _configured(network, trainable, batchnorm_momentum)
+    return configure(network, trainable, batchnorm_momentum)
 
 
 def SmallCNN(  # noqa: N802
@@ -84,7 +85,7 @@ def SmallCNN(  # noqa: N802
     network = keras.Model(images, x, name="small_cnn")
     if weights is not None:
         _load(network, weights, "null")
-    return _configured(network, trainable, batchnorm_momentum)
+    return configure(network, trainable, batchnorm_momentum)
 
 
 def _load(network: keras.Model, weights: str, others: str) -> None:
@@ -98,16 +99,3 @@ def _load(network: keras.Model, weights: str, others: str) -> None:
     except (ValueError, OSError, KeyError) as error:
         reason = first_line(error).partition(". ")[0]
         raise ValueError(f"weights={weights} does not hold weights of {network.name} ({reason})") from error
-
-
-def _configured(network: keras.Model, trainable: str, batchnorm_momentum: float | None) -> keras.Model:
-    names = [layer.name for layer in network.layers]
-    if trainable not in {"all", "none", *names}:
-        raise ValueError(f"trainable={trainable}: give all, none or one of the layers {names[0]} ... {names[-1]}")
-    first = {"all": 0, "none": len(names)}.get(trainable)
-    first = names.index(trainable) if first is None else first
-    for position, layer in enumerate(network.layers):
-        layer.trainable = position >= first
-        if batchnorm_momentum is not None and isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = batchnorm_momentum
-    return network

@@ -4,12 +4,17 @@ import keras
 import tensorflow as tf
 
 from glr.model.fusion import fuse
+from glr.model.pooling import pooled
 
 SCALES = {
     # (offset, scale): (pixel - offset) / scale
     "zero_one": ([0.0] * 3, [255.0] * 3),
     "minus_one_one": ([127.5] * 3, [127.5] * 3),
     "imagenet": ([255 * m for m in (0.485, 0.456, 0.406)], [255 * s for s in (0.229, 0.224, 0.225)]),
+    "clip": (
+        [255 * m for m in (0.48145466, 0.4578275, 0.40821073)],
+        [255 * s for s in (0.26862954, 0.26130258, 0.27577711)],
+    ),
 }
 
 
@@ -17,7 +22,7 @@ EMBEDDING = ("embedding", "embedding_norm")  # the names of the layers of the em
 
 
 def normalise(images: tf.Tensor, normalization: str) -> tf.Tensor:
-    """Scale pixels of 0 to 255 to float32: `zero_one`, `minus_one_one` or `imagenet` (its mean and spread).
+    """Scale pixels of 0 to 255 to float32, as one of `SCALES` does; `imagenet` and `clip` name their means and spreads.
 
     Args:
         images: uint8 or float32 [B, S, S, 3].
@@ -49,7 +54,8 @@ class RetrievalModel(keras.Model):
     The head, which exists only for training, is part of the model so that its weights are saved with it.
 
     Args:
-        backbone, pooling, head: the built parts.
+        backbone, pooling, head: the built parts. A backbone's outputs are a feature map [B, h, w, C] and, if it has
+            one, a class token [B, C].
         embedding_size: D.
         batchnorm_momentum: momentum of the BatchNorm after the embedding.
         normalization: how pixels are normalised, a key of `SCALES`.
@@ -74,7 +80,7 @@ class RetrievalModel(keras.Model):
         super().__init__(name="retrieval_model")
         self.normalization = normalization
         self.origin: str | None = None
-        features = pooling(backbone.output)
+        features = pooling(pooled(backbone, pooling))
         embedding = keras.layers.Dense(embedding_size, name=EMBEDDING[0])(features)
         # float32: the descriptor and the head's cosines need it, whatever precision the network runs in.
         norm = keras.layers.BatchNormalization(momentum=batchnorm_momentum, dtype="float32", name=EMBEDDING[1])

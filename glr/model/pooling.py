@@ -1,9 +1,12 @@
-"""Pooling: feature maps [B, h, w, C] to one vector [B, C] per image."""
+"""Pooling: feature maps [B, h, w, C], or the class tokens of transformers, to one vector per image."""
 
 import math
+from typing import Any
 
 import keras
 import tensorflow as tf
+
+from glr.errors import GlrError
 
 
 class GeM(keras.layers.Layer):
@@ -52,3 +55,46 @@ class GeM(keras.layers.Layer):
     def get_config(self) -> dict[str, float | bool]:
         """The constructor's arguments."""
         return {"p": self.first_p, "learnable": self.learnable, "floor": self.floor}
+
+
+class ClassToken(keras.layers.Layer):
+    """The class token of a transformer (Dosovitskiy et al., arXiv:2010.11929) in place of its feature map."""
+
+    reads_class_token = True
+
+    def __init__(self):
+        super().__init__()
+
+    def call(self, inputs: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+        """Take the second of a feature map [B, h, w, C] and a class token [B, C]."""
+        return inputs[1]
+
+
+class ClassTokenGeM(GeM):
+    """The class token and the generalised mean of the feature map, side by side.
+
+    DINOv2's linear probes take the plain mean instead (Oquab et al., arXiv:2304.07193).
+
+    Args, Raises: those of `GeM`.
+    """
+
+    reads_class_token = True
+
+    def call(self, features: Any) -> tf.Tensor:
+        """Pool a feature map [B, h, w, C] and a class token [B, C] to [B, 2 C]."""
+        maps, token = features
+        return tf.concat([token, super().call(maps)], axis=-1)
+
+
+def pooled(backbone: keras.Model, pooling: keras.layers.Layer) -> object:
+    """Select the outputs of a backbone that a pooling reads: the feature map, with the class token if it wants it.
+
+    Raises:
+        GlrError: the backbone has no class token.
+    """
+    features, *token = backbone.outputs
+    if not getattr(pooling, "reads_class_token", False):
+        return features
+    if not token:
+        raise GlrError(f"pooling: {backbone.name} has no class token for {type(pooling).__name__}; give pooling=gem")
+    return [features, *token]

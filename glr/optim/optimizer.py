@@ -1,12 +1,12 @@
-"""Adam and AdamW that update a variable with one fused kernel, and the weights that decay."""
+"""Adam and AdamW that update a variable with one fused kernel, the weights that decay, and their rates."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from glr.keras_internals import adam_moments
+from glr.keras_internals import adam_moments, scale_rates
 
 
 class _FusedUpdate:
@@ -57,9 +57,39 @@ class AdamW(_FusedUpdate, keras.optimizers.AdamW):
     """`keras.optimizers.AdamW` with the fused update; `amsgrad` has no fused kernel and uses Keras's update."""
 
 
-def decay_kernels_only(optimizer: keras.optimizers.Optimizer, weights: Sequence[keras.Variable]) -> None:
-    """Exclude weights of fewer than two dimensions from an optimizer's weight decay; call this before it is built.
+# Parts of the names of weights that are no kernels although they may have two dimensions.
+_NO_KERNELS = ("bias", "position", "token", "class_embedding")
 
-    These are biases, the scales and offsets of norms, and GeM's p ("no bias decay": He et al., arXiv:1812.01187).
+
+def decay_kernels_only(optimizer: keras.optimizers.Optimizer, weights: Sequence[keras.Variable]) -> None:
+    """Exclude weights that are no kernels from an optimizer's weight decay; call this before it is built.
+
+    These are weights of fewer than two dimensions, that is biases, the scales and offsets of norms, and GeM's p ("no
+    bias decay": He et al., arXiv:1812.01187), and transformers' embeddings of positions, tokens and biases of heads.
     """
-    optimizer.exclude_from_weight_decay(var_list=[weight for weight in weights if len(weight.shape) < 2])
+    optimizer.exclude_from_weight_decay(var_list=[weight for weight in weights if not _is_kernel(weight)])
+
+
+def _is_kernel(weight: keras.Variable) -> bool:
+    # An embedding's weight is called `embeddings`: its layer's name tells more.
+    name = "/".join(weight.path.split("/")[-2:]) if weight.name == "embeddings" else weight.name
+    is_token = len(weight.shape) == 3 and tuple(weight.shape[:2]) == (1, 1)
+    return len(weight.shape) > 1 and not is_token and not any(part in name for part in _NO_KERNELS)
+
+
+def decay_rates(
+    optimizer: keras.optimizers.Optimizer, weights: Sequence[keras.Variable], depths: Mapping[int, int], decay: float
+) -> None:
+    """Lower the learning rates of a network's blocks from the last one to the first.
+
+    Source: Bao et al., arXiv:2106.08254, section 3.2: a weight of depth d among L blocks has the rate of the output
+    times decay^(L + 1 - d).
+
+    Args:
+        optimizer: not built yet.
+        weights: all weights to train; those without a depth have the whole rate.
+        depths: the depth of each weight of the network by its `id`: see `glr.model.parts.depths`.
+        decay: above 0.
+    """
+    top = max(depths.values())
+    scale_rates(optimizer, [(w, decay ** (top - depths[id(w)])) for w in weights if id(w) in depths])

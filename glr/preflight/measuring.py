@@ -23,7 +23,7 @@ _PARTS = (
     *("backbone", "pooling", "head", "optimizer", "regularization", "model"),
     *("data.image_size", "data.normalization", "train.batch_size", "train.precision"),
 )
-_NOT_PARTS = {"label", "weights", "learning_rate"}
+_NOT_PARTS = {"expects", "label", "weights", "learning_rate"}
 _SHOWN = 2000  # last characters of a crash's output that are shown
 
 
@@ -53,7 +53,7 @@ class Step:
             if any(key == part or key.startswith(f"{part}.") for part in _PARTS)
             and key.split(".")[-1] not in _NOT_PARTS
         }
-        words = train.on_nan.value, train.weight_decay_on.value
+        words = train.on_nan.value, train.weight_decay_on.value, train.layer_decay
         return json.dumps([parts, words, train.steps_per_execution, self.topology, self.classes], sort_keys=True)
 
 

@@ -9,7 +9,7 @@ from glr.config.usages import USAGES, metric_name, score_name
 from glr.errors import GlrError
 from glr.tracking.history import PastRun
 
-_NORMALIZATIONS = {"zero_one": "0 ~ 1", "minus_one_one": "-1 ~ 1", "imagenet": "ImageNet"}
+_NORMALIZATIONS = {"zero_one": "0 ~ 1", "minus_one_one": "-1 ~ 1", "imagenet": "ImageNet", "clip": "CLIP"}
 # Part of a run -> the setting that holds its text. A part without a value (no regularization) is not printed.
 MODEL = {
     "backbone": "backbone.label",

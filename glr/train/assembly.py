@@ -18,8 +18,9 @@ from glr.data.prepared import PreparedData
 from glr.errors import GlrError
 from glr.model.loading import build_model
 from glr.model.network import RetrievalModel
+from glr.model.parts import depths
 from glr.model.weights import load_parts
-from glr.optim.optimizer import decay_kernels_only
+from glr.optim.optimizer import decay_kernels_only, decay_rates
 from glr.optim.schedule import Schedule
 from glr.retrieval.excerpt import excerpt
 from glr.retrieval.extraction import Extractor
@@ -135,7 +136,8 @@ def train_step(
     """Build a model with this number of classes, its optimizer and the step that trains it.
 
     Raises:
-        GlrError: the weights do not fit the model, or the optimizer has a setting that works on one replica only.
+        GlrError: the weights do not fit the model, the optimizer has a setting that works on one replica only, or rates
+            are to fall with the depth of blocks that the backbone does not have.
     """
     replicas = strategy.num_replicas_in_sync
     refused = [setting for setting in _OF_ONE_REPLICA if config.optimizer.get(setting) is not None]
@@ -155,6 +157,12 @@ def train_step(
         optimizer = build(config.optimizer, learning_rate=schedule)
         if config.train.weight_decay_on.value == "kernels":
             decay_kernels_only(optimizer, model.trainable_variables)
+        if (decay := config.train.layer_decay) != 1:
+            if not (depth := depths(model.network)):
+                raise GlrError(
+                    f"train.layer_decay={decay}: the layers of {config.backbone.label} form no blocks; give 1"
+                )
+            decay_rates(optimizer, model.trainable_variables, depth, decay)
         if config.train.precision.value == "mixed_float16":
             optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     return TrainStep(

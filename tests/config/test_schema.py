@@ -31,7 +31,12 @@ SWEEP = {"strategy.replicas": 1, "sweep.jobs": 1, "sweep.minutes": 0.01, "sweep.
 TRAIN = {
     **TRACKING | DATA | SWEEP,
     **{"index": 1, "model.embedding_size": 1, "train.epochs": 1, "train.batch_size": 1},
-    **{"train.steps_per_execution": 1, "train.max_skipped_batches": 1, "checkpoint.minutes": 0.01},
+    **{
+        "train.steps_per_execution": 1,
+        "train.max_skipped_batches": 1,
+        "train.layer_decay": 0.01,
+        "checkpoint.minutes": 0.01,
+    },
     **{"debug.steps": 1, "debug.queries": 1, "debug.target_loss": 0, "debug.profile": 1},
     **{"checkpoint.steps": 1, "checkpoint.epochs": 1, "checkpoint.keep": 1, "checkpoint.room_minutes": 0},
     **{
@@ -66,7 +71,16 @@ LOWEST = {
 def test_each_number_of_a_command_has_its_bounds(command: str):
     bounded = bounds(OmegaConf.get_type(composition(command, ()).settings))
     expected = {
-        key: (lowest, {"data.validation_share": 0.5, "data.background": 255, "public": 1, "private": 1}.get(key, inf))
+        key: (
+            lowest,
+            {
+                "data.validation_share": 0.5,
+                "data.background": 255,
+                "public": 1,
+                "private": 1,
+                "train.layer_decay": 1,
+            }.get(key, inf),
+        )
         for key, lowest in LOWEST[command].items()
     }
     assert {key: (lowest, highest) for key, lowest, highest in bounded} == expected

@@ -31,11 +31,14 @@ def test_choices():
         module, _, name = config.pop("_target_").rpartition(".")
         labels[file.stem] = config.pop("label")
         built[file.stem] = getattr(importlib.import_module(module), name)(**config)
-    assert labels == {"avg": "Avg", "gem": "GeM", "max": "Max"}
+    assert labels == {"avg": "Avg", "cls": "CLS", "cls_gem": "CLS+GeM", "gem": "GeM", "max": "Max"}
     x = features()
     np.testing.assert_allclose(built["avg"](x), x.mean(axis=(1, 2)), rtol=1e-5)
     np.testing.assert_allclose(built["max"](x), x.max(axis=(1, 2)), rtol=1e-6)
     np.testing.assert_allclose(built["gem"](x), gem(x, 3), rtol=1e-5)
+    token = x[:, 0, 0] - 1  # as a transformer's class token
+    np.testing.assert_array_equal(built["cls"]([x, token]), token)
+    np.testing.assert_allclose(built["cls_gem"]([x, token]), np.hstack([token, gem(x, 3)]), rtol=1e-5)
 
 
 @pytest.mark.parametrize("p", [0.5, 1.0, 3.0, 3.3, 9.0])

@@ -42,6 +42,19 @@ def test_heads_that_compare_the_whole_batch_are_traced_with_what_they_exchange(h
     assert module.count(b"all-reduce") >= len(model.trainable_variables)
 
 
+def test_a_transformer_with_falling_rates_is_traced():
+    pytest.importorskip("keras_hub")
+    sizes = {"num_layers": 2, "hidden_dim": 16, "num_heads": 2, "mlp_dim": 32}
+    network = ["backbone=vit_tiny", *(f"backbone.architecture.{name}={value}" for name, value in sizes.items())]
+    rates = ["pooling=cls_gem", "optimizer=adamw", "train.layer_decay=0.8", "head=arcface"]
+    config, _ = composed("train", [*TOY[1:], *network, *rates])
+    _, traced = trace(config, replicas=8, classes=10, steps_per_epoch=10)
+    model = build_model(config, 10, 16)
+    trainable = sum(int(np.prod(weight.shape)) for weight in model.trainable_variables)
+    assert traced.parameters == model.count_params()
+    assert traced.exchanged == 4 * trainable + 4 * 2 * 8  # gradients, and the statistics of the last BatchNorm
+
+
 def test_several_steps_a_call_have_the_batches_of_all_of_them_there():
     one, four = (
         trace(composed("train", [*TOY, *more])[0], replicas=8, classes=10, steps_per_epoch=10)

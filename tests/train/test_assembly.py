@@ -79,6 +79,32 @@ def test_weight_decay_shrinks_the_kernels(overrides: list[str], all_decay: bool)
     assert {weight.path.split("/")[-1] for weight in weights} == {"kernel", "gamma", "beta", "p", "bias"}
 
 
+def test_rates_fall_with_the_distance_from_the_output():
+    """SGD moves each weight by its rate; weight decay shrinks it by the same rate."""
+    rates = ["optimizer=sgd", "optimizer.momentum=0.0", "optimizer.weight_decay=0.5", "train.layer_decay=0.5"]
+    network = ["backbone=resnet50_v2", "backbone.weights=null", "data.image_size=32"]
+    decaying = composed("train", [*SMALL[3:], *rates, *network])[0]
+    step = train_step(decaying, OneOfMany(1), Constant(peak=0.1), classes=5)
+    weights = step.model.trainable_variables
+    assert sum("conv2_block1_1_conv" in weight.path for weight in weights) == 1
+    for weight in weights:
+        weight.assign(np.full(weight.shape, 2.0))
+    step.strategy.run(lambda: step.optimizer.apply([tf.ones(weight.shape) for weight in weights], weights))
+    blocks = [
+        f"conv{stack}_block{block}_"
+        for stack, count in zip((2, 3, 4, 5), (3, 4, 6, 3), strict=True)
+        for block in range(1, count + 1)
+    ]
+    for weight in weights:
+        block = next((number for number, name in enumerate(blocks, 1) if name in weight.path), None)
+        depth = block or (0 if "conv1_conv" in weight.path else len(blocks) + 1)
+        rate = 0.1 * 0.5 ** (len(blocks) + 1 - depth)
+        decay = 0.5 if weight.path.endswith("kernel") else 0
+        np.testing.assert_allclose(weight.numpy(), 2 * (1 - rate * decay) - rate, rtol=1e-6, err_msg=weight.path)
+    with pytest.raises(GlrError, match=r"^train\.layer_decay=0\.5: the layers of SmallCNN form no blocks; give 1$"):
+        train_step(config("train.layer_decay=0.5"), OneOfMany(1), Constant(peak=0.1), classes=5)
+
+
 def test_weights_to_start_from(small_data: PreparedData, tmp_path: Path):
     file = tmp_path / "a.weights.h5"
     parts = assembled(config(), small_data, None)

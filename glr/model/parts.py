@@ -1,0 +1,73 @@
+"""The parts of a network in the order of its layers: freezing, and the depth of each weight."""
+
+import re
+from collections.abc import Iterator
+
+import keras
+
+# Transformers hold their blocks in one of these attributes of a layer.
+_INNER = ("encoder_layers", "layers", "blocks")
+# Other networks have flat layers whose names begin with the name of their block: conv2_block1_1_conv, block1a_dwconv.
+_BLOCK = re.compile(r".*?block_?\d+[a-z]?(?=_|$)")
+
+
+def configure(network: keras.Model, trainable: str, batchnorm_momentum: float | None) -> keras.Model:
+    """Freeze the first parts of a network and set the momentum of its BatchNorms; a frozen BatchNorm never learns.
+
+    Args:
+        network: changed in place, and returned.
+        trainable: "all", "none", or the name of the first layer that trains. A block inside a layer is named
+            LAYER/BLOCK; the rest of its layer trains with any of its blocks.
+        batchnorm_momentum: momentum of every BatchNorm's moving averages; None keeps the published value.
+
+    Raises:
+        ValueError: the network has no such layer.
+    """
+    parts = list(_parts(network))
+    names = [name for name, _ in parts]
+    if trainable not in {"all", "none", *names}:
+        raise ValueError(f"trainable={trainable}: give all, none or one of the layers {names[0]} ... {names[-1]}")
+    first = {"all": 0, "none": len(names)}.get(trainable)
+    first = names.index(trainable) if first is None else first
+    for position, (_, layer) in enumerate(parts):
+        # A layer comes after its blocks and would free them again.
+        if position < first or not _inner(layer):
+            layer.trainable = position >= first
+    for layer in network.layers:
+        if batchnorm_momentum is not None and isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = batchnorm_momentum
+    return network
+
+
+def depths(network: keras.Model) -> dict[int, int]:
+    """Count the blocks below each weight of a network, for rates that fall with the distance from the output.
+
+    Weights before the first block have depth 0, those of block k and up to the next one depth k, and those after the
+    last block L + 1, as in BEiT (Bao et al., arXiv:2106.08254).
+
+    Returns:
+        The depth of each weight by its `id`; empty if the network has no blocks.
+    """
+    blocks: list[str] = []
+    places: dict[int, tuple[int, bool]] = {}
+    for name, layer in _parts(network):
+        flat = _BLOCK.match(name)
+        block = name if "/" in name else flat[0] if flat else None
+        if block is not None and block not in blocks:
+            blocks.append(block)
+        for weight in layer.weights:
+            places.setdefault(id(weight), (len(blocks), block is None))
+    last = len(blocks)
+    return {key: last + 1 if outside and count == last else count for key, (count, outside) in places.items() if last}
+
+
+def _inner(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
+    return next((list(inner) for name in _INNER if (inner := getattr(layer, name, None))), [])
+
+
+def _parts(network: keras.Model) -> Iterator[tuple[str, keras.layers.Layer]]:
+    """Yield each layer with its name, after the blocks inside it."""
+    for layer in network.layers:
+        for block in _inner(layer):
+            yield f"{layer.name}/{block.name}", block
+        yield layer.name, layer
