@@ -45,8 +45,8 @@ ui: .venv/installed-$(EXTRA)
 	$(INSTALL) ".[$(EXTRA)]"
 	touch $@
 
+# KerasHub without its dependencies: tensorflow-text would bring a second TensorFlow, and backbones do not need it.
 .venv/installed-$(EXTRA)-dev: .venv/installed-$(EXTRA)
 	$(INSTALL) ".[$(EXTRA),dev]"
-	# KerasHub's tensorflow-text would bring a second TensorFlow; backbones do not need it.
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-deps keras-hub
 	touch $@
