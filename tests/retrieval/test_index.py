@@ -418,18 +418,19 @@ def test_an_added_image_does_not_take_the_id_of_an_unreadable_file(model: Traine
 def test_a_file_that_could_not_be_read_is_read_again(
     model: TrainedModel, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """The disk fails for one photo in two updates that stop, and in one that leaves it out; its stamp never changes."""
-    place, read = tmp_path / "photos.index", pictures.read_image
+    """The disk fails for one photo in two builds that stop, and in one that leaves it out; its stamp never changes."""
+    stopped, read = tmp_path / "stopped.index", pictures.read_image
     with monkeypatch.context() as patched:
         patched.setattr(pictures, "read_image", lambda path: failed(path) if path.endswith("f.png") else read(path))
         for _ in range(2):
             with pytest.raises(GlrError, match=r"f\.png: the disk failed"):
-                Index.build(model, photos, place)
-        index = Index.build(model, photos, place, on_bad_image="skip")
+                Index.build(model, photos, stopped)
+        index = Index.build(model, photos, tmp_path / "skipped.index", on_bad_image="skip")
         assert index.unreadable == {"f.png": "the disk failed"}
     assert index.update() == (1, 0, 6, {})
-    assert index.ids == NAMES
-    np.testing.assert_allclose(index.descriptors, expected(NAMES), atol=JPEG)
+    for whole in (index, Index.build(model, photos, stopped)):
+        assert whole.ids == NAMES
+        np.testing.assert_allclose(whole.descriptors, expected(NAMES), atol=JPEG)
 
 
 def failed(_: str) -> bytes:
