@@ -45,10 +45,16 @@ def is_hidden(name: str) -> bool:
     return name.startswith(".") or name == "__MACOSX"
 
 
-def stamps(folder: str) -> dict[str, str]:
+def stamps(folder: str, unnamed: dict[str, str] | None = None) -> dict[str, str]:
     """Return the images below a folder, sorted by path: path relative to it -> a stamp, which changes with the file.
 
-    The stamp is the size and the time of the last change (ns), or, in a bucket, the CRC32C.
+    The stamp is the size, the times of the last change of content and of name (ns), and the inode, which differ if two
+    files swap their names; in a bucket, the size and the CRC32C.
+
+    Args:
+        folder: local or gs://.
+        unnamed: receives path -> reason of images left out because their path is not a line of UTF-8 text; None: such
+            an image is an error.
 
     Raises:
         GlrError: the folder is missing or may not be read, or an image's path is not a line of UTF-8 text.
@@ -61,8 +67,14 @@ def stamps(folder: str) -> dict[str, str]:
         with explained(folder):
             listed = [path for path, reason in files_below(Path(folder)) if reason is None and _counts(path)]
         stamped = {path: stamp for path in listed if (stamp := _stamp(Path(folder, path)))}
-    for path in stamped:
-        check_image_id(path, storage.join(folder, path))
+    for path in list(stamped):
+        try:
+            check_image_id(path, storage.join(folder, path))
+        except GlrError as error:
+            if unnamed is None:
+                raise
+            unnamed[path] = str(error)
+            del stamped[path]
     return dict(sorted(stamped.items()))
 
 
@@ -76,4 +88,4 @@ def _stamp(file: Path) -> str | None:
         status = file.stat()
     except FileNotFoundError:
         return None
-    return f"{status.st_size} {status.st_mtime_ns}"
+    return f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}"

@@ -1,12 +1,15 @@
 """Images as users give them to an index: queries, an image or several, or descriptors; and images to add, with ids."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable
+from numbers import Integral
 from pathlib import PurePath
 from typing import Any, NamedTuple
 
 import numpy as np
 import PIL.Image
 
+from glr.config.printing import printable
 from glr.data.image_id import check_image_id
 from glr.data.pictures import Image
 from glr.errors import GlrError
@@ -27,28 +30,74 @@ class Queries(NamedTuple):
     vectors: np.ndarray | None
 
 
+class Added(NamedTuple):
+    """Images to add: the images, their ids, and id -> file of those that are files."""
+
+    images: list[Any]
+    ids: list[str]
+    files: dict[str, str]
+
+
+def check_count(k: object) -> None:
+    """Refuse a number of results that is not a positive integer.
+
+    Raises:
+        GlrError: it is not.
+    """
+    if not isinstance(k, Integral) or k < 1:
+        raise GlrError(f"k={k}: expected a whole number, at least 1")
+
+
 def queries_of(given: Any) -> Queries:
-    """Tell an image from several, and images from descriptors, which are arrays of floats, [D] or [Q, D]."""
+    """Distinguish one image, several images, and descriptors, which are arrays of floats, [D] or [Q, D].
+
+    Raises:
+        GlrError: it is none of these.
+    """
     if isinstance(given, np.ndarray) and given.dtype.kind == "f":
         vectors = np.atleast_2d(given)
         return Queries(given.ndim == 1, [f"query {n}" for n in range(len(vectors))], [None] * len(vectors), vectors)
-    single = isinstance(given, str | PurePath | PIL.Image.Image) or (isinstance(given, np.ndarray) and given.ndim < 4)
-    images: list[Any] = [given] if single else list(given)  # pyright: ignore[reportArgumentType]
+    single = _is_image(given)
+    images = [given] if single else _listed("queries", given)
     names = [str(image) if isinstance(image, str | PurePath) else f"query {n}" for n, image in enumerate(images)]
     return Queries(single, names, images, None)
 
 
-def ids_of(images: Sequence[Image] | np.ndarray, ids: Sequence[str] | None) -> list[str]:
-    """Return the ids of new images: the given ones, or the files' paths.
+def added(images: Iterable[Image] | np.ndarray, ids: Iterable[str] | None) -> Added:
+    """Return new images with their ids: the given ones, or the files' paths.
 
     Raises:
-        GlrError: ids are missing, or one is not one line of text.
+        GlrError: there is one image, not several; ids are missing, or one is not one line of text.
     """
-    if ids is None and not all(isinstance(image, str | PurePath) for image in images):
+    if _is_image(images):
+        raise GlrError("images: expected several images; put a single image into a list")
+    several = _listed("images", images)
+    files = [str(image) if isinstance(image, str | PurePath) else "" for image in several]
+    if ids is None and not all(files):
         raise GlrError("give ids=[...] for images that are no files")
-    names = [str(name) for name in (images if ids is None else ids)]
-    if len(names) != len(images):
-        raise GlrError(f"{len(images)} images have {len(names)} ids; give one for each")
+    names = files if ids is None else [str(name) for name in ids]
+    if len(names) != len(several):
+        raise GlrError(f"{len(several)} images have {len(names)} ids; give one for each")
     for name in names:
         check_image_id(name, name)
-    return names
+    return Added(several, names, {name: file for name, file in zip(names, files, strict=True) if file})
+
+
+def check_new(ids: Iterable[str], taken: Iterable[str]) -> None:
+    """Refuse new ids that are taken or appear twice.
+
+    Raises:
+        GlrError: one is; the message names it.
+    """
+    if twice := [name for name, count in Counter([*taken, *ids]).items() if count > 1]:
+        raise GlrError(printable(f"add: the id {twice[0]} appears twice; give others in ids=[...]"))
+
+
+def _is_image(given: object) -> bool:
+    return isinstance(given, str | PurePath | PIL.Image.Image) or (isinstance(given, np.ndarray) and given.ndim < 4)
+
+
+def _listed(name: str, given: Any) -> list[Any]:
+    if not isinstance(given, Iterable):
+        raise GlrError(f"{name} is a {type(given).__name__}; expected images")
+    return list(given)

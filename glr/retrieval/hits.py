@@ -1,4 +1,4 @@
-"""What a search found: ids, scores and files of the nearest images, as lists, a table, and pictures for a notebook."""
+"""The hits of a search: ids, scores and files of the nearest images, as lists, a table, and pictures for a notebook."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePath
@@ -8,6 +8,7 @@ import numpy as np
 import PIL.Image
 import simplejpeg
 
+from glr.config.printing import printable
 from glr.data.photo import jpeg, pixels_of, read_image
 from glr.data.pictures import Image
 from glr.errors import GlrError
@@ -22,7 +23,7 @@ _SHOWN = 20  # queries that a notebook shows
 
 
 class Hit(NamedTuple):
-    """An image that was found: its id, its similarity to the query, and its file (empty: it is none of a folder)."""
+    """An image: its id, its similarity to the query, and its file (empty: it is unknown)."""
 
     id: str
     score: float
@@ -76,7 +77,8 @@ class Hits(Sequence[Hit]):
         return len(self._hits)
 
     def __repr__(self) -> str:
-        return "\n".join([self.query, *(f"{rank:4}  {hit.score:.4f}  {hit.id}" for rank, hit in enumerate(self, 1))])
+        lines = [f"{rank:4}  {hit.score:.4f}  {hit.id}" for rank, hit in enumerate(self, 1)]
+        return printable("\n".join([self.query, *lines]))
 
     def _repr_html_(self) -> str:
         return Results([self]).html()

@@ -3,61 +3,54 @@
 Opening an index needs no TensorFlow; describing images does.
 """
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
 from glr import storage
+from glr.config.printing import printable
 from glr.data.image_folder import stamps
 from glr.data.pictures import Image
 from glr.errors import GlrError
 from glr.retrieval import faiss_view, index_files
-from glr.retrieval.given import ids_of, queries_of
+from glr.retrieval.given import added, check_count, check_new, queries_of
 from glr.retrieval.hits import Hit, Hits, Results
 from glr.retrieval.index_files import Settings
 from glr.retrieval.nearest import nearest
 from glr.retrieval.rows import EMPTY, Part, Rows, joined
-from glr.retrieval.segments import check_readable, describe
-from glr.storage.lock import held
+from glr.retrieval.segments import Changes, check_readable, describe
 from glr.storage.temporary import temporary_folder
 
 if TYPE_CHECKING:
     from glr.retrieval.trained import TrainedModel
 
 
-class Changes(NamedTuple):
-    """What an update did: the files that it described, removed and kept, and path -> reason of unreadable ones."""
-
-    described: int
-    removed: int
-    kept: int
-    unreadable: dict[str, str]
-
-
 class Index:
     """The descriptors of photos; made by `build` or `open`.
 
-    Args:
-        settings: what it is of.
-        path: the folder that stores it, or will, once it is updated; None: it is in memory.
-        model: describes photos and queries; None: only descriptors can be searched.
+    Args: as the attributes.
 
     Attributes:
-        settings: what it is of.
-        path: its folder, or None.
-        model: the model, or None.
+        settings: its model, its photos' folder and its stored type.
+        path: the folder that stores it, or will, once it is updated; None: it is in memory.
+        model: describes photos and queries; None: only descriptors can be searched.
+        folder: its photos, in place of the folder in the settings; None: no photo is read.
 
     Raises:
         GlrError: the stored index is damaged.
     """
 
-    def __init__(self, settings: Settings, path: Path | None, model: "TrainedModel | None"):
+    def __init__(
+        self, settings: Settings, path: Path | None, model: "TrainedModel | None", folder: str | Path | None = None
+    ):
         self.settings, self.path, self.model = settings, path, model
+        self.folder = None if folder is None else storage.normalized(str(folder))
         self._rows, self._name = EMPTY, ""
+        self._added: dict[str, str] = {}  # id -> file of the images that this object has added
         self._reload()
 
     @classmethod
@@ -76,22 +69,22 @@ class Index:
         Args:
             model: describes the photos.
             folder: local or gs://; its hidden files do not count. A photo's id is its path relative to the folder.
-            path: a new folder on this machine that keeps the index; None: it stays in memory.
+            path: a new or empty folder on this machine that keeps the index; None: it stays in memory.
             dtype: float32, or float16 in half the space.
             on_bad_image: "skip" leaves out what cannot be decoded; "error" refuses it.
             parallelism: threads that decode.
 
         Raises:
-            GlrError: the path holds another index, or a finished one; there are no photos, or one cannot be decoded.
+            GlrError: the path holds other files or an index; there are no photos, or one cannot be decoded.
         """
-        index = cls.begun(model, folder, path, dtype=dtype)
+        index = cls.open_or_begin(model, folder, path, dtype=dtype)
         if len(index):
-            raise GlrError(f"{path} holds an index already; open it with Index.open and update it, or delete it")
+            raise GlrError(f"{path} holds an index already; open it with Index.open and update it, or give a new path")
         index.update(on_bad_image=on_bad_image, parallelism=parallelism)
         return index
 
     @classmethod
-    def begun(
+    def open_or_begin(
         cls, model: "TrainedModel", folder: str | Path, path: str | Path | None, *, dtype: str = "float32"
     ) -> "Index":
         """Open the index of a folder's photos at a path, or begin it, empty; `update` describes and stores the photos.
@@ -100,34 +93,33 @@ class Index:
             GlrError: the path holds another index.
         """
         settings = Settings.of(model, str(folder), dtype)
-        if path is None or not index_files.exists(index_files.local(path)):
-            return cls(settings, None if path is None else index_files.local(path), model)
-        index = cls.open(path, model)
-        if index.settings != settings:
-            raise GlrError(
-                f"{path} holds an index of {index.settings.folder} ({index.settings.dtype}); give another path"
-            )
-        return index
+        place = None if path is None else index_files.local(path)
+        if place is None or not index_files.exists(place):
+            return cls(settings, place, model, folder)
+        stored, _ = index_files.read(place)
+        if (stored.folder, stored.dtype) != (settings.folder, settings.dtype):
+            raise GlrError(printable(f"{path} holds an index of {stored.folder} ({stored.dtype}); give another path"))
+        return cls.open(place, model, folder)
 
     @classmethod
-    def open(cls, path: str | Path, model: "TrainedModel | None" = None) -> "Index":
+    def open(cls, path: str | Path, model: "TrainedModel | None" = None, folder: str | Path | None = None) -> "Index":
         """Open a stored index.
 
         Args:
             path: its folder.
             model: the model that described it; None: only descriptors can be searched.
+            folder: its photos, local or gs://, wherever they are now; None: hits have no pictures and no paths, and
+                `update` is refused, since an index from elsewhere must not choose the files that are read.
 
         Raises:
             GlrError: there is no index, it is damaged, or it was described by another model.
         """
-        folder = index_files.local(path)
-        settings, _ = index_files.read(folder)
-        if model is not None and Settings.of(model, settings.folder, settings.dtype).identity != settings.identity:
-            raise GlrError(
-                f"{path} was described by {settings.model}, not by {model.name} with these settings; "
-                "build an index with this model"
-            )
-        return cls(settings, folder, model)
+        place = index_files.local(path)
+        settings, _ = index_files.read(place)
+        if model is not None and index_files.identity_of(model) != settings.identity:
+            other = f"{settings.model}, not by {model.name} with these settings"
+            raise GlrError(printable(f"{path} was described by {other}; build an index with this model"))
+        return cls(settings, place, model, folder)
 
     @property
     def ids(self) -> list[str]:
@@ -136,17 +128,19 @@ class Index:
 
     @property
     def descriptors(self) -> np.ndarray:
-        """The descriptors [N, D] of the ids, of length 1, memory-mapped if the index is stored; not to be changed."""
-        return self._rows.values
+        """The descriptors [N, D] of the ids, of length 1, read-only, memory-mapped if the index is stored."""
+        values = self._rows.values.view()
+        values.flags.writeable = False
+        return values
 
     @property
     def paths(self) -> list[str]:
-        """The files of the N images; empty for added images."""
+        """The files of the N images; empty without a folder, and for added images once the index is opened again."""
         return [self._file(place) for place in range(len(self))]
 
     @property
     def unreadable(self) -> dict[str, str]:
-        """The files that were left out, with the reason."""
+        """The files that the last update left out, with the reason; an update tries them again."""
         return {path: reason for path, (_, reason) in self._rows.unreadable.items()}
 
     def update(self, *, on_bad_image: str = "error", parallelism: int = 2) -> Changes:
@@ -162,24 +156,27 @@ class Index:
         Raises:
             GlrError: the index has no model or folder, there are no photos, or one cannot be decoded.
         """
-        model = self._describing()
-        files = stamps(self.settings.folder)
+        model, folder = self._describing(), self._folder()
+        unnamed: dict[str, str] = {}  # paths that an index cannot hold
+        files = stamps(folder, unnamed if on_bad_image == "skip" else None)
         if not files:
-            raise GlrError(f"{self.settings.folder} holds no images")
+            raise GlrError(f"{folder} holds no images")
         with self._changing() as place:
             kept = Part.unchanged(self._rows, files)
             known = kept.files()
             wanted = {path: stamp for path, stamp in files.items() if path not in known}
             keywords = {"dtype": self.settings.dtype, "parallelism": parallelism}
-            parts = [kept, *describe(model, self.settings.folder, wanted, index_files.pending(place), **keywords)]
-            unreadable = dict(sorted((path, why) for part in parts for path, (_, why) in part.unreadable.items()))
-            check_readable(unreadable, files, self.settings.folder, on_bad_image)
+            parts = [kept, *describe(model, folder, wanted, index_files.pending(place), **keywords)]
+            entries = dict(sorted(entry for part in parts for entry in part.unreadable.items()))
+            unreadable = {path: reason for path, (_, reason) in entries.items()}
+            check_readable(unreadable, files, folder, on_bad_image)
             removed = len(Part.of(self._rows).files() - files.keys())
-            if wanted or removed:
+            described = len(wanted.keys() - entries.keys())
+            if described or removed or entries != self._rows.unreadable:
                 self._replace(parts)
-            return Changes(len(wanted.keys() - unreadable.keys()), removed, len(known - unreadable.keys()), unreadable)
+            return Changes(described, removed, len(known), unreadable | unnamed)
 
-    def add(self, images: Sequence[Image] | np.ndarray, ids: Sequence[str] | None = None) -> None:
+    def add(self, images: Iterable[Image] | np.ndarray, ids: Iterable[str] | None = None) -> None:
         """Describe further images, which need not lie in the folder; add many at once, as a stored index is rewritten.
 
         Args:
@@ -190,12 +187,12 @@ class Index:
             GlrError: an image cannot be read, or an id is missing, repeated, or not one line of text.
         """
         model = self._describing()
-        names = ids_of(images, ids)
+        given = added(images, ids)
         with self._changing():
-            if twice := [name for name, count in Counter([*self._rows.ids, *names]).items() if count > 1]:
-                raise GlrError(f"add: the id {twice[0]} appears twice; give others in ids=[...]")
-            values = model.describe(images).astype(self.settings.dtype)
-            self._replace([Part.of(self._rows), Part.of(Rows(names, [""] * len(names), values, {}))])
+            check_new(given.ids, [*self._rows.ids, *self._rows.unreadable])
+            values = model.describe(given.images).astype(self.settings.dtype)
+            self._replace([Part.of(self._rows), Part.of(Rows(given.ids, [""] * len(given.ids), values, {}))])
+            self._added |= given.files
 
     def save(self, path: str | Path) -> "Index":
         """Store a copy in a new folder on this machine, and open it.
@@ -203,13 +200,13 @@ class Index:
         Raises:
             GlrError: the folder exists, or the index is empty.
         """
-        folder = index_files.local(path)
-        if folder.exists():
-            raise GlrError(f"{path} exists already; delete it or take another name")
+        place = index_files.local(path)
+        if place.exists():
+            raise GlrError(f"{path} exists already; give a new path")
         if not len(self):
             raise GlrError("this index is empty; build it before saving it")
-        index_files.write(folder, self.settings, index_files.store(folder, [Part.of(self._rows)], self.settings))
-        return Index.open(folder, self.model)
+        index_files.write(place, self.settings, index_files.store(place, [Part.of(self._rows)], self.settings))
+        return Index.open(place, self.model, self.folder)
 
     @overload
     def search(self, queries: Image, k: int = 10) -> Hits: ...
@@ -231,8 +228,7 @@ class Index:
         """
         if not len(self):
             raise GlrError("this index is empty: there is nothing to search")
-        if k < 1:
-            raise GlrError(f"k={k}: expected at least 1")
+        check_count(k)
         given = queries_of(queries)
         values = self._describing().describe(given.images) if given.vectors is None else given.vectors
         results = []
@@ -249,23 +245,29 @@ class Index:
         Raises:
             GlrError: faiss is not installed, or too old.
         """
-        return faiss_view.flat(np.ascontiguousarray(self.descriptors, np.float32))
+        return faiss_view.flat(np.ascontiguousarray(self._rows.values, np.float32))
 
     def __len__(self) -> int:
         return len(self._rows.ids)
 
     def __repr__(self) -> str:
-        return f"<index of {len(self):,} images by {self.settings.model}>"
+        return printable(f"<index of {len(self):,} images of {self.settings.folder} by {self.settings.model}>")
 
     def _describing(self) -> "TrainedModel":
         if self.model is None:
-            raise GlrError(
-                "this index was opened without its model, which describes images; give Index.open(path, model)"
-            )
+            raise GlrError("this index was opened without its model; give Index.open(path, model)")
         return self.model
 
+    def _folder(self) -> str:
+        if self.folder is None:
+            raise GlrError("this index was opened without its folder of photos; give Index.open(path, model, folder)")
+        return self.folder
+
     def _file(self, place: int) -> str:
-        return storage.join(self.settings.folder, self._rows.ids[place]) if self._rows.stamps[place] else ""
+        image_id = self._rows.ids[place]
+        if not self._rows.stamps[place]:
+            return self._added.get(image_id, "")
+        return "" if self.folder is None else storage.join(self.folder, image_id)
 
     @contextmanager
     def _changing(self) -> Iterator[Path]:
@@ -274,9 +276,7 @@ class Index:
             with temporary_folder() as folder:
                 yield folder
             return
-        index_files.check_links(self.path)
-        self.path.mkdir(parents=True, exist_ok=True)
-        with held(self.path / ".lock"):
+        with index_files.locked(self.path):
             if not index_files.exists(self.path):
                 index_files.write(self.path, self.settings, "")
             self._reload()
@@ -294,6 +294,6 @@ class Index:
         """Open the stored rows, unless they are open."""
         if self.path is None or not index_files.exists(self.path):
             return
-        self.settings, name = index_files.read(self.path)
-        if name and name != self._name:
-            self._rows, self._name = index_files.rows_of(self.path, name, self.settings), name
+        settings, self._name, rows = index_files.opened(self.path, self._name)
+        self.settings = settings if self.folder is None else replace(settings, folder=self.folder)
+        self._rows = self._rows if rows is None else rows

@@ -9,6 +9,7 @@ from glr.errors import GlrError
 
 _ROWS = 8192  # index rows multiplied at once: their products with a block of queries stay in the cache
 _QUERIES = 1024
+_NOT_FINITE = "similarities are NaN or infinite: a descriptor of the index holds NaN, or the values exceed float32"
 
 
 def nearest(queries: np.ndarray, index: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -23,7 +24,7 @@ def nearest(queries: np.ndarray, index: np.ndarray, k: int) -> tuple[np.ndarray,
         Scores float32 [Q, k], descending, and positions in the index int64 [Q, k].
 
     Raises:
-        GlrError: the dimensions differ, or a query holds NaN or infinity.
+        GlrError: the dimensions differ, a query holds NaN or infinity, or a product does.
     """
     if queries.ndim != 2 or queries.shape[1] != index.shape[1]:
         shape = " x ".join(map(str, queries.shape))
@@ -37,8 +38,13 @@ def nearest(queries: np.ndarray, index: np.ndarray, k: int) -> tuple[np.ndarray,
         block = index[start : start + _ROWS].astype(np.float32, copy=False)
         for first in range(0, len(queries), _QUERIES):
             products = queries[first : first + _QUERIES].astype(np.float32, copy=False) @ block.T
-            for row in np.flatnonzero(products.max(1) > scores[first : first + _QUERIES, -1]):
+            best = products.max(1)  # NaN if any product is
+            if not np.isfinite(best).all():
+                raise GlrError(_NOT_FINITE)
+            for row in np.flatnonzero(best > scores[first : first + _QUERIES, -1]):
                 _merge(products[row], start, scores[first + row], positions[first + row])
+    if (positions < 0).any():
+        raise GlrError(_NOT_FINITE)
     return scores, positions
 
 

@@ -15,11 +15,16 @@ import numpy as np
 from glr import storage
 from glr.errors import GlrError
 from glr.retrieval import descriptors
-from glr.retrieval.descriptors import DescriptorWriter
+from glr.retrieval.descriptors import DescriptorWriter, check_finite
+from glr.storage.paths import explained
 
 NAME = "images"  # of the files of `glr.retrieval.descriptors`
 _FILES, _UNREADABLE = "files.json", "unreadable.jsonl"
 _BLOCK = 16_384  # rows copied at once
+
+
+class DamagedIndexError(GlrError):
+    """Files of an index are missing, or their content is damaged or forged; reading them again does not help."""
 
 
 class Rows(NamedTuple):
@@ -54,13 +59,15 @@ class Part(NamedTuple):
 
     @classmethod
     def unchanged(cls, rows: Rows, files: Mapping[str, str]) -> "Part":
-        """The rows of these files, path -> stamp, and those of no file whose id is not a path of these."""
+        """The rows of these files, path -> stamp, and those of no file whose id is not a path of these.
+
+        Unreadable files are left out, to be tried again: the disk may have failed, not the file.
+        """
         positions = [
             place for place, (image_id, stamp) in enumerate(zip(rows.ids, rows.stamps, strict=True))
             if files.get(image_id, "") == stamp
         ]  # fmt: skip
-        unreadable = {path: entry for path, entry in rows.unreadable.items() if files.get(path) == entry[0]}
-        return cls(rows, positions, unreadable)
+        return cls(rows, positions, {})
 
     def files(self) -> set[str]:
         """The paths of the files that the part stands for."""
@@ -99,27 +106,42 @@ def load(folder: Path) -> Rows:
     """Open rows; their values are memory-mapped, unless some of them stand for unreadable files.
 
     Raises:
-        GlrError: files are missing, damaged or forged.
+        DamagedIndexError: files are missing, damaged or forged, or a descriptor is not finite.
+        GlrError: a file cannot be read.
     """
     try:
-        files = json.loads(storage.read(folder / _FILES))
-        lines = storage.read(folder / _UNREADABLE).splitlines()
-        reasons = {str(path): str(reason) for path, reason in map(json.loads, lines)}
-        ids, values = descriptors.load(folder, NAME)
-        if len({*ids, *reasons}) != len(ids) + len(reasons.keys() - ids) or values.dtype.char not in "fe":
-            raise GlrError("an id appears twice, or the descriptors are of another type")
-        stamps = {_safe(path): str(stamp) for path, stamp in files.items()}
-        unreadable = {path: (stamps[path], reason) for path, reason in reasons.items()}
-    except (ValueError, TypeError, KeyError, AttributeError, OSError) as error:
-        raise GlrError(f"{folder}: its files are damaged ({error})") from error
+        with explained(folder):
+            return _loaded(folder)
+    except (GlrError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        if is_outage(error):
+            raise
+        raise DamagedIndexError(f"{folder}: {error}") from error
+
+
+def is_outage(error: BaseException) -> bool:
+    """Return True if the operating system could not read a file, so that a later attempt may succeed."""
+    damage = FileNotFoundError, IsADirectoryError, NotADirectoryError
+    return isinstance(error.__cause__, OSError) and not isinstance(error.__cause__, damage)
+
+
+def _loaded(folder: Path) -> Rows:
+    files = json.loads(storage.read(folder / _FILES))
+    lines = storage.read(folder / _UNREADABLE).splitlines()
+    reasons = {str(path): str(reason) for path, reason in map(json.loads, lines)}
+    ids, values = descriptors.load(folder, NAME)
+    if len({*ids, *reasons}) != len(ids) + len(reasons.keys() - ids) or values.dtype.char not in "fe":
+        raise GlrError("an id appears twice, or the descriptors are of another type")
+    stamps = {_safe(path): str(stamp) for path, stamp in files.items()}
+    unreadable = {path: (stamps[path], reason) for path, reason in reasons.items()}
     kept = [place for place, image_id in enumerate(ids) if image_id not in unreadable]
     if len(kept) < len(ids):
         ids, values = [ids[place] for place in kept], values[kept]
+    check_finite(ids, values)
     return Rows(ids, [stamps.get(image_id, "") for image_id in ids], values, unreadable)
 
 
 def _safe(path: str) -> str:
-    if PurePosixPath(path).is_absolute() or {"..", ""} & set(path.split("/")):
+    if PurePosixPath(path).is_absolute() or {"..", ""} & set(path.split("/")) or "\0" in path:
         raise GlrError(f"{path!a} is no path inside a folder")
     return path
 
@@ -148,15 +170,18 @@ def save(folder: Path, parts: Sequence[Part], dtype: str) -> None:
 
 
 def joined(parts: Sequence[Part]) -> Rows:
-    """Join rows in memory, at least one, in the order of `save`."""
+    """Join rows in memory, at least one, in the order of `save`.
+
+    Raises:
+        GlrError: a descriptor holds NaN or infinity.
+    """
     order = _order(parts)
     blocks = list(_blocks(parts, order))
-    return Rows(
-        [image_id for ids, _ in blocks for image_id in ids],
-        [parts[part].rows.stamps[row] for part, row in order],
-        np.concatenate([values for _, values in blocks]),
-        {path: entry for part in parts for path, entry in part.unreadable.items()},
-    )
+    ids = [image_id for names, _ in blocks for image_id in names]
+    values = np.concatenate([values for _, values in blocks])
+    check_finite(ids, values)
+    stamps = [parts[part].rows.stamps[row] for part, row in order]
+    return Rows(ids, stamps, values, {path: entry for part in parts for path, entry in part.unreadable.items()})
 
 
 def _order(parts: Sequence[Part]) -> list[tuple[int, int]]:

@@ -6,20 +6,29 @@ import shutil
 from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from glr import storage
-from glr.config.printing import counted
+from glr.config.printing import counted, printable
 from glr.config.values import OnBadImage
 from glr.data.pictures import FilePictures, ImageFile
 from glr.errors import GlrError
 from glr.retrieval import rows
-from glr.retrieval.rows import Part
+from glr.retrieval.rows import DamagedIndexError, Part
 
 if TYPE_CHECKING:
     from glr.retrieval.trained import TrainedModel
 
 _FILES = 16_384  # of a segment; a file that changes during an interruption costs no more than these
+
+
+class Changes(NamedTuple):
+    """The numbers of files that an update described, removed and kept, and path -> reason of unreadable ones."""
+
+    described: int
+    removed: int
+    kept: int
+    unreadable: dict[str, str]
 
 
 def describe(
@@ -31,7 +40,8 @@ def describe(
         model: describes the images.
         folder: local or gs://.
         files: path relative to the folder -> stamp.
-        place: a folder for the segments, of this model and dtype only; the caller deletes it.
+        place: a folder for the segments, of this model and dtype only; the caller deletes it. Files that an interrupted
+            call could not read are tried again.
         dtype: float32 or float16.
         parallelism: threads that decode.
 
@@ -44,7 +54,9 @@ def describe(
         if rows.is_complete(segment):
             try:
                 part = Part.unchanged(rows.load(segment), rest)
-            except GlrError:
+            except DamagedIndexError:
+                part = None
+            if part is None or not part.positions:  # of unreadable files only: they would be taken for unreadable again
                 shutil.rmtree(segment)
                 continue
             parts.append(part)
@@ -85,6 +97,8 @@ def check_readable(unreadable: Mapping[str, str], files: Mapping[str, str], fold
         (path, reason), *others = unreadable.items()
         some = ", ".join([other for other, _ in others[:5]] + ["..."] * (len(others) > 5))
         raise GlrError(
-            f"{storage.join(folder, path)}: {reason} ({len(unreadable)} of {counted(len(files), 'image')} cannot be "
-            f"decoded{some and f', also {some}'}); replace them, or leave them out with on_bad_image=skip"
+            printable(
+                f"{storage.join(folder, path)}: {reason} ({len(unreadable)} of {counted(len(files), 'image')} cannot "
+                f"be decoded{some and f', also {some}'}); replace them, or leave them out with on_bad_image=skip"
+            )
         )

@@ -4,11 +4,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, ListConfig
 
 from glr import storage
 from glr.config.command import command
 from glr.config.printing import counted, say
+from glr.data.photo import is_image
 from glr.errors import GlrError
 from glr.model.choice import check_model
 
@@ -51,6 +53,8 @@ def _check(config: DictConfig) -> None:
         raise GlrError(f"index={config.index}: there is no such folder")
     if not isinstance(config.queries, str | ListConfig):
         raise GlrError("queries: expected an image, a folder of images, or a list of them")
+    if config.output and is_image(config.output):
+        raise GlrError(f"output={config.output}: hits are no image; name a .html, .csv or .json file")
 
 
 def _index(config: DictConfig, model: "TrainedModel") -> "Index":
@@ -60,8 +64,13 @@ def _index(config: DictConfig, model: "TrainedModel") -> "Index":
     from glr.search.keeping import kept
 
     if not storage.is_bucket(config.index) and index_files.exists(Path(config.index)):
+        _refuse_unused(config.index)
         index = Index.open(config.index, model)
-        say(f"{config.index}: an index of {counted(len(index), 'image')}, searched as it is", file=sys.stderr)
+        say(
+            f"{config.index}: an index of {counted(len(index), 'image')} of {index.settings.folder}, searched as it "
+            "is, without pictures (index=FOLDER_OF_PHOTOS shows them)",
+            file=sys.stderr,
+        )
         return index
     index = kept(model, config.index, Path(config.cache), dtype=config.descriptors.value)
     changes = index.update(on_bad_image=config.on_bad_image.value, parallelism=config.parallelism)
@@ -73,6 +82,13 @@ def _index(config: DictConfig, model: "TrainedModel") -> "Index":
     for path, reason in changes.unreadable.items():
         say(f"left out {storage.join(config.index, path)}: {reason}", file=sys.stderr)
     return index
+
+
+def _refuse_unused(index: str) -> None:
+    """Refuse settings of the command line that a stored index does not use."""
+    for override in HydraConfig.get().overrides.task:
+        if (key := override.lstrip("+").partition("=")[0]) in ("descriptors", "cache"):
+            raise GlrError(f"{key}: {index} is a stored index, which is searched as it is; leave {key} out")
 
 
 if __name__ == "__main__":

@@ -1,16 +1,15 @@
 """The kept index of a folder of photos by a model; a damaged one is built again."""
 
 import re
-import shutil
 import sys
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from glr.config.printing import say
-from glr.errors import GlrError
 from glr.retrieval import index_files
 from glr.retrieval.index import Index
 from glr.retrieval.index_files import Settings
+from glr.retrieval.rows import DamagedIndexError
 
 if TYPE_CHECKING:
     from glr.retrieval.trained import TrainedModel
@@ -28,18 +27,17 @@ def kept(model: "TrainedModel", folder: str, cache: Path, *, dtype: str) -> Inde
     Raises:
         GlrError: the kept index cannot be read or begun.
     """
-    path = cache / _name(Settings.of(model, folder, dtype))
+    path = _path(cache, Settings.of(model, folder, dtype))
     try:
-        return Index.begun(model, folder, path, dtype=dtype)
-    except GlrError as error:
-        if not index_files.exists(path):
-            raise
-        say(f"{error}: its photos are described again", file=sys.stderr)
-        shutil.rmtree(path)
-        return Index.begun(model, folder, path, dtype=dtype)
+        return Index.open_or_begin(model, folder, path, dtype=dtype)
+    except DamagedIndexError as error:
+        if aside := index_files.set_aside(path):
+            say(f"{error}: it is now {aside}, and its photos are described again", file=sys.stderr)
+        return Index.open_or_begin(model, folder, path, dtype=dtype)
 
 
-def _name(settings: Settings) -> str:
-    """Name an index so that people recognise it: by folder, model and a digest of its settings."""
+def _path(cache: Path, settings: Settings) -> Path:
+    """Find an index by the digest of its settings, or name it by folder, model and digest; a model may be renamed."""
     words = [PurePosixPath(settings.folder).name, settings.model]
-    return "-".join([*(re.sub(r"[^\w.-]+", "_", word)[:60] for word in words), settings.digest])
+    name = "-".join([*(re.sub(r"[^\w.-]+", "_", word)[:60] for word in words), settings.digest])
+    return min(cache.glob(f"*-{settings.digest}"), default=cache / name)

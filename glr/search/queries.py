@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from glr import storage
 from glr.config.printing import counted, say
@@ -20,14 +21,15 @@ def query_files(given: str | Sequence[str], *, skip: bool) -> list[str]:
     Raises:
         GlrError: a file or folder is missing or holds no images, or an image cannot be decoded.
     """
-    files = [file for path in ([given] if isinstance(given, str) else given) for file in _files(str(path))]
     problems: dict[str, str] = {}
+    named = [given] if isinstance(given, str) else given
+    files = [file for path in named for file in _files(str(path), problems if skip else None)]
     for file in files:
         try:
             jpeg(read_image(file))
         except GlrError as error:
             problems[file] = str(error)
-    if problems and (not skip or len(problems) == len(files)):
+    if problems and (not skip or problems.keys() >= set(files)):
         (file, reason), *others = problems.items()
         more = f" ({counted(len(others), 'other query', 'other queries')} cannot be decoded either)" if others else ""
         raise GlrError(f"queries: {file}: {reason}{more}; correct the path or leave such files out (on_bad_image=skip)")
@@ -36,10 +38,16 @@ def query_files(given: str | Sequence[str], *, skip: bool) -> list[str]:
     return [file for file in files if file not in problems]
 
 
-def _files(path: str) -> list[str]:
-    if is_image(path):
+def _files(path: str, problems: dict[str, str] | None) -> list[str]:
+    """Return the file, or the images of the folder; `problems` receives images whose name cannot be used."""
+    if is_image(path) or (not storage.is_bucket(path) and Path(path).is_file()):
         return [path]
-    files = [storage.join(path, file) for file in stamps(path)]
+    if not storage.is_bucket(path) and not Path(path).is_dir():
+        raise GlrError(f"queries: {path}: there is no such file or folder; correct the path")
+    unnamed: dict[str, str] = {}
+    files = [storage.join(path, file) for file in stamps(path, None if problems is None else unnamed)]
     if not files:
         raise GlrError(f"queries={path}: it holds no images")
+    if problems is not None:
+        problems |= {storage.join(path, file): reason for file, reason in unnamed.items()}
     return files

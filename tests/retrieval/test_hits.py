@@ -28,6 +28,7 @@ def test_lists_and_table(tmp_path: Path):
     assert found.table["rank"].tolist() == [1, 1, 2]
     assert found[1].table["id"].tolist() == ["gone.png", "added"]
     assert repr(found[1]) == "query 1\n   1  0.5000  gone.png\n   2  0.2500  added"
+    assert repr(Hits("\x1b[2J", None, [Hit("\x9b1m", 1, "")])) == "\\x1b[2J\n   1  1.0000  \\x9b1m"
 
 
 def test_pictures(tmp_path: Path):

@@ -31,3 +31,8 @@ def test_what_cannot_be_searched():
         nearest(np.ones((2, 4)), index, 1)
     with pytest.raises(GlrError, match="a query's descriptor holds NaN or infinity"):
         nearest(np.array([[0, np.inf, 0]]), index, 1)
+    damaged = index.copy()
+    damaged[1, 1] = np.nan
+    for values, query in ((damaged, index[:1]), (index * -1e30, np.full((1, 3), 1e30, np.float32))):
+        with np.errstate(over="ignore"), pytest.raises(GlrError, match="similarities are NaN or infinite"):
+            nearest(query, values, 1)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import glr
+from glr.errors import GlrError
 from glr.retrieval.extraction import Extractor
 from tests.conftest import here
 
@@ -58,16 +59,22 @@ def test_the_second_search_describes_its_queries_only(
     assert {len(query["hits"]) for query in queries} == {4}
 
 
-def test_the_library_finds_the_same(folder: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_library_finds_the_same(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     monkeypatch.chdir(folder)
     uri = {"tracking.uri": f"sqlite:///{folder}/mlruns/mlflow.db"}
     model = glr.load("two", "pair", **uri)
     index = glr.Index.build(model, folder / "images", folder / "my.index")
     np.testing.assert_allclose(index.descriptors, model.describe(index.paths), atol=1e-6)
     hits = index.search(folder / "queries/5.jpg")
-    for searched in ("images", "my.index"):
-        results = glr.run("search", run="two", index=searched, queries=["queries/5.jpg"], output="hits.html", **uri)
+    shutil.copy(folder / "queries/5.jpg", folder / "five")  # without a suffix
+    for searched, pictures in (("images", 11), ("my.index", 1)):
+        results = glr.run("search", run="two", index=searched, queries=["five"], output="hits.html", **uri)
         assert [one.ids for one in results] == [hits.ids]
+        assert (folder / "hits.html").read_text().count("data:image/") == pictures
+    assert f"my.index: an index of 96 images of {folder}/images, searched as it is" in capsys.readouterr().err
+    for setting in ({"descriptors": "float32"}, {"cache": "elsewhere"}):
+        with pytest.raises(GlrError, match=f"{next(iter(setting))}: my.index is a stored index"):
+            glr.run("search", run="two", index="my.index", queries="five", **setting, **uri)
 
 
 def test_unreadable_and_damaged_files(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -100,12 +107,15 @@ def test_unreadable_and_damaged_files(folder: Path, tmp_path: Path, capsys: pyte
         ("run=two index=images", "error: give queries=, such as"),
         ("index=images queries=queries", "error: give run=NAME (or its id), or model=FOLDER"),
         ("run=two index=images queries=no.jpg", "error: queries: no.jpg: there is no such file; correct the path"),
-        ("run=two index=images queries=nowhere", "error: nowhere: there is no such folder"),
+        ("run=two index=images queries=nowhere", "error: queries: nowhere: there is no such file or folder; correct"),
+        ("run=two index=images queries=q.xyz", "error: queries: q.xyz: it is not an image in a readable format"),
         ("run=two index=nowhere queries=queries", "error: index=nowhere: there is no such folder"),
         ("run=two index=images queries=queries k=0", "error: k=0: expected at least 1"),
+        ("run=two index=images queries=queries output=a.JPG", "error: output=a.JPG: hits are no image; name a .html"),
     ],
 )
 def test_mistakes(folder: Path, arguments: str, message: str):
+    (folder / "q.xyz").write_text("no image")
     assert here("search", *arguments.split(), cwd=folder).startswith(message)
 
 
