@@ -143,8 +143,9 @@ def unsolved_pair(index: str, queries: str, index_classes: str | None) -> Predic
     ids = [file.id for file in files["index"]]
     if index_classes is not None:
         refuse(ids, classes, f"index images that {index_classes} does not name")
-    pictures = (FilePictures(list(files[name])) for name in ("index", "queries"))
-    return PredictionSet(f"{index}, {queries}", _digest(*map(dict.items, files.values())), *pictures, ids, classes)
+    indexed, queried = (FilePictures(list(files[name])) for name in ("index", "queries"))
+    digest = _digest(*map(dict.items, files.values()))
+    return PredictionSet(f"{index}, {queries}", digest, indexed, queried, ids, classes)
 
 
 def revisited(ground_truth: str, images: str) -> EvaluationSet:
