@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
+from glr import storage
 from glr.config.command import command
 from glr.config.printing import say
 from glr.config.values import TaskName
-from glr.data.predictions import write_classes, write_rankings
+from glr.data.predictions import refuse_spaces, write_classes, write_rankings
 from glr.data.prepared import PreparedData
 from glr.errors import GlrError
 from glr.model.choice import check_model
@@ -50,8 +51,7 @@ def main(config: DictConfig) -> Predicted:
 
     model = opened(config)
     given = _opened_set(config, model)
-    if config.task == TaskName.recognition and not given.classes:
-        raise GlrError("task=recognition: the index images have no classes; give index_classes=FILE, id,landmark_id")
+    _check_names(config, given)
     say(f"{model.name}: {len(given.index):,} index images, {len(given.query):,} queries of {given.path}")
     _write(config, model, given, _ranking(config, model, given))
     say(f"{config.output}: {config.task.value} of {len(given.query):,} queries")
@@ -112,6 +112,17 @@ def _check(config: DictConfig) -> None:
         raise GlrError("model has no data set: give prepared=, or index= and queries=")
     if config.index_classes is not None and given != ["index", "queries"]:
         raise GlrError("index_classes belongs to index=FOLDER queries=FOLDER; a prepared set has its own")
+    storage.check_writable(config.output)
+
+
+def _check_names(config: DictConfig, given: "PredictionSet") -> None:
+    """Refuse, before an image is described, names that the file cannot hold."""
+    if config.task == TaskName.retrieval:
+        refuse_spaces(config.output, given.ids, "image")
+    elif given.classes:
+        refuse_spaces(config.output, given.classes.values(), "class")
+    else:
+        raise GlrError("task=recognition: the index images have no classes; give index_classes=FILE, id,landmark_id")
 
 
 if __name__ == "__main__":

@@ -68,8 +68,21 @@ def test_the_result_is_the_files_table(trained: Path, monkeypatch: pytest.Monkey
         ("run=one index_classes=x.csv", "index_classes belongs to index=FOLDER queries=FOLDER"),
         ("run=one task=classification", "task=classification: expected one of retrieval, recognition"),
         ("run=lost", "there is no run with the id or the name lost"),
+        ("run=lost output=data", "data is a folder; give a file"),
     ],
 )
 def test_a_mistake_is_one_sentence(trained: Path, settings: str, message: str):
-    assert message in here("predict", *settings.split(), "output=none.csv", cwd=trained)
+    assert message in here("predict", "output=none.csv", *settings.split(), cwd=trained)
     assert not (trained / "none.csv").exists()
+
+
+def test_names_with_spaces_are_refused_before_images_are_read(trained: Path, tmp_path: Path):
+    for name in ("index/a b", "queries/q"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / f"{name}.jpg").touch()  # no image
+    (tmp_path / "classes.csv").write_text("id,landmark_id\na b,old mill\n")
+    folders = ["run=one", f"index={tmp_path}/index", f"queries={tmp_path}/queries", "output=none.csv"]
+    said = "has a space, which separates names in Kaggle's format; rename it"
+    assert f"none.csv: the image 'a b' {said}" in here("predict", *folders, cwd=trained)
+    recognition = ["task=recognition", f"index_classes={tmp_path}/classes.csv"]
+    assert f"none.csv: the class 'old mill' {said}" in here("predict", *folders, *recognition, cwd=trained)

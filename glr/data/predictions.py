@@ -54,7 +54,7 @@ def write_rankings(file: str | Path, rankings: Mapping[str, Sequence[str]]) -> N
     Raises:
         GlrError: an image's id has a space, which separates images, or the file cannot be written.
     """
-    _refuse_spaces(file, chain.from_iterable(rankings.values()), "image")
+    refuse_spaces(file, chain.from_iterable(rankings.values()), "image")
     _write(file, "images", ((query, " ".join(images)) for query, images in rankings.items()))
 
 
@@ -64,11 +64,12 @@ def write_classes(file: str | Path, classes: Mapping[str, tuple[str, float]]) ->
     Raises:
         GlrError: a class has a space, which precedes its confidence, or the file cannot be written.
     """
-    _refuse_spaces(file, (name for name, _ in classes.values()), "class")
+    refuse_spaces(file, (name for name, _ in classes.values()), "class")
     _write(file, "landmarks", ((query, f"{name} {confidence!r}") for query, (name, confidence) in classes.items()))
 
 
-def _refuse_spaces(file: str | Path, names: Iterable[str], what: str) -> None:
+def refuse_spaces(file: str | Path, names: Iterable[str], what: str) -> None:
+    """Raise GlrError if a name has a space; `what` says in the message whether it is an image or a class."""
     if (wrong := next((name for name in names if name.split() != [name]), None)) is not None:
         raise GlrError(f"{file}: the {what} {wrong!r} has a space, which separates names in Kaggle's format; rename it")
 

@@ -82,7 +82,8 @@ def _other_formats(done: Export) -> list[str]:
     lines.append("")
     if fixed := [each.file for each in done.written if not each.any_size]:
         lines += [
-            f"Resize images for {', '.join(fixed)} as training did:",
+            f"Resize images for {', '.join(fixed)} as training did; turn photos upright before "
+            "(`PIL.ImageOps.exif_transpose`):",
             "",
             "```python",
             "import numpy as np",

@@ -1,4 +1,4 @@
-"""What rounded weights cost: the scores of a file and of the SavedModel on the same images."""
+"""The cost of rounded weights: the scores of a file and of the SavedModel on the same images."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path

@@ -1,8 +1,8 @@
 """An export job: members built from their runs, written as one model, verified, and described in a model card."""
 
-import shutil
 import zipfile
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -28,7 +28,7 @@ from glr.tracking.registry import check_model_name, register
 
 
 def export(config: DictConfig, runs: Sequence[PastRun]) -> Export:
-    """Write the formats and `model_card.md`, and register the model on request; on an error, write nothing.
+    """Write the formats and `model_card.md`; on an error, write nothing. Then register the model on request.
 
     Args:
         config: composed from conf/export.yaml.
@@ -37,7 +37,7 @@ def export(config: DictConfig, runs: Sequence[PastRun]) -> Export:
     Raises:
         GlrError: a run has no weights, a limit is exceeded, the output exists, a format cannot hold the model or its
             packages are not installed, the written model's descriptors differ from the runs' or a file's from the
-            model's, or the store does not register the model.
+            model's, or the store does not register the model, whose files are then written.
     """
     formats = chosen(config.format)
     if config.register is not None:
@@ -45,6 +45,8 @@ def export(config: DictConfig, runs: Sequence[PastRun]) -> Export:
     output = config.output or f"exports/{as_file_name('+'.join(run.name for run in runs))}"
     if storage.files(output):
         raise GlrError(f"output={output}: this folder holds files already; give a new one")
+    if storage.exists(output):
+        raise GlrError(f"output={output}: this is a file; give a new folder")
     members = Members.of(config, runs)
     if config.limits.dimension is not None and members.dimension > config.limits.dimension:
         raise GlrError(
@@ -57,55 +59,63 @@ def export(config: DictConfig, runs: Sequence[PastRun]) -> Export:
     with temporary_folder(beside) as temporary:
         folder = temporary / "export"
         folder.mkdir()
-        done = _Job(config, members, temporary).run(formats, output)
+        done = _Job(config, members, temporary, formats).run(output)
         (folder / "model_card.md").write_text(model_card(config, members, done))
         if beside is not None:
-            folder.rename(output)
+            folder = folder.rename(output)
         else:
             files = [file for file in folder.rglob("*") if file.is_file()]
             storage.upload([(file, storage.join(output, file.relative_to(folder).as_posix())) for file in files])
+        if config.register is not None:
+            saved_model = (folder if SAVED_MODEL in formats else temporary) / SAVED_MODEL.file
+            done = replace(done, registered=_registered(config.register, members, saved_model, output))
     return done
+
+
+def _registered(name: str, members: Members, saved_model: Path, output: str) -> tuple[str, int]:
+    """Register a SavedModel under a name, and return the name and its version; the files of the output are complete."""
+    requirements = [f"tensorflow=={tf.__version__}", *(f"{name}=={version(name)}" for name in ("mlflow", "numpy"))]
+    try:
+        return register(members.runs, name, saved_model, members.dimension, requirements)
+    except GlrError as error:
+        raise GlrError(f"{error}; the files in {output} are complete") from error
 
 
 class _Job:
     """Writes and tries the files in `temporary`/export.
 
+    The SavedModel is written in any case, since the other formats are compared with it: in `temporary` itself if it is
+    not among the formats.
+
     Args:
         config: composed from conf/export.yaml.
         members: the members.
         temporary: a folder of the job's own.
+        formats: the formats to write.
     """
 
-    def __init__(self, config: DictConfig, members: Members, temporary: Path):
+    def __init__(self, config: DictConfig, members: Members, temporary: Path, formats: Sequence[Format]):
         self._config = config
         self._members = members
         self._temporary = temporary
         self._folder = temporary / "export"
-        self._saved_model = self._folder / SAVED_MODEL.file
+        self._formats = formats
+        self._saved_model = (self._folder if SAVED_MODEL in formats else temporary) / SAVED_MODEL.file
         self._images, self._names = reference.images(members.settings[0], config.verify) if config.verify else ([], [])
         self._described = np.empty(0)  # by the SavedModel
 
-    def run(self, formats: Sequence[Format], output: str) -> Export:
-        """Write all; the SavedModel is written in any case, since the other formats are compared with it."""
+    def run(self, output: str) -> Export:
+        """Write all; return the result for the folder that the files will have."""
         config, members = self._config, self._members
         models = members.models()
         SAVED_MODEL.write(models, members.weights, self._saved_model)
-        megabytes = self._zipped() if SAVED_MODEL in formats else None
+        megabytes = self._zipped() if SAVED_MODEL in self._formats else None
         difference, source = self._tried(models) if config.verify else (None, "nothing")
-        others = [each for each in formats if each is not SAVED_MODEL]
+        others = [each for each in self._formats if each is not SAVED_MODEL]
         if others and members.half:
             models = members.models(Precision.float32)
         written = tuple(self._written(each, models) for each in others)
-        registered = None
-        if config.register is not None:
-            requirements = [
-                f"tensorflow=={tf.__version__}",
-                *(f"{name}=={version(name)}" for name in ("mlflow", "numpy")),
-            ]
-            registered = register(members.runs, config.register, self._saved_model, members.dimension, requirements)
-        if SAVED_MODEL not in formats:
-            shutil.rmtree(self._saved_model)
-        return Export(output, members.dimension, megabytes, len(self._images), source, difference, written, registered)
+        return Export(output, members.dimension, megabytes, len(self._images), source, difference, written)
 
     def _zipped(self) -> float:
         """Pack the SavedModel with its files at the root, and return the size in MB."""

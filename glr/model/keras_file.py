@@ -1,13 +1,18 @@
 """Models in .keras files that describe images."""
 
+import json
+import math
 import zipfile
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import keras
 import tensorflow as tf
 
 from glr.errors import GlrError, first_line
+
+# Parts of Keras's messages on a Lambda or a SavedModel in the file, and on a class that is not Keras's.
+_CODE_NEEDED = ("safe_mode=False", "Could not locate")
 
 
 def read_keras(file: Path, gigabytes: float) -> keras.Model:
@@ -17,22 +22,33 @@ def read_keras(file: Path, gigabytes: float) -> keras.Model:
 
     Args:
         file: a .keras file.
-        gigabytes: the size limit of its contents.
+        gigabytes: the size limit of its contents, and so of its weights, which must be stored in it.
 
     Raises:
-        GlrError: the file is missing or damaged, needs code of its own, or has other inputs or outputs.
+        GlrError: the file is missing, damaged or too large, declares more weights than it stores, needs code of its
+            own, or has other inputs or outputs.
     """
     if not file.is_file():
         raise GlrError(f"model={file}: no such file")
     try:
         with zipfile.ZipFile(file) as archive:
             size = sum(member.file_size for member in archive.infolist())
-        if size > gigabytes * 1e9:
-            raise GlrError(f"model={file} holds {size / 1e9:,.1f} GB; max_model_gb={gigabytes:g} is the limit")
+            if size > gigabytes * 1e9:
+                raise GlrError(f"model={file} holds {size / 1e9:,.1f} GB; max_model_gb={gigabytes:g} is the limit")
+            weights = _declared(json.loads(archive.read("config.json")))
+        if weights > size:
+            raise GlrError(
+                f"model={file} declares weights of {weights / 1e6:,.1f} MB, but holds {size / 1e6:,.1f} MB; save the "
+                "model again"
+            )
         model = keras.saving.load_model(file, compile=False, safe_mode=True)
     except GlrError:
         raise
     except Exception as error:  # Keras may raise anything on a file of another kind
+        if any(said in str(error) for said in _CODE_NEEDED):
+            raise GlrError(
+                f"{file} needs code of its own, which glr does not run; export it as a SavedModel"
+            ) from error
         raise GlrError(f"{file} cannot be loaded in Keras's safe mode ({first_line(error)})") from error
     inputs, outputs = getattr(model, "input_shape", ()), getattr(model, "output_shape", ())
     match inputs, outputs:
@@ -41,6 +57,13 @@ def read_keras(file: Path, gigabytes: float) -> keras.Model:
         case _:
             pass
     raise GlrError(f"{file} maps {inputs} to {outputs}; expected square images [None, S, S, 3] to vectors [None, D]")
+
+
+def _declared(config: dict[str, Any]) -> int:
+    """Return the bytes of the weights that a model's config declares; a graph holds them without their memory."""
+    with tf.Graph().as_default():
+        model: Any = keras.saving.deserialize_keras_object(config | {"compile_config": None}, safe_mode=True)
+    return sum(math.prod(weight.shape) * tf.as_dtype(weight.dtype).size for weight in model.weights)
 
 
 class KerasDescriber:

@@ -1,14 +1,14 @@
 """Sets that models are evaluated on: prepared ones, pairs of folders, and revisited Oxford and Paris."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from itertools import chain
+from pathlib import PurePosixPath
 
 import google_crc32c
 
 from glr import storage
-from glr.data.image_id import check_image_id
-from glr.data.photo import is_image
+from glr.data.image_folder import stamps
 from glr.data.pictures import FilePictures, ImageFile, Pictures, StoredPictures
 from glr.data.prepared import PreparedData
 from glr.data.rows import COLUMNS
@@ -51,9 +51,11 @@ class PredictionSet(ImageSet):
     """Index and query images without right answers.
 
     Attributes:
+        ids: of the index images.
         classes: the landmark of each index image; empty if it is unknown.
     """
 
+    ids: Sequence[str]
     classes: Mapping[str, str]
 
 
@@ -92,6 +94,8 @@ def folder_pair(
 ) -> EvaluationSet:
     """Open folders of index images and of queries, local or gs://; an image's id is its file's name without suffix.
 
+    Hidden files and folders do not count; links are followed.
+
     Args:
         index, queries: folders; images may lie in folders below them.
         retrieval_solution: a CSV with id,images,Usage.
@@ -113,8 +117,8 @@ def folder_pair(
         neighbors=neighbors,
     )
     task.check(*([file.id for file in files[name]] for name in ("index", "queries")))
-    indexed, queried = FilePictures(files["index"]), FilePictures(files["queries"])
-    return EvaluationSet(f"{index}, {queries}", _digest([*files["index"], *files["queries"]]), indexed, queried, task)
+    indexed, queried = (FilePictures(list(files[name])) for name in ("index", "queries"))
+    return EvaluationSet(f"{index}, {queries}", _digest(*map(dict.items, files.values())), indexed, queried, task)
 
 
 def unsolved(data: PreparedData) -> PredictionSet:
@@ -124,7 +128,8 @@ def unsolved(data: PreparedData) -> PredictionSet:
         GlrError: index.csv is damaged.
     """
     classes = read_index_classes(data.file("index.csv"))
-    return PredictionSet(data.path, data.digest, StoredPictures(data, "index"), StoredPictures(data, "query"), classes)
+    pictures = StoredPictures(data, "index"), StoredPictures(data, "query")
+    return PredictionSet(data.path, data.digest, *pictures, list(classes), classes)
 
 
 def unsolved_pair(index: str, queries: str, index_classes: str | None) -> PredictionSet:
@@ -135,11 +140,12 @@ def unsolved_pair(index: str, queries: str, index_classes: str | None) -> Predic
     """
     files = {name: _files(name, folder) for name, folder in (("index", index), ("queries", queries))}
     classes = {} if index_classes is None else read_index_classes(index_classes)
+    ids = [file.id for file in files["index"]]
     if index_classes is not None:
-        refuse([file.id for file in files["index"]], classes, f"index images that {index_classes} does not name")
-    pictures = FilePictures(files["index"]), FilePictures(files["queries"])
-    digest = _digest([*files["index"], *files["queries"]])
-    return PredictionSet(f"{index}, {queries}", digest, *pictures, classes)
+        refuse(ids, classes, f"index images that {index_classes} does not name")
+    indexed, queried = (FilePictures(list(files[name])) for name in ("index", "queries"))
+    digest = _digest(*map(dict.items, files.values()))
+    return PredictionSet(f"{index}, {queries}", digest, indexed, queried, ids, classes)
 
 
 def revisited(ground_truth: str, images: str) -> EvaluationSet:
@@ -153,34 +159,33 @@ def revisited(ground_truth: str, images: str) -> EvaluationSet:
         GlrError: the ground truth is missing or damaged, or an image is missing or has a name that cannot be an id.
     """
     truth = read_ground_truth(ground_truth)
-    present = storage.files(images)
+    present = stamps(images)
     names = [*truth.index, *(query.name for query in truth.queries)]
     refuse((f"{name}.jpg" for name in names), present, f"images of {ground_truth} that are not in {images}")
     index = [ImageFile(name, storage.join(images, f"{name}.jpg")) for name in truth.index]
     queries = [ImageFile(query.name, storage.join(images, f"{query.name}.jpg"), query.box) for query in truth.queries]
-    pictures = FilePictures(index), FilePictures(queries)
-    for file in (*index, *queries):
-        check_image_id(file.id, file.path)
-    return EvaluationSet(images, _digest([*index, *queries]), *pictures, RevisitedTask(truth))
+    digest = _digest((file, present[f"{file.id}.jpg"]) for file in (*index, *queries))
+    return EvaluationSet(images, digest, FilePictures(index), FilePictures(queries), RevisitedTask(truth))
 
 
-def _files(name: str, folder: str) -> list[ImageFile]:
-    """Return the images below a folder, sorted by id."""
-    by_id: dict[str, ImageFile] = {}
-    for file in storage.files(folder):
-        if is_image(file):
-            image_id = PurePosixPath(file).stem
-            check_image_id(image_id, storage.join(folder, file))
-            if image_id in by_id:
-                raise GlrError(f"{name}={folder}: two images have the id {image_id}: {by_id[image_id].path} and {file}")
-            by_id[image_id] = ImageFile(image_id, storage.join(folder, file))
+def _files(name: str, folder: str) -> dict[ImageFile, str]:
+    """Return the images below a folder with their stamps, sorted by id."""
+    by_id: dict[str, tuple[ImageFile, str]] = {}
+    for path, stamp in stamps(folder).items():
+        image_id = PurePosixPath(path).stem
+        if image_id in by_id:
+            raise GlrError(f"{name}={folder}: two images have the id {image_id}: {by_id[image_id][0].path} and {path}")
+        by_id[image_id] = ImageFile(image_id, storage.join(folder, path)), stamp
     if not by_id:
         raise GlrError(f"{name}={folder}: it holds no images")
-    return [by_id[image_id] for image_id in sorted(by_id)]
+    return dict(by_id[image_id] for image_id in sorted(by_id))
 
 
-def _digest(files: Sequence[ImageFile]) -> str:
-    """Return a fingerprint of files: their ids, paths, boxes and, if local, modification times."""
-    times = ("" if storage.is_bucket(file.path) else str(Path(file.path).stat().st_mtime_ns) for file in files)
-    text = "\n".join(f"{file} {time}" for file, time in zip(files, times, strict=True))
+def _digest(*stamped: Iterable[tuple[ImageFile, str]]) -> str:
+    """Return a fingerprint of files: their ids, paths, boxes and stamps.
+
+    The stamps are those of `glr.Index`. A local file's inode and time of change of status stay out, since a new copy of
+    the same file (`cp -p`, `rsync -t`) has others.
+    """
+    text = "\n".join(f"{file} {stamp}" for file, stamp in chain(*stamped))
     return google_crc32c.Checksum(text.encode()).hexdigest().decode()

@@ -141,7 +141,7 @@ def _of_file(config: DictConfig) -> TrainedModel:
     if config.model.endswith(".keras"):
         with storage.on_disk(config.model) as file:
             model = read_keras(file, config.max_model_gb)
-            fingerprint: list[object] = [name, storage.checksum(file)]
+            fingerprint: list[object] = [storage.checksum(file)]
         views, strategy = build(config.tta), build(config.strategy)
         if views.any_size:
             raise GlrError("tta: a .keras file takes images of one size; scales need a run")

@@ -2,6 +2,7 @@
 
 from glr.storage.bucket import FileInfo, ReplacedError
 from glr.storage.paths import (
+    check_writable,
     checksum,
     delete,
     exists,
@@ -17,6 +18,7 @@ from glr.storage.transfer import download, on_disk, upload
 __all__ = [
     "FileInfo",
     "ReplacedError",
+    "check_writable",
     "checksum",
     "delete",
     "download",

@@ -94,6 +94,24 @@ def write(path: str | Path, data: bytes, *, overwrite: bool = False) -> None:
             part.unlink(missing_ok=True)
 
 
+def check_writable(path: str | Path) -> None:
+    """Refuse a path to which `write` cannot write, before the work whose result goes there.
+
+    Raises:
+        GlrError: the path is a folder, its folder cannot be created or may not be written, or there is no such bucket.
+    """
+    if is_bucket(path):
+        bucket.look(path)
+        return
+    if Path(path).is_dir():
+        raise GlrError(f"{path} is a folder; give a file")
+    if Path(path).exists() and not Path(path).is_file():  # a device or a pipe
+        return
+    folder = next(folder for folder in Path(os.path.realpath(path)).parents if folder.exists())
+    if not (folder.is_dir() and os.access(folder, os.W_OK)):
+        raise GlrError(f"{path}: {folder} is not a folder that may be written; correct the path")
+
+
 def files(folder: str | Path) -> dict[str, FileInfo]:
     """The files below a folder: relative name -> size and CRC32C, without unfinished local files (`*.part`); may be {}.
 

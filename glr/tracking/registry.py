@@ -76,7 +76,10 @@ def register(
             with suppress(Exception):
                 get_artifact_repository(model.artifact_location).delete_artifacts()
                 client.delete_logged_model(model.model_id)
-        raise GlrError(f"register={name}: the MLflow store does not accept the model ({reason(error)})") from error
+        raise GlrError(
+            f"register={name}: the MLflow store does not accept the model ({reason(error)}); mend that, then export to "
+            "another output"
+        ) from error
     number = int(version.version)
     try:
         client.log_outputs(first.id, [LoggedModelOutput(model.model_id, 0)])

@@ -1,4 +1,4 @@
-"""What MLflow runs to serve a registered model. MLflow copies this file into the model and runs it where the model is
+"""The code that serves a registered model: MLflow copies this file into the model and runs it where the model is
 loaded, so it imports nothing from glr, and nothing in glr imports it.
 """
 

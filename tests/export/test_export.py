@@ -40,6 +40,8 @@ def test_nothing_is_overwritten(trained: Path, tmp_path: Path):
     printed = export(trained, "run=one", f"output={tmp_path}/out", "verify=0")
     assert printed == f"error: output={tmp_path}/out: this folder holds files already; give a new one"
     assert [file.name for file in (tmp_path / "out").iterdir()] == ["mine.txt"]
+    printed = export(trained, "run=one", f"output={tmp_path}/out/mine.txt", "verify=0")
+    assert printed == f"error: output={tmp_path}/out/mine.txt: this is a file; give a new folder"
 
 
 @pytest.mark.slow

@@ -8,12 +8,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 
 from glr.data.pictures import StoredPictures, batches
 from glr.data.prepared import PreparedData
+from glr.errors import GlrError
+from glr.export import job
 from glr.retrieval.descriptors import load
 from tests.ensemble.test_main import descriptors_of
 from tests.export.test_export import export
+
+REGISTERED = ["run=one", "register=late", "verify=0"]
 
 # As on a machine that has TensorFlow alone.
 SCORER = """
@@ -81,3 +87,29 @@ def test_a_model_that_differs_from_training_is_not_written(trained: Path, tmp_pa
     assert sentence
     assert 0 < float(sentence[1]) < 1e-5
     assert not list(tmp_path.rglob("saved_model"))
+
+
+def test_files_are_complete_before_their_model_is_registered(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def refuse(*_: object, **__: object):
+        raise MlflowException("no room in the registry")
+
+    monkeypatch.setattr(MlflowClient, "create_model_version", refuse)
+    printed = export(trained, *REGISTERED, f"output={tmp_path}/out")
+    assert printed == (
+        "error: register=late: the MLflow store does not accept the model (no room in the registry); mend that, then "
+        f"export to another output; the files in {tmp_path}/out are complete"
+    )
+    assert {"model_card.md", "saved_model", "submission.zip"} == {file.name for file in (tmp_path / "out").iterdir()}
+
+
+def test_nothing_is_registered_without_files(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def fail(*_: object) -> str:
+        raise GlrError("no card")
+
+    monkeypatch.setattr(job, "model_card", fail)
+    assert export(trained, *REGISTERED, f"output={tmp_path}/out") == "error: no card"
+    client = MlflowClient(f"sqlite:///{trained}/mlruns/mlflow.db")
+    assert client.search_model_versions("name = 'late'") == []
+    assert not list(tmp_path.iterdir())

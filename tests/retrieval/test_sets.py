@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from glr import storage
 from glr.data.pictures import picture
 from glr.data.prepared import PreparedData
 from glr.errors import GlrError
@@ -58,7 +59,27 @@ def test_a_pair_of_folders(folder: Path):
     again = pair(folder)
     assert again.digest == opened.digest
     os.utime(folder / "index/b.jpg", (1, 1))
-    assert pair(folder).digest != opened.digest
+    touched = pair(folder).digest
+    assert touched != opened.digest
+    with (folder / "index/b.jpg").open("ab") as file:
+        file.write(b"more")
+    os.utime(folder / "index/b.jpg", (1, 1))
+    assert pair(folder).digest != touched
+
+
+def test_hidden_files_do_not_count(folder: Path):
+    digest = pair(folder).digest
+    (folder / "index/._b.jpg").touch()
+    assert pair(folder).digest == digest
+
+
+def test_an_image_that_changes_in_a_bucket_changes_the_digest(gcs_folder: str):
+    def digest(content: bytes) -> str:
+        for file in ("index/a.jpg", "queries/q.jpg"):
+            storage.write(f"{gcs_folder}/{file}", content, overwrite=True)
+        return sets.unsolved_pair(f"{gcs_folder}/index", f"{gcs_folder}/queries", None).digest
+
+    assert digest(b"one") == digest(b"one") != digest(b"two")
 
 
 def test_mistakes_in_folders(folder: Path):

@@ -120,3 +120,18 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path):
             storage.write(tmp_path / name, bytes(2 * MIB), overwrite=True)
     assert [file.name for file in tmp_path.iterdir()] == ["old"]
     assert storage.read(tmp_path / "old") == b"old"
+
+
+def test_a_path_is_checked_before_the_work_for_it(gcs_folder: str, tmp_path: Path):
+    for path in (tmp_path / "new/file.csv", "/dev/stdout", f"{gcs_folder}/file.csv"):
+        storage.check_writable(path)
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(GlrError, match=f"^{tmp_path} is a folder; give a file$"):
+        storage.check_writable(tmp_path)
+    (tmp_path / "file").touch()
+    with pytest.raises(
+        GlrError, match=f"^{tmp_path}/file/a/b: {tmp_path}/file is not a folder that may be written; co"
+    ):
+        storage.check_writable(tmp_path / "file/a/b")
+    with pytest.raises(GlrError, match="no-such-bucket"):
+        storage.check_writable("gs://no-such-bucket/file.csv")

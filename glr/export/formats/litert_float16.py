@@ -1,4 +1,4 @@
-"""LiteRT with weights in float16: half the size; the export measures what it costs."""
+"""LiteRT with weights in float16: half the size; the export measures the cost in scores."""
 
 from glr.export.formats.litert import Litert
 
