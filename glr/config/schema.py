@@ -260,7 +260,7 @@ class Describing:
 
 
 @dataclass
-class Ranking(Describing):
+class RankedSets(Describing):
     """The sets of index images and queries, and the steps from their descriptors to rankings."""
 
     whitening: Any = field(default=MISSING, metadata=_COMPONENT)
@@ -277,7 +277,7 @@ class Ranking(Describing):
 
 
 @dataclass
-class EvaluateConfig(Ranking):
+class EvaluateConfig(RankedSets):
     """The settings of conf/evaluate.yaml."""
 
     sweep: Jobs = field(default_factory=Jobs)
@@ -291,7 +291,7 @@ class EvaluateConfig(Ranking):
 
 
 @dataclass
-class PredictConfig(Ranking):
+class PredictConfig(RankedSets):
     """The settings of conf/predict.yaml."""
 
     task: TaskName = TaskName.retrieval

@@ -54,12 +54,16 @@ LOWEST = {
     "evaluate": TRACKING
     | SWEEP
     | {"neighbors": 1, "batch_size": 1, "parallelism": 1, "memory": 0.01, "gallery": 0, "max_model_gb": 0},
+    "predict": TRACKING
+    | {"strategy.replicas": 1, "neighbors": 1, "batch_size": 1, "parallelism": 1, "memory": 0.01, "max_model_gb": 0},
     "search": TRACKING
     | {"strategy.replicas": 1, "k": 1, "shown": 1, "batch_size": 1, "parallelism": 1, "max_model_gb": 0},
     "ensemble": TRACKING
     | {"index": 1, "neighbors": 1, "memory": 0.01}
     | {"ensemble.max_members": 1, "ensemble.max_dimension": 1, "ensemble.depth": 1},
-    "export": TRACKING | {"verify": 0, "tolerance": 0, "limits.dimension": 1, "limits.megabytes": 0},
+    "export": TRACKING
+    | {"verify": 0, "tolerance": 0, "limits.dimension": 1, "limits.megabytes": 0}
+    | {"float16.tolerance": 0, "float16.images": 8},
     "prepare": DATA | {"workers": 1, "shard_images": 1},
     "record": TRACKING | {"public": 0, "private": 0},
     "score": {},
