@@ -25,7 +25,7 @@ def test_every_cell_runs(file: Path, folder: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     shell = InteractiveShell()
     cells = [cell for cell in json.loads(file.read_text())["cells"] if cell["cell_type"] == "code"]
-    assert all(cell["outputs"] or cell["source"][0].startswith(("import", "from")) for cell in cells)
+    assert sum(bool(cell["outputs"]) for cell in cells) >= 2
     before = dict(os.environ)
     for cell in cells:
         source = (

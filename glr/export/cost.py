@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 
 from glr.data.opening import open_stored
 from glr.export.export import Cost
-from glr.export.formats.format import Format
+from glr.export.formats.format import FileFormat
 from glr.model.saved_model import SavedModel
 from glr.retrieval.excerpt import excerpt
 from glr.retrieval.extraction import Describer, Name, extract
@@ -24,7 +24,7 @@ class FileDescriber:
     image_size: int | None = None
     batch_size = 64  # images for which a process is started
 
-    def __init__(self, written: Format, file: Path, sizes: Sequence[int], folder: Path):
+    def __init__(self, written: FileFormat, file: Path, sizes: Sequence[int], folder: Path):
         self._run = lambda images: written.describe(file, images, sizes, folder)
 
     def describe(self, loaded: Iterable[tuple[list[Name], Any]]) -> Iterator[tuple[list[Name], np.ndarray]]:

@@ -19,7 +19,7 @@ from glr.export.card import model_card
 from glr.export.cost import FileDescriber, cost
 from glr.export.export import Export, Written
 from glr.export.formats.choice import SAVED_MODEL, chosen
-from glr.export.formats.format import Format
+from glr.export.formats.format import FileFormat
 from glr.export.members import Members
 from glr.model.network import RetrievalModel
 from glr.storage.temporary import temporary_folder
@@ -94,7 +94,7 @@ class _Job:
         formats: the formats to write.
     """
 
-    def __init__(self, config: DictConfig, members: Members, temporary: Path, formats: Sequence[Format]):
+    def __init__(self, config: DictConfig, members: Members, temporary: Path, formats: Sequence[FileFormat]):
         self._config = config
         self._members = members
         self._temporary = temporary
@@ -145,7 +145,7 @@ class _Job:
             )
         return difference, source
 
-    def _written(self, written: Format, models: Sequence[RetrievalModel]) -> Written:
+    def _written(self, written: FileFormat, models: Sequence[RetrievalModel]) -> Written:
         """Write a format, and compare its descriptors with the SavedModel's."""
         file, sizes, config = self._folder / written.file, self._members.sizes, self._config
         written.write(models, self._members.weights, file)

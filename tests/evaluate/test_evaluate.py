@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from glr.data.prepared import PreparedData
-from glr.evaluate import job
+from glr.postprocess import described
 from glr.retrieval.descriptors import load
 from glr.retrieval.outcomes import load as load_outcomes
 from tests.conftest import here
@@ -205,7 +205,7 @@ def test_kept_descriptors_of_an_earlier_result_version_are_not_read(
 ):
     line = ["run=two", "gallery=0", *of_pair(pair[0]), f"cache={tmp_path}"]
     for version in (1, 2, 2):
-        monkeypatch.setattr(job, "RESULT_VERSION", version)
+        monkeypatch.setattr(described, "RESULT_VERSION", version)
         evaluate(trained, *line)
     assert len(list(tmp_path.glob("*/index_ids.txt"))) == 2
 

@@ -17,7 +17,7 @@ from glr.export.letterbox import letterbox
 from glr.model.network import RetrievalModel
 
 
-class Format(ABC):
+class FileFormat(ABC):
     """A file format.
 
     Attributes:

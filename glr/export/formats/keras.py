@@ -8,13 +8,13 @@ from typing import Any
 import keras
 
 from glr.errors import GlrError
-from glr.export.formats.format import Format, input_sizes
+from glr.export.formats.format import FileFormat, input_sizes
 from glr.export.model import shares
 from glr.model.network import SCALES, RetrievalModel
 from glr.model.pooling import GeM
 
 
-class KerasFile(Format):
+class KerasFile(FileFormat):
     """A file that maps uint8 [images, S, S, 3] to descriptors float32 [images, D]; see `input_sizes`."""
 
     name = "keras"
@@ -23,7 +23,7 @@ class KerasFile(Format):
     script = "keras.py"
 
     def convert(self, members: Sequence[RetrievalModel], weights: Sequence[float], file: Path) -> None:
-        """See `Format`."""
+        """See `FileFormat`."""
         names = input_sizes([member.image_size for member in members])
         inputs = {size: keras.Input([size, size, 3], dtype="uint8", name=name) for name, size in names.items()}
         parts = []

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from glr.export.formats.format import Format, input_sizes
+from glr.export.formats.format import FileFormat, input_sizes
 from glr.export.model import shares
 from glr.model.network import RetrievalModel
 from glr.model.saved_model import OUTPUT
 
 
-class Litert(Format):
+class Litert(FileFormat):
     """A file that maps uint8 [images, S, S, 3] to `global_descriptor` float32 [images, D]; see `input_sizes`."""
 
     name = "litert"
@@ -23,7 +23,7 @@ class Litert(Format):
     packages = ("ai_edge_litert",)
 
     def convert(self, members: Sequence[RetrievalModel], weights: Sequence[float], file: Path) -> None:
-        """See `Format`."""
+        """See `FileFormat`."""
         sizes = input_sizes([member.image_size for member in members])
         names = {size: name for name, size in sizes.items()}
 

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from glr.export.formats.format import Format
+from glr.export.formats.format import FileFormat
 from glr.export.model import ExportedModel
 from glr.model.network import RetrievalModel
 from glr.model.saved_model import OUTPUT
@@ -12,7 +12,7 @@ from glr.model.saved_model import OUTPUT
 _OPSET = 18  # the newest that tf2onnx 1.17 writes; ONNX Runtime has it since 1.14
 
 
-class Onnx(Format):
+class Onnx(FileFormat):
     """A file that maps `input_images` uint8 [images, height, width, 3] to `global_descriptor` float32 [images, D]."""
 
     name = "onnx"
@@ -24,7 +24,7 @@ class Onnx(Format):
     any_size = True
 
     def convert(self, members: Sequence[RetrievalModel], weights: Sequence[float], file: Path) -> None:
-        """See `Format`."""
+        """See `FileFormat`."""
         import onnx
         import tf2onnx
 

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from glr.export.formats.format import Format
+from glr.export.formats.format import FileFormat
 from glr.export.model import ExportedModel
 from glr.model.network import RetrievalModel
 
 
-class SavedModel(Format):
+class SavedModel(FileFormat):
     """A folder with the signatures of `ExportedModel`."""
 
     name = "saved_model"
@@ -18,5 +18,5 @@ class SavedModel(Format):
     any_size = True
 
     def convert(self, members: Sequence[RetrievalModel], weights: Sequence[float], file: Path) -> None:
-        """See `Format`."""
+        """See `FileFormat`."""
         ExportedModel(members, weights).write(file)
