@@ -17,20 +17,8 @@ from glr.config.installation import CONF
 from glr.config.schema import bounds
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ["train", "preflight", "evaluate", "predict", "search", "ensemble", "export", "prepare", "record", "score"]
-COMMANDS += ["compare"]
-    "train",
-    "preflight",
-    "evaluate",
-    "predict",
-    "search",
-    "ensemble",
-    "export",
-    "prepare",
-    "record",
-    "score",
-    "compare",
-]
+COMMANDS = ["train", "preflight", "evaluate", "predict", "search", "ensemble", "export"]
+COMMANDS += ["prepare", "record", "score", "compare"]
 TRACKING = {"tracking.patience": 0, "tracking.system_metrics": 0.1}
 DATA = {
     "data.image_size": 8,
