@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from glr.config.installation import pip_install
 from glr.errors import GlrError, first_line
 from glr.model.parts import configure
 
@@ -52,9 +53,7 @@ def _hub() -> Any:
     try:
         import keras_hub
     except ModuleNotFoundError as error:
-        raise GlrError(
-            "this backbone needs KerasHub, which is not installed: pip install 'glr-retrieval[hub]'"
-        ) from error
+        raise GlrError(f"this backbone needs KerasHub, which is not installed; {pip_install('hub')}") from error
     return keras_hub
 
 
