@@ -280,5 +280,5 @@ def test_without_a_network_or_the_extra_it_is_one_sentence(monkeypatch: pytest.M
     ):
         KerasHub(**DINO | {"weights": "dinov2_small"}, image_size=16)
     monkeypatch.setitem(sys.modules, "keras_hub", None)
-    with pytest.raises(GlrError, match=r"^this backbone needs KerasHub, which is not installed: pip install "):
+    with pytest.raises(GlrError, match=r"^this backbone needs KerasHub, which is not installed; pip install "):
         KerasHub(**VIT, image_size=16)
