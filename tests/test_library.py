@@ -13,7 +13,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 
 import glr
-import glr.config.command
+import glr.config.started
 from glr.data.prepared import PreparedData
 from glr.errors import GlrError
 from glr.tracking.history import find
@@ -135,7 +135,7 @@ def test_a_sweep_starts_processes_and_leaves_no_trace(trained: Path, monkeypatch
 
 
 def test_two_threads_do_not_mix_their_settings(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(glr.config.command, "_WAIT", 60.0)
+    monkeypatch.setattr(glr.config.started, "_WAIT", 60.0)
     line, composed = list(sys.argv), {}
 
     def compose(seed: int) -> None:
@@ -151,7 +151,7 @@ def test_two_threads_do_not_mix_their_settings(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_a_second_command_at_the_same_time_is_refused(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(glr.config.command, "_WAIT", 0.05)
+    monkeypatch.setattr(glr.config.started, "_WAIT", 0.05)
     refused: list[str] = []
 
     def compose() -> None:
@@ -160,7 +160,7 @@ def test_a_second_command_at_the_same_time_is_refused(monkeypatch: pytest.Monkey
         except GlrError as error:
             refused.append(str(error))
 
-    with glr.config.command._started([]):
+    with glr.config.started.started([]):
         thread = threading.Thread(target=compose)
         thread.start()
         thread.join()

@@ -3,10 +3,9 @@
 import importlib
 import os
 import sys
-import threading
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
 from functools import partial, update_wrapper
 from io import StringIO
 from pathlib import Path
@@ -16,7 +15,6 @@ from typing import Any
 import hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.singleton import Singleton
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
@@ -31,6 +29,7 @@ from glr.config.jobs import launchable
 from glr.config.resolvers import setup
 from glr.config.secrets import conceal, redacted
 from glr.config.signals import handle
+from glr.config.started import started
 from glr.errors import NO_ROOM, PREEMPTED, GlrError, is_no_room
 
 
@@ -132,7 +131,7 @@ class Command:
             GlrError: a mistake in the arguments, or a failure that the user can fix.
         """
         setup()
-        with _started(arguments), searchpath.hydra(command_line().config_dir):
+        with started(arguments), searchpath.hydra(command_line().config_dir):
             return self._dispatch()
 
     def _dispatch(self) -> object:
@@ -195,42 +194,6 @@ class Command:
         return job.result
 
 
-_RUNNING = threading.RLock()  # Hydra's state and the command line are those of the process
-_WAIT = 5.0  # seconds
-
-
-@contextmanager
-def _started(arguments: Sequence[str]) -> Iterator[None]:
-    """Start Hydra anew with the arguments as the command line; afterwards this process is as it was before.
-
-    Raises:
-        GlrError: another thread runs a command.
-    """
-    if not _RUNNING.acquire(timeout=_WAIT):
-        raise GlrError("another thread of this process runs a command of glr; wait for it, or start another process")
-    try:
-        with _anew(arguments):
-            yield
-    finally:
-        _RUNNING.release()
-
-
-@contextmanager
-def _anew(arguments: Sequence[str]) -> Iterator[None]:
-    argv, state = sys.argv, Singleton.get_state()
-    full_error = os.environ.get("HYDRA_FULL_ERROR")
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra must not catch exceptions: glr reports them
-    sys.argv = [argv[0], *arguments]
-    GlobalHydra.instance().clear()
-    try:
-        yield
-    finally:
-        sys.argv = argv
-        Singleton.set_state(state)
-        if full_error is None:
-            del os.environ["HYDRA_FULL_ERROR"]
-
-
 def compose(command: str, *arguments: str, **settings: object) -> DictConfig:
     """Compose a command's settings, and check all of them as the command would.
 
@@ -244,7 +207,7 @@ def compose(command: str, *arguments: str, **settings: object) -> DictConfig:
     """
     main_of(command)
     setup()
-    with _started([*arguments, *as_overrides(settings)]):
+    with started([*arguments, *as_overrides(settings)]):
         line = command_line()
         with searchpath.hydra(line.config_dir):
             overrides, _ = check_command_line(command, conceal(as_typed(line.overrides)), False)

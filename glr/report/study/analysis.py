@@ -26,6 +26,7 @@ _SCORED = re.compile(
     r"((public|private|easy|medium|hard)/)?(gap|top1_accuracy|map(_at_\d+)?|mp_at_\d+|recall_at_\d+|(mean|median)_position)"
     r"|leaderboard/(public|private)"
 )
+_is_scored = cache(_SCORED.fullmatch)  # thousands of runs have the same few names
 _NO_FACTOR = f"No effects of {{}}: {{:,}} values, and a setting of more than {MOST} is a searched range"
 
 
@@ -179,12 +180,7 @@ def _metric(rows: Sequence[Row], wanted: str | None) -> Metric:
 
 def scored(metrics: Iterable[str]) -> list[str]:
     """The metrics of an evaluation among a run's metrics: `private/gap`, `gap`; not those of an untrained model."""
-    return [name for name in metrics if _is_score(name)]
-
-
-@cache
-def _is_score(name: Metric) -> bool:
-    return _SCORED.fullmatch(name) is not None
+    return [name for name in metrics if _is_scored(name)]
 
 
 def _measured(rows: Sequence[Configuration], groups: Sequence[Sample]) -> list[dict[Metric, MeanScore]]:
