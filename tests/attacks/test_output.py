@@ -11,9 +11,10 @@ import pytest
 from mlflow import MlflowClient
 
 from glr.compare.records import of_runs
-from glr.compare.rendering import as_csv, as_json, markdown
+from glr.compare.rendering import markdown
 from glr.compare.table import tables
 from glr.config.printing import printable
+from glr.config.records import as_csv, as_json
 from glr.tracking.rows import single_models
 from tests.conftest import here
 

@@ -157,7 +157,10 @@ def test_a_package_that_the_user_trusts_is_built(tmp_path: Path):
     ("overrides", "sentence"),
     [
         (["pooling._target_=keras.utils.get_file"], "pooling._target_=keras.utils.get_file: expected one of "),
-        (["pooling._target_=keras.saving.load_model"], "expected one of glr.model.pooling.GeM, keras.layers"),
+        (
+            ["pooling._target_=keras.saving.load_model"],
+            "expected one of glr.model.pooling.ClassToken, glr.model.pooling.ClassTokenGeM, glr.model.pooling.GeM, ",
+        ),
         (["head._target_=glr.storage.write"], "expected one of glr.model.head.adacos.AdaCosDynamic"),
         (["optimizer._target_=keras.layers.Dense"], "optimizer._target_=keras.layers.Dense: expected one of "),
         (["pooling._target_=os.system"], "expected a class of glr, Keras or your own"),
