@@ -12,7 +12,7 @@ from glr.config.values import TaskName
 from glr.data.predictions import refuse_spaces, write_classes, write_rankings
 from glr.data.prepared import PreparedData
 from glr.errors import GlrError
-from glr.model.choice import check_model
+from glr.model.choice import check_images, check_model
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,7 +71,7 @@ def _ranking(config: DictConfig, model: "TrainedModel", given: "PredictionSet") 
     before = description.of_set(given)
     with temporary_folder() as folder:
         index, query = description.processed(*before, folder)
-        ranks = K if config.task == TaskName.retrieval else _neighbors(config, model)
+        ranks = K if config.task == TaskName.retrieval else model.classified_by(config.neighbors)
         applied = None if isinstance(rerank, Unranked) else rerank
         return ranked(index, query, ranks, memory=config.memory, rerank=applied)
 
@@ -80,15 +80,11 @@ def _write(config: DictConfig, model: "TrainedModel", given: "PredictionSet", ra
     from glr.retrieval.landmarks import K, classify
 
     if config.task == TaskName.recognition:
-        predicted = classify(ranking, given.classes, _neighbors(config, model))
+        predicted = classify(ranking, given.classes, model.classified_by(config.neighbors))
         write_classes(config.output, {query: (str(name), total) for query, (name, total) in predicted.items()})
         return
     rows = zip(ranking.query_ids, ranking.positions[:, :K].tolist(), strict=True)
     write_rankings(config.output, {query: [ranking.index_ids[place] for place in row] for query, row in rows})
-
-
-def _neighbors(config: DictConfig, model: "TrainedModel") -> int:
-    return model.neighbors if config.neighbors is None else config.neighbors
 
 
 def _opened_set(config: DictConfig, model: "TrainedModel") -> "PredictionSet":
@@ -105,11 +101,7 @@ def _opened_set(config: DictConfig, model: "TrainedModel") -> "PredictionSet":
 def _check(config: DictConfig) -> None:
     """Refuse settings that contradict each other."""
     check_model(config)
-    given = [key for key in ("prepared", "index", "queries") if config[key] is not None]
-    if given not in ([], ["prepared"], ["index", "queries"]):
-        raise GlrError(f"{', '.join(given)}: give prepared=FOLDER, or index=FOLDER queries=FOLDER")
-    if not given and config.model is not None:
-        raise GlrError("model has no data set: give prepared=, or index= and queries=")
+    given = check_images(config, ({"prepared": "FOLDER"}, {"index": "FOLDER", "queries": "FOLDER"}))
     if config.index_classes is not None and given != ["index", "queries"]:
         raise GlrError("index_classes belongs to index=FOLDER queries=FOLDER; a prepared set has its own")
     storage.check_writable(config.output)

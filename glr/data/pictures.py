@@ -165,6 +165,11 @@ def _is_outage(file: ImageFile, content: Future[bytes]) -> bool:
     return storage.is_bucket(file.path) and not isinstance(content.exception(), MissingImageError | None)
 
 
+def is_single(given: object) -> bool:
+    """Return True for one image, as opposed to a list of images or an array [N, H, W, 3]."""
+    return isinstance(given, str | PurePath | PIL.Image.Image) or (isinstance(given, np.ndarray) and given.ndim < 4)
+
+
 class GivenPictures:
     """Images from Python; the id of one is its place in the list.
 
@@ -176,7 +181,7 @@ class GivenPictures:
     """
 
     def __init__(self, images: Sequence[Image] | np.ndarray):
-        if isinstance(images, str | PurePath | PIL.Image.Image) or (isinstance(images, np.ndarray) and images.ndim < 4):
+        if is_single(images):
             raise GlrError(
                 "images: expected a list of images, or an array [N, H, W, 3]; put a single image into a list"
             )

@@ -9,9 +9,15 @@ from glr.config.command import command
 from glr.config.printing import say
 from glr.config.run_names import evaluation_name
 from glr.errors import GlrError
-from glr.model.choice import check_model
+from glr.model.choice import check_images, check_model
 from glr.retrieval.scores import Scored, headlines, table
 from glr.sweep import progress
+
+_IMAGES = (
+    {"prepared": "FOLDER"},
+    {"index": "FOLDER", "queries": "FOLDER"},
+    {"revisited": "FILE", "images": "FOLDER"},
+)
 
 
 @command("evaluate")
@@ -57,13 +63,7 @@ def _evaluate(config: DictConfig) -> Scored:
 def _check(config: DictConfig) -> None:
     """Refuse settings that contradict each other."""
     check_model(config)
-    given = [key for key in ("prepared", "index", "queries", "revisited", "images") if config[key] is not None]
-    if given not in ([], ["prepared"], ["index", "queries"], ["revisited", "images"]):
-        raise GlrError(
-            f"{', '.join(given)}: give prepared=FOLDER, or index=FOLDER queries=FOLDER, or revisited=FILE images=FOLDER"
-        )
-    if not given and config.model is not None:
-        raise GlrError("model has no data set: give prepared=, or index= and queries=, or revisited= and images=")
+    given = check_images(config, _IMAGES)
     solutions = [key for key in ("retrieval_solution", "recognition_solution", "index_classes") if config[key]]
     if solutions and given != ["index", "queries"]:
         raise GlrError(f"{', '.join(solutions)}: these belong to index=FOLDER queries=FOLDER")

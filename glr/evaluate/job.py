@@ -28,7 +28,7 @@ def opened_set(config: DictConfig, model: TrainedModel) -> EvaluationSet:
     Raises:
         GlrError: the set is missing or damaged.
     """
-    neighbors = model.neighbors if config.neighbors is None else config.neighbors
+    neighbors = model.classified_by(config.neighbors)
     if config.index is not None:
         return sets.folder_pair(
             config.index,

@@ -1,4 +1,6 @@
-"""The settings by which a command chooses a trained model: `run` or `model`, `checkpoint`, `tta` and `strategy`."""
+"""The settings by which a command chooses a trained model, and the images that the model describes."""
+
+from collections.abc import Mapping, Sequence
 
 from omegaconf import DictConfig
 
@@ -20,3 +22,26 @@ def check_model(config: DictConfig) -> None:
         raise GlrError("checkpoint=best: a SavedModel has one set of weights; this setting needs a run")
     if trains_together(config):
         raise GlrError("strategy=multi_worker: several workers train a run; one machine describes images")
+
+
+def check_images(config: DictConfig, ways: Sequence[Mapping[str, str]]) -> list[str]:
+    """Refuse images that are given in no way, or in several; a run also has the images of its own data set.
+
+    Args:
+        config: the command's settings.
+        ways: the ways to give images; each maps the settings that belong together to the kinds of their values.
+
+    Returns:
+        The settings that are given.
+
+    Raises:
+        GlrError: they are not those of one way, or `model` is given without any.
+    """
+    given = [key for way in ways for key in way if config[key] is not None]
+    if given not in ([], *map(list, ways)):
+        every = ", or ".join(" ".join(f"{key}={kind}" for key, kind in way.items()) for way in ways)
+        raise GlrError(f"{', '.join(given)}: give {every}")
+    if not given and config.model is not None:
+        every = ", or ".join(" and ".join(f"{key}=" for key in way) for way in ways)
+        raise GlrError(f"model has no data set: give {every}")
+    return given

@@ -7,11 +7,10 @@ from pathlib import PurePath
 from typing import Any, NamedTuple
 
 import numpy as np
-import PIL.Image
 
 from glr.config.printing import printable
 from glr.data.image_id import check_image_id
-from glr.data.pictures import Image
+from glr.data.pictures import Image, is_single
 from glr.errors import GlrError
 
 
@@ -57,7 +56,7 @@ def queries_of(given: Any) -> Queries:
     if isinstance(given, np.ndarray) and given.dtype.kind == "f":
         vectors = np.atleast_2d(given)
         return Queries(given.ndim == 1, [f"query {n}" for n in range(len(vectors))], [None] * len(vectors), vectors)
-    single = _is_image(given)
+    single = is_single(given)
     images = [given] if single else _listed("queries", given)
     names = [str(image) if isinstance(image, str | PurePath) else f"query {n}" for n, image in enumerate(images)]
     return Queries(single, names, images, None)
@@ -69,7 +68,7 @@ def added(images: Iterable[Image] | np.ndarray, ids: Iterable[str] | None) -> Ad
     Raises:
         GlrError: there is one image, not several; ids are missing, or one is not one line of text.
     """
-    if _is_image(images):
+    if is_single(images):
         raise GlrError("images: expected several images; put a single image into a list")
     several = _listed("images", images)
     files = [str(image) if isinstance(image, str | PurePath) else "" for image in several]
@@ -91,10 +90,6 @@ def check_new(ids: Iterable[str], taken: Iterable[str]) -> None:
     """
     if twice := [name for name, count in Counter([*taken, *ids]).items() if count > 1]:
         raise GlrError(printable(f"add: the id {twice[0]} appears twice; give others in ids=[...]"))
-
-
-def _is_image(given: object) -> bool:
-    return isinstance(given, str | PurePath | PIL.Image.Image) or (isinstance(given, np.ndarray) and given.ndim < 4)
 
 
 def _listed(name: str, given: Any) -> list[Any]:

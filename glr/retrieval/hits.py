@@ -1,16 +1,14 @@
 """The hits of a search: ids, scores and files of the nearest images, as lists, a table, and pictures for a notebook."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import PurePath
-from typing import TYPE_CHECKING, NamedTuple, overload
+from typing import TYPE_CHECKING, NamedTuple, TypeVar, overload
 
-import numpy as np
-import PIL.Image
 import simplejpeg
 
 from glr.config.printing import printable
-from glr.data.photo import jpeg, pixels_of, read_image
-from glr.data.pictures import Image
+from glr.data.photo import jpeg, read_image
+from glr.data.pictures import GivenPictures, Image, picture
 from glr.errors import GlrError
 from glr.html.template import template
 from glr.html.thumbnail import Thumbnail, parts, thumbnail
@@ -21,6 +19,8 @@ if TYPE_CHECKING:
 _SIDE = 256  # pixels of a thumbnail's long side; a JPEG is decoded at little more
 _SHOWN = 20  # queries that a notebook shows
 
+Item = TypeVar("Item")
+
 
 class Hit(NamedTuple):
     """An image: its id, its similarity to the query, and its file (empty: it is unknown)."""
@@ -30,7 +30,24 @@ class Hit(NamedTuple):
     path: str
 
 
-class Hits(Sequence[Hit]):
+class _List(Sequence[Item]):
+    """A sequence that is read like a list, but cannot be changed."""
+
+    def __init__(self, items: Iterable[Item]):
+        self._items = list(items)
+
+    @overload
+    def __getitem__(self, place: int) -> Item: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Item]: ...
+    def __getitem__(self, place: int | slice) -> Item | list[Item]:
+        return self._items[place]
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+
+class Hits(_List[Hit]):
     """The hits of one query, the most similar first.
 
     Args:
@@ -44,7 +61,8 @@ class Hits(Sequence[Hit]):
     """
 
     def __init__(self, query: str, picture: Image | None, hits: Iterable[Hit]):
-        self.query, self.picture, self._hits = query, picture, list(hits)
+        super().__init__(hits)
+        self.query, self.picture = query, picture
 
     @property
     def ids(self) -> list[str]:
@@ -66,16 +84,6 @@ class Hits(Sequence[Hit]):
         """A row for each hit: query, rank, id, score, path."""
         return Results([self]).table
 
-    @overload
-    def __getitem__(self, place: int) -> Hit: ...
-    @overload
-    def __getitem__(self, place: slice) -> list[Hit]: ...
-    def __getitem__(self, place: int | slice) -> Hit | list[Hit]:
-        return self._hits[place]
-
-    def __len__(self) -> int:
-        return len(self._hits)
-
     def __repr__(self) -> str:
         lines = [f"{rank:4}  {hit.score:.4f}  {hit.id}" for rank, hit in enumerate(self, 1)]
         return printable("\n".join([self.query, *lines]))
@@ -84,11 +92,8 @@ class Hits(Sequence[Hit]):
         return Results([self]).html()
 
 
-class Results(Sequence[Hits]):
+class Results(_List[Hits]):
     """The hits of several queries, in the order of the queries."""
-
-    def __init__(self, hits: Iterable[Hits]):
-        self._hits = list(hits)
 
     @property
     def table(self) -> "pd.DataFrame":
@@ -106,19 +111,6 @@ class Results(Sequence[Hits]):
             parts=parts,
         )
 
-    @overload
-    def __getitem__(self, place: int) -> Hits: ...
-    @overload
-    def __getitem__(self, place: slice) -> list[Hits]: ...
-    def __getitem__(self, place: int | slice) -> Hits | list[Hits]:
-        return self._hits[place]
-
-    def __len__(self) -> int:
-        return len(self._hits)
-
-    def __iter__(self) -> Iterator[Hits]:
-        return iter(self._hits)
-
     def __repr__(self) -> str:
         return "\n".join(map(repr, self))
 
@@ -126,16 +118,13 @@ class Results(Sequence[Hits]):
         return self.html()
 
 
-def _small(picture: Image | None) -> Thumbnail | None:
+def _small(image: Image | None) -> Thumbnail | None:
     """Return an image as a thumbnail; None if there is none, or its file can no longer be read."""
-    if picture is None:
+    if image is None:
         return None
-    if isinstance(picture, PIL.Image.Image):
-        return thumbnail(pixels_of(picture))
-    if isinstance(picture, np.ndarray):
-        return thumbnail(picture if picture.ndim == 3 else np.repeat(picture[:, :, np.newaxis], 3, axis=2))
-    assert isinstance(picture, str | PurePath)
     try:
-        return thumbnail(simplejpeg.decode_jpeg(jpeg(read_image(str(picture)), max_side=_SIDE).encoded))
+        if isinstance(image, str | PurePath):  # decoded at little more than the thumbnail's size
+            return thumbnail(simplejpeg.decode_jpeg(jpeg(read_image(str(image)), max_side=_SIDE).encoded))
+        return thumbnail(picture(GivenPictures([image]), 0).pixels)
     except (GlrError, ValueError):
         return None

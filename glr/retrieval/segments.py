@@ -80,8 +80,7 @@ def _described(
         [ImageFile(path, storage.join(folder, path)) for path in files],
         lambda path, reason: rows.mark(place / name, path, reason),
     )
-    describer = model.describer.sized(len(files))
-    extract(describer, pictures, place / name, rows.NAME, parallelism=parallelism, dtype=dtype)
+    extract(model.describer_of(len(files)), pictures, place / name, rows.NAME, parallelism=parallelism, dtype=dtype)
     return rows.load(place / name)
 
 

@@ -109,16 +109,15 @@ def folder_pair(
     """
     if recognition_solution is not None and index_classes is None:
         raise GlrError("recognition_solution needs index_classes=FILE, a CSV with the columns id,landmark_id")
-    files = {name: _files(name, folder) for name, folder in (("index", index), ("queries", queries))}
+    images, *ids = _pair(index, queries)
     task = LandmarkTask(
         None if retrieval_solution is None else read_solution(retrieval_solution),
         None if recognition_solution is None else read_solution(recognition_solution),
         {} if index_classes is None else read_index_classes(index_classes),
         neighbors=neighbors,
     )
-    task.check(*([file.id for file in files[name]] for name in ("index", "queries")))
-    indexed, queried = (FilePictures(list(files[name])) for name in ("index", "queries"))
-    return EvaluationSet(f"{index}, {queries}", _digest(*map(dict.items, files.values())), indexed, queried, task)
+    task.check(*ids)
+    return EvaluationSet(*images, task)
 
 
 def unsolved(data: PreparedData) -> PredictionSet:
@@ -138,14 +137,11 @@ def unsolved_pair(index: str, queries: str, index_classes: str | None) -> Predic
     Raises:
         GlrError: a folder has no images, a name is repeated or cannot be an id, or `index_classes` lacks an image.
     """
-    files = {name: _files(name, folder) for name, folder in (("index", index), ("queries", queries))}
+    images, ids, _ = _pair(index, queries)
     classes = {} if index_classes is None else read_index_classes(index_classes)
-    ids = [file.id for file in files["index"]]
     if index_classes is not None:
         refuse(ids, classes, f"index images that {index_classes} does not name")
-    indexed, queried = (FilePictures(list(files[name])) for name in ("index", "queries"))
-    digest = _digest(*map(dict.items, files.values()))
-    return PredictionSet(f"{index}, {queries}", digest, indexed, queried, ids, classes)
+    return PredictionSet(*images, ids, classes)
 
 
 def revisited(ground_truth: str, images: str) -> EvaluationSet:
@@ -166,6 +162,14 @@ def revisited(ground_truth: str, images: str) -> EvaluationSet:
     queries = [ImageFile(query.name, storage.join(images, f"{query.name}.jpg"), query.box) for query in truth.queries]
     digest = _digest((file, present[f"{file.id}.jpg"]) for file in (*index, *queries))
     return EvaluationSet(images, digest, FilePictures(index), FilePictures(queries), RevisitedTask(truth))
+
+
+def _pair(index: str, queries: str) -> tuple[tuple[str, str, Pictures, Pictures], list[str], list[str]]:
+    """Return the fields of an `ImageSet` of two folders, and the ids of its index images and of its queries."""
+    indexed, queried = _files("index", index), _files("queries", queries)
+    digest = _digest(indexed.items(), queried.items())
+    fields = f"{index}, {queries}", digest, FilePictures(list(indexed)), FilePictures(list(queried))
+    return fields, [file.id for file in indexed], [file.id for file in queried]
 
 
 def _files(name: str, folder: str) -> dict[ImageFile, str]:

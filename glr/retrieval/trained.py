@@ -66,15 +66,21 @@ class TrainedModel:
         pictures = GivenPictures(images)
         if not len(pictures):
             raise GlrError("images: there are none to describe")
-        describer = self.describer
-        if isinstance(describer, Extractor):
-            describer = describer.sized(len(pictures))
+        describer = self.describer_of(len(pictures))
         loaded = batches(
             pictures, image_size=describer.image_size, batch_size=describer.batch_size, parallelism=parallelism
         )
         values = np.concatenate([values for _, values in describer.describe(loaded)])
         check_finite(list(map(str, range(len(values)))), values)
         return values
+
+    def describer_of(self, images: int) -> Describer:
+        """Return the describer for a number of images: its batches are not much larger than this number."""
+        return self.describer.sized(images) if isinstance(self.describer, Extractor) else self.describer
+
+    def classified_by(self, neighbors: int | None) -> int:
+        """Return the number of index images that classify a query: the given one, or the run's own."""
+        return self.neighbors if neighbors is None else neighbors
 
     def __repr__(self) -> str:
         size = self.describer.image_size
