@@ -78,6 +78,11 @@ def stamps(folder: str, unnamed: dict[str, str] | None = None) -> dict[str, str]
     return dict(sorted(stamped.items()))
 
 
+def of_content(stamp: str) -> str:
+    """Return the part of a stamp that a copy of the file keeps (`cp -p`, `rsync -t`)."""
+    return " ".join(stamp.split()[:2])
+
+
 def _counts(path: str) -> bool:
     return is_image(path) and not any(map(is_hidden, path.split("/")))
 

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 import google_crc32c
 
 from glr import storage
-from glr.data.image_folder import stamps
+from glr.data.image_folder import of_content, stamps
 from glr.data.pictures import FilePictures, ImageFile, Pictures, StoredPictures
 from glr.data.prepared import PreparedData
 from glr.data.rows import COLUMNS
@@ -186,10 +186,6 @@ def _files(name: str, folder: str) -> dict[ImageFile, str]:
 
 
 def _digest(*stamped: Iterable[tuple[ImageFile, str]]) -> str:
-    """Return a fingerprint of files: their ids, paths, boxes and stamps.
-
-    The stamps are those of `glr.Index`. A local file's inode and time of change of status stay out, since a new copy of
-    the same file (`cp -p`, `rsync -t`) has others.
-    """
-    text = "\n".join(f"{file} {stamp}" for file, stamp in chain(*stamped))
+    """Return a fingerprint of files: their ids, paths and boxes, sizes and times or, in a bucket, checksums."""
+    text = "\n".join(f"{file} {of_content(stamp)}" for file, stamp in chain(*stamped))
     return google_crc32c.Checksum(text.encode()).hexdigest().decode()

@@ -58,6 +58,9 @@ def test_a_pair_of_folders(folder: Path):
     assert opened.task.answers() == {"Public": {"q": {"a"}}, "Private": {"r": {"b"}}}
     again = pair(folder)
     assert again.digest == opened.digest
+    copy = shutil.copy2(folder / "index/b.jpg", folder / "copy")
+    Path(copy).replace(folder / "index/b.jpg")
+    assert pair(folder).digest == opened.digest  # a copy with its time, in another inode
     os.utime(folder / "index/b.jpg", (1, 1))
     touched = pair(folder).digest
     assert touched != opened.digest
