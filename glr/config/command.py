@@ -108,7 +108,7 @@ class Command:
         output.protect()
         try:
             self.run(sys.argv[1:])
-            if self._printed and (lost := output.failure()):
+            if (self._printed or _only_prints(command_line())) and (lost := output.failure()):
                 if not is_no_room(lost):
                     sys.exit(1)  # the reader has closed the pipe: `--help | head`
                 raise lost
@@ -151,7 +151,6 @@ class Command:
         if shown and jobs:
             print(_first_of(jobs), file=sys.stderr)
             overrides, jobs = jobs[0], None
-        self._printed = self._printed or bool(shown)
         if arguments.help:  # Hydra's own help takes three times as long
             return print(help_text(self._config_name, overrides))
         if self._together and not shown:
@@ -239,6 +238,12 @@ def run(command: str, *arguments: str, **settings: object) -> Any:
         said = ended.code.removeprefix("error: ") if isinstance(ended.code, str) else None
         why = "there is no room on a disk" if ended.code == NO_ROOM else "its arguments cannot be read"
         raise GlrError(said or f"glr {command} has ended: {why}") from ended
+
+
+def _only_prints(arguments: Namespace) -> bool:
+    """Return True if the flags ask for printed text, which is the whole result."""
+    shows = arguments.help, arguments.cfg, arguments.info, arguments.hydra_help, arguments.shell_completion
+    return any(shows)
 
 
 def _first_of(jobs: list[list[str]]) -> str:
