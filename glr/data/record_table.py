@@ -8,10 +8,9 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from glr import storage
-from glr.config.printing import say
+from glr.config.printing import progress_bar, say
 from glr.data import tfrecord
 from glr.data.in_place import PLACE
 from glr.data.prepared import PreparedData, Shard
@@ -60,7 +59,7 @@ def _stored(data: PreparedData, name: str, records: int) -> np.ndarray | None:
 def _scanned(data: PreparedData, shards: list[Shard]) -> np.ndarray:
     with ThreadPoolExecutor(READERS) as readers:
         tables = readers.map(partial(_table, data), shards)
-        with tqdm(tables, total=len(shards), unit=" shards", desc="places", disable=None) as bar:
+        with progress_bar(iterable=tables, total=len(shards), unit=" shards", desc="places") as bar:
             return np.concatenate(list(bar))
 
 
