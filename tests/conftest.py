@@ -30,13 +30,13 @@ from glr.data.source import FolderSource, Source
 from glr.data.tfrecord import parse
 from glr.devices.startup import hidden, importing
 from glr.storage.lock import held
-from glr.tracking.history import PastRun
 from tests.gcs.fixture import gcs, gcs_folder
+from tests.past_run import past
 from tests.processes.forks import Forks, forks
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 ROOT = Path(__file__).parents[1]
-__all__ = ["gcs", "gcs_folder"]  # fixtures for every test
+__all__ = ["gcs", "gcs_folder", "past"]  # fixtures for every test
 
 
 @pytest.hookimpl(wrapper=True)
@@ -256,38 +256,6 @@ def small_data(class_folders: Path, tmp_path_factory: pytest.TempPathFactory) ->
     target = tmp_path_factory.mktemp("prepared") / "data"
     settings = {"path": str(class_folders), "seed": 3}
     return prepare(folder_source(class_folders), target, Options(shard_images=25), settings=settings)
-
-
-# The parameters of a run as MLflow returns them.
-_PARAMS = {
-    "backbone.label": "Xception",
-    "pooling.label": "GeM",
-    "head.label": "AdaCos(Semi)",
-    "regularization.label": "null",
-    "train.batch_size": "128",
-    "train.epochs": "20",
-    "data.normalization": "minus_one_one",
-    "data.image_size": "441",
-    "model.embedding_size": "512",
-    "optimizer.label": "Adam",
-    "schedule.label": "CosineDecay(0.001)",
-}
-
-
-@pytest.fixture
-def past() -> Callable[..., PastRun]:
-    """Make a past run from its name, its scores, and parameters that differ from the usual ones."""
-    count = 0
-
-    def make(name: str, public: float | None = None, private: float | None = None, **changes) -> PastRun:
-        nonlocal count
-        count += 1
-        kind, status = changes.pop("kind", "train"), changes.pop("status", "FINISHED")
-        metrics = {"public_score": public, "private_score": private} if public is not None else {}
-        params = (_PARAMS if kind == "train" else {}) | {k.replace("__", "."): str(v) for k, v in changes.items()}
-        return PastRun(f"{count:032x}", name, "study", status, count, params, metrics, {"kind": kind}, "")
-
-    return make
 
 
 @pytest.fixture(scope="session")

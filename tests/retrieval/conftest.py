@@ -1,5 +1,6 @@
 """A model of the tests: it describes an image by its mean colours, so that the right neighbours are known."""
 
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -9,6 +10,13 @@ import pytest
 
 from glr.retrieval.trained import TrainedModel
 
+NAMES = ["a.png", "b.png", "f.png", "g.png", "sub/c.png", "sub/d é.png", "sub/deep/e.png"]
+SEEDS = dict(
+    zip(["a.png", "b.png", "sub/c.png", "sub/d é.png", "sub/deep/e.png", "f.png", "g.png"], range(7), strict=True)
+)
+
+JPEG = 0.015  # files of other formats are described as JPEGs
+
 
 class Colours:
     """Describes an image by the mean colours of its quarters, of length 1; counts the images that it describes."""
@@ -17,9 +25,6 @@ class Colours:
 
     def __init__(self):
         self.described: list[str] = []
-
-    def sized(self, images: int) -> "Colours":  # noqa: ARG002
-        return self
 
     def describe(self, loaded: Iterable[tuple[list, np.ndarray]]) -> Iterator[tuple[list, np.ndarray]]:
         for names, pixels in loaded:
@@ -37,7 +42,7 @@ def model() -> TrainedModel:
 def photos(tmp_path: Path) -> Path:
     """Seven photos of plain quarters, in folders two deep, beside files that are no photos."""
     folder = tmp_path / "photos"
-    for number, name in enumerate(["a.png", "b.png", "sub/c.png", "sub/d é.png", "sub/deep/e.png", "f.png", "g.png"]):
+    for number, name in enumerate(SEEDS):
         photo(folder / name, number)
     (folder / "notes.txt").write_text("no image")
     photo(folder / ".hidden/h.png", 9)
@@ -56,3 +61,13 @@ def vector(seed: int) -> np.ndarray:
     """The descriptor of such a photo, by definition: the colours plus 1, of length 1; JPEG changes it by some 0.01."""
     colours = np.random.default_rng(seed).integers(0, 256, (2, 2, 3), dtype=np.uint8).reshape(-1) + 1.0
     return colours / np.linalg.norm(colours)
+
+
+def expected(names: list[str]) -> np.ndarray:
+    return np.array([vector(SEEDS[name]) for name in names])
+
+
+def touched(file: Path, seed: int) -> None:
+    """Replace a photo; another time shows the change even if the clock is coarse."""
+    photo(file, seed)
+    os.utime(file, ns=(1, 1))

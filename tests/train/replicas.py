@@ -67,10 +67,7 @@ def loss_scaled() -> keras.optimizers.Optimizer:
 
 
 def cases() -> dict[str, Case]:
-    """Return the cases that must give the same result on any number of replicas.
-
-    Tracing 8 replicas takes long: only heads that gather values of all replicas are traced on 8.
-    """
+    """Return the cases that must give the same result on any number of replicas; on 8, the heads that gather values."""
     many = {"adacos_dynamic", "curricularface", "proxy_anchor", "supcon"}
     skipping = {"broken": 1, "options": {"skip_non_finite": True}}
     return {head: Case(head, replicas=(1, 2, 8) if head in many else (1, 2)) for head in HEADS} | {
