@@ -1,9 +1,12 @@
 """The folders that are installed with glr, conf/ and sweeps/, and the command that installs its extras."""
 
+import importlib
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import glr
+from glr.errors import GlrError
 
 DISTRIBUTION = "glr-retrieval"  # in package indexes, where `glr` is another project
 
@@ -32,3 +35,20 @@ def pip_install(*extras: str) -> str:
     """The command that installs one of these extras: from this checkout, or from a package index."""
     project = "." if CONF.parent != _PACKAGE else DISTRIBUTION
     return "pip install " + " or ".join(f"'{project}[{extra}]'" for extra in extras)
+
+
+def library(module: str, extra: str, need: str) -> Any:
+    """Import a module that one of the extras installs.
+
+    Args:
+        module: its name.
+        extra: the extra.
+        need: says in the message what needs it.
+
+    Raises:
+        GlrError: it is not installed.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise GlrError(f"{need}; {pip_install(extra)}") from error

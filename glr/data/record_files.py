@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, cast
 
 from glr import storage
-from glr.config.installation import pip_install
+from glr.config.installation import library
 from glr.data.tfrecord import is_header
 from glr.errors import GlrError
 
@@ -100,11 +100,7 @@ def _indexed(file: str, index: str) -> Any:
 
 
 def _library() -> Any:
-    try:
-        import indexed_gzip
-    except ImportError as error:
-        raise GlrError(f"gzip files need a library to be read in place; {pip_install('gzip')}") from error
-    return indexed_gzip
+    return library("indexed_gzip", "gzip", "gzip files need a library to be read in place")
 
 
 def _begins_with_record(file: str) -> bool:

@@ -14,7 +14,6 @@ def letterbox(image: np.ndarray, size: int) -> np.ndarray:
         before, after = (pixels.take(np.minimum(places.astype(int) + more, last), axis) for more in (0, 1))
         pixels = before * (1 - shares) + after * shares
     top, left = ((longest - side) * size // (2 * longest) for side in image.shape[:2])
-    frame[top : top + high, left : left + wide] = (
-        pixels + 0.50137
-    )  # truncated: rounds halves up, also where float32 is just below them
+    # Truncation of this sum rounds halves up, also where float32 is just below them.
+    frame[top : top + high, left : left + wide] = pixels + 0.50137
     return frame

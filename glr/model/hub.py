@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from glr.config.installation import pip_install
+from glr.config.installation import library
 from glr.errors import GlrError, first_line
 from glr.model.parts import configure
 
@@ -50,11 +50,7 @@ def KerasHub(  # noqa: N802
 
 
 def _hub() -> Any:
-    try:
-        import keras_hub
-    except ModuleNotFoundError as error:
-        raise GlrError(f"this backbone needs KerasHub, which is not installed; {pip_install('hub')}") from error
-    return keras_hub
+    return library("keras_hub", "hub", "this backbone needs KerasHub, which is not installed")
 
 
 def _backbone_class(network: str) -> Any:

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from glr.config.installation import pip_install
+from glr.config.installation import library, pip_install
 from glr.errors import GlrError
 
 
@@ -17,10 +17,7 @@ def flat(values: np.ndarray) -> Any:
     Raises:
         GlrError: faiss is not installed, or too old.
     """
-    try:
-        import faiss
-    except ImportError as error:
-        raise GlrError(f"faiss is not installed; {pip_install('faiss')}") from error
+    faiss = library("faiss", "faiss", "faiss is not installed")
     index = faiss.IndexFlatIP(values.shape[1])
     if not hasattr(index.codes, "view_data"):
         raise GlrError(f"faiss {faiss.__version__} cannot use foreign memory; {pip_install('faiss')}")

@@ -200,9 +200,8 @@ def set_aside(folder: Path) -> Path | None:
             aside = folder.with_name(f"{folder.name}.damaged-{secrets.token_hex(4)}")
             with explained(aside):
                 aside.mkdir()
-                for file in sorted(
-                    folder.iterdir(), key=lambda file: file.name == _SETTINGS
-                ):  # last: it marks an index
+                # The settings last: they mark an index.
+                for file in sorted(folder.iterdir(), key=lambda file: file.name == _SETTINGS):
                     if file.name != _LOCK:
                         file.rename(aside / file.name)
             return aside
