@@ -1,11 +1,10 @@
 """MLflow's model registry: log a SavedModel with the run that trained it, and register it under a name."""
 
 import logging
-import os
 import re
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -26,7 +25,6 @@ from glr.tracking.store import reason
 REGISTERED = "registered_model"  # the tag of a run that lists the models registered from it
 _CODE = Path(__file__).with_name("served.py")
 _EXAMPLE = (1, 16, 16, 3)
-_DEFAULT = "MLFLOW_TRACKING_URI"
 
 
 def check_model_name(name: str) -> None:
@@ -58,6 +56,7 @@ def register(
     """
     first, client = runs[0], MlflowClient(runs[0].store)
     model: LoggedModel | None = None
+    is_new = False
     try:
         experiment = client.get_run(first.id).info.experiment_id
         model = client.create_logged_model(experiment, "descriptors", first.id, params=_params(runs))
@@ -68,10 +67,16 @@ def register(
         client.finalize_logged_model(model.model_id, "READY")
         with suppress(MlflowException):  # it exists; if not, the next call says what is wrong
             client.create_registered_model(name)
-        source, text = f"models:/{model.model_id}", _of_version(runs)
-        with _default_store(first.store):
-            version = client.create_model_version(name, source, first.id, description=text, model_id=model.model_id)
+            is_new = True
+        # A server knows the model by its id. A database would look for the id in MLflow's default store.
+        source = f"models:/{model.model_id}" if first.store.startswith("http") else model.artifact_location
+        version = client.create_model_version(
+            name, source, first.id, description=_of_version(runs), model_id=model.model_id
+        )
     except Exception as error:  # each kind of store has its own errors
+        if is_new:
+            with suppress(Exception):
+                client.delete_registered_model(name)
         if model is not None:
             with suppress(Exception):
                 get_artifact_repository(model.artifact_location).delete_artifacts()
@@ -90,20 +95,6 @@ def register(
             f"register={name}: version {number} is registered, but its runs cannot name it ({reason(error)})"
         ) from error
     return name, number
-
-
-@contextmanager
-def _default_store(uri: str) -> Iterator[None]:
-    """Make a store MLflow's default, in which it looks for `models:/ID` whatever store its client has."""
-    before = os.environ.get(_DEFAULT)
-    os.environ[_DEFAULT] = uri
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[_DEFAULT]
-        else:
-            os.environ[_DEFAULT] = before
 
 
 def _save(folder: Path, model: Model, saved_model: Path, dimension: int, requirements: Sequence[str]) -> None:

@@ -1,9 +1,9 @@
 """A SavedModel in the registry of a real store, and the pages of its runs."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
+import mlflow
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -64,7 +64,7 @@ def test_versions_are_linked_to_their_runs(client: MlflowClient, saved_model: Pa
     assert version.run_id == one.id
     assert two.id in str(version.description)
     (output,) = client.get_run(one.id).outputs.model_outputs
-    assert version.source == f"models:/{output.model_id}"
+    assert str(version.source).endswith(f"/models/{output.model_id}/artifacts")
     model = client.get_logged_model(output.model_id)
     assert (model.source_run_id, str(model.status)) == (one.id, "READY")
     one, two = find(client, "one"), find(client, "two")
@@ -76,8 +76,7 @@ def test_versions_are_linked_to_their_runs(client: MlflowClient, saved_model: Pa
 
 def test_a_model_has_a_signature_an_example_and_pinned_packages(client: MlflowClient, saved_model: Path):
     register([find(client, "one")], "means", saved_model, 3, ["tensorflow==2.21.0", "numpy==2.4.6"])
-    source = client.get_model_version("means", "1").source
-    folder = Path(client.get_logged_model(source.removeprefix("models:/")).artifact_location.removeprefix("file://"))
+    folder = Path(client.get_model_version_download_uri("means", "1").removeprefix("file://"))
     model = Model.load(str(folder))
     assert [(i.type, i.shape) for i in model.signature.inputs] == [(np.dtype(np.uint8), (-1, -1, -1, 3))]
     assert [(o.type, o.shape) for o in model.signature.outputs] == [(np.dtype(np.float32), (-1, 3))]
@@ -94,11 +93,25 @@ def test_a_store_that_takes_no_version_keeps_nothing(
         raise MlflowException("no room in the registry")
 
     monkeypatch.setattr(MlflowClient, "create_model_version", refuse)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     with pytest.raises(GlrError, match=r"register=means: the MLflow store does not accept .*no room in the registry"):
         register([find(client, "one")], "means", saved_model, 3, ["tensorflow==2.21.0"])
     study = client.get_experiment_by_name("study").experiment_id
     assert client.search_logged_models([study]) == []
     assert not list((tmp_path / "files").rglob("MLmodel"))
     assert "registered_model" not in find(client, "one").tags
-    assert "MLFLOW_TRACKING_URI" not in os.environ
+    assert not client.search_registered_models()
+
+
+def test_another_store_may_be_the_default_of_mlflow(
+    client: MlflowClient, saved_model: Path, tmp_path: Path, new_store: Callable[[Path], Path]
+):
+    other = tmp_path / "other"
+    other.mkdir()
+    mlflow.set_tracking_uri(f"sqlite:///{new_store(other)}")
+    try:
+        register([find(client, "one")], "means", saved_model, 3, ["tensorflow==2.21.0"])
+    finally:
+        mlflow.set_tracking_uri(None)  # type: ignore[arg-type]
+    version = client.get_model_version("means", "1")
+    assert Path(client.get_model_version_download_uri("means", "1").removeprefix("file://")).is_dir()
+    assert version.run_id == find(client, "one").id
