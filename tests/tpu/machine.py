@@ -40,26 +40,34 @@ class Machine:
             "GCE_METADATA_HOST": metadata.address,
             **environment,
         }
-        self._startup: subprocess.Popen[bytes] | None = None
         self._shutdown: subprocess.Popen[bytes] | None = None
+        self._told = False
         self._off_at = 0.0  # time.monotonic() when the power goes off
 
     def boot(self) -> None:
         """Run the startup script."""
-        self._startup = self._run("startup-script")
+        self._run("startup-script")
 
     def shut_down(self, grace: float) -> None:
-        """Run the shutdown script and send SIGTERM to the startup script; the power goes off after `grace` seconds."""
+        """Run the shutdown script; at its end SIGTERM goes to every process. After `grace` seconds the power goes off.
+
+        So does the image's systemd: `google-startup-scripts.service` has KillMode=process, so that the startup script
+        runs on until the last broadcast of SIGTERM, which comes after `google-shutdown-scripts.service`.
+        """
         self._shutdown = self._run("shutdown-script")
-        if self._startup:
-            self._startup.send_signal(signal.SIGTERM)
+        self._told = False
         self._off_at = time.monotonic() + grace
 
     def is_off(self) -> bool:
-        """Return whether a shutdown is over: both scripts have ended, or the grace has passed."""
-        scripts = [script for script in (self._startup, self._shutdown) if script]
-        if time.monotonic() < self._off_at and any(script.poll() is None for script in scripts):
-            return False
+        """Carry a shutdown on; return whether it is over: nothing runs, or the grace has passed."""
+        if time.monotonic() < self._off_at:
+            if self._shutdown and self._shutdown.poll() is None:
+                return False
+            if not self._told:
+                self._signal(signal.SIGTERM)
+                self._told = True
+            if self.processes():
+                return False
         self.cut_power()
         return True
 
@@ -83,11 +91,16 @@ class Machine:
         return found
 
     def _kill(self) -> None:
-        while processes := self.processes():
-            for process in processes:
-                with suppress(psutil.NoSuchProcess):
-                    process.kill()
+        while processes := self._signal(signal.SIGKILL):
             psutil.wait_procs(processes, timeout=1)
+
+    def _signal(self, number: signal.Signals) -> list[psutil.Process]:
+        """Send a signal to every process; return them."""
+        processes = self.processes()
+        for process in processes:
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(number)
+        return processes
 
     def _run(self, name: str) -> subprocess.Popen[bytes] | None:
         script = self.metadata.attributes.get(name)

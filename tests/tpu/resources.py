@@ -24,12 +24,13 @@ _MAY_BE_DELETED = {State.ACCEPTED, State.WAITING_FOR_RESOURCES, State.FAILED, St
 
 @dataclass(frozen=True)
 class Latencies:
-    """Seconds that a queued resource spends in a state, at least; `grace` is what a VM gets to shut down."""
+    """Seconds: how long a queued resource is in a state at least, a VM may take to shut down, an answer takes."""
 
     creating: float = 0.05
     accepted: float = 0.05
     provisioning: float = 0.2
     grace: float = 30.0
+    answer: float = 0.0
 
 
 @dataclass
@@ -109,7 +110,7 @@ class Queue:
         self.machines: list[Machine] = []
         self.latencies = latencies
         self._folder, self._environment = folder, environment
-        self._closed = threading.Event()
+        self.closed = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -167,13 +168,13 @@ class Queue:
 
     def close(self) -> None:
         """End all VMs, and the thread."""
-        self._closed.set()
+        self.closed.set()
         self._thread.join()
         for machine in self.machines:
             machine.cut_power()
 
     def _run(self) -> None:
-        while not self._closed.wait(0.05):
+        while not self.closed.wait(0.05):
             with self.lock:
                 for queued in list(self.resources.values()):
                     if time.monotonic() >= queued.due:
@@ -189,7 +190,10 @@ class Queue:
             self._leave_queue(queued)
         elif queued.state == State.PROVISIONING and queued.trouble != "stuck":
             self._finish_provisioning(queued)
-        elif queued.state in {State.SUSPENDING, State.DELETING} and (not queued.machine or queued.machine.is_off()):
+        elif queued.state in {State.SUSPENDING, State.DELETING}:
+            if queued.machine and not queued.machine.is_off():
+                queued.due = time.monotonic() + 0.2  # looking for processes takes some milliseconds
+                return
             queued.machine = queued.node = None
             if queued.state == State.DELETING:
                 del self.resources[queued.name]

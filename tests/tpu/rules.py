@@ -5,6 +5,7 @@ https://cloud.google.com/compute/docs/labeling-resources and .../metadata/settin
 """
 
 import re
+import time
 from typing import Any
 
 import grpc
@@ -92,6 +93,8 @@ def _check_policy(policy: types.QueuedResource.QueueingPolicy) -> None:
     for field in ("valid_until_duration", "valid_after_duration"):
         if field in policy and getattr(policy, field).total_seconds() <= 0:
             raise invalid(f"queueing_policy.{field} must be positive.")
+    if "valid_until_time" in policy and policy.valid_until_time.timestamp() <= time.time():
+        raise invalid("queueing_policy.valid_until_time must be in the future.")
 
 
 def _require(condition: Any, field: str, value: Any) -> None:

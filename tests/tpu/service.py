@@ -5,6 +5,9 @@ It serves the official client on an insecure channel to `address`, keeps what Go
 `queue.troubles` and `faults`, and by `preempt`.
 """
 
+import random
+import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -133,9 +136,27 @@ class TpuService:
                     queued.machine.cut_power()
             self.queue.suspend(queued, Initiator.SERVICE)
 
+    def preempt_at_random(self, count: int, seconds: float, seed: int, abrupt: float = 0.3) -> threading.Thread:
+        """Preempt `count` times one of the VMs that run, `seconds` apart on average; returns the thread that does it.
+
+        A share `abrupt` of them loses its power at once.
+        """
+        thread = threading.Thread(target=self._preempt_at_random, args=(count, seconds, seed, abrupt), daemon=True)
+        thread.start()
+        return thread
+
+    def _preempt_at_random(self, count: int, seconds: float, seed: int, abrupt: float) -> None:
+        generator = random.Random(seed)
+        while count and not self.queue.closed.wait(generator.expovariate(1 / seconds)):
+            with self.queue.lock:
+                if running := self.running():
+                    self.preempt(generator.choice(running), generator.random() < abrupt)
+                    count -= 1
+
     def _serve(self, name: str, method: Callable[[Any], Any], asked: Any, context: grpc.ServicerContext) -> Any:
         message = type(asked).to_json(asked) if hasattr(type(asked), "to_json") else str(asked)
         headers = tuple((key, value) for key, value in context.invocation_metadata())
+        time.sleep(self.queue.latencies.answer)
         with self.queue.lock:
             self.log.append(Request(name, message, headers))
             fault = next((one for one in self.faults if one.method == name and one.times > 0), None)
