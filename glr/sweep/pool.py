@@ -193,13 +193,16 @@ class Pool:
 
     def _watch(self, job: Job, process: Started) -> None:
         """End a job over its time limit: send SIGTERM, then SIGKILL after the grace time."""
-        if self._limits.minutes is None or job.seconds < self._limits.minutes * 60:
+        if not self._is_overdue(job):
             return
         if job.number not in self._asked:
             self._asked[job.number] = time.monotonic()
             process.terminate()
         elif time.monotonic() > self._asked[job.number] + self._limits.grace:
             process.kill()
+
+    def _is_overdue(self, job: Job) -> bool:
+        return self._limits.minutes is not None and job.seconds >= self._limits.minutes * 60
 
     def _settle(self, job: Job, code: int, seconds: float, failure: str | None, stopping: bool) -> None:
         """Set the state of a job whose process has ended after `seconds`."""
@@ -208,7 +211,7 @@ class Pool:
         if ended == Fate.FINISHED:
             job.reason, self._pauses = None, 0
             self._change(job, JobState.FINISHED)
-        elif job.number in self._asked:
+        elif job.number in self._asked or (ended == Fate.KILLED and self._is_overdue(job)):
             job.reason = f"exceeded sweep.minutes={self._limits.minutes:g}"
             self._change(job, JobState.OVERDUE)
         elif ended == Fate.FAILED and not (stopping and code == 130):
