@@ -1,6 +1,5 @@
 """What the slices of a sweep share, and the scripts that their VMs run."""
 
-import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -54,7 +53,7 @@ def startup(terms: Terms, project: str, zone: str, name: str, folder: str) -> di
         .render(
             {key: shlex.quote(value) for key, value in values.items()},
             wheel=terms.wheel,
-            install=re.sub("^", "    ", terms.install.strip(), flags=re.MULTILINE),
+            install=terms.install.strip(),
             seconds=round(terms.hours * 3600) + _MARGIN,
             preempted=PREEMPTED,
         )

@@ -24,7 +24,7 @@ def test_the_wheel_is_glr_with_its_settings_and_plugins(tmp_path: Path):
     made = bundle([], [])
     out = extracted(made.wheel, made.files[made.wheel], tmp_path)
     code = (
-        "import importlib.metadata, glr; from glr.config.installation import CONF, SWEEPS; import hydra_plugins.glr_grid;"
+        "import importlib.metadata, glr, hydra_plugins.glr_grid; from glr.config.installation import CONF, SWEEPS;"
         "print(glr.__file__, (CONF / 'train.yaml').is_file(), any(SWEEPS.iterdir()), hydra_plugins.glr_grid.__file__,"
         "importlib.metadata.version('glr-retrieval'))"
     )

@@ -135,7 +135,7 @@ class Rented:
 def test_preemptions_are_counted_apart_and_use_up_no_retries(jobs: Jobs):
     (job,) = jobs("rented")
     codes = [TAKEN_AWAY, TAKEN_AWAY, 137, TAKEN_AWAY, 0]
-    Pool([job], lambda job, place: Rented(codes), JobLimits(retries=1, backoff=0.1), Recorder()).run()
+    Pool([job], lambda _, __: Rented(codes), JobLimits(retries=1, backoff=0.1), Recorder()).run()
     assert (job.state, job.preemptions, job.kills, job.starts) == (JobState.FINISHED, 3, 1, 5)
 
 
@@ -157,7 +157,7 @@ def test_no_job_starts_beyond_the_budget(jobs: Jobs):
         job.price, job.estimate = 10.0, 720.0  # 2 USD each
     batch[3].estimate = 36.0  # 0.1 USD
     limits = JobLimits(budget=5.0)
-    assert Pool(batch, lambda job, place: Rented([0], spent=2.0), limits, Recorder()).run() is None
+    assert Pool(batch, lambda _, __: Rented([0], spent=2.0), limits, Recorder()).run() is None
     assert [job.state for job in batch] == [*[JobState.FINISHED] * 2, JobState.WAITING, JobState.FINISHED]
 
 
@@ -165,7 +165,7 @@ def test_what_is_at_work_already_comes_first_whatever_the_budget(jobs: Jobs):
     batch = jobs("a", "b", "c")
     batch[2].at_work = True
     view = Recorder()
-    Pool(batch, lambda job, place: Rented([0], spent=2.0), JobLimits(budget=0.0), view).run()
+    Pool(batch, lambda _, __: Rented([0], spent=2.0), JobLimits(budget=0.0), view).run()
     assert [job.state for job in batch] == [*[JobState.WAITING] * 2, JobState.FINISHED]
 
 
@@ -180,7 +180,7 @@ def test_jobs_that_are_left_alone_outlive_the_pool(jobs: Jobs):
 
     view = Recorder(lambda: os.kill(os.getpid(), signal.SIGTERM) if (batch[0].folder / "ready").exists() else None)
     asked = []
-    ended = Pool(batch, start, JobLimits(), view, lambda number, view: asked.append(number) or True).run()
+    ended = Pool(batch, start, JobLimits(), view, lambda number, _: asked.append(number) or True).run()
     assert (ended, asked, view.told) == (signal.SIGTERM, [signal.SIGTERM], [])
     assert [job.state for job in batch] == [JobState.RUNNING, JobState.WAITING]
     assert processes[0].poll() is None
