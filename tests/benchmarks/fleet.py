@@ -24,27 +24,20 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 
-from glr import storage
 from glr.config.grammar import in_grammar
 from glr.config.installation import CONF
 from tests.benchmarks.full_disk import images
 from tests.benchmarks.killed_sweep import EPOCHS, compare
 from tests.conftest import ROOT
-from tests.gcs.fixture import Gcs, emulator
+from tests.gcs.fixture import emulator
 from tests.processes.forks import forks
 from tests.processes.mlflow_server import MlflowServer
+from tests.tpu.leaks import leaks
+from tests.tpu.machine import INSTALL
 from tests.tpu.resources import Trouble
 from tests.tpu.service import TpuService
 
 TOKEN, STUDY, ZONES = "s3cret-t0ken", "toy", "[us-west4-a,us-west4-b]"
-# Stands for the installation from a package index: the wheel's files, with this environment's libraries.
-INSTALL = f"""
-python3 -m zipfile -e "$WHEEL" site
-mkdir -p venv/bin
-printf '#!/bin/sh\\nPYTHONPATH="%s:$PYTHONPATH" exec {sys.executable} "$@"\\n' "$PWD/site" > venv/bin/python
-chmod +x venv/bin/python
-"""
-
 BROKEN = """# @package _global_
 defaults:
   - /experiment/published/_study
@@ -121,15 +114,6 @@ class Laptop:
         return (self._cwd / f"start{self.starts}.txt").read_text()
 
 
-def holding(secret: str, folder: Path, gcs: Gcs, service: TpuService) -> list[str]:
-    """Where a secret is found: in files of the VMs, the laptop and MLflow, in the bucket, in any request."""
-    files = [path for path in folder.rglob("*") if path.is_file() and path.parent.name != "secrets"]
-    found = [str(path) for path in files if secret.encode() in path.read_bytes()]
-    bucket = f"gs://{gcs.bucket}"
-    found += [name for name in storage.files(bucket) if secret.encode() in storage.read(f"{bucket}/{name}")]
-    return found + [str(request) for request in [*service.log, *gcs.log()] if secret in str(request)]
-
-
 def main(folder: Path, rows: int, preemptions: int, kills: int, every: float, seed: int) -> None:
     generator = random.Random(seed)
     if not (folder / "whole").exists():
@@ -148,6 +132,8 @@ def main(folder: Path, rows: int, preemptions: int, kills: int, every: float, se
         os.environ.update(variables)
         more = ["hydra/launcher=tpu_vm", "hydra.launcher.project=tests", f"hydra.launcher.zones={ZONES}"]
         more += ["hydra.launcher.accelerator=v5e-8", "hydra.launcher.bucket=gs://tests/fleet", "sweep.jobs=4"]
+        more += ["+hydra.launcher.secrets.MLFLOW_TRACKING_TOKEN=mlflow-token", "hydra.launcher.boot_minutes=2"]
+        more += ["hydra.launcher.period=1", "hydra.launcher.price_per_hour=4"]
         more += [
             f"hydra.launcher.install={in_grammar(INSTALL)}",
             f"tracking.uri={mlflow.uri}",
@@ -168,7 +154,7 @@ def main(folder: Path, rows: int, preemptions: int, kills: int, every: float, se
             whole = MlflowClient(f"sqlite:///{folder}/whole/mlruns/mlflow.db")
             print(compare(whole, MlflowClient(mlflow.uri), STUDY, rows))
             assert service.queue.resources == {}, list(service.queue.resources)
-            assert (found := holding(TOKEN, fleet, gcs, service)) == [], found
+            assert (found := leaks(TOKEN, fleet, "gs://tests", gcs, service)) == [], found
         finally:
             laptop.kill()
             service.close()

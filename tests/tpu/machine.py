@@ -17,6 +17,14 @@ import psutil
 
 from tests.tpu.metadata import Metadata
 
+# Stands for the installation from a package index: the wheel's files, with this environment's libraries.
+INSTALL = f"""
+python3 -m zipfile -e "$WHEEL" site
+mkdir -p venv/bin
+printf '#!/bin/sh\\nPYTHONPATH="%s:$PYTHONPATH" exec {sys.executable} "$@"\\n' "$PWD/site" > venv/bin/python
+chmod +x venv/bin/python
+"""
+
 
 class Machine:
     """One VM, switched off at first.
