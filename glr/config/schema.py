@@ -19,6 +19,7 @@ from glr.config.values import (
     ModelPart,
     Normalization,
     OnBadImage,
+    OnInterrupt,
     OnMissingImage,
     OnNan,
     OutcomeUse,
@@ -181,6 +182,8 @@ class Sweep(Jobs):
 
     name: str | None = None
     rerun: Rerun = Rerun.failed
+    budget: float | None = at_least(0, default=None)
+    on_interrupt: OnInterrupt | None = None
     report: bool = True
 
 

@@ -33,6 +33,7 @@ class SweepRun(Callback):
 
     Attributes:
         current: the sweep that this process runs; None: it runs none.
+        key: a hash of the sweep's overrides, the same if the sweep starts again.
     """
 
     current: "SweepRun | None" = None
@@ -65,6 +66,7 @@ class SweepRun(Callback):
             self._page = StudyPage(redacted(_command(config, overrides)), different)
             self.run.record(self._page)
             self.run.tags({NOTE: of_sweep(self._page.command)})
+            self.key = key
         except GlrError as error:
             sys.exit(f"error: {error}")  # Hydra turns any other exception into a warning
         os.environ[PARENT_VARIABLE], os.environ[VARYING_VARIABLE] = parent, json.dumps(different)

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 
-from glr.sweep.job import UNFINISHED, Job, JobState
+from glr.sweep.job import AT_WORK, UNFINISHED, Job, JobState
 
 
 def duration(seconds: float) -> str:
@@ -20,10 +20,16 @@ def duration(seconds: float) -> str:
 
 
 def state(job: Job) -> str:
-    """The job's state; for a killed job, the time until it starts again."""
+    """The job's state or stage, how long it waits there, and how often it was preempted."""
+    now, words = time.monotonic(), job.state.value
     if job.state == JobState.RETRYING:
-        return f"retry in {duration(max(0.0, job.due - time.monotonic()))}"
-    return job.state.value
+        words = f"retry in {duration(max(0.0, job.due - now))}"
+    elif job.state == JobState.RUNNING and job.stage not in (None, AT_WORK):
+        words = f"{job.stage} {duration(now - job.stage_since)}"
+    if job.preemptions and job.state in UNFINISHED:
+        times = {1: "once", 2: "twice"}.get(job.preemptions, f"{job.preemptions} times")
+        words = f"{words}, preempted {times}"
+    return words
 
 
 def epoch(job: Job) -> str:

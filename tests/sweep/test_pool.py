@@ -8,6 +8,7 @@ import pytest
 
 from glr.sweep.job import Job, JobState
 from glr.sweep.pool import JobLimits, Pool
+from glr.sweep.process import local
 from tests.sweep.conftest import Recorder, command, starts
 
 Jobs = Callable[..., list[Job]]
@@ -18,7 +19,7 @@ def test_each_job_meets_its_own_fate(jobs: Jobs):
     batch = jobs("finish", "raise", "die", "wait", "refuse", "finish", "die once", "crash", "finish")
     view = Recorder()
     limits = JobLimits(jobs=3, minutes=4 / 60, retries=2, backoff=0.1)
-    assert Pool(batch, command, limits, view).run() is None
+    assert Pool(batch, local(command), limits, view).run() is None
     ends = {job.number: (job.state, job.starts, job.reason) for job in batch}
     assert ends == {
         1: (JobState.FINISHED, 1, None),
@@ -43,7 +44,7 @@ def test_each_job_meets_its_own_fate(jobs: Jobs):
 def test_what_was_killed_waits_longer_each_time_and_holds_up_nobody(jobs: Jobs):
     batch = jobs("die", "finish")
     view = Recorder()
-    Pool(batch, command, JobLimits(jobs=1, retries=2, backoff=0.4), view).run()
+    Pool(batch, local(command), JobLimits(jobs=1, retries=2, backoff=0.4), view).run()
     first, second, third = starts(batch[0])
     assert second - first > 0.4
     assert third - second > 0.8
@@ -56,13 +57,13 @@ def test_what_was_killed_waits_longer_each_time_and_holds_up_nobody(jobs: Jobs):
 
 def test_without_retries_a_kill_is_a_failure(jobs: Jobs):
     (job,) = jobs("die")
-    Pool([job], command, JobLimits(retries=0), Recorder()).run()
+    Pool([job], local(command), JobLimits(retries=0), Recorder()).run()
     assert (job.state, job.reason) == (JobState.FAILED, "killed by SIGKILL (out of memory?)")
 
 
 def test_who_does_not_stop_in_time_is_made_to(jobs: Jobs):
     (job,) = jobs("ignore")
-    Pool([job], command, JobLimits(minutes=2 / 60, grace=0.2), Recorder()).run()
+    Pool([job], local(command), JobLimits(minutes=2 / 60, grace=0.2), Recorder()).run()
     assert (job.state, job.starts) == (JobState.OVERDUE, 1)
     assert (job.folder / "told").exists()
 
@@ -78,7 +79,7 @@ def test_a_signal_stops_the_jobs_and_starts_no_more(jobs: Jobs, number: signal.S
             sent.append(number)
 
     view, handler = Recorder(act), signal.getsignal(number)
-    assert Pool(batch, command, JobLimits(jobs=2), view).run() == number
+    assert Pool(batch, local(command), JobLimits(jobs=2), view).run() == number
     assert signal.getsignal(number) is handler
     assert [job.state for job in batch] == [JobState.FINISHED, JobState.STOPPED, JobState.STOPPED, JobState.WAITING]
     assert view.told == [2]
@@ -93,21 +94,22 @@ def test_a_second_signal_kills(jobs: Jobs):
             os.kill(os.getpid(), signal.SIGINT)
             sent.append("once more")
 
-    assert Pool([job], command, JobLimits(), Recorder(act)).run() == signal.SIGINT
+    assert Pool([job], local(command), JobLimits(), Recorder(act)).run() == signal.SIGINT
     assert job.state == JobState.STOPPED
 
 
 def test_jobs_that_do_not_wait_are_left_alone(jobs: Jobs):
     batch = jobs("finish", "finish", "finish")
     batch[0].state, batch[1].state = JobState.SKIPPED, JobState.LEFT
-    Pool(batch, command, JobLimits(), Recorder()).run()
+    Pool(batch, local(command), JobLimits(), Recorder()).run()
     assert [job.state for job in batch] == [JobState.SKIPPED, JobState.LEFT, JobState.FINISHED]
     assert [job.starts for job in batch] == [0, 0, 1]
 
 
 def test_places_are_taken_in_turn(jobs: Jobs):
     batch = jobs("show", "show", "show", "show")
-    Pool(batch, command, JobLimits(jobs=2), Recorder(), lambda place: {"PLACE": f"number {place}"}).run()
+    start = local(command, lambda place: {"PLACE": f"number {place}"})
+    Pool(batch, start, JobLimits(jobs=2), Recorder()).run()
     lines = [job.log.read_text().splitlines()[1] for job in batch]
     assert lines[:2] == ["GPU number 0", "GPU number 1"]
     assert set(lines) == {"GPU number 0", "GPU number 1"}
