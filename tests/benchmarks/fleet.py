@@ -116,8 +116,8 @@ class Laptop:
 
 def main(folder: Path, rows: int, preemptions: int, kills: int, every: float, seed: int) -> None:
     generator = random.Random(seed)
+    experiments(folder / "conf/experiment/toy", rows)
     if not (folder / "whole").exists():
-        experiments(folder / "conf/experiment/toy", rows)
         images(folder / "images")
         undisturbed(folder)
     (fleet := folder / f"fleet-{time.strftime('%H%M%S')}").mkdir()
