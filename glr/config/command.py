@@ -116,6 +116,8 @@ class Command:
             print("interrupted", file=sys.stderr)
             sys.exit(130)
         except Exception as error:
+            if ended := _ended_before(error):
+                raise ended from None
             if not is_no_room(error):
                 sys.exit(report(error))
             print(report(error), file=sys.stderr)
@@ -238,6 +240,13 @@ def run(command: str, *arguments: str, **settings: object) -> Any:
         said = ended.code.removeprefix("error: ") if isinstance(ended.code, str) else None
         why = "there is no room on a disk" if ended.code == NO_ROOM else "its arguments cannot be read"
         raise GlrError(said or f"glr {command} has ended: {why}") from ended
+
+
+def _ended_before(error: BaseException | None) -> SystemExit | None:
+    """The end that a signal asked for, if an error came after it: clean-up may meet the half of a module."""
+    while error and not (isinstance(error, SystemExit) and error.code == PREEMPTED):
+        error = error.__context__
+    return error
 
 
 def _only_prints(arguments: Namespace) -> bool:
