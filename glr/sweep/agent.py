@@ -74,13 +74,13 @@ class Agent:
     @contextmanager
     def _told(self) -> Iterator[None]:
         """In this context, pass a SIGTERM on to the job: the machine goes down."""
-        before = signal.signal(signal.SIGTERM, self._pass_on)
+        signal.signal(signal.SIGTERM, self._pass_on)
         _PID.write_text(str(os.getpid()))
         try:
             yield
         finally:
             _PID.unlink()
-            signal.signal(signal.SIGTERM, before)
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the exit code must say how the job ended
 
     def _pass_on(self, _: int, __: FrameType | None) -> None:
         self._going_down = True

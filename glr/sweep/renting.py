@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 
 from glr import storage
 from glr.config.component import components
+from glr.config.identity import settings_of
 from glr.config.jobs import for_each_job, settings_of_job
 from glr.config.run_names import SWEEP_VARIABLE, VARYING_VARIABLE
 from glr.config.secrets import shows_secret
@@ -120,9 +121,13 @@ class Renting:
         )
 
     def key(self, job: Job) -> str:
-        """A job's key among all jobs that were ever run in this bucket: 16 hexadecimal digits."""
-        identity = "\n".join(sorted(job.overrides)) if job.identity is None else job.identity.folder
-        return hashlib.blake2b(identity.encode(), digest_size=8).hexdigest()
+        """A job's key among all jobs that were ever run in this bucket: 16 hexadecimal digits.
+
+        It is not that of the job's identity, which a job does not have while the run that it starts from is unfinished.
+        """
+        config = self._jobs[job.number]
+        text = json.dumps([config.study, config.data.path, settings_of(config)], sort_keys=True)
+        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
     def order(self, job: Job, project: str) -> Order:
         """What a job's machine is to run."""
@@ -130,13 +135,13 @@ class Renting:
         line = [*self._flags, *job.overrides, f"tracking.journal={_JOURNAL}"]
         if not storage.is_bucket(settings.checkpoint.path):
             line.append(f"checkpoint.path={storage.join(self.bucket, 'checkpoints')}")
-        if _OF_STORE not in self._settings.secrets:
-            line.append(f"tracking.uri={settings.tracking.uri}")
         if not any(re.match(r"[+~]*strategy\b", text) for text in job.overrides):
             line.append("strategy=tpu")  # `auto` would train on the CPU if the TPU did not answer
         anew = sweep.rerun.name == "all" and job.starts == 1 and not job.at_work
         inherited = {name: os.environ.get(name) for name in (PARENT_VARIABLE, VARYING_VARIABLE, SWEEP_VARIABLE)}
         environment: dict[str, str] = {name: value for name, value in inherited.items() if value is not None}
+        if _OF_STORE not in self._settings.secrets:
+            environment[_OF_STORE] = settings.tracking.uri
         return Order(
             arguments=[*line, "hydra.mode=RUN", "hydra.run.dir=output", f"hydra.job.num={job.number - 1}"],
             first=["resume=never"] if anew else [],
