@@ -46,6 +46,7 @@ class Machine:
             "LANG": "C.UTF-8",
             "PATH": f"{folder}/bin:{os.environ['PATH']}",
             "GCE_METADATA_HOST": metadata.address,
+            "GCE_METADATA_IP": metadata.address,
             **environment,
         }
         self._shutdown: subprocess.Popen[bytes] | None = None

@@ -1,6 +1,7 @@
 """The fake Cloud TPU, driven by Google's client."""
 
 import datetime
+import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from grpc import StatusCode
 
 from glr import storage
 from tests.tpu.client import connect
+from tests.tpu.metadata import TOKEN
 from tests.tpu.resources import Trouble
 from tests.tpu.service import Fault, TpuService
 
@@ -192,8 +194,13 @@ def test_a_vm_reads_its_metadata_and_its_secrets_and_deletes_itself(
     monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "the laptop's own")
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets/tests.mlflow").write_text("s3cret")
-    script = """
-    about() { curl -sf -H Metadata-Flavor:Google "$GCE_METADATA_HOST/computeMetadata/v1/$1"; }
+    script = f"""
+    env -u NO_GCE_CHECK {sys.executable} -c 'if True:
+        import google.auth, google.auth.transport.requests
+        credentials, project = google.auth.default()
+        credentials.refresh(google.auth.transport.requests.Request())
+        print("google.auth:", project, credentials.token)'
+    about() {{ curl -sf -H Metadata-Flavor:Google "$GCE_METADATA_HOST/computeMetadata/v1/$1"; }}
     zone=$(basename "$(about instance/zone)"); project=$(about project/project-id)
     curl -sf "$GCE_METADATA_HOST/computeMetadata/v1/project/project-id" || echo refused
     env; gcloud secrets versions access latest --secret=mlflow --project=$project
@@ -203,6 +210,7 @@ def test_a_vm_reads_its_metadata_and_its_secrets_and_deletes_itself(
     name = client.create_queued_resource(asked(script)).result(timeout=20).name
     until(lambda: name not in tpu.queue.resources)
     console = tpu.queue.machines[0].folder.joinpath("console.txt").read_text()
+    assert f"google.auth: tests {TOKEN}\n" in console
     assert ("refused\n" in console, "s3cret" in console, "the laptop's own" in console) == (True, True, False)
     assert "s3cret" not in str(tpu.log)
 
