@@ -127,13 +127,13 @@ def main(folder: Path, rows: int, preemptions: int, kills: int, every: float, se
         mlflow = MlflowServer(processes, fleet, TOKEN)
         mlflow.start()
         service = TpuService(fleet / "machines", environment={**gcs.variables, "SECRETS": str(fleet / "secrets")})
-        service.queue.troubles += [Trouble("stockout"), Trouble("no boot"), Trouble("stockout", "us-west4-b")]
+        service.queue.troubles += [Trouble("stockout"), Trouble("no boot"), Trouble("stockout")]
         variables = {**gcs.variables, "TPU_EMULATOR_HOST": service.address, "MLFLOW_TRACKING_TOKEN": TOKEN}
         os.environ.update(variables)
         more = ["hydra/launcher=tpu_vm", "hydra.launcher.project=tests", f"hydra.launcher.zones={ZONES}"]
         more += ["hydra.launcher.accelerator=v5e-8", "hydra.launcher.bucket=gs://tests/fleet", "sweep.jobs=4"]
-        more += ["+hydra.launcher.secrets.MLFLOW_TRACKING_TOKEN=mlflow-token", "hydra.launcher.boot_minutes=2"]
-        more += ["hydra.launcher.period=1", "hydra.launcher.price_per_hour=4"]
+        more += ["+hydra.launcher.secrets.MLFLOW_TRACKING_TOKEN=mlflow-token", "hydra.launcher.boot_minutes=1"]
+        more += ["hydra.launcher.period=1", "hydra.launcher.price_per_hour=4", "hydra.launcher.preflight=false"]
         more += [
             f"hydra.launcher.install={in_grammar(INSTALL)}",
             f"tracking.uri={mlflow.uri}",
@@ -154,6 +154,7 @@ def main(folder: Path, rows: int, preemptions: int, kills: int, every: float, se
             whole = MlflowClient(f"sqlite:///{folder}/whole/mlruns/mlflow.db")
             print(compare(whole, MlflowClient(mlflow.uri), STUDY, rows))
             assert service.queue.resources == {}, list(service.queue.resources)
+            assert not any(trouble.times for trouble in service.queue.troubles)
             assert (found := leaks(TOKEN, fleet, "gs://tests", gcs, service)) == [], found
         finally:
             laptop.kill()

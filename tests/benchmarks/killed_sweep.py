@@ -23,6 +23,7 @@ from tests.conftest import ROOT
 from tests.train.test_killed import weights_of
 
 EPOCHS, STUDY = 10, "killed"
+os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
 
 
 def start(folder: Path, jobs: int) -> subprocess.Popen[bytes]:

@@ -121,9 +121,10 @@ class TpuService:
         self.queue.close()
 
     def running(self) -> list[str]:
-        """The names of the queued resources whose VM runs."""
+        """The names of the queued resources whose VM runs its script."""
         with self.queue.lock:
-            return [one.name for one in self.queue.resources.values() if one.state == State.ACTIVE]
+            active = [one for one in self.queue.resources.values() if one.state == State.ACTIVE]
+            return [one.name for one in active if one.trouble != "no boot"]
 
     def preempt(self, name: str, abrupt: bool = False) -> None:
         """Take a spot VM away: after its grace, or, if `abrupt`, at once."""

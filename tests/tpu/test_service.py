@@ -15,7 +15,9 @@ from google.cloud.tpu_v2alpha1.types import Node, QueuedResource, QueuedResource
 from grpc import StatusCode
 
 from glr import storage
+from tests.gcs.fixture import Gcs
 from tests.tpu.client import connect
+from tests.tpu.leaks import leaks
 from tests.tpu.metadata import TOKEN
 from tests.tpu.resources import Trouble
 from tests.tpu.service import Fault, TpuService
@@ -230,3 +232,14 @@ def test_random_preemptions_take_running_vms(tpu: TpuService, client: TpuClient)
     tpu.preempt_at_random(2, 0.1, seed=0).join(timeout=20)
     until(lambda: sum(state(client, name.rpartition("/")[2]) == State.SUSPENDED for name in names) == 2)
     assert len(tpu.running()) == 1
+
+
+def test_leaks_are_found_on_disks_in_the_bucket_and_in_requests(
+    tpu: TpuService, client: TpuClient, gcs: Gcs, gcs_folder: str, tmp_path: Path
+):
+    client.create_queued_resource(asked(f"echo s3cret > file; gcloud storage cp file {gcs_folder}/file"))
+    until(lambda: storage.exists(f"{gcs_folder}/file"))
+    found = leaks("s3cret", tmp_path, gcs_folder, gcs, tpu)
+    places = [f"{tmp_path}/machines/000-job-1/file", f"{tmp_path}/machines/000-job-1/startup-script"]
+    assert sorted(found[:2]) == places
+    assert (found[2], "CreateQueuedResource" in found[3], len(found)) == (f"{gcs_folder}/file", True, 4)
