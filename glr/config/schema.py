@@ -13,6 +13,7 @@ from glr.config.values import (
     CheckImages,
     EnsembleMethod,
     ExportFormat,
+    FleetAction,
     Format,
     Grouping,
     HitsFormat,
@@ -419,6 +420,17 @@ class RecordConfig:
 
 
 @dataclass
+class FleetConfig:
+    """The settings of conf/fleet.yaml."""
+
+    action: FleetAction = FleetAction.list
+    project: str | None = None
+    zones: list[str] = MISSING
+    sweep: str | None = None
+    minutes: float = at_least(0)
+
+
+@dataclass
 class ScoreConfig:
     """The settings of conf/score.yaml."""
 
@@ -469,7 +481,7 @@ def register() -> None:
     """Register the schemas with Hydra."""
     for schema in (
         *[TrainConfig, PreflightConfig, EvaluateConfig, PredictConfig, SearchConfig, EnsembleConfig, ExportConfig],
-        *[PrepareConfig, RecordConfig, ScoreConfig, CompareConfig],
+        *[PrepareConfig, RecordConfig, ScoreConfig, CompareConfig, FleetConfig],
     ):
         command = schema.__name__.removesuffix("Config").lower()
         ConfigStore.instance().store(name=f"{command}_schema", node=schema)

@@ -29,6 +29,7 @@ class Order:
         minutes: the job's time limit, earlier attempts subtracted; None: none.
         hours: the machine's own limit; at its end the job saves.
         period: seconds between two reports.
+        shown: the job's study and settings, for people.
         price: USD per hour of the machine; None: unknown.
     """
 
@@ -41,6 +42,7 @@ class Order:
     hours: float
     period: float
     price: float | None
+    shown: str
 
 
 @dataclass(frozen=True)
@@ -149,4 +151,15 @@ def spent(job: str, *, but: str | None = None) -> float:
     """
     folders = [storage.join(job, str(number)) for number in attempts(job)]
     seconds = {folder: read_status(folder).seconds for folder in folders if folder != but}
-    return sum(each / 3600 * (read_order(folder).price or 0.0) for folder, each in seconds.items() if each)
+    return sum(each / 3600 * (price(folder) or 0.0) for folder, each in seconds.items() if each)
+
+
+def price(folder: str) -> float | None:
+    """USD per hour of an attempt's machine, also if another version of glr ordered it; None: unknown.
+
+    Raises:
+        GlrError: the bucket cannot be read.
+    """
+    with suppress(ValueError, AttributeError):
+        return json.loads(storage.read(storage.join(folder, REQUEST))).get("price")
+    return None

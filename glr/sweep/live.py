@@ -89,12 +89,14 @@ class LiveTable:
         """The table with at most `rows` jobs."""
         by_urgency = sorted(self._jobs, key=lambda job: _URGENCY.index(job.state) if job.state in _URGENCY else 9)
         shown = sorted(by_urgency[:rows], key=lambda job: job.number)
-        texts = [_HEADER, *map(_row, shown)]
+        costs = any(job.price is not None for job in self._jobs)
+        header = [*_HEADER, "USD"] if costs else _HEADER
+        texts = [header, *(_row(job, costs) for job in shown)]
         widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
         # The width left for the settings: rich would narrow all columns, but only the settings may be cut.
         room = max(10, self._console.width - sum(widths) + widths[1] - 2 * len(widths))
         table = Table(box=None, pad_edge=False)
-        for name in _HEADER:
+        for name in header:
             table.add_column(name, justify="left" if name in ("settings", "state") else "right", no_wrap=True)
         for job, row in zip(shown, texts[1:], strict=True):
             row[1] = row[1] if len(row[1]) <= room else f"{row[1][: room - 1]}…"
@@ -126,7 +128,8 @@ class LiveTable:
         self._console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
 
 
-def _row(job: Job) -> list[str]:
+def _row(job: Job, costs: bool) -> list[str]:
     left = job.seconds_left if job.state == JobState.RUNNING else None
     eta = "" if left is None else words.duration(left)
-    return [str(job.number), job.shown, words.state(job), words.epoch(job), words.score(job), eta]
+    row = [str(job.number), job.shown, words.state(job), words.epoch(job), words.score(job), eta]
+    return [*row, "" if job.spent is None else f"{job.spent:.2f}"] if costs else row

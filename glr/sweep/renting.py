@@ -4,14 +4,16 @@ import hashlib
 import json
 import os
 import re
+import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
 
 from glr import storage
 from glr.config.component import components
+from glr.config.grammar import in_grammar
 from glr.config.identity import settings_of
 from glr.config.jobs import for_each_job, settings_of_job
 from glr.config.run_names import SWEEP_VARIABLE, VARYING_VARIABLE
@@ -31,35 +33,6 @@ from glr.tracking.run import PARENT_VARIABLE
 _JOURNAL = "mlruns/journal"  # on the VM's disk; see glr.sweep.agent
 _FROM_ENVIRONMENT = re.compile(r"\$\{oc\.env:\s*['\"]?(\w+)")
 _OF_STORE = "MLFLOW_TRACKING_URI"
-
-
-@dataclass
-class TpuVmSettings:
-    """The settings of hydra/launcher=tpu_vm, beside its class."""
-
-    bucket: str | None = None  # gs://BUCKET/FOLDER: code, logs, checkpoints and records, in the region of the zones
-    accelerator: str = "v3-8"  # v2-8, v3-8, v4-8, v5e-1, v5e-4, v5e-8, v5p-8, v6e-1, v6e-4 or v6e-8
-    zones: list[str] = field(default_factory=lambda: ["europe-west4-a"])  # the best first; the next where one is full
-    project: str | None = None  # null: that of the credentials
-    capacity: str = "spot"  # spot, on_demand or reserved
-    reservation: str | None = None  # the reservation's name, with capacity=reserved
-    runtime_version: str | None = None  # the system image; null: the accelerator's usual one
-    network: str | None = None  # null: the project's default network
-    subnetwork: str | None = None
-    external_ips: bool = True  # false: the network itself must lead to the package index and to MLflow
-    service_account: str | None = None  # the VMs' identity; null: the project's default compute service account
-    queue_minutes: float | None = 60.0  # the wait in one zone's queue before the next zone is asked; null: no limit
-    boot_minutes: float = 20.0  # the wait for a VM's first report, and between two reports
-    hours: float = 24.0  # a slice deletes itself after this time, whatever happens here; its job saves, and continues
-    period: float = 5.0  # seconds between two reports
-    price_per_hour: float | None = None  # USD of one slice; null: unknown
-    secrets: dict[str, str] = field(default_factory=dict)  # variable of the jobs: name of a secret of Secret Manager
-    environment: dict[str, str] = field(default_factory=dict)  # variables of the jobs that are no secrets
-    install: str = (  # bash: from $WHEEL and constraints.txt to venv/bin/python
-        "python3 -m pip install --quiet uv\n"
-        "python3 -m uv venv --quiet --clear --python 3.11 venv\n"
-        'python3 -m uv pip install --quiet --python venv/bin/python --constraint constraints.txt "./$WHEEL[tpu]"'
-    )
 
 
 class Renting:
@@ -152,7 +125,15 @@ class Renting:
             hours=self._settings.hours,
             period=self._settings.period,
             price=self._settings.price_per_hour,
+            shown=f"{settings.study}: {job.shown}",
         )
+
+    def estimate(self, job: Job, output: Path) -> list[str]:
+        """The command that estimates a job's running time on its slice; see `glr.sweep.estimates`."""
+        kind = accelerator_of(self._settings.accelerator)[0].replace("v5litepod", "v5e")
+        line = [*for_each_job(self._config.hydra), *job.overrides]
+        end = [f"preflight.topology={kind}", f"preflight.output={in_grammar(str(output))}"]
+        return [sys.executable, "-m", "glr.preflight", *line, *end]
 
     def _bucket(self) -> str:
         if not storage.is_bucket(self._settings.bucket or ""):

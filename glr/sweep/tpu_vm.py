@@ -73,8 +73,9 @@ class TpuVm:
         self._failure: str | None = None
         self._code: int | None = None
         self._silent = 0  # slices that never reported
+        self._found = found
         log.parent.mkdir(parents=True, exist_ok=True)
-        self._thread = threading.Thread(target=self._run, args=(found,), daemon=True)
+        self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     @property
@@ -113,16 +114,17 @@ class TpuVm:
         what.set()
         self._wake.set()
 
-    def _run(self, found: Rented | None) -> None:
+    def _run(self) -> None:
         try:
-            self._code = self._live(found)
+            self._code = self._live()
         except Exception as error:  # whatever it is, the pool must not wait for this thread for ever
             self._failure = redacted(in_words(error))
             self._code = 1
 
-    def _live(self, rented: Rented | None) -> int | None:
-        self._stage = "looking back"
-        self._spent = self._patiently(lambda: attempt.spent(self._folder, but=rented.folder if rented else None))
+    def _live(self) -> int | None:
+        rented = self._found
+        here = None if rented is None else rented.folder
+        self._spent = self._patiently(lambda: attempt.spent(self._folder, but=here))
         zones = cycle(self._terms.zones)
         try:
             while True:
@@ -183,14 +185,14 @@ class TpuVm:
             known = self._hear(rented.folder)
             logged = self._follow(rented.folder, logged)
             if known and self._status.stage == "ended":
-                return self._ended(told is not None)
+                return self._ended(rented, told is not None)
             now = self._patiently(lambda: self._queue.look(rented.zone, rented.name))
             if now is None or now.state in TAKEN:
                 self._stage = "being taken away"
                 if now is None or now.state == "SUSPENDED":
                     self._hear(rented.folder)
                     self._follow(rented.folder, logged)
-                    return self._ended(told is not None) if self._status.stage == "ended" else TAKEN_AWAY
+                    return self._ended(rented, told is not None)
             elif now.trouble is not None:
                 if not isinstance(now.trouble, ShortageError):
                     raise now.trouble
@@ -223,11 +225,7 @@ class TpuVm:
         return None if exists and silent < patience else False
 
     def _obey(self, folder: str, told: float | None) -> float | None:
-        """Pass a request to end on to the slice; return when that was done.
-
-        Raises:
-            _EndedError: the slice is to be given back at once.
-        """
+        """Pass a request to end on to the slice; return when that was done."""
         if self._asked.is_set() and told is None:
             if self._status.beat == 0:
                 raise _EndedError(-signal.SIGTERM)
@@ -239,14 +237,19 @@ class TpuVm:
                 raise _EndedError(-signal.SIGKILL)
         return told
 
-    def _ended(self, asked: bool) -> int:
-        """The exit code of a job that has ended on its machine."""
-        code = 1 if self._status.code is None else self._status.code
-        if code != PREEMPTED or asked:
-            return code
+    def _ended(self, rented: Rented, asked: bool) -> int:
+        """The exit code of a job that has ended on its machine, or whose machine is gone."""
+        code = self._status.code if self._status.stage == "ended" else PREEMPTED
+        if code is None or code != PREEMPTED or asked:
+            return 1 if code is None else code
         minutes = self._order.minutes
-        overdue = minutes is not None and self._status.seconds >= minutes * 60
-        return PREEMPTED if overdue else TAKEN_AWAY  # by the machine's own limit
+        if minutes is not None and self._status.seconds >= minutes * 60:
+            return PREEMPTED
+        # A slice that an earlier command left may have been stopped before this command; others are to stay stopped.
+        if rented is not self._found and self._patiently(lambda: attempt.is_asked_to_stop(rented.folder)):
+            self._failure = "stopped by python -m glr.fleet action=stop"
+            return 128 + signal.SIGINT
+        return TAKEN_AWAY
 
     def _hear(self, folder: str) -> bool:
         """Read the machine's report; return False if the bucket does not answer."""

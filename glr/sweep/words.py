@@ -44,12 +44,18 @@ def score(job: Job) -> str:
 
 def seconds_left(jobs: Sequence[Job], places: int) -> float | None:
     """The sweep's remaining seconds with `places` jobs at a time; None before a job finishes or reports its time."""
-    lasting = [job.seconds for job in jobs if job.state == JobState.FINISHED]
-    running = [job for job in jobs if job.state == JobState.RUNNING]
-    lasting += [job.seconds + job.seconds_left for job in running if job.seconds_left is not None]
-    if not lasting:
+    typical = typical_seconds(jobs)
+    if typical is None:
         return None
-    typical = sum(lasting) / len(lasting)
+    running = [job for job in jobs if job.state == JobState.RUNNING]
     left = [max(0.0, typical - job.seconds) if job.seconds_left is None else job.seconds_left for job in running]
     waiting = sum(job.state in UNFINISHED for job in jobs) - len(running)
     return max([(sum(left) + waiting * typical) / places, *left])
+
+
+def typical_seconds(jobs: Sequence[Job]) -> float | None:
+    """The mean running time of the jobs that have finished or report their remaining time; None: there is none yet."""
+    lasting = [job.seconds for job in jobs if job.state == JobState.FINISHED]
+    running = [job for job in jobs if job.state == JobState.RUNNING]
+    lasting += [job.seconds + job.seconds_left for job in running if job.seconds_left is not None]
+    return sum(lasting) / len(lasting) if lasting else None

@@ -84,7 +84,19 @@ def test_a_setting_may_belong_to_a_choice_that_is_swept(light: Forks, monkeypatc
 
 @pytest.mark.parametrize(
     "command",
-    ["train", "prepare", "evaluate", "search", "score", "ensemble", "export", "compare", "record", "preflight"],
+    [
+        "train",
+        "prepare",
+        "evaluate",
+        "search",
+        "score",
+        "ensemble",
+        "export",
+        "compare",
+        "record",
+        "preflight",
+        "fleet",
+    ],
 )
 def test_help_explains_and_imports_nothing_heavy(light: Forks, command: str, tmp_path: Path):
     done = light.output("--help", command=command, cwd=tmp_path)

@@ -8,7 +8,7 @@ import pytest
 
 from glr.sweep.job import Job, JobState
 from glr.sweep.pool import JobLimits, Pool
-from glr.sweep.process import local
+from glr.sweep.process import TAKEN_AWAY, local
 from tests.sweep.conftest import Recorder, command, starts
 
 Jobs = Callable[..., list[Job]]
@@ -113,3 +113,75 @@ def test_places_are_taken_in_turn(jobs: Jobs):
     lines = [job.log.read_text().splitlines()[1] for job in batch]
     assert lines[:2] == ["GPU number 0", "GPU number 1"]
     assert set(lines) == {"GPU number 0", "GPU number 1"}
+
+
+class Rented:
+    """A start on another machine, which ends at once with one of the codes in turn."""
+
+    def __init__(self, codes: list[int], spent: float = 0.0, lasting: float = 0.0):
+        self._code, self.seconds, self._spent = codes.pop(0), lasting, spent
+
+    def poll(self) -> int:
+        return self._code
+
+    def progress(self) -> dict:
+        return {"stage": "running", "spent": self._spent}
+
+    def terminate(self) -> None: ...
+
+    def kill(self) -> None: ...
+
+
+def test_preemptions_are_counted_apart_and_use_up_no_retries(jobs: Jobs):
+    (job,) = jobs("rented")
+    codes = [TAKEN_AWAY, TAKEN_AWAY, 137, TAKEN_AWAY, 0]
+    Pool([job], lambda job, place: Rented(codes), JobLimits(retries=1, backoff=0.1), Recorder()).run()
+    assert (job.state, job.preemptions, job.kills, job.starts) == (JobState.FINISHED, 3, 1, 5)
+
+
+def test_the_wait_after_a_preemption_grows_until_a_machine_lasts(jobs: Jobs):
+    (job,) = jobs("rented")
+    codes, lasting, waits = [*[TAKEN_AWAY] * 4, 0], [0.0, 0.0, 0.0, 9.0, 0.0], list[float]()
+
+    def start(job: Job, place: int) -> Rented:  # noqa: ARG001
+        waits.append(job.wait)
+        return Rented(codes, lasting=lasting.pop(0))
+
+    Pool([job], start, JobLimits(backoff=0.1), Recorder()).run()
+    assert waits == [0.0, 0.1, 0.2, 0.4, 0.1]
+
+
+def test_no_job_starts_beyond_the_budget(jobs: Jobs):
+    batch = jobs("a", "b", "c", "d")
+    for job in batch:
+        job.price, job.estimate = 10.0, 720.0  # 2 USD each
+    batch[3].estimate = 36.0  # 0.1 USD
+    limits = JobLimits(budget=5.0)
+    assert Pool(batch, lambda job, place: Rented([0], spent=2.0), limits, Recorder()).run() is None
+    assert [job.state for job in batch] == [*[JobState.FINISHED] * 2, JobState.WAITING, JobState.FINISHED]
+
+
+def test_what_is_at_work_already_comes_first_whatever_the_budget(jobs: Jobs):
+    batch = jobs("a", "b", "c")
+    batch[2].at_work = True
+    view = Recorder()
+    Pool(batch, lambda job, place: Rented([0], spent=2.0), JobLimits(budget=0.0), view).run()
+    assert [job.state for job in batch] == [*[JobState.WAITING] * 2, JobState.FINISHED]
+
+
+def test_jobs_that_are_left_alone_outlive_the_pool(jobs: Jobs):
+    batch = jobs("wait", "finish")
+    started = local(command)
+    processes = []
+
+    def start(job: Job, place: int):
+        processes.append(started(job, place))
+        return processes[-1]
+
+    view = Recorder(lambda: os.kill(os.getpid(), signal.SIGTERM) if (batch[0].folder / "ready").exists() else None)
+    asked = []
+    ended = Pool(batch, start, JobLimits(), view, lambda number, view: asked.append(number) or True).run()
+    assert (ended, asked, view.told) == (signal.SIGTERM, [signal.SIGTERM], [])
+    assert [job.state for job in batch] == [JobState.RUNNING, JobState.WAITING]
+    assert processes[0].poll() is None
+    processes[0].kill()
