@@ -129,7 +129,7 @@ def main(folder: Path, rows: int, preemptions: int, kills: int, every: float, se
         service = TpuService(fleet / "machines", environment={**gcs.variables, "SECRETS": str(fleet / "secrets")})
         service.queue.troubles += [Trouble("stockout"), Trouble("no boot"), Trouble("stockout")]
         variables = {**gcs.variables, "TPU_EMULATOR_HOST": service.address, "MLFLOW_TRACKING_TOKEN": TOKEN}
-        os.environ.update(variables)
+        os.environ.update(variables, MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR="false")
         more = ["hydra/launcher=tpu_vm", "hydra.launcher.project=tests", f"hydra.launcher.zones={ZONES}"]
         more += ["hydra.launcher.accelerator=v5e-8", "hydra.launcher.bucket=gs://tests/fleet", "sweep.jobs=4"]
         more += ["+hydra.launcher.secrets.MLFLOW_TRACKING_TOKEN=mlflow-token", "hydra.launcher.boot_minutes=1"]

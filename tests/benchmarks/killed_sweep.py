@@ -23,7 +23,6 @@ from tests.conftest import ROOT
 from tests.train.test_killed import weights_of
 
 EPOCHS, STUDY = 10, "killed"
-os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
 
 
 def start(folder: Path, jobs: int) -> subprocess.Popen[bytes]:
@@ -81,6 +80,7 @@ def weights(client: MlflowClient, run: Run) -> dict[str, np.ndarray]:
 
 def main(jobs: int, kills: int) -> None:
     random = np.random.default_rng(0)
+    os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
     with tempfile.TemporaryDirectory() as place:
         whole, killed = Path(place, "whole"), Path(place, "killed")
         images(Path(place, "images"))
