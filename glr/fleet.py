@@ -48,7 +48,7 @@ def main(config: DictConfig) -> None:
     """List, stop or clean the slices of a project's zones."""
     queue = QueuedResources(config.project)
     seen = [_seen(rented) for zone in config.zones for rented in queue.rented(zone)]
-    seen = [each for each in seen if config.sweep in (None, each.rented.sweep)]
+    seen = [each for each in seen if config.sweep_key in (None, each.rented.sweep)]
     if config.action.value == "list":
         print(_table(seen))
         return

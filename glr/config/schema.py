@@ -426,7 +426,7 @@ class FleetConfig:
     action: FleetAction = FleetAction.list
     project: str | None = None
     zones: list[str] = MISSING
-    sweep: str | None = None
+    sweep_key: str | None = None
     minutes: float = at_least(0)
 
 

@@ -1,6 +1,5 @@
 """Cloud TPU on loopback as a fixture, `tpu`; its VMs reach the loopback Google Cloud Storage."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,8 +17,7 @@ def tpu(gcs: Gcs, tmp_path: Path) -> Iterator["TpuService"]:
     """The service, with no queued resource; this process and its children reach it by TPU_EMULATOR_HOST."""
     from tests.tpu.service import TpuService  # most tests need no gRPC
 
-    reached = {name: value for name, value in gcs.environment.items() if os.environ.get(name) != value}
-    environment = {**reached, "STORAGE_EMULATOR_HOST": gcs.host, "SECRETS": str(tmp_path / "secrets")}
+    environment = {**gcs.variables, "SECRETS": str(tmp_path / "secrets")}
     service = TpuService(tmp_path / "machines", environment=environment)
     try:
         with pytest.MonkeyPatch.context() as patch:

@@ -17,6 +17,14 @@ import psutil
 
 from tests.tpu.metadata import Metadata
 
+# Stands for the installation from a package index: the wheel's files, with this environment's libraries.
+INSTALL = f"""
+python3 -m zipfile -e "$WHEEL" site
+mkdir -p venv/bin
+printf '#!/bin/sh\\nPYTHONPATH="%s:$PYTHONPATH" exec {sys.executable} "$@"\\n' "$PWD/site" > venv/bin/python
+chmod +x venv/bin/python
+"""
+
 
 class Machine:
     """One VM, switched off at first.
@@ -38,6 +46,7 @@ class Machine:
             "LANG": "C.UTF-8",
             "PATH": f"{folder}/bin:{os.environ['PATH']}",
             "GCE_METADATA_HOST": metadata.address,
+            "GCE_METADATA_IP": metadata.address,
             **environment,
         }
         self._shutdown: subprocess.Popen[bytes] | None = None

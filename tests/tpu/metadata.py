@@ -1,7 +1,6 @@
-"""A VM's metadata server on loopback.
+"""A VM's metadata server on loopback: /computeMetadata/v1/ with `recursive` and `alt=json`.
 
-https://cloud.google.com/compute/docs/metadata/querying-metadata. It knows /computeMetadata/v1/, `recursive`, `alt`,
-`wait_for_change` with `last_etag` and `timeout_sec`, and refuses requests without `Metadata-Flavor: Google`.
+https://cloud.google.com/compute/docs/metadata/querying-metadata. It refuses requests without `Metadata-Flavor: Google`.
 """
 
 import hashlib
@@ -13,6 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 ROOT = "/computeMetadata/v1/"
 TOKEN = "ya29.token-of-the-vm"
+_FLAVOR = {"Metadata-Flavor": "Google"}
 
 
 class Metadata:
@@ -27,25 +27,22 @@ class Metadata:
     def __init__(self, project: str, zone: str, name: str, attributes: dict[str, str], account: str):
         self.attributes = attributes
         service = {
-            "email": account,
             "aliases": ["default"],
+            "email": account,
             "scopes": ["https://www.googleapis.com/auth/cloud-platform"],
             "token": {"access_token": TOKEN, "expires_in": 3599, "token_type": "Bearer"},
         }
-        self._tree: dict[str, Any] = {
-            "project": {"project-id": project, "numeric-project-id": 123456789012},
-            "instance": {
-                "attributes": attributes,
-                "hostname": f"{name}.{zone}.c.{project}.internal",
-                "id": int(hashlib.sha256(name.encode()).hexdigest()[:15], 16),
-                "maintenance-event": "NONE",
-                "name": name,
-                "preempted": "FALSE",
-                "service-accounts": {"default": service, account: service},
-                "zone": f"projects/123456789012/zones/{zone}",
-            },
+        self._instance: dict[str, Any] = {
+            "attributes": attributes,
+            "hostname": f"{name}.{zone}.c.{project}.internal",
+            "id": int(hashlib.sha256(name.encode()).hexdigest()[:15], 16),
+            "maintenance-event": "NONE",
+            "name": name,
+            "preempted": "FALSE",
+            "service-accounts": {"default": service, account: service},
+            "zone": f"projects/123456789012/zones/{zone}",
         }
-        self._changed = threading.Condition()
+        self._project = {"project-id": project, "numeric-project-id": 123456789012}
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"metadata": self}))
         self._server.daemon_threads = True
         self.address = f"127.0.0.1:{self._server.server_address[1]}"
@@ -53,9 +50,7 @@ class Metadata:
 
     def preempt(self) -> None:
         """Tell the VM that it is being preempted."""
-        with self._changed:
-            self._tree["instance"]["preempted"] = "TRUE"
-            self._changed.notify_all()
+        self._instance["preempted"] = "TRUE"
 
     def close(self) -> None:
         """Stop serving."""
@@ -64,32 +59,18 @@ class Metadata:
 
     def answer(self, path: str, query: dict[str, str]) -> tuple[int, str, bytes]:
         """Return the status, the content type and the body for a path below /computeMetadata/v1/."""
-        with self._changed:
-            if query.get("wait_for_change", "").lower() == "true":
-                before = self._look(path, query)
-                if query.get("last_etag", etag(before[2])) == etag(before[2]):
-                    limit = float(query["timeout_sec"]) if "timeout_sec" in query else None
-                    self._changed.wait_for(lambda: self._look(path, query) != before, limit)
-            return self._look(path, query)
-
-    def _look(self, path: str, query: dict[str, str]) -> tuple[int, str, bytes]:
-        value: Any = self._tree
-        for part in path.strip("/").split("/") if path.strip("/") else []:
+        value: Any = {"instance": self._instance, "project": self._project}
+        parts = [part for part in path.split("/") if part]
+        for part in parts:
             if not isinstance(value, dict) or part not in value:
                 return 404, "text/html; charset=UTF-8", b"not found\n"
             value = value[part]
-        folder = isinstance(value, dict) and not path.strip("/").endswith("/token")
-        if folder and query.get("recursive", "").lower() != "true":
+        if isinstance(value, dict) and parts[-1:] != ["token"] and query.get("recursive", "").lower() != "true":
             names = [f"{name}/" if isinstance(child, dict) else name for name, child in value.items()]
             return 200, "application/text", "\n".join([*names, ""]).encode()
         if isinstance(value, dict) or query.get("alt") == "json":
             return 200, "application/json", json.dumps(value).encode()
         return 200, "application/text", ("\n".join([*value, ""]) if isinstance(value, list) else str(value)).encode()
-
-
-def etag(body: bytes) -> str:
-    """The entity tag of an answer: it changes with the answer."""
-    return hashlib.sha256(body).hexdigest()[:16]
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -102,14 +83,13 @@ class _Handler(BaseHTTPRequestHandler):
         elif url.path.startswith(ROOT):
             query = dict(parse_qsl(url.query, keep_blank_values=True))
             status, kind, body = self.metadata.answer(url.path.removeprefix(ROOT), query)
-        else:  # google-auth asks the bare address whether it is a metadata server
-            status, kind, body = (200, "application/text", b"computeMetadata/\n") if url.path == "/" else (404, "", b"")
+        else:  # Google's libraries ask the bare address whether it is a metadata server
+            status, kind, body = 200, "application/text", b"computeMetadata/\n"
         self.send_response(status)
-        for name, value in {"Metadata-Flavor": "Google", "Content-Type": kind, "ETag": etag(body)}.items():
+        for name, value in {**_FLAVOR, "Content-Type": kind, "Content-Length": str(len(body))}.items():
             self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:
-        del format, args
+        """Print nothing."""

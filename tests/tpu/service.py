@@ -77,6 +77,7 @@ class TpuService:
         self.project, self.zones = project, zones
         self.faults: list[Fault] = []
         self.log: list[Request] = []
+        self.preempted: list[str] = []  # a name for each preemption
         self._operations: dict[str, str] = {}  # an operation's name -> its target's
         self._requested: dict[str, operations_pb2.Operation] = {}  # by request_id
         self._server = grpc.server(ThreadPoolExecutor(16))
@@ -120,9 +121,10 @@ class TpuService:
         self.queue.close()
 
     def running(self) -> list[str]:
-        """The names of the queued resources whose VM runs."""
+        """The names of the queued resources whose VM runs its script."""
         with self.queue.lock:
-            return [one.name for one in self.queue.resources.values() if one.state == State.ACTIVE]
+            active = [one for one in self.queue.resources.values() if one.state == State.ACTIVE]
+            return [one.name for one in active if one.trouble != "no boot"]
 
     def preempt(self, name: str, abrupt: bool = False) -> None:
         """Take a spot VM away: after its grace, or, if `abrupt`, at once."""
@@ -135,6 +137,7 @@ class TpuService:
                 if abrupt:
                     queued.machine.cut_power()
             self.queue.suspend(queued, Initiator.SERVICE)
+            self.preempted.append(name)
 
     def preempt_at_random(self, count: int, seconds: float, seed: int, abrupt: float = 0.3) -> threading.Thread:
         """Preempt `count` times one of the VMs that run, `seconds` apart on average; returns the thread that does it.

@@ -1,6 +1,7 @@
 """The fake Cloud TPU, driven by Google's client."""
 
 import datetime
+import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -14,7 +15,10 @@ from google.cloud.tpu_v2alpha1.types import Node, QueuedResource, QueuedResource
 from grpc import StatusCode
 
 from glr import storage
+from tests.gcs.fixture import Gcs
 from tests.tpu.client import connect
+from tests.tpu.leaks import leaks
+from tests.tpu.metadata import TOKEN
 from tests.tpu.resources import Trouble
 from tests.tpu.service import Fault, TpuService
 
@@ -192,8 +196,13 @@ def test_a_vm_reads_its_metadata_and_its_secrets_and_deletes_itself(
     monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "the laptop's own")
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets/tests.mlflow").write_text("s3cret")
-    script = """
-    about() { curl -sf -H Metadata-Flavor:Google "$GCE_METADATA_HOST/computeMetadata/v1/$1"; }
+    script = f"""
+    env -u NO_GCE_CHECK {sys.executable} -c 'if True:
+        import google.auth, google.auth.transport.requests
+        credentials, project = google.auth.default()
+        credentials.refresh(google.auth.transport.requests.Request())
+        print("google.auth:", project, credentials.token)'
+    about() {{ curl -sf -H Metadata-Flavor:Google "$GCE_METADATA_HOST/computeMetadata/v1/$1"; }}
     zone=$(basename "$(about instance/zone)"); project=$(about project/project-id)
     curl -sf "$GCE_METADATA_HOST/computeMetadata/v1/project/project-id" || echo refused
     env; gcloud secrets versions access latest --secret=mlflow --project=$project
@@ -203,6 +212,7 @@ def test_a_vm_reads_its_metadata_and_its_secrets_and_deletes_itself(
     name = client.create_queued_resource(asked(script)).result(timeout=20).name
     until(lambda: name not in tpu.queue.resources)
     console = tpu.queue.machines[0].folder.joinpath("console.txt").read_text()
+    assert f"google.auth: tests {TOKEN}\n" in console
     assert ("refused\n" in console, "s3cret" in console, "the laptop's own" in console) == (True, True, False)
     assert "s3cret" not in str(tpu.log)
 
@@ -222,3 +232,14 @@ def test_random_preemptions_take_running_vms(tpu: TpuService, client: TpuClient)
     tpu.preempt_at_random(2, 0.1, seed=0).join(timeout=20)
     until(lambda: sum(state(client, name.rpartition("/")[2]) == State.SUSPENDED for name in names) == 2)
     assert len(tpu.running()) == 1
+
+
+def test_leaks_are_found_on_disks_in_the_bucket_and_in_requests(
+    tpu: TpuService, client: TpuClient, gcs: Gcs, gcs_folder: str, tmp_path: Path
+):
+    client.create_queued_resource(asked(f"echo s3cret > file; gcloud storage cp file {gcs_folder}/file"))
+    until(lambda: storage.exists(f"{gcs_folder}/file"))
+    found = leaks("s3cret", tmp_path, gcs_folder, gcs, tpu)
+    places = [f"{tmp_path}/machines/000-job-1/file", f"{tmp_path}/machines/000-job-1/startup-script"]
+    assert sorted(found[:2]) == places
+    assert (found[2], "CreateQueuedResource" in found[3], len(found)) == (f"{gcs_folder}/file", True, 4)
