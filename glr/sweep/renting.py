@@ -155,12 +155,12 @@ class Renting:
             if name.startswith("GLR_SECRET_"):
                 raise GlrError(
                     "its command line holds a secret, which does not leave this machine; put it into Secret Manager, "
-                    "name it as hydra.launcher.secrets.VARIABLE=NAME, and refer to it as ${oc.env:VARIABLE}"
+                    "name it as +hydra.launcher.secrets.VARIABLE=NAME, and refer to it as ${oc.env:VARIABLE}"
                 )
             if name not in given:
                 raise GlrError(
-                    f"${{oc.env:{name}}} is a variable of this machine; add hydra.launcher.environment.{name}=VALUE, "
-                    f"or hydra.launcher.secrets.{name}=NAME for a secret of Secret Manager"
+                    f"${{oc.env:{name}}} is a variable of this machine; add +hydra.launcher.environment.{name}=VALUE, "
+                    f"or +hydra.launcher.secrets.{name}=NAME for a secret of Secret Manager"
                 )
         if _OF_STORE not in self._settings.secrets:
             _check_store(settings.tracking.uri)
@@ -186,7 +186,7 @@ def _check_store(uri: str) -> None:
     if shows_secret(uri):
         raise GlrError(
             "tracking.uri holds a password, which does not leave this machine; put the address into Secret Manager, "
-            f"and add hydra.launcher.secrets.{_OF_STORE}=NAME"
+            f"and add +hydra.launcher.secrets.{_OF_STORE}=NAME"
         )
 
 
