@@ -47,6 +47,7 @@ class Job:
     price: float | None = None  # USD per hour of its machine; None: unknown, or this machine
     spent: float | None = None  # USD that its machines have cost so far, those of earlier sweeps included
     estimate: float | None = None  # seconds that the whole job is expected to run, before it measures its own speed
+    after: "Job | None" = None  # the job that trains the weights it starts from, if the store lacks them
     wait: float = 0.0  # seconds before the job is started again
     due: float = 0.0  # the time of the next start, by time.monotonic()
     epoch: int | None = None
@@ -55,6 +56,11 @@ class Job:
     scores: dict[str, float] = field(default_factory=dict)  # the final scores by metric; the first is `score`
     seconds_left: float | None = None
     reason: str | None = None  # why it failed, was killed or is skipped
+
+    @property
+    def is_early(self) -> bool:
+        """True if the weights that the job starts from are still to be trained."""
+        return self.after is not None and self.after.state in UNFINISHED
 
     @property
     def log(self) -> Path:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from glr.config.signals import handle, restore
 from glr.errors import NO_ROOM, is_no_room
-from glr.sweep.job import Job, JobState
+from glr.sweep.job import UNSUCCESSFUL, Job, JobState
 from glr.sweep.money import committed
 from glr.sweep.process import Fate, described, fate, last_words
 
@@ -96,7 +96,7 @@ class Pool:
     """Runs a sweep's jobs, several at a time.
 
     Args:
-        jobs: all jobs; the pool runs the WAITING jobs, in this order.
+        jobs: all jobs; the pool runs the WAITING jobs, in this order, but each after the job whose weights it needs.
         start: function that starts a job in a place from 0 to limits.jobs - 1.
         limits: the limits of simultaneous jobs, running time, retries and money.
         view: shows the changes.
@@ -147,10 +147,13 @@ class Pool:
         if now < self._paused:
             return
         ready = [job for job in self._jobs if job.state == JobState.RETRYING and job.due <= now]
-        ready += [job for job in self._jobs if job.state == JobState.WAITING]
+        ready += [job for job in self._jobs if job.state == JobState.WAITING and not job.is_early]
         ready.sort(key=lambda job: not job.at_work)
         free = [place for place in range(self._limits.jobs) if place not in self._running]
         for job in ready:
+            if job.after is not None and job.after.state in UNSUCCESSFUL:
+                job.reason = f"job {job.after.number}, which trains its initial weights, did not finish"
+                self._change(job, JobState.FAILED)
             if not free or not self._may_start(job):
                 continue
             place = free.pop(0)
@@ -168,8 +171,8 @@ class Pool:
             self._change(job, JobState.RUNNING)
 
     def _may_start(self, job: Job) -> bool:
-        """Return True if a job waits, and the budget allows its start."""
-        if job.state not in (JobState.WAITING, JobState.RETRYING):
+        """Return True if a job waits for nothing but a place or its time, and the budget allows its start."""
+        if job.state not in (JobState.WAITING, JobState.RETRYING) or job.is_early:
             return False
         return self._limits.budget is None or job.at_work or committed(self._jobs, job) < self._limits.budget
 

@@ -20,10 +20,12 @@ def duration(seconds: float) -> str:
 
 
 def state(job: Job) -> str:
-    """The job's state or stage, how long it waits there, and how often it was preempted."""
+    """The job's state or stage, how long it waits there or for which job, and how often it was preempted."""
     now, words = time.monotonic(), job.state.value
     if job.state == JobState.RETRYING:
         words = f"retry in {duration(max(0.0, job.due - now))}"
+    elif job.state == JobState.WAITING and job.after is not None and job.is_early:
+        words = f"after job {job.after.number}"
     elif job.state == JobState.RUNNING and job.stage not in (None, AT_WORK):
         words = f"{job.stage} {duration(now - job.stage_since)}"
     if job.preemptions and job.state in UNFINISHED:

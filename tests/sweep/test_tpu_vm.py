@@ -89,8 +89,11 @@ def test_jobs_run_on_slices_which_are_given_back(tpu: TpuService, gcs_folder: st
     assert {"queued in us-west4-a", "being made"} <= stages
     assert names(tpu) == []
     assert 0 < batch[0].spent < 0.1
-    (label,) = {queued.node.labels["glr-sweep"] for queued in tpu.queue.resources.values() if queued.node} or {"abc"}
-    assert label == "abc"
+    requests = [request.message for request in tpu.log if request.method == "CreateQueuedResource"]
+    assert len(requests) == 2
+    for number, request in enumerate(sorted(requests), start=1):
+        assert f'"glr-job": "{number:016x}"' in request
+        assert '"glr-sweep": "abc"' in request
 
 
 def test_the_next_zone_is_asked_where_one_has_no_room_or_no_quota(
