@@ -1,7 +1,8 @@
-"""A sweep on the fake Cloud TPU, through the real command line: its slices are taken away, and nothing is lost."""
+"""A sweep on the fake Cloud TPU, by its command line: slices are taken away, one reboots, and nothing is lost."""
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -55,7 +56,8 @@ def test_jobs_whose_slices_are_taken_away_end_as_if_undisturbed(
         own = {**gcs.variables, "TPU_EMULATOR_HOST": tpu.address, "MLFLOW_TRACKING_TOKEN": TOKEN}
         process = processes.start(*line, *launcher, *data, cwd=laptop, **own)
         for number in range(PREEMPTIONS):
-            until(lambda abrupt=number % 2 == 1: preempted(tpu, abrupt), 300)
+            until(lambda abrupt=number % 2 == 1: while_training(tpu, partial(tpu.preempt, abrupt=abrupt)), 300)
+        until(lambda: while_training(tpu, lambda name: tpu.queue.get(name).machine.reboot()), 300)
         code, output = processes.wait(process), (laptop / "log.txt").read_text()
         assert (code, output.count(" was preempted after ")) == (0, PREEMPTIONS), output
         stores = [MlflowClient(uri) for uri in (f"sqlite:///{whole}/mlruns/mlflow.db", server.uri)]
@@ -66,12 +68,13 @@ def test_jobs_whose_slices_are_taken_away_end_as_if_undisturbed(
     assert leaks(TOKEN, tmp_path, gcs_folder, gcs, tpu) == []
 
 
-def preempted(tpu: TpuService, abrupt: bool) -> bool:
-    """Take a slice away whose job has trained an epoch; return whether there was one."""
+def while_training(tpu: TpuService, strike: Callable[[str], None]) -> bool:
+    """Do something to a slice in the middle of its job's training; return whether there was such a slice."""
     with tpu.queue.lock:
         for name in tpu.running():
             status = storage.join(tpu.queue.get(name).node.metadata["glr-folder"], "status.json")
-            if storage.exists(status) and json.loads(storage.read(status)).get("progress", {}).get("epoch"):
-                tpu.preempt(name, abrupt)
+            progress = json.loads(storage.read(status)).get("progress", {}) if storage.exists(status) else {}
+            if 0 < progress.get("epoch", 0) < EPOCHS - 1:
+                strike(name)
                 return True
     return False
