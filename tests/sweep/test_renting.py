@@ -48,7 +48,7 @@ def test_an_order_holds_all_that_the_machine_needs(monkeypatch: pytest.MonkeyPat
         2.0,
         [],
     )
-    assert order.shown == "default: seed=1"
+    assert order.shown == "demo: seed=1"
 
 
 def test_what_is_run_anew_begins_anew_once():
