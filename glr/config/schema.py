@@ -182,6 +182,7 @@ class Sweep(Jobs):
     name: str | None = None
     rerun: Rerun = Rerun.failed
     report: bool = True
+    detach: bool = False
 
 
 @dataclass
