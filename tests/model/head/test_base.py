@@ -1,5 +1,7 @@
 """Every head keeps what the interface promises."""
 
+from typing import Any
+
 import pytest
 import tensorflow as tf
 
@@ -15,7 +17,7 @@ def test_nothing_is_larger_than_the_cosines(file):
     head = head_of(file, CLASSES)
     head.build((None, DIMENSIONS))
 
-    def gradients(descriptors: tf.Tensor, labels: tf.Tensor) -> list[tf.Tensor]:
+    def gradients(descriptors: tf.Tensor, labels: tf.Tensor) -> Any:
         with tf.GradientTape() as tape:
             tape.watch(descriptors)
             loss = tf.reduce_mean(head(descriptors, labels)[0])
