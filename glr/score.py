@@ -20,6 +20,8 @@ from glr.retrieval.scores import Scored, table
 @command("score", printed=True)
 def main(config: DictConfig) -> Scored:
     """Score the predictions, print the scores as a table, and write them as JSON on request."""
+    if config.output is not None:
+        storage.check_writable(config.output)
     solution = read_solution(config.solution)
     if config.task is not None and config.task.value != solution.task:
         raise GlrError(

@@ -142,7 +142,7 @@ def test_the_solution_as_predictions_scores_full_marks(command):
         ),
         (
             "predictions=rankings.csv solution=retrieval.csv output=results",
-            "results: Is a directory; make room or correct the path, then try again",
+            "results is a folder; give a file",
         ),
     ],
 )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig, OmegaConf
 
+from glr import storage
 from glr.config.command import command
 from glr.config.printing import printable, say
 from glr.config.records import as_csv, as_json
@@ -32,13 +33,13 @@ def main(config: DictConfig) -> "Compared":
     file = README if to_readme else None if config.output in (None, "-") else Path(config.output)
     if config.check and file is None:
         raise GlrError("check=true compares with a file: README.md, or the one that output=FILE names")
-
+    if file is not None and not config.check:
+        storage.check_writable(file)
     compared = _compared(config, studies)
     text = compared.text
     if file is None:
         print(printable(text), end="")
         return compared
-    from glr import storage
     from glr.compare.document import replaced
 
     before, after = replaced(file, text) if to_readme else (file.read_text() if file.is_file() else "", text)

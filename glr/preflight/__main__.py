@@ -24,6 +24,8 @@ def main(jobs: list[tuple[DictConfig, dict[str, str]]]) -> list[dict[str, object
 
     check_compiler()
     settings, compiler = jobs[0][0].preflight, Compiler()
+    if settings.output is not None:
+        storage.check_writable(settings.output)
     for uri in {config.tracking.uri for config, _ in jobs if config.preflight.log}:
         from glr.tracking.store import connect
 

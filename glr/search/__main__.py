@@ -44,7 +44,9 @@ def main(config: DictConfig) -> "Results":
 
 
 def _check(config: DictConfig) -> None:
-    """Refuse settings that are missing or contradict each other."""
+    """Refuse settings that are missing or contradict each other, and an output that cannot be written."""
+    from glr.search.output import output_file
+
     check_model(config)
     for key, value in (("index", config.index), ("queries", config.queries)):
         if not value:
@@ -55,6 +57,8 @@ def _check(config: DictConfig) -> None:
         raise GlrError("queries: expected an image, a folder of images, or a list of them")
     if config.output and is_image(config.output):
         raise GlrError(f"output={config.output}: hits are no image; name a .html, .csv or .json file")
+    if file := output_file(config):
+        storage.check_writable(file)
 
 
 def _index(config: DictConfig, model: "TrainedModel") -> "Index":

@@ -28,14 +28,19 @@ def written(results: "Results", config: DictConfig, model: str) -> str | None:
     Raises:
         GlrError: the file cannot be written.
     """
-    form = config.format.value
-    text = {"html": _page, "csv": _csv, "json": _json}[form](results, config, model)
-    file = config.output or (_PAGE if form == "html" else "-")
-    if file == "-":
+    text = {"html": _page, "csv": _csv, "json": _json}[config.format.value](results, config, model)
+    file = output_file(config)
+    if file is None:
         print(text, end="")
         return None
     storage.write(file, text.encode(errors="replace"), overwrite=True)
     return file
+
+
+def output_file(config: DictConfig) -> str | None:
+    """The file that a command line asks for; None: the hits are printed."""
+    file = config.output or (_PAGE if config.format.value == "html" else "-")
+    return None if file == "-" else file
 
 
 def _page(results: "Results", config: DictConfig, model: str) -> str:

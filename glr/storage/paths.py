@@ -169,3 +169,7 @@ def explained(path: str | Path) -> Iterator[None]:
         raise GlrError(f"{path} exists already; look at it, then delete it or take another name") from error
     except OSError as error:
         raise GlrError(f"{path}: {error.strerror}; make room or correct the path, then try again") from error
+    except ValueError as error:
+        if "\0" not in str(path):
+            raise
+        raise GlrError(f"{str(path)!r} holds a null character; correct the path") from error

@@ -3,7 +3,7 @@
 import json
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -16,6 +16,25 @@ if TYPE_CHECKING:
     from glr.data.prepared import PreparedData  # a slow import, which only sweeps need
 
 _T = TypeVar("_T")
+
+
+class Makers(Generic[_T]):
+    """Finds the earlier job of a sweep whose run another job starts from, by the name that both configs give."""
+
+    def __init__(self):
+        self._jobs: dict[tuple[str, str], _T] = {}
+
+    def add(self, config: DictConfig, job: _T) -> None:
+        """Add a job; one without a name of its own cannot be named by others."""
+        if config.name is not None:
+            self._jobs.setdefault((config.study, run_name(config, {})), job)
+
+    def of(self, config: DictConfig) -> _T | None:
+        """The job that makes the run `init_from.run`, as NAME or STUDY/NAME; None: no earlier job makes it."""
+        if (run := config.init_from.run) is None:
+            return None
+        study, _, name = run.partition("/")
+        return self._jobs.get((config.study, run)) or self._jobs.get((study, name))
 
 
 class Inputs:
@@ -47,14 +66,18 @@ class Inputs:
         weights = self._once((*named, config.study) if any(named) else None, lambda: initial_weights(config))
         return weights and weights.identity
 
-    def identity(self, config: DictConfig) -> Identity:
+    def identity(self, config: DictConfig, maker: Hashable = None) -> Identity:
         """The job's identity.
+
+        Args:
+            config: the job's config.
+            maker: the job of the same sweep that trains its initial weights; None: they exist.
 
         Raises:
             Exception: see `data` and `start`.
         """
         data = self.data(config)
-        return Identity(settings_of(config, self.start(config)), data.digest)
+        return Identity(settings_of(config, f"job {maker}" if maker else self.start(config)), data.digest)
 
     def _once(self, key: Hashable, opened: Callable[[], _T]) -> _T:
         if key not in self._known:
@@ -75,23 +98,26 @@ def refuse(config: DictConfig) -> list[list[str]]:
         config: the config that Hydra gives a sweep's callbacks.
 
     Raises:
-        GlrError: names the first job whose data set or initial weights are missing or whose batch exceeds its train
-            set, or two jobs that would record different settings under the same name.
+        GlrError: names the first job whose data set or initial weights are missing (unless an earlier job trains them)
+            or whose batch exceeds its train set, or two jobs that would record different settings under the same name.
     """
     from glr.data.opening import train_splits
 
-    inputs, jobs = Inputs(), jobs_of(config)
+    inputs, makers, jobs = Inputs(), Makers[int](), jobs_of(config)
     named: defaultdict[tuple[str, str], dict[tuple[str, str], int]] = defaultdict(dict)
     for number, line in enumerate(jobs, start=1):
         settings = settings_of_job(config, line)
+        maker = makers.of(settings)
+        makers.add(settings, number)
         try:
-            inputs.start(settings)
+            if maker is None:
+                inputs.start(settings)
             inputs.data(settings).train_shards(train_splits(settings.data), settings.train.batch_size)
         except Exception as error:
             raise GlrError(f"{_job(number, jobs)}: {in_words(error)}") from error
         if settings.name is None:
             continue  # names that glr chooses tell the jobs apart
-        identity = inputs.identity(settings)
+        identity = inputs.identity(settings, maker)
         same = named[settings.study, run_name(settings, {})]
         same.setdefault((identity.configuration, identity.digest), number)
         if len(same) > 1:

@@ -39,6 +39,7 @@ class Job:
     starts: int = 0
     kills: int = 0  # starts that were killed from outside
     seconds: float = 0.0  # running time of all its starts
+    after: "Job | None" = None  # the job that trains the weights it starts from, if the store lacks them
     wait: float = 0.0  # seconds before the job is started again
     due: float = 0.0  # the time of the next start, by time.monotonic()
     epoch: int | None = None
@@ -47,6 +48,11 @@ class Job:
     scores: dict[str, float] = field(default_factory=dict)  # the final scores by metric; the first is `score`
     seconds_left: float | None = None
     reason: str | None = None  # why it failed, was killed or is skipped
+
+    @property
+    def is_early(self) -> bool:
+        """True if the weights that the job starts from are still to be trained."""
+        return self.after is not None and self.after.state in UNFINISHED
 
     @property
     def log(self) -> Path:

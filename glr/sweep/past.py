@@ -1,7 +1,6 @@
 """The jobs of a sweep; finished jobs are skipped, and failed jobs are skipped on request."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ from glr.config.identity import Identity
 from glr.config.jobs import differing, settings_of_job
 from glr.config.usages import main_metric, main_score
 from glr.errors import GlrError
-from glr.sweep.inputs import Inputs
+from glr.sweep.inputs import Inputs, Makers
 from glr.sweep.job import Job, JobState
 
 if TYPE_CHECKING:
@@ -59,17 +58,21 @@ def _subfolder(hydra: Mapping[str, Any], overrides: Sequence[str], number: int) 
 def identify(jobs: Sequence[Job], configs: Sequence[DictConfig]) -> None:
     """Give train jobs their identities and studies; first prepare missing data sets if the config says so.
 
-    A job whose data set or initial weights are missing gets no identity; the job reports the mistake when it runs.
+    A job whose data set or initial weights are missing gets no identity. It comes after the job that trains the
+    weights, if there is one; else it reports the mistake when it runs.
 
     Args:
         jobs: a sweep's jobs.
         configs: each job's config, composed from conf/train.yaml.
     """
-    inputs = Inputs()
+    inputs, makers = Inputs(), Makers[Job]()
     for job, config in zip(jobs, configs, strict=True):
         job.study = config.study
-        with suppress(Exception):  # a user's own source may raise anything
+        try:
             job.identity = inputs.identity(config)
+        except Exception:  # a user's own source may raise anything
+            job.after = makers.of(config)
+        makers.add(config, job)
 
 
 def skip(jobs: Sequence[Job], uri: str, rerun: str) -> None:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from glr.config.signals import handle, restore
 from glr.errors import NO_ROOM, is_no_room
-from glr.sweep.job import Job, JobState
+from glr.sweep.job import UNSUCCESSFUL, Job, JobState
 from glr.sweep.process import Fate, Process, described, fate, last_words
 
 _TICK = 0.1  # s between two looks at the jobs
@@ -68,7 +68,7 @@ class Pool:
     """Runs a sweep's jobs, several at a time.
 
     Args:
-        jobs: all jobs; the pool runs the WAITING jobs, in this order.
+        jobs: all jobs; the pool runs the WAITING jobs, in this order, but each after the job whose weights it needs.
         command: function that returns a job's program and arguments.
         limits: the limits of simultaneous jobs, running time and retries.
         view: shows the changes.
@@ -118,9 +118,13 @@ class Pool:
         if now < self._paused:
             return
         ready = [job for job in self._jobs if job.state == JobState.RETRYING and job.due <= now]
-        ready += [job for job in self._jobs if job.state == JobState.WAITING]
+        ready += [job for job in self._jobs if job.state == JobState.WAITING and not job.is_early]
         free = [place for place in range(self._limits.jobs) if place not in self._running]
         for place, job in zip(free, ready, strict=False):
+            if job.after is not None and job.after.state in UNSUCCESSFUL:
+                job.reason = f"job {job.after.number}, which trains its initial weights, did not finish"
+                self._change(job, JobState.FAILED)
+                continue
             self._before[job.number] = job.seconds
             job.starts += 1
             try:

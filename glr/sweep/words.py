@@ -20,9 +20,11 @@ def duration(seconds: float) -> str:
 
 
 def state(job: Job) -> str:
-    """The job's state; for a killed job, the time until it starts again."""
+    """The job's state; for a killed job, the time until it starts again; for an early job, the job it waits for."""
     if job.state == JobState.RETRYING:
         return f"retry in {duration(max(0.0, job.due - time.monotonic()))}"
+    if job.state == JobState.WAITING and job.after is not None and job.is_early:
+        return f"after job {job.after.number}"
     return job.state.value
 
 

@@ -17,7 +17,7 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 
 from glr.config.installation import SWEEPS
 from glr.errors import GlrError
-from glr.tracking.query import equals
+from glr.tracking.query import begins, equals
 from glr.tracking.recorder import recorded
 from glr.tracking.search import searched
 from glr.tracking.store import page_of, reason
@@ -177,7 +177,7 @@ def find(client: MlflowClient, name: str) -> PastRun:
 
 
 def stored_weights(client: MlflowClient, name: str, study: str) -> tuple[PastRun, Path]:
-    """The last weights of the run with this id, or of the only finished run of this name in a study.
+    """The last weights of the run with this id, or of the only finished run that asked for this name in a study.
 
     `study/name` names another study, as in `find`.
 
@@ -228,7 +228,12 @@ def _named(client: MlflowClient, name: str, *studies: str) -> list[PastRun]:
 
 
 def _finished(client: MlflowClient, name: str, *studies: str) -> list[PastRun]:
-    return [run for run in _named(client, name, *studies) if run.status == "FINISHED"]
+    """The finished runs that asked for a name. A failed run may have it: the next one is then called `name (2)`."""
+    if finished := [run for run in _named(client, name, *studies) if run.status == "FINISHED"]:
+        return finished
+    numbered = re.compile(rf"{re.escape(name)} \(\d+\)")
+    runs = runs_of(client, studies, begins("attributes.run_name", f"{name} ("), missing_ok=True)
+    return [run for run in runs if numbered.fullmatch(run.name) and run.kind == "train" and run.status == "FINISHED"]
 
 
 def _past(uri: str, studies: Mapping[str, str], run: Run) -> PastRun:

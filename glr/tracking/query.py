@@ -14,5 +14,13 @@ def equals(field: str, text: str) -> str:
     for quote in "'\"":
         if quote not in text:
             return f"{field} = {quote}{text}{quote}"
-    pattern = re.sub("['\"]", "_", text)  # matches any character
-    return f"{field} LIKE '{pattern}'"
+    return f"{field} LIKE '{_pattern(text)}'"
+
+
+def begins(field: str, text: str) -> str:
+    """Return a condition that holds for all runs whose field begins with this text, and for others as in `equals`."""
+    return f"{field} LIKE '{_pattern(text)}%'"
+
+
+def _pattern(text: str) -> str:
+    return re.sub("['\"]", "_", text)  # matches any character

@@ -1,6 +1,7 @@
 """`python -m glr.train`: compose, train, score and log a run."""
 
 import io
+import os
 from collections.abc import Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -41,6 +42,7 @@ def _train(config: DictConfig, worker: Worker, log: Log | None = None) -> Scored
     weights = initial_weights(config)
     import_tensorflow()
     from glr.devices.precision import choose_precision
+    from glr.tracking.run import PARENT_VARIABLE
     from glr.train.claim import DoneError
     from glr.train.job import opened
     from glr.train.training import train
@@ -56,7 +58,8 @@ def _train(config: DictConfig, worker: Worker, log: Log | None = None) -> Scored
         say(f"run {run.name} of study {config.study} is complete already: score {score:.5f} ({run.id})")
         return Scored(score, {"trained": of_solution(metrics)}, run.id, run.name, run.study)
     say(f"\nrun {job.run.name} in study {config.study} ({job.run.id or 'waiting to be sent'})")
-    say(f"compare runs: {job.run.pages}")
+    if PARENT_VARIABLE not in os.environ:  # a sweep says it at its end
+        say(f"compare runs: {job.run.pages}")
     score = _reported(headline(scores["trained"], config.evaluate.score.value), config)
     return Scored(score, scores, job.run.id, job.run.name, config.study, job.run.pages)
 

@@ -76,13 +76,13 @@ class GridSweeper(Sweeper):
 
     def _launch(self, jobs: list[Job], size: int) -> None:
         """Run the WAITING jobs in batches with a third-party launcher, and print a summary of all jobs."""
-        waiting = [job for job in jobs if job.state == JobState.WAITING]
-        for first in range(0, len(waiting), size):
-            batch = waiting[first : first + size]
+        first = 0
+        while batch := [job for job in jobs if job.state == JobState.WAITING and not job.is_early][:size]:
             for job, done in zip(
                 batch, self._launcher.launch([job.overrides for job in batch], initial_job_idx=first), strict=True
             ):
                 settle(job, done)
+            first += len(batch)
             record(jobs)
         print(f"\n{summary(jobs)}", flush=True)
         if failed := failure(jobs):

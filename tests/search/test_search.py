@@ -112,6 +112,7 @@ def test_unreadable_and_damaged_files(folder: Path, tmp_path: Path, capsys: pyte
         ("run=two index=nowhere queries=queries", "error: index=nowhere: there is no such folder"),
         ("run=two index=images queries=queries k=0", "error: k=0: expected at least 1"),
         ("run=two index=images queries=queries output=a.JPG", "error: output=a.JPG: hits are no image; name a .html"),
+        ("run=no-such-run index=images queries=queries output=images", "error: images is a folder; give a file"),
     ],
 )
 def test_mistakes(folder: Path, arguments: str, message: str):

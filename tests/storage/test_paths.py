@@ -135,3 +135,9 @@ def test_a_path_is_checked_before_the_work_for_it(gcs_folder: str, tmp_path: Pat
         storage.check_writable(tmp_path / "file/a/b")
     with pytest.raises(GlrError, match="no-such-bucket"):
         storage.check_writable("gs://no-such-bucket/file.csv")
+
+
+def test_a_path_with_a_null_character_is_one_sentence(tmp_path: Path):
+    for use in (storage.read, lambda path: storage.write(path, b"")):
+        with pytest.raises(GlrError, match=r"a\\x00b' holds a null character; correct the path"):
+            use(f"{tmp_path}/a\0b")

@@ -46,6 +46,10 @@ def _work(store: Path, monkeypatch: pytest.MonkeyPatch):
             ["data.train_on_validation=true"],
             "the job: data.train_on_validation=true, but data/demo was prepared without",
         ),
+        (
+            ["experiment=published/06b_resnet152_v2_finetune,published/06_resnet152_v2", "data=demo"],
+            "job 1 of 2 (experiment=published/06b_resnet152_v2_finetune): init_from.run=06_resnet152_v2: neither a run",
+        ),
         (["name=a", "head=arcface,cosface"], "job 2 of 2 (head=cosface): job 1 has the same name, a, and other"),
         (
             ["name=a,b", "seed=1,2", "model.embedding_size=64,128"],
@@ -66,6 +70,7 @@ def test_what_cannot_work_is_refused(overrides: list[str], sentence: str):
         ["name=a", "study=x,y"],  # no two jobs of a study
         ["name=a,b", "train.batch_size=8"],
         ["name=${study}-${seed}", "seed=1,2", "head=arcface"],
+        ["experiment=published/06_resnet152_v2,published/06b_resnet152_v2_finetune", "data=demo"],  # 06b starts from 06
     ],
 )
 def test_other_sweeps_are_not(overrides: list[str]):

@@ -100,6 +100,21 @@ def test_a_set_is_prepared_before_its_jobs_are_judged(tmp_path: Path, class_fold
     assert jobs[2].identity is None
 
 
+def test_a_job_comes_after_the_job_that_trains_its_weights(store: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(store.parents[1])
+    lines = [
+        ["name=b", "init_from.run=a"],
+        ["name=a"],
+        ["name=c", "init_from.run=a"],
+        ["name=d", "init_from.run=demo/c"],
+    ]
+    configs = [composed("train", [*line, f"tracking.uri=sqlite:///{store}"])[0] for line in lines]
+    jobs = [Job(number, [], "", Path()) for number in (1, 2, 3, 4)]
+    identify(jobs, configs)
+    assert [job.after and job.after.number for job in jobs] == [None, None, 2, 3]
+    assert [job.identity is None for job in jobs] == [True, False, True, True]
+
+
 def test_jobs_without_keys_all_run(uri: str):
     jobs = [Job(1, [], "", Path()), Job(2, [], "", Path())]
     skip(jobs, uri, "failed")

@@ -105,6 +105,20 @@ def test_jobs_that_do_not_wait_are_left_alone(jobs: Jobs):
     assert [job.starts for job in batch] == [0, 0, 1]
 
 
+def test_a_job_starts_after_the_job_whose_weights_it_needs(jobs: Jobs):
+    batch = jobs("die once", "finish", "finish", "raise", "finish")
+    batch[1].after, batch[2].after, batch[4].after = batch[0], batch[1], batch[3]
+    view = Recorder()
+    Pool(batch, command, JobLimits(jobs=4, backoff=0.1), view).run()
+    changes = [change for change in view.changes if change[0] <= 3 and change[1] != JobState.RETRYING]
+    assert changes == [
+        *[(1, JobState.RUNNING), (1, JobState.RUNNING), (1, JobState.FINISHED)],
+        *[(2, JobState.RUNNING), (2, JobState.FINISHED), (3, JobState.RUNNING), (3, JobState.FINISHED)],
+    ]
+    assert (batch[4].state, batch[4].starts) == (JobState.FAILED, 0)
+    assert batch[4].reason == "job 4, which trains its initial weights, did not finish"
+
+
 def test_places_are_taken_in_turn(jobs: Jobs):
     batch = jobs("show", "show", "show", "show")
     Pool(batch, command, JobLimits(jobs=2), Recorder(), lambda place: {"PLACE": f"number {place}"}).run()

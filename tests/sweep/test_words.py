@@ -3,7 +3,7 @@
 import pytest
 
 from glr.sweep.job import JobState
-from glr.sweep.words import duration, seconds_left
+from glr.sweep.words import duration, seconds_left, state
 from tests.sweep.conftest import job
 
 
@@ -13,6 +13,14 @@ from tests.sweep.conftest import job
 )
 def test_durations(seconds: float, text: str):
     assert duration(seconds) == text
+
+
+def test_a_job_that_waits_for_weights_names_the_job_that_trains_them():
+    first, second = job(1), job(2)
+    second.after = first
+    assert (state(first), state(second)) == ("waiting", "after job 1")
+    first.state = JobState.FINISHED
+    assert state(second) == "waiting"
 
 
 def test_how_long_a_sweep_takes():

@@ -6,7 +6,7 @@ from pathlib import Path
 from mlflow import MlflowClient
 
 from glr.tracking.history import find
-from glr.tracking.query import equals
+from glr.tracking.query import begins, equals
 
 NAMES = ["plain", "it's", 'say "hi"', "a'b\"c", "a_b\"c'", "back\\slash\\", "100%_x", "é (1)", "axb_c'\""]
 
@@ -19,4 +19,6 @@ def test_a_run_of_any_name_is_found(new_store: Callable[[Path], Path], tmp_path:
         assert find(client, name).id == run
         assert find(client, f"it's/{name}").id == run
         assert run in [each.info.run_id for each in client.search_runs([study], equals("tags.key", name))]
+        begun = client.search_runs([study], begins("attributes.run_name", name[:3]))
+        assert {each for each in NAMES if each.startswith(name[:3])} <= {each.info.run_name for each in begun}
     assert equals("tags.key", "it's") == 'tags.key = "it\'s"'

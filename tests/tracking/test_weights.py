@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,24 @@ def test_a_file_counts_by_its_content_wherever_it_lies(past: tuple[str, str, Pat
 
 def test_without_init_from_there_are_none(past: tuple[str, str, Path]):
     assert given(past, None) is None
+
+
+def _stored(tracking: Tracking, name: str, file: Path) -> str | None:
+    with run(tracking, "study", name) as opened:
+        opened.file(file, "weights")
+    return opened.id
+
+
+def test_a_run_that_got_a_number_after_a_failed_one_has_the_name_too(
+    tmp_path: Path, new_store: Callable[[Path], Path], past: tuple[str, str, Path]
+):
+    tracking = Tracking(f"sqlite:///{new_store(tmp_path)}", str(tmp_path / "artifacts"), str(tmp_path / "journal"), 60)
+    with suppress(ValueError), run(tracking, "study", "a_b"):
+        raise ValueError
+    second, *_ = [_stored(tracking, name, past[2]) for name in ("a_b", "a_b (next)", "axb (2)")]
+    weights = given((tracking.uri, "", past[2]), "a_b")
+    assert weights is not None
+    assert (weights.run_id, weights.name) == (second, f"run a_b (2) ({second})")
 
 
 def test_what_is_neither_is_said(past: tuple[str, str, Path], gcs: Gcs, gcs_folder: str):
