@@ -186,6 +186,7 @@ class Sweep(Jobs):
     budget: float | None = at_least(0, default=None)
     on_interrupt: OnInterrupt | None = None
     report: bool = True
+    detach: bool = False
 
 
 @dataclass

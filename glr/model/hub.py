@@ -69,6 +69,11 @@ def _built(kind: Any, architecture: dict[str, Any], image_size: int | None) -> A
         numbers = isinstance(value, list) and all(isinstance(each, int | float) for each in value)
         if not numbers and not isinstance(value, int | float | str | None):  # Keras would build objects from mappings
             raise ValueError(f"architecture.{name}={value}: expected a number, a text or a list of numbers")
+    if architecture.get("drop_path_rate"):  # DINOv2's and DINOv3's
+        raise ValueError(
+            f"architecture.drop_path_rate: KerasHub 0.32 does not drop branches of {kind.__name__}, it scales them at "
+            "random; leave it out"
+        )
     if image_size is None:
         raise ValueError(
             f"{kind.__name__} takes images of one size; tta.scales=[1.0] describes images of this size only"

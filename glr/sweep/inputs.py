@@ -103,6 +103,9 @@ def refuse(config: DictConfig) -> list[list[str]]:
     """
     from glr.data.opening import train_splits
 
+    places = config.hydra.launcher._target_, config.hydra.sweeper._target_
+    if config.sweep.detach and not all(map(str.endswith, places, (".SlurmLauncher", ".GridSweeper"))):
+        raise GlrError("sweep.detach=true belongs to hydra/launcher=submitit_slurm and a grid of values; leave it out")
     inputs, makers, jobs = Inputs(), Makers[int](), jobs_of(config)
     named: defaultdict[tuple[str, str], dict[tuple[str, str], int]] = defaultdict(dict)
     for number, line in enumerate(jobs, start=1):

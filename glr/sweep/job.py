@@ -18,11 +18,12 @@ class JobState(Enum):
     FAILED = "failed"
     OVERDUE = "time limit"
     LEFT = "failed before"  # it failed before, and does not run again
+    SUBMITTED = "submitted"  # queued or running on a cluster, where the sweep leaves it
     STOPPED = "stopped"  # stopped together with the sweep, by Ctrl-C or SIGTERM
 
 
 UNSUCCESSFUL = (JobState.FAILED, JobState.OVERDUE, JobState.LEFT)
-UNFINISHED = (JobState.WAITING, JobState.RUNNING, JobState.RETRYING, JobState.STOPPED)
+UNFINISHED = (JobState.WAITING, JobState.RUNNING, JobState.RETRYING, JobState.SUBMITTED, JobState.STOPPED)
 AT_WORK = "running"  # the stage of a job whose program runs
 
 

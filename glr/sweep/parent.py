@@ -78,10 +78,15 @@ class SweepRun(Callback):
         self._handlers = handle(self._note, signal.SIGINT)
 
     def on_multirun_end(self, config: DictConfig, **_: object) -> None:  # noqa: ARG002
-        """Report on the study, and close the parent run."""
-        self.report()
-        self._status = "FINISHED"
+        """Report on the study, and close the parent run, unless jobs go on elsewhere."""
+        if self._status != "SCHEDULED":
+            self.report()
+            self._status = "FINISHED"
         self._close()
+
+    def leave(self) -> None:
+        """Leave the run to a later sweep, which reports on the jobs that go on elsewhere."""
+        self._status = "SCHEDULED"
 
     def record(self, jobs: Sequence[Job]) -> None:
         """Record the outcome of the jobs so far."""
@@ -138,6 +143,12 @@ def record(jobs: Sequence[Job]) -> None:
     """Record the outcome of jobs with the run of the sweep that this process runs, if it has one."""
     if SweepRun.current is not None:
         SweepRun.current.record(jobs)
+
+
+def leave() -> None:
+    """Leave the run of the sweep that this process runs to a later sweep, since its jobs go on elsewhere."""
+    if SweepRun.current is not None:
+        SweepRun.current.leave()
 
 
 def report() -> None:

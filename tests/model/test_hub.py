@@ -250,6 +250,10 @@ def test_depths_count_the_blocks():
             {"architecture": VIT["architecture"] | {"mlp_dim": {"a": 1}}},
             r"^architecture\.mlp_dim=.*: expected a number",
         ),
+        (
+            {**DINO, "architecture": DINO["architecture"] | {"drop_path_rate": 0.1}},
+            r"^architecture\.drop_path_rate: KerasHub 0\.32 does not drop branches of DINOV2Backbone, ",
+        ),
         ({"architecture": {"patch_size": 8}}, r"^architecture: .*missing .* 'num_layers'"),
         ({"weights": "nowhere"}, r"^weights=nowhere: KerasHub has no such preset, and there is no such folder$"),
     ],

@@ -77,6 +77,15 @@ def test_other_sweeps_are_not(overrides: list[str]):
     refuse(swept(*overrides))
 
 
+def test_only_jobs_in_slurm_are_left_to_themselves():
+    config = swept("seed=1,2")
+    config.sweep.detach = True
+    with pytest.raises(GlrError, match=r"^sweep.detach=true belongs to hydra/launcher=submitit_slurm and a grid of "):
+        refuse(config)
+    config.hydra.launcher._target_ = "hydra_plugins.hydra_submitit_launcher.submitit_launcher.SlurmLauncher"
+    refuse(config)
+
+
 def test_a_sweep_over_runs_names_the_first_that_the_store_lacks(new_store: Callable[[Path], Path], tmp_path: Path):
     uri = f"sqlite:///{new_store(tmp_path)}"
     client = MlflowClient(uri)

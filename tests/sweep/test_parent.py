@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 from glr.config.installation import CONF
 from glr.config.run_names import SWEEP_VARIABLE, VARYING_VARIABLE
 from glr.sweep.job import Job, JobState
-from glr.sweep.parent import SweepRun, _key, record, report
+from glr.sweep.parent import SweepRun, _key, leave, record, report
 from glr.tracking.run import PARENT_VARIABLE
 
 
@@ -73,6 +73,17 @@ def test_the_same_sweep_is_the_same_run_until_it_finishes(work: Path):
     other.on_multirun_end(config(work))
     assert another != first
     assert parent(work, another).info.run_name == "seed: 2 runs (3)"  # each new sweep has a name of its own
+
+
+def test_a_sweep_whose_jobs_go_on_elsewhere_is_left_to_the_same_command(work: Path):
+    swept, first = begun(work, "seed=1,2")
+    leave()
+    swept.on_multirun_end(config(work))
+    assert parent(work, first).info.status == "SCHEDULED"
+    swept, again = begun(work, "seed=1,2")
+    assert again == first
+    swept.on_multirun_end(config(work))
+    assert parent(work, first).info.status == "FINISHED"
 
 
 def test_a_signal_is_noted_and_left_to_its_handler(work: Path):

@@ -30,6 +30,7 @@ from glr.optim.schedule import Constant
 from glr.train.step import Outcome, TrainStep, outcomes
 
 BATCH, CLASSES, SIDE, STEPS = 16, 5, 8, 3
+OVER_PAIRS = {"circle", "multi_similarity", "supcon", "triplet"}
 HEADS = sorted(path.stem for path in (CONF / "head").glob("*.yaml"))
 RATE = 0.05
 
@@ -68,7 +69,7 @@ def loss_scaled() -> keras.optimizers.Optimizer:
 
 def cases() -> dict[str, Case]:
     """Return the cases that must give the same result on any number of replicas; on 8, the heads that gather values."""
-    many = {"adacos_dynamic", "curricularface", "proxy_anchor", "supcon"}
+    many = {"adacos_dynamic", "curricularface", "proxy_anchor", *OVER_PAIRS}
     skipping = {"broken": 1, "options": {"skip_non_finite": True}}
     return {head: Case(head, replicas=(1, 2, 8) if head in many else (1, 2)) for head in HEADS} | {
         "clipped": Case(optimizer=lambda: momentum(global_clipnorm=0.05)),

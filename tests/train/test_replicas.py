@@ -11,7 +11,6 @@ from tests.train.replicas import Snapshot
 
 pytestmark = pytest.mark.slow
 PARTS = 2
-OVER_PAIRS = {"circle", "multi_similarity", "supcon", "triplet"}
 Trained = dict[tuple[str, int], list[Snapshot]]
 LOOSE = {"float16": 0.02, "bfloat16": 0.05}  # the shares' gradients are rounded before they are summed
 
@@ -50,7 +49,7 @@ def test_every_head_on_any_number_of_replicas(trained: Trained, name: str):
     names = [name for name, _ in one[0].variables]
     known = {"kernel", "scale", "moving_mean", "moving_variance"}
     left = {name.split("/")[-1] for name in names} & known
-    assert left == known - ({"scale"} if name in OVER_PAIRS else set())
+    assert left == known - ({"scale"} if name in replicas.OVER_PAIRS else set())
     moved = [not np.array_equal(a, b) for (_, a), (_, b) in zip(one[0].variables, one[-1].variables, strict=True)]
     assert sum(moved) >= 6  # it is a step, and not the first state twice
 

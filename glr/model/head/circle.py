@@ -10,9 +10,9 @@ from glr.model.head.pairs import PairHead, among_positive, log_sum
 class Circle(PairHead):
     """log(1 + sum_n exp(g a_n (cos_n - m)) sum_p exp(-g a_p (cos_p - 1 + m))), with weights a that have no gradient.
 
-    a_p = max(0, 1 + m - cos_p), a_n = max(0, cos_n + m) (Sun et al., CVPR 2020, arXiv:2002.10857, eq. 6 with its
-    section 3.3, over each anchor's pairs). The loss is the mean over the anchors whose own loss is above 0; an anchor
-    without a positive or a negative has none.
+    a_p = max(0, 1 + m - cos_p), a_n = max(0, cos_n + m) (Sun et al., CVPR 2020, arXiv:2002.10857, eq. 6 with one
+    margin m for all four constants, over each anchor's pairs). The loss is the mean over the anchors whose own loss is
+    above 0; an anchor without a positive or a negative has none.
 
     Args:
         num_classes: C.

@@ -10,8 +10,8 @@ from glr.model.head.pairs import PairHead, log_sum
 class MultiSimilarity(PairHead):
     """log(1 + sum_p exp(-a (cos - l))) / a + log(1 + sum_n exp(b (cos - l))) / b, the mean over all anchors.
 
-    Wang et al., CVPR 2019, arXiv:1904.06627, eq. 15, over mined pairs: negatives that are nearer than the farthest
-    positive plus e, positives that are farther than the nearest negative less e.
+    Wang et al., CVPR 2019, arXiv:1904.06627, over the pairs that the paper mines: negatives with
+    cos_n > min cos_p - e, and positives with cos_p < max cos_n + e, both of the same anchor.
 
     Args:
         num_classes: C.

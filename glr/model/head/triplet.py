@@ -13,9 +13,9 @@ class Triplet(PairHead):
     """max(0, d(a, p) - d(a, n) + m), d the Euclidean distance of descriptors of length 1; the mean of those above 0.
 
     The positive p is the farthest image of the anchor's class. The negative n is the nearest image of another class
-    (`hard`: Hermans et al., arXiv:1703.07737, eq. 5), or the nearest that is farther away than p (`semihard`: Schroff
-    et al., FaceNet, CVPR 2015, section 3.2, with the hardest positive only). An anchor that lacks one of them does not
-    count.
+    (`hard`: "Batch Hard" of Hermans et al., arXiv:1703.07737), or the nearest that is farther away than p
+    (`semihard`: Schroff et al., FaceNet, CVPR 2015, section 3.2, with the hardest positive only). An anchor that lacks
+    one of them does not count.
 
     Args:
         num_classes: C.
