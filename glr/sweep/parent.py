@@ -116,8 +116,8 @@ class SweepRun(Callback):
         return {}
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        """Note the signal, then call the earlier handler."""
-        self._status = "KILLED"
+        """Note the signal, unless the jobs go on elsewhere, then call the earlier handler."""
+        self._status = self._status if self._status == "SCHEDULED" else "KILLED"
         handler = self._handlers[signal.Signals(number)]
         if callable(handler):
             handler(number, frame)
