@@ -6,7 +6,7 @@ The service, the bucket and MLflow are on loopback, the VMs are processes of thi
 preemptions, `every` seconds apart on average, two slices meet a stockout, one VM never boots, a 19th job fails by
 itself, and the command that watches is killed. It asserts that every run is finished, each epoch recorded once, and
 each weight equal to the undisturbed run's, that no slice is left, and that no request, log or file holds the secret. It
-takes about half an hour on two cores; with the folder of an earlier call it does not repeat the undisturbed sweep.
+takes ten minutes on two cores, and as long for the undisturbed sweep, which a folder of an earlier call has already.
 """
 
 import contextlib
