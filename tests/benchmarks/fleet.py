@@ -147,7 +147,8 @@ def main(folder: Path, rows: int, preemptions: int, kills: int, every: float, se
             code = laptop.wait()
             seconds = time.monotonic() - begun
             assert (code, len(service.preempted)) == (1, preemptions), laptop.output
-            assert "1 of 19 jobs failed: 19 (experiment=toy/99_broken)" in laptop.output, laptop.output
+            assert f"1 of {rows + 1} jobs failed: {rows + 1} (experiment=toy/99_broken)" in laptop.output, laptop.output
+            assert f"job {rows + 1} failed: the head's weights exploded" in laptop.output, laptop.output
             whole = MlflowClient(f"sqlite:///{folder}/whole/mlruns/mlflow.db")
             print(compare(whole, MlflowClient(mlflow.uri), STUDY, rows))
             assert service.queue.resources == {}, list(service.queue.resources)
