@@ -7,7 +7,7 @@ imported when a sweep begins.
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -107,7 +107,10 @@ class TpuVmLauncher(JobLauncher):
         if choice is not None:
             self._left = choice.value == "leave"
         elif number == signal.SIGINT and sys.stdin.isatty() and sys.stdout.isatty():
-            self._left = not view.ask(_QUESTION).strip().lower().startswith("s")
+            answer = ""
+            with suppress(EOFError):  # the terminal has closed meanwhile
+                answer = view.ask(_QUESTION)
+            self._left = not answer.strip().lower().startswith("s")
         else:
             self._left = True
         return self._left
