@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from glr.config.printing import say
+from glr.config.printing import counted, say
 from glr.errors import GlrError
 from glr.sweep import attempt
 from glr.sweep.attempt import Order
@@ -13,6 +13,8 @@ from glr.sweep.queued import TAKEN, QueuedResources, Rented
 from glr.sweep.terms import Terms
 from glr.sweep.tpu_vm import TpuVm
 
+_LEAVING = 5.0  # s that a thread may take to end
+_SOON = 5.0  # s after which a line says that slices are being deleted
 _DELETING = 600.0  # s that Cloud TPU may take to delete slices before the sweep's end says that they still exist
 
 
@@ -71,12 +73,15 @@ class Fleet:
         running = [machine for machine in self._machines if machine.poll() is None]
         for machine in running:
             machine.leave()
+        for machine in running:
+            machine.join(_LEAVING)
         return len(running) + len(self._found)
 
     def finish(self) -> None:
         """Wait until the slices that were given back are gone; say which are not."""
-        trouble = ""
-        end = time.monotonic() + _DELETING
+        trouble, told = "", False
+        began = time.monotonic()
+        end = began + _DELETING
         while self._given_back and time.monotonic() < end:
             for place, rented in list(self._given_back.items()):
                 try:
@@ -86,6 +91,9 @@ class Fleet:
                         self._queue.delete(rented)
                 except GlrError as error:
                     trouble = f" ({error})"
+            if self._given_back and not told and time.monotonic() > began + _SOON:
+                told = True
+                say(f"waiting for Cloud TPU to delete {counted(len(self._given_back), 'slice')}")
             if self._given_back:
                 time.sleep(min(self._terms.period, 5.0))
         if self._given_back:

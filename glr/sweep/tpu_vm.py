@@ -72,8 +72,7 @@ class TpuVm:
         self._spent = 0.0  # USD of earlier attempts
         self._failure: str | None = None
         self._code: int | None = None
-        self._silent = 0  # slices that never reported
-        self._found = found
+        self._silent, self._found = 0, found  # slices that never reported; the one that was taken up
         log.parent.mkdir(parents=True, exist_ok=True)
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -108,7 +107,10 @@ class TpuVm:
     def leave(self) -> None:
         """Follow the slice no longer; it works on."""
         self._tell(self._left)
-        self._thread.join()
+
+    def join(self, seconds: float) -> None:
+        """Wait until the thread has ended; a request to a service that does not answer may hold it up."""
+        self._thread.join(seconds)
 
     def _tell(self, what: threading.Event) -> None:
         what.set()

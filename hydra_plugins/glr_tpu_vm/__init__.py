@@ -17,6 +17,7 @@ from hydra.core.config_store import ConfigStore
 from glr.config.printing import say
 from glr.sweep.job import Job
 from glr.sweep.launcher import JobLauncher
+from glr.sweep.parent import leave
 from glr.sweep.pool import JobLimits, Started, View
 
 _QUESTION = "leave the slices at work, or stop them: save, and delete (leave/stop)? [leave] "
@@ -93,6 +94,7 @@ class TpuVmLauncher(JobLauncher):
         finally:
             estimates.close()
             if self._left and (running := fleet.leave()):
+                leave()
                 say(
                     f"\n{running} slices work on; the same command reports on them, and python -m glr.fleet "
                     "action=list|stop shows or ends them"

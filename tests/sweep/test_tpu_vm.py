@@ -88,6 +88,7 @@ def test_jobs_run_on_slices_which_are_given_back(tpu: TpuService, gcs_folder: st
     assert batch[0].log.read_text() == "sent GREETING=\n"
     assert {"queued in us-west4-a", "being made"} <= stages
     assert names(tpu) == []
+    assert batch[0].spent is not None
     assert 0 < batch[0].spent < 0.1
     requests = [request.message for request in tpu.log if request.method == "CreateQueuedResource"]
     assert len(requests) == 2
