@@ -129,15 +129,16 @@ def _load(made: Any, weights: str) -> None:
     """Copy a preset's weights; interpolate its positions if its images have another size."""
     try:
         source = _hub().models.Backbone.from_preset(weights)
-    except (ValueError, FileNotFoundError) as error:
-        reason = (
-            first_line(error) if Path(weights).exists() else "KerasHub has no such preset, and there is no such folder"
-        )
-        raise ValueError(f"weights={weights}: {reason}") from error
     except Exception as error:  # the clients of Kaggle and Hugging Face raise many kinds
+        unknown = "Unknown preset identifier" in str(error)
+        if unknown or Path(weights).exists():
+            reason = "KerasHub has no such preset, and there is no such folder" if unknown else first_line(error)
+            raise ValueError(f"weights={weights}: {reason}") from error
+        # Without a network KerasHub calls Hugging Face's presets, and gated ones, presets without a config.json.
         raise GlrError(
             f"backbone.weights={weights}: the preset could not be fetched ({first_line(error)}); connect to the "
-            "network once (it is cached), name a preset's folder, or set backbone.weights=null for random weights"
+            "network once (it is cached), accept the terms of a gated preset and log in, name a preset's folder, or "
+            "set backbone.weights=null for random weights"
         ) from error
     source = getattr(source, "vision_encoder", source)  # of a model of images and texts
     ours, theirs = (_compared(each) for each in (made, source))

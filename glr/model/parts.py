@@ -8,7 +8,8 @@ import keras
 # Transformers hold their blocks in one of these attributes of a layer.
 _INNER = ("encoder_layers", "layers", "blocks")
 # Other networks have flat layers whose names begin with the name of their block: conv2_block1_1_conv, block1a_dwconv.
-_BLOCK = re.compile(r".*?block_?\d+[a-z]?(?=_|$)")
+# ConvNeXt's downsampling_block_0 is none: it only joins two stages.
+_BLOCK = re.compile(r"(?!.*downsampling).*?block_?\d+[a-z]?(?=_|$)")
 
 
 def configure(network: keras.Model, trainable: str, batchnorm_momentum: float | None) -> keras.Model:
@@ -16,8 +17,8 @@ def configure(network: keras.Model, trainable: str, batchnorm_momentum: float | 
 
     Args:
         network: changed in place, and returned.
-        trainable: "all", "none", or the name of the first layer that trains. A block inside a layer is named
-            LAYER/BLOCK; the rest of its layer trains with any of its blocks.
+        trainable: "all", "none", or the name of the first layer that trains, with all its blocks. A block inside a
+            layer is named LAYER/BLOCK; the rest of its layer trains with any of its blocks.
         batchnorm_momentum: momentum of every BatchNorm's moving averages; None keeps the published value.
 
     Raises:
@@ -28,7 +29,8 @@ def configure(network: keras.Model, trainable: str, batchnorm_momentum: float | 
     if trainable not in {"all", "none", *names}:
         raise ValueError(f"trainable={trainable}: give all, none or one of the layers {names[0]} ... {names[-1]}")
     first = {"all": 0, "none": len(names)}.get(trainable)
-    first = names.index(trainable) if first is None else first
+    if first is None:
+        first = [name if name == trainable else name.rpartition("/")[0] for name in names].index(trainable)
     for position, (_, layer) in enumerate(parts):
         # A layer comes after its blocks and would free them again.
         if position < first or not _inner(layer):
@@ -46,7 +48,8 @@ def depths(network: keras.Model) -> dict[int, int]:
     last block L + 1, as in BEiT (Bao et al., arXiv:2106.08254).
 
     Returns:
-        The depth of each weight by its `id`; empty if the network has no blocks.
+        The depth of each weight by its `id`; empty if the network has no blocks, or if most weights before the last
+        one are in layers that do not name their block, as in InceptionResNetV2.
     """
     blocks: list[str] = []
     places: dict[int, tuple[int, bool]] = {}
@@ -58,10 +61,15 @@ def depths(network: keras.Model) -> dict[int, int]:
         for weight in layer.weights:
             places.setdefault(id(weight), (len(blocks), block is None))
     last = len(blocks)
+    unnamed = sum(outside for count, outside in places.values() if count < last)
+    if unnamed > sum(not outside for _, outside in places.values()):
+        return {}
     return {key: last + 1 if outside and count == last else count for key, (count, outside) in places.items() if last}
 
 
 def _inner(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
+    if isinstance(layer, keras.Model):  # such as ConvNeXt's stem, a sequence of layers
+        return []
     return next((list(inner) for name in _INNER if (inner := getattr(layer, name, None))), [])
 
 

@@ -32,6 +32,11 @@ class Overfit:
         self._epochs = epochs
         if target is None:
             return
+        if guessing == 0:
+            raise GlrError(
+                "debug.target_loss: the head has no loss on this batch, which has no two images of one class, or no "
+                "two classes; give data.sampler=classes data.images_per_class=4"
+            )
         if minimum > _FALLS * guessing:
             raise GlrError(
                 f"debug.target_loss: the head's loss cannot fall: it is {guessing:.3g} for guesses and {minimum:.3g} "

@@ -204,6 +204,8 @@ def test_freezing_by_block():
     trained = {w.path.rpartition("/")[0] for w in backbone.trainable_variables}
     assert trained
     assert all(path.startswith(("vit_encoder/transformer_block_2", "vit_encoder/ln")) for path in trained)
+    encoder = KerasHub(**VIT | {"trainable": "vit_encoder"}, image_size=16)
+    assert {id(w) for w in encoder.trainable_variables} == {id(w) for w in encoder.get_layer("vit_encoder").weights}
     assert not KerasHub(**VIT | {"trainable": "none"}, image_size=16).trainable_variables
     with pytest.raises(ValueError, match=r"^trainable=block: give all, none or one of the layers "):
         KerasHub(**VIT | {"trainable": "block"}, image_size=16)
@@ -283,6 +285,14 @@ def test_without_a_network_or_the_extra_it_is_one_sentence(monkeypatch: pytest.M
         GlrError, match=r"^backbone\.weights=dinov2_small: the preset could not be fetched \(.*\); connect"
     ):
         KerasHub(**DINO | {"weights": "dinov2_small"}, image_size=16)
+
+    def without_network(preset: str, path: str) -> str:
+        raise FileNotFoundError(f"`{path}` doesn't exist in preset directory `{preset}`.")
+
+    # As KerasHub reports Hugging Face without a network, and gated presets.
+    monkeypatch.setattr(sys.modules["keras_hub.src.utils.preset_utils"], "get_file", without_network)
+    with pytest.raises(GlrError, match=r"^backbone\.weights=hf://a/b: the preset could not be fetched \(.*\); connect"):
+        KerasHub(**DINO | {"weights": "hf://a/b"}, image_size=16)
     monkeypatch.setitem(sys.modules, "keras_hub", None)
     with pytest.raises(GlrError, match=r"^this backbone needs KerasHub, which is not installed; pip install "):
         KerasHub(**VIT, image_size=16)

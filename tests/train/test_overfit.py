@@ -67,3 +67,14 @@ def test_a_target_that_guesses_reach_is_refused(pipeline: TrainPipeline):
         overfit(loose, 9, pipeline)
     strict, _ = composed("train", ["debug=overfit", "head=triplet", "head.margin=0.2"])
     assert not overfit(strict, 9, pipeline).reached
+    beyond, _ = composed("train", ["debug=overfit", "head=triplet", "head.negatives=semihard"])
+    assert not overfit(beyond, 9, pipeline).reached
+
+
+def test_a_batch_without_pairs_is_refused(small_data: PreparedData):
+    alone = TrainPipeline(
+        small_data, Unchanged(), image_size=8, batch_size=1, seed=0, shuffle_buffer=30, parallelism=1
+    ).shortened(1, one_batch=True)
+    pairs, _ = composed("train", ["debug=overfit", "head=supcon"])
+    with pytest.raises(GlrError, match=r"has no loss on this batch, .*; give data\.sampler=classes "):
+        overfit(pairs, 9, alone)

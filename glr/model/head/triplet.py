@@ -3,6 +3,7 @@
 import math
 from typing import Literal
 
+import numpy as np
 import tensorflow as tf
 
 from glr.model.head.base import LEAST
@@ -45,3 +46,7 @@ class Triplet(PairHead):
         nearest = tf.reduce_min(tf.where(negative, distances, math.inf), axis=1)
         # Without a positive or a negative this is -inf, and its loss and gradient are 0.
         return among_positive(tf.nn.relu(farthest - nearest + self.margin))
+
+    def guess_loss(self, labels: np.ndarray) -> float:
+        """See `Head`; also of `semihard` the margin, although equal distances have no negative beyond the positive."""
+        return PairHead.guess_loss(Triplet(num_classes=self.num_classes, margin=self.margin, negatives="hard"), labels)
