@@ -33,10 +33,11 @@ from glr.storage.lock import held
 from tests.gcs.fixture import gcs, gcs_folder
 from tests.past_run import past
 from tests.processes.forks import Forks, forks
+from tests.tpu.fixture import tpu
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 ROOT = Path(__file__).parents[1]
-__all__ = ["gcs", "gcs_folder", "past"]  # fixtures for every test
+__all__ = ["gcs", "gcs_folder", "past", "tpu"]  # fixtures for every test
 
 
 @pytest.hookimpl(wrapper=True)

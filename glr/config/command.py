@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import signal
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Sequence
@@ -28,7 +29,7 @@ from glr.config.internals import command_line
 from glr.config.jobs import launchable
 from glr.config.resolvers import setup
 from glr.config.secrets import conceal, redacted
-from glr.config.signals import handle
+from glr.config.signals import forget, handle, received
 from glr.config.started import started
 from glr.errors import NO_ROOM, PREEMPTED, GlrError, is_no_room
 
@@ -104,6 +105,7 @@ class Command:
 
     def __call__(self) -> None:
         """Run the command line of this process; an error that the user can fix ends the process with one sentence."""
+        forget()
         handle(lambda *_: sys.exit(PREEMPTED))  # exit through the clean-up code
         output.protect()
         try:
@@ -116,10 +118,10 @@ class Command:
             print("interrupted", file=sys.stderr)
             sys.exit(130)
         except Exception as error:
-            if not is_no_room(error):
+            if (code := _code(error)) is None:
                 sys.exit(report(error))
             print(report(error), file=sys.stderr)
-            sys.exit(NO_ROOM)
+            sys.exit(code)
 
     def run(self, arguments: Sequence[str]) -> object:
         """Run the command with the arguments of a command line.
@@ -238,6 +240,14 @@ def run(command: str, *arguments: str, **settings: object) -> Any:
         said = ended.code.removeprefix("error: ") if isinstance(ended.code, str) else None
         why = "there is no room on a disk" if ended.code == NO_ROOM else "its arguments cannot be read"
         raise GlrError(said or f"glr {command} has ended: {why}") from ended
+
+
+def _code(error: Exception) -> int | None:
+    """The exit code of an error that has one of its own; that of a signal if one came before, and may be the cause."""
+    if is_no_room(error):
+        return NO_ROOM
+    number = received()
+    return None if number is None else 130 if number == signal.SIGINT else PREEMPTED
 
 
 def _only_prints(arguments: Namespace) -> bool:

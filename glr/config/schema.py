@@ -13,12 +13,14 @@ from glr.config.values import (
     CheckImages,
     EnsembleMethod,
     ExportFormat,
+    FleetAction,
     Format,
     Grouping,
     HitsFormat,
     ModelPart,
     Normalization,
     OnBadImage,
+    OnInterrupt,
     OnMissingImage,
     OnNan,
     OutcomeUse,
@@ -181,6 +183,8 @@ class Sweep(Jobs):
 
     name: str | None = None
     rerun: Rerun = Rerun.failed
+    budget: float | None = at_least(0, default=None)
+    on_interrupt: OnInterrupt | None = None
     report: bool = True
     detach: bool = False
 
@@ -417,6 +421,17 @@ class RecordConfig:
 
 
 @dataclass
+class FleetConfig:
+    """The settings of conf/fleet.yaml."""
+
+    action: FleetAction = FleetAction.list
+    project: str | None = None
+    zones: list[str] = MISSING
+    sweep_key: str | None = None
+    minutes: float = at_least(0)
+
+
+@dataclass
 class ScoreConfig:
     """The settings of conf/score.yaml."""
 
@@ -467,7 +482,7 @@ def register() -> None:
     """Register the schemas with Hydra."""
     for schema in (
         *[TrainConfig, PreflightConfig, EvaluateConfig, PredictConfig, SearchConfig, EnsembleConfig, ExportConfig],
-        *[PrepareConfig, RecordConfig, ScoreConfig, CompareConfig],
+        *[PrepareConfig, RecordConfig, ScoreConfig, CompareConfig, FleetConfig],
     ):
         command = schema.__name__.removesuffix("Config").lower()
         ConfigStore.instance().store(name=f"{command}_schema", node=schema)

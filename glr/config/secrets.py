@@ -89,6 +89,8 @@ def conceal(overrides: Sequence[str]) -> list[str]:
 
 def _concealed(line: str) -> str:
     key = line.partition("=")[0]
+    if key.lstrip("+").startswith("hydra.launcher.secrets"):
+        return line  # names of secrets that are kept elsewhere
     if key != "study" and not (CONF / key).is_dir():  # names of studies and choices appear everywhere
         for name in _READ.findall(line):
             _note(name, os.environ.get(name, ""))

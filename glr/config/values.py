@@ -21,6 +21,12 @@ Score = StrEnum("Score", "gap map_at_100 mp_at_10 recall_at_1 recall_at_5 recall
 # The ended jobs that a sweep runs again.
 Rerun = StrEnum("Rerun", "failed all none")
 
+# What becomes of jobs on rented machines when the command that watches them is interrupted.
+OnInterrupt = StrEnum("OnInterrupt", "leave stop")
+
+# What to do with the rented TPU slices.
+FleetAction = StrEnum("FleetAction", "list stop clean")
+
 # A change of a local MLflow store: its folder was copied or moved.
 StoreState = StrEnum("StoreState", "moved")
 

@@ -1,6 +1,6 @@
 """Storage: files by path, local or in Google Cloud Storage, and locks between processes."""
 
-from glr.storage.bucket import FileInfo, ReplacedError
+from glr.storage.bucket import FileInfo, ReplacedError, UnreachableError
 from glr.storage.paths import (
     check_writable,
     checksum,
@@ -18,6 +18,7 @@ from glr.storage.transfer import download, on_disk, upload
 __all__ = [
     "FileInfo",
     "ReplacedError",
+    "UnreachableError",
     "check_writable",
     "checksum",
     "delete",

@@ -33,6 +33,10 @@ class ReplacedError(GlrError):
     """Another process has written or deleted the object since `look` found it."""
 
 
+class UnreachableError(GlrError):
+    """The service does not answer, or there is no network: the same request may succeed later."""
+
+
 @dataclass(frozen=True)
 class FileInfo:
     """A file's size in bytes and its CRC32C (hexadecimal; None for a local file)."""
@@ -186,6 +190,22 @@ def objects(folder: str | Path) -> dict[str, FileInfo]:
     return infos
 
 
+def region(path: str | Path) -> str | None:
+    """The region of a path's bucket, such as europe-west4; None: several regions, or this account may not know.
+
+    Raises:
+        GlrError: the bucket is missing, or the service cannot be reached.
+    """
+    from google.api_core.exceptions import Forbidden
+
+    with _explained(path):
+        try:
+            bucket = _client().get_bucket(_split(path)[0], retry=_retry())
+        except Forbidden:  # roles/storage.objectUser may not look at the bucket itself
+            return None
+        return bucket.location.lower() if bucket.location_type == "region" and bucket.location else None
+
+
 def _split(path: str | Path) -> tuple[str, str]:
     bucket, _, name = str(path).removeprefix("gs://").partition("/")
     if not str(path).startswith("gs://") or not bucket:
@@ -240,11 +260,14 @@ def _explained(path: str | Path, role: str = _READER) -> Iterator[None]:
     """Turn an error of Google's library about a path into a GlrError; `role` is the role that the operation needs."""
     bucket = f"gs://{_split(path)[0]}"
     from google.api_core import exceptions as api
-    from google.auth.exceptions import GoogleAuthError
-    from requests import RequestException
+    from google.auth.exceptions import GoogleAuthError, TransportError
+    from requests import ConnectionError as NoConnection
+    from requests import RequestException, Timeout
 
     try:
         yield
+    except (TransportError, NoConnection, Timeout) as error:
+        raise UnreachableError(f"{path}: Google cannot be reached ({first_line(error)}); try again later") from error
     except (GoogleAuthError, api.Unauthorized) as error:
         raise GlrError(
             f"{path}: no credentials for Google Cloud Storage; run gcloud auth application-default login, "
@@ -260,6 +283,8 @@ def _explained(path: str | Path, role: str = _READER) -> Iterator[None]:
         raise ReplacedError(f"{path} was changed by someone else just now; start again") from error
     except api.RetryError as error:
         seconds, reason = f"{_PATIENCE:.0f} seconds", first_line(error.cause or error)
-        raise GlrError(f"{path}: Google Cloud Storage failed for {seconds} ({reason}); try again later") from error
+        raise UnreachableError(
+            f"{path}: Google Cloud Storage failed for {seconds} ({reason}); try again later"
+        ) from error
     except (api.GoogleAPICallError, RequestException) as error:
         raise GlrError(f"{path}: Google Cloud Storage refused the request ({first_line(error)})") from error

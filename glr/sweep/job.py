@@ -24,6 +24,7 @@ class JobState(Enum):
 
 UNSUCCESSFUL = (JobState.FAILED, JobState.OVERDUE, JobState.LEFT)
 UNFINISHED = (JobState.WAITING, JobState.RUNNING, JobState.RETRYING, JobState.SUBMITTED, JobState.STOPPED)
+AT_WORK = "running"  # the stage of a job whose program runs
 
 
 @dataclass
@@ -39,7 +40,14 @@ class Job:
     state: JobState = JobState.WAITING
     starts: int = 0
     kills: int = 0  # starts that were killed from outside
+    preemptions: int = 0  # starts whose machine was taken away
+    at_work: bool = False  # an earlier sweep left it running on another machine
     seconds: float = 0.0  # running time of all its starts
+    stage: str | None = None  # where it stands on another machine, such as "queued"; None: it runs on this machine
+    stage_since: float = 0.0  # the time of the stage's begin, by time.monotonic()
+    price: float | None = None  # USD per hour of its machine; None: unknown, or this machine
+    spent: float | None = None  # USD that its machines have cost so far, those of earlier sweeps included
+    estimate: float | None = None  # seconds that the whole job is expected to run, before it measures its own speed
     after: "Job | None" = None  # the job that trains the weights it starts from, if the store lacks them
     wait: float = 0.0  # seconds before the job is started again
     due: float = 0.0  # the time of the next start, by time.monotonic()

@@ -30,7 +30,9 @@ class Lines:
         """Print the job's state."""
         self._follow(job, ended=job.state != JobState.RUNNING)
         name = f"job {job.number}{self._of}"
-        if job.state == JobState.RUNNING:
+        if job.state == JobState.RUNNING and job.stage is not None:
+            say(f"{name}: {job.stage}")
+        elif job.state == JobState.RUNNING:
             if self._followers is not None and self._begun:
                 say("")
             again = f", start {job.starts}" if job.starts > 1 else ""
@@ -53,6 +55,10 @@ class Lines:
     def pausing(self, seconds: float) -> None:
         """Print that no job starts while a disk is full."""
         say(pausing(seconds))
+
+    def ask(self, question: str) -> str:
+        """Ask on the next line."""
+        return input(question)
 
     def _follow(self, job: Job, ended: bool) -> None:
         for line in self._followers[job.number].lines(ended) if self._followers is not None else []:

@@ -9,12 +9,12 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from glr import storage
 from glr.config.printing import say
@@ -33,6 +33,7 @@ class SweepRun(Callback):
 
     Attributes:
         current: the sweep that this process runs; None: it runs none.
+        key: a hash of the sweep's overrides, the same if the sweep starts again.
     """
 
     current: "SweepRun | None" = None
@@ -65,10 +66,16 @@ class SweepRun(Callback):
             self._page = StudyPage(redacted(_command(config, overrides)), different)
             self.run.record(self._page)
             self.run.tags({NOTE: of_sweep(self._page.command)})
+            self.key = key
         except GlrError as error:
             sys.exit(f"error: {error}")  # Hydra turns any other exception into a warning
-        os.environ[PARENT_VARIABLE], os.environ[VARYING_VARIABLE] = parent, json.dumps(different)
-        os.environ[SWEEP_VARIABLE] = self.run.name
+        variables = {
+            PARENT_VARIABLE: parent,
+            VARYING_VARIABLE: json.dumps(different),
+            SWEEP_VARIABLE: self.run.name,
+        }
+        os.environ.update(variables)
+        _give_to_ray(config, variables)
         self._config, self._study, SweepRun.current = config, first.study, self
         self._outcome: dict[str, float] | None = None
         self._status = "FAILED"
@@ -114,8 +121,8 @@ class SweepRun(Callback):
         return {}
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        """Note the signal, then call the earlier handler."""
-        self._status = "KILLED"
+        """Note the signal, unless the jobs go on elsewhere, then call the earlier handler."""
+        self._status = self._status if self._status == "SCHEDULED" else "KILLED"
         handler = self._handlers[signal.Signals(number)]
         if callable(handler):
             handler(number, frame)
@@ -153,6 +160,13 @@ def report() -> None:
     """Report on the study of the sweep that this process runs, if it has one; for a sweep that ends with an error."""
     if SweepRun.current is not None:
         SweepRun.current.report()
+
+
+def _give_to_ray(config: DictConfig, variables: Mapping[str, str]) -> None:
+    """Let Ray give variables to the jobs: the workers of a cluster do not inherit those of this process."""
+    if config.hydra.launcher._target_.endswith(".RayLauncher"):
+        plain = {name: value.replace("${", "\\${") for name, value in variables.items()}  # no interpolation
+        OmegaConf.update(config, "hydra.launcher.ray.remote.runtime_env.env_vars", plain, force_add=True)
 
 
 def _command(config: DictConfig, overrides: list[str]) -> str:

@@ -7,14 +7,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from glr.errors import NO_ROOM, PREEMPTED
+from glr.sweep.job import Job
 from glr.sweep.progress import VARIABLE
+
+# What `poll` returns for a job whose machine was taken away: no process has this exit code.
+TAKEN_AWAY = 256
 
 # Signals of a crash; all others come from outside, as from the kernel's out-of-memory killer.
 _CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP, signal.SIGSYS}
@@ -28,6 +32,7 @@ class Fate(Enum):
     FAILED = "failed"  # by itself: it would fail again
     KILLED = "killed"  # from outside: it may be started again
     NO_ROOM = "no room"  # by a full disk: it may be started again when there is room
+    TAKEN_AWAY = "taken away"  # with its machine: it may be started again on another
 
 
 class Process:
@@ -103,10 +108,29 @@ class Process:
             os.killpg(self.pid, number)
 
 
+def local(
+    command: Callable[[Job], Sequence[str]],
+    environment: Callable[[int], Mapping[str, str]] = lambda place: {},  # noqa: ARG005
+) -> Callable[[Job, int], Process]:
+    """Return the function that starts a pool's jobs as processes of this machine.
+
+    Args:
+        command: function that returns a job's program and arguments.
+        environment: function that returns the variables for the job in a place of the pool.
+    """
+
+    def start(job: Job, place: int) -> Process:
+        return Process(command(job), job.log, job.folder / "progress.json", environment(place))
+
+    return start
+
+
 def fate(code: int) -> Fate:
     """How a process ended, by its exit code."""
     if code == 0:
         return Fate.FINISHED
+    if code == TAKEN_AWAY:
+        return Fate.TAKEN_AWAY
     if code == NO_ROOM:
         return Fate.NO_ROOM
     number = _signal(code)
@@ -120,6 +144,8 @@ def described(code: int) -> str:
         return "stopped by SIGTERM"
     if code == NO_ROOM:
         return "stopped by a full disk"
+    if code == TAKEN_AWAY:
+        return "preempted"
     number = _signal(code)
     if number is None:
         return f"exit code {code}"

@@ -5,12 +5,12 @@ from math import inf
 
 from glr.errors import GlrError
 from glr.report.study.words import metric_words
-from glr.sweep import words
+from glr.sweep import money, words
 from glr.sweep.job import UNFINISHED, UNSUCCESSFUL, Job, JobState
 
 
 def summary(jobs: Sequence[Job]) -> str:
-    """Return the table of all jobs and a line for each failure.
+    """Return the table of all jobs, a line for each failure, and what rented machines have cost.
 
     The best score comes first, jobs without a final score last. Each metric has a column, where all jobs name theirs:
     jobs of another launcher than glr's do not.
@@ -34,6 +34,8 @@ def summary(jobs: Sequence[Job]) -> str:
     failures = [job for job in jobs if job.state in UNSUCCESSFUL]
     if failures:
         lines += ["", *(_failure(job) for job in failures)]
+    if cost := money.in_words(jobs, None):
+        lines += ["", cost]
     return "\n".join(lines)
 
 

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 
-from glr.sweep.job import UNFINISHED, Job, JobState
+from glr.sweep.job import AT_WORK, UNFINISHED, Job, JobState
 
 
 def duration(seconds: float) -> str:
@@ -20,12 +20,18 @@ def duration(seconds: float) -> str:
 
 
 def state(job: Job) -> str:
-    """The job's state; for a killed job, the time until it starts again; for an early job, the job it waits for."""
+    """The job's state or stage, how long it waits there or for which job, and how often it was preempted."""
+    now, words = time.monotonic(), job.state.value
     if job.state == JobState.RETRYING:
-        return f"retry in {duration(max(0.0, job.due - time.monotonic()))}"
-    if job.state == JobState.WAITING and job.after is not None and job.is_early:
-        return f"after job {job.after.number}"
-    return job.state.value
+        words = f"retry in {duration(max(0.0, job.due - now))}"
+    elif job.state == JobState.WAITING and job.after is not None and job.is_early:
+        words = f"after job {job.after.number}"
+    elif job.state == JobState.RUNNING and job.stage not in (None, AT_WORK):
+        words = f"{job.stage} {duration(now - job.stage_since)}"
+    if job.preemptions and job.state in UNFINISHED:
+        times = {1: "once", 2: "twice"}.get(job.preemptions, f"{job.preemptions} times")
+        words = f"{words}, preempted {times}"
+    return words
 
 
 def epoch(job: Job) -> str:
@@ -40,12 +46,18 @@ def score(job: Job) -> str:
 
 def seconds_left(jobs: Sequence[Job], places: int) -> float | None:
     """The sweep's remaining seconds with `places` jobs at a time; None before a job finishes or reports its time."""
-    lasting = [job.seconds for job in jobs if job.state == JobState.FINISHED]
-    running = [job for job in jobs if job.state == JobState.RUNNING]
-    lasting += [job.seconds + job.seconds_left for job in running if job.seconds_left is not None]
-    if not lasting:
+    typical = typical_seconds(jobs)
+    if typical is None:
         return None
-    typical = sum(lasting) / len(lasting)
+    running = [job for job in jobs if job.state == JobState.RUNNING]
     left = [max(0.0, typical - job.seconds) if job.seconds_left is None else job.seconds_left for job in running]
     waiting = sum(job.state in UNFINISHED for job in jobs) - len(running)
     return max([(sum(left) + waiting * typical) / places, *left])
+
+
+def typical_seconds(jobs: Sequence[Job]) -> float | None:
+    """The mean running time of the jobs that have finished or report their remaining time; None: there is none yet."""
+    lasting = [job.seconds for job in jobs if job.state == JobState.FINISHED]
+    running = [job for job in jobs if job.state == JobState.RUNNING]
+    lasting += [job.seconds + job.seconds_left for job in running if job.seconds_left is not None]
+    return sum(lasting) / len(lasting) if lasting else None

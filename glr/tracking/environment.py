@@ -2,6 +2,7 @@
 
 import getpass
 import importlib.metadata
+import json
 import os
 import platform
 import shlex
@@ -15,6 +16,7 @@ from glr.config.jobs import given
 
 _LIBRARIES = ("tensorflow", "tensorflow-cpu", "tensorflow-tpu", "keras", "numpy", "mlflow", "hydra-core", "glr")
 _CODE = ("glr", "conf", "sweeps", "hydra_plugins")
+CODE_VARIABLE = "GLR_CODE"  # holds the tags of `code` where the code has no Git repository, as JSON
 
 
 def environment() -> dict[str, str]:
@@ -26,12 +28,18 @@ def environment() -> dict[str, str]:
             tags[f"version.{library}"] = importlib.metadata.version(library)
         except importlib.metadata.PackageNotFoundError:
             continue
+    return tags | code()
+
+
+def code() -> dict[str, str]:
+    """The tags for the Git commit, and for changes since; {} if the commit is unknown."""
+    if (given := os.environ.get(CODE_VARIABLE)) is not None:
+        return json.loads(given)
     root = Path(__file__).parents[2]
-    if (commit := _git(root, "rev-parse", "HEAD")) is not None:
-        tags["mlflow.source.git.commit"] = commit
-        changes = _git(root, "status", "--porcelain", "--", *_CODE)  # includes untracked files, such as a new head
-        tags["git.uncommitted_changes"] = str(bool(changes))
-    return tags
+    if (commit := _git(root, "rev-parse", "HEAD")) is None:
+        return {}
+    changes = _git(root, "status", "--porcelain", "--", *_CODE)  # includes untracked files, such as a new head
+    return {"mlflow.source.git.commit": commit, "git.uncommitted_changes": str(bool(changes))}
 
 
 def command_line() -> str:

@@ -16,6 +16,7 @@ from glr.retrieval.descriptors import DescriptorWriter
 from glr.sweep import progress
 from glr.sweep.job import Job, JobState
 from glr.sweep.pool import JobLimits, Pool, Stopping
+from glr.sweep.process import local
 from glr.train import training
 from glr.train.checkpoint import Checkpoints
 from glr.train.interruption import Interruption
@@ -150,7 +151,7 @@ def exits(job: Job) -> list[str]:
 def test_no_room_pauses_the_sweep_and_is_no_retry(tmp_path: Path):
     batch = [Job(n, [], shown, tmp_path / str(n)) for n, shown in enumerate(["2", "0"], start=1)]
     view = Recorder()
-    Pool(batch, exits, JobLimits(retries=0, backoff=0.3), view).run()
+    Pool(batch, local(exits), JobLimits(retries=0, backoff=0.3), view).run()
     assert [(job.state, job.starts, job.reason) for job in batch] == [
         (JobState.FINISHED, 3, None),
         (JobState.FINISHED, 1, None),
@@ -181,7 +182,7 @@ def test_no_room_for_a_jobs_folder_pauses_the_sweep(small_disk: Path):
             os.system(f"mount -o remount,nr_inodes=9 {small_disk}")
 
     view._act = room
-    Pool([job], exits, JobLimits(backoff=0.1), view).run()
+    Pool([job], local(exits), JobLimits(backoff=0.1), view).run()
     assert (job.state, view.pauses) == (JobState.FINISHED, [0.1])
 
 

@@ -46,18 +46,41 @@ def kill_everything(folder: Path, sweep: subprocess.Popen[bytes]) -> None:
     sweep.wait()
 
 
-def runs(folder: Path) -> dict[tuple[str, str], Run]:
-    client = MlflowClient(f"sqlite:///{folder}/mlruns/mlflow.db")
-    experiment = client.get_experiment_by_name(STUDY)
+def finished(client: MlflowClient, study: str) -> dict[str, Run]:
+    """A study's finished training runs by name."""
+    experiment = client.get_experiment_by_name(study)
     assert experiment is not None
     children = client.search_runs([experiment.experiment_id], "tags.kind = 'train'")
-    named = {(run.data.params["head"], run.data.params["seed"]): run for run in children}
+    named = {str(run.info.run_name): run for run in children}
     assert len(named) == len(children), "a job has two runs"
-    return named
+    return {name: run for name, run in named.items() if run.info.status == "FINISHED"}
+
+
+def compare(whole: MlflowClient, client: MlflowClient, study: str, count: int) -> str:
+    """Assert that so many runs of a study are finished in both stores, every epoch once; say how many weights agree."""
+    expected, actual = finished(whole, study), finished(client, study)
+    assert (len(expected), expected.keys()) == (count, actual.keys())
+    same = 0
+    for name, run in actual.items():
+        steps = [metric.step for metric in client.get_metric_history(run.info.run_id, "loss")]
+        assert steps == list(range(1, EPOCHS + 1)), (name, steps)
+        first, second = weights(whole, expected[name]), weights(client, run)
+        assert first.keys() == second.keys()
+        same += all(first[key].tobytes() == second[key].tobytes() for key in first)
+    return f"{count} runs finished, every epoch once; weights equal to the last bit in {same} of {count}"
+
+
+def weights(client: MlflowClient, run: Run) -> dict[str, np.ndarray]:
+    """Every array of a run's last and best weights, wherever its files are."""
+    with tempfile.TemporaryDirectory() as folder:
+        (artifacts := Path(folder, "artifacts")).mkdir()
+        client.download_artifacts(run.info.run_id, "weights", str(artifacts))
+        return weights_of(Path(folder))
 
 
 def main(jobs: int, kills: int) -> None:
     random = np.random.default_rng(0)
+    os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
     with tempfile.TemporaryDirectory() as place:
         whole, killed = Path(place, "whole"), Path(place, "killed")
         images(Path(place, "images"))
@@ -75,23 +98,8 @@ def main(jobs: int, kills: int) -> None:
         begun = time.monotonic()
         code = start(killed, jobs).wait()
         print(f"started again: exit code {code} after {time.monotonic() - begun:.0f} s", flush=True)
-        expected, actual = runs(whole), runs(killed)
-        assert expected.keys() == actual.keys()
-        client = MlflowClient(f"sqlite:///{killed}/mlruns/mlflow.db")
-        same = 0
-        for name, run in actual.items():
-            steps = [metric.step for metric in client.get_metric_history(run.info.run_id, "loss")]
-            assert run.info.status == "FINISHED", (name, run.info.status)
-            assert steps == list(range(1, EPOCHS + 1)), (name, steps)
-            first, second = (
-                weights_of(folder / f"mlruns/artifacts/{one.info.run_id}")
-                for folder, one in ((whole, expected[name]), (killed, run))
-            )
-            assert first.keys() == second.keys()
-            same += all(first[key].tobytes() == second[key].tobytes() for key in first)
-        print(
-            f"{len(actual)} runs finished, every epoch once; weights equal to the last bit in {same} of {len(actual)}"
-        )
+        clients = [MlflowClient(f"sqlite:///{folder}/mlruns/mlflow.db") for folder in (whole, killed)]
+        print(compare(*clients, STUDY, jobs))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from glr.config.command import JobFunction, main_of
+from glr.errors import PREEMPTED
 from glr.sweep import sweep
 from tests.conftest import here
 from tests.processes.forks import Forks, forks
@@ -83,7 +84,19 @@ def test_a_setting_may_belong_to_a_choice_that_is_swept(light: Forks, monkeypatc
 
 @pytest.mark.parametrize(
     "command",
-    ["train", "prepare", "evaluate", "search", "score", "ensemble", "export", "compare", "record", "preflight"],
+    [
+        "train",
+        "prepare",
+        "evaluate",
+        "search",
+        "score",
+        "ensemble",
+        "export",
+        "compare",
+        "record",
+        "preflight",
+        "fleet",
+    ],
 )
 def test_help_explains_and_imports_nothing_heavy(light: Forks, command: str, tmp_path: Path):
     done = light.output("--help", command=command, cwd=tmp_path)
@@ -124,3 +137,17 @@ def test_a_command_keeps_its_functions_name_and_words():
     from glr import score
 
     assert (score.main.__name__, score.main.__doc__) == ("main", score.main.__wrapped__.__doc__)
+
+
+def test_a_signal_during_an_import_ends_a_command_as_at_any_other_time(tmp_path: Path):
+    plugin = """
+import os, signal, sys
+if hasattr(sys, "half_imported"):
+    raise NameError("name 'coroutines' is not defined")
+sys.half_imported = True
+os.kill(os.getpid(), signal.SIGTERM)
+"""
+    (tmp_path / "hydra_plugins/slow").mkdir(parents=True)
+    (tmp_path / "hydra_plugins/slow/__init__.py").write_text(plugin)
+    done = glr("--cfg", "job", cwd=tmp_path, PYTHONPATH=f"{tmp_path}:{ROOT}")
+    assert (done.returncode, done.stdout) == (PREEMPTED, "")

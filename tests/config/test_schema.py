@@ -18,7 +18,7 @@ from glr.config.schema import bounds
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = ["train", "preflight", "evaluate", "predict", "search", "ensemble", "export"]
-COMMANDS += ["prepare", "record", "score", "compare"]
+COMMANDS += ["prepare", "record", "score", "compare", "fleet"]
 TRACKING = {"tracking.patience": 0, "tracking.system_metrics": 0.1}
 DATA = {
     "data.image_size": 8,
@@ -31,6 +31,7 @@ DATA |= {"data.max_side": 8, "data.background": 0, "seed": 0}
 SWEEP = {"strategy.replicas": 1, "sweep.jobs": 1, "sweep.minutes": 0.01, "sweep.retries": 0, "sweep.backoff": 0}
 TRAIN = {
     **TRACKING | DATA | SWEEP,
+    "sweep.budget": 0,
     **{"index": 1, "model.embedding_size": 1, "train.epochs": 1, "train.batch_size": 1},
     **{
         "train.steps_per_execution": 1,
@@ -68,6 +69,7 @@ LOWEST = {
     "prepare": DATA | {"workers": 1, "shard_images": 1},
     "record": TRACKING | {"public": 0, "private": 0},
     "score": {},
+    "fleet": {"minutes": 0},
     "compare": TRACKING | {"compare.decimals": 0},
 }
 

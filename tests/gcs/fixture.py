@@ -6,6 +6,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,17 @@ class Gcs:
     Args:
         bucket: the name of its one bucket.
         host: its address, http://127.0.0.1:PORT.
-        environment: the variables by which a child process reaches it, TensorFlow's own gs:// too.
+        variables: those by which a child process reaches it, TensorFlow's own gs:// too.
     """
 
     bucket: str
     host: str
-    environment: dict[str, str]
+    variables: dict[str, str]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """This process's environment, with `variables`."""
+        return {**os.environ, **self.variables}
 
     def fault(self, *faults: Fault) -> None:
         """Let requests fail from now on, in place of the faults that were set before; see `Fault`."""
@@ -44,15 +50,14 @@ class Gcs:
             return json.loads(answer.read())
 
 
-@pytest.fixture(scope="session")
-def gcs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gcs]:
-    """The emulator, a process of its own; this process's google.cloud.storage reaches it too."""
-    folder = tmp_path_factory.mktemp("gcs")
+@contextmanager
+def emulator(folder: Path) -> Iterator[Gcs]:
+    """The emulator, a process of its own, whose certificate lies in a folder; its bucket is `tests`."""
     line = [sys.executable, str(Path(__file__).with_name("emulator.py")), str(folder), "tests"]
     with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
             host = f"http://127.0.0.1:{int(process.stdout.readline())}"
-            environment = {
+            variables = {
                 "STORAGE_EMULATOR_HOST": host,
                 "https_proxy": host,
                 "no_proxy": "127.0.0.1,localhost",
@@ -61,11 +66,17 @@ def gcs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gcs]:
                 "GOOGLE_AUTH_TOKEN_FOR_TESTING": "token",
                 "GCS_RETRY_CONFIG_INIT_DELAY_TIME_US": "1000",
             }
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setenv("STORAGE_EMULATOR_HOST", host)
-                yield Gcs("tests", host, {**os.environ, **environment})
+            yield Gcs("tests", host, variables)
         finally:
             process.terminate()
+
+
+@pytest.fixture(scope="session")
+def gcs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gcs]:
+    """The emulator; this process's google.cloud.storage reaches it too."""
+    with emulator(tmp_path_factory.mktemp("gcs")) as opened, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STORAGE_EMULATOR_HOST", opened.host)
+        yield opened
 
 
 @pytest.fixture

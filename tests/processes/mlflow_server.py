@@ -21,7 +21,16 @@ os.environ[server.BACKEND_STORE_URI_ENV_VAR] = store
 os.environ[server.ARTIFACTS_DESTINATION_ENV_VAR] = artifacts
 os.environ[server.ARTIFACT_ROOT_ENV_VAR] = "mlflow-artifacts:/"
 os.environ[server.SERVE_ARTIFACTS_ENV_VAR] = "true"
-uvicorn.run("mlflow.server.fastapi_app:app", host="127.0.0.1", port=int(port))
+from mlflow.server.fastapi_app import app
+
+async def guarded(scope, receive, send):
+    expected = (b"authorization", b"Bearer " + os.environ["TOKEN"].encode())
+    if not os.environ["TOKEN"] or scope.get("path") in (None, "/health") or expected in scope["headers"]:
+        return await app(scope, receive, send)
+    await send({"type": "http.response.start", "status": 401, "headers": []})
+    await send({"type": "http.response.body"})
+
+uvicorn.run(guarded, host="127.0.0.1", port=int(port))
 """
 
 
@@ -31,14 +40,15 @@ class MlflowServer:
     Args:
         processes: these start the server.
         folder: holds its store, mlruns/mlflow.db, its artifacts and its log.
+        token: it refuses requests without this bearer token; "": it asks for none.
     """
 
-    def __init__(self, processes: Forks, folder: Path):
+    def __init__(self, processes: Forks, folder: Path, token: str = ""):
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.uri = f"http://127.0.0.1:{self.port}"
-        self._processes, self._folder = processes, folder
+        self._processes, self._folder, self._token = processes, folder, token
         self._process: int | None = None
 
     def start(self) -> None:
@@ -46,7 +56,9 @@ class MlflowServer:
         (self._folder / "mlruns").mkdir(exist_ok=True)
         line = [str(self.port), f"sqlite:///{self._folder}/mlruns/mlflow.db", f"{self._folder}/artifacts"]
         log = ["server.log", "server.log"]
-        self._process = self._processes.start(_SERVER, *line, command="-c", cwd=self._folder, log=log)
+        self._process = self._processes.start(
+            _SERVER, *line, command="-c", cwd=self._folder, log=log, TOKEN=self._token
+        )
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             try:

@@ -37,6 +37,9 @@ class Recorder:
     def pausing(self, seconds: float) -> None:
         self.pauses.append(seconds)
 
+    def ask(self, question: str) -> str:
+        raise AssertionError(question)
+
 
 def command(job: Job) -> list[str]:
     return [sys.executable, "-I", "-S", str(WORKER), job.shown, str(job.folder)]

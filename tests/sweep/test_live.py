@@ -1,9 +1,11 @@
 """The live table of a sweep."""
 
 import re
+import time
 from io import StringIO
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from glr.sweep.job import JobState
@@ -32,3 +34,35 @@ def test_the_live_table(tmp_path: Path):
     lines = plain.file.getvalue().splitlines()
     assert len(lines) == 8  # no row is folded
     assert max(map(len, lines)) <= 60
+
+
+def test_a_question_is_asked_below_the_table_as_it_is_written(monkeypatch: pytest.MonkeyPatch):
+    console = Console(width=60, height=11, force_terminal=True, record=True)
+    monkeypatch.setattr("builtins.input", lambda: "stop")
+    with LiveTable([job(1)], 1, follow=False, console=console) as view:
+        assert view.ask("leave or stop? [leave] ") == "stop"
+    assert "leave or stop? [leave]" in console.export_text()
+
+
+def test_a_job_on_another_machine_shows_its_stage_and_its_cost():
+    jobs = [
+        job(1, JobState.RUNNING, stage="queued in z", stage_since=time.monotonic() - 720, price=3.6, spent=0.0),
+        job(
+            2,
+            JobState.RUNNING,
+            stage="running",
+            epoch=3,
+            epochs=20,
+            preemptions=2,
+            price=3.6,
+            spent=1.5,
+            seconds_left=1e3,
+        ),
+    ]
+    console = Console(width=120, file=StringIO())
+    view = LiveTable(jobs, 2, follow=False, budget=50.0, console=console)
+    console.print(view.table(5))
+    text = console.file.getvalue()
+    assert re.search(r"1  seed=1 +queued in z 12 min +0\.00", text)
+    assert re.search(r"2  seed=2 +running, preempted twice +3/20 +17 min +1\.50", text)
+    assert str(view.totals()) == "2 running; 17 min to go; 1.50 of 50.00 USD spent, about 3.50 in all"

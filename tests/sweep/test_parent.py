@@ -10,7 +10,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from mlflow import MlflowClient
 from mlflow.entities import Run
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from glr.config.installation import CONF
 from glr.config.run_names import SWEEP_VARIABLE, VARYING_VARIABLE
@@ -84,6 +84,19 @@ def test_a_sweep_whose_jobs_go_on_elsewhere_is_left_to_the_same_command(work: Pa
     assert again == first
     swept.on_multirun_end(config(work))
     assert parent(work, first).info.status == "FINISHED"
+
+
+def test_ray_gives_its_workers_what_other_processes_inherit(work: Path):
+    of_ray, callback = config(work, "seed=1,2"), SweepRun()
+    remote = {"num_cpus": 2, "runtime_env": {"env_vars": {"A": "b"}, "pip": ["c"]}}
+    of_ray.hydra.launcher = {"_target_": "x.RayLauncher", "ray": {"init": {}, "remote": remote}}
+    of_ray.sweep.name = "${seed}"
+    callback.on_multirun_start(of_ray)
+    names = (PARENT_VARIABLE, VARYING_VARIABLE, SWEEP_VARIABLE)
+    variables = {"A": "b"} | {name: os.environ[name] for name in names}
+    given = OmegaConf.to_container(of_ray.hydra.launcher.ray.remote, resolve=True)
+    assert given == {"num_cpus": 2, "runtime_env": {"env_vars": variables, "pip": ["c"]}}
+    callback.on_multirun_end(of_ray)
 
 
 def test_a_signal_is_noted_and_left_to_its_handler(work: Path):

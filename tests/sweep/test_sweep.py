@@ -7,6 +7,7 @@ import pytest
 from glr.config.identity import Identity
 from glr.sweep.job import Job, JobState
 from glr.sweep.pool import JobLimits
+from glr.sweep.process import local
 from glr.sweep.sweep import run
 from tests.sweep.conftest import command
 
@@ -19,7 +20,7 @@ def test_a_job_of_an_earlier_batch_lends_its_score_to_its_double(
         job.identity = Identity({"seed": key}, "abc")
     double.state = other.state = JobState.SKIPPED
     other.score, other.scores = 0.75, {"public/gap": 0.75}
-    assert run(batch, command, JobLimits(1, None, 0, 0.0), 4) is None
+    assert run(batch, local(command), JobLimits(1, None, 0, 0.0), 4) is None
     assert [job.score for job in batch] == [0.5, None, 0.5, 0.75]
     assert (double.scores, other.scores) == (first.scores, {"public/gap": 0.75})
     lines = capsys.readouterr().out.splitlines()

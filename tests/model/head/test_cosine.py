@@ -92,8 +92,9 @@ def test_finite_at_cosines_of_exactly_1_and_minus_1_in_mixed_bfloat16(file):
         tape.watch(descriptors)
         losses, _ = head(descriptors, tf.constant([0, 0, 1, 2, 3]))
     assert head.kernel.dtype == losses.dtype == "float32"
-    np.testing.assert_array_equal(
-        np.diag(head.cosines(descriptors).numpy()[[0, 1, 2, 3]][:, [0, 0, 1, 2]]), [1, -1, 1, -1]
+    # Exactly, but for the mean over SoftTriple's centres, whose weights may add up to 1 + 1e-7.
+    np.testing.assert_allclose(
+        np.diag(head.cosines(descriptors).numpy()[[0, 1, 2, 3]][:, [0, 0, 1, 2]]), [1, -1, 1, -1], rtol=2e-7
     )
     gradients: Any = tape.gradient(losses, [descriptors, head.kernel.value])
     for values in (losses, *gradients):

@@ -1,0 +1,127 @@
+"""`python -m glr.fleet`: list the TPU slices of sweeps, stop them, or delete those that nobody uses any more."""
+
+import time
+from dataclasses import dataclass
+
+from omegaconf import DictConfig
+
+from glr import storage
+from glr.config.command import command
+from glr.config.printing import counted, say
+from glr.errors import GlrError
+from glr.sweep import attempt
+from glr.sweep.attempt import Status
+from glr.sweep.queued import QueuedResources, Rented
+from glr.sweep.words import duration
+
+_PERIOD = 2.0  # seconds between two looks at slices that save or are deleted
+_DEAD = ("FAILED", "SUSPENDED", "PREEMPTED", "TERMINATED", "STOPPED")
+_DELETING = 600.0  # seconds
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A slice with the report of its machine; `shown`: its job's study and settings, `spent`: USD or None."""
+
+    rented: Rented
+    status: Status
+    shown: str
+    spent: float | None
+
+    @property
+    def is_orphan(self) -> bool:
+        """True if no job runs on it or waits for it: it only costs money or quota."""
+        return self.rented.node_only or self.rented.state in _DEAD or self.status.stage == "ended"
+
+    @property
+    def words(self) -> str:
+        """Where it stands."""
+        if self.rented.node_only:
+            return f"{self.rented.state}, without a request"
+        progress, stage = self.status.progress, self.status.stage if self.rented.state == "ACTIVE" else ""
+        epoch = f" {progress['epoch']}/{progress.get('epochs', '?')}" if "epoch" in progress else ""
+        return f"{self.rented.state}{f', {stage}{epoch}' if stage else ''}"
+
+
+@command("fleet", printed=True)
+def main(config: DictConfig) -> None:
+    """List, stop or clean the slices of a project's zones."""
+    queue = QueuedResources(config.project)
+    seen = [_seen(rented) for zone in config.zones for rented in queue.rented(zone)]
+    seen = [each for each in seen if config.sweep_key in (None, each.rented.sweep)]
+    if config.action.value == "list":
+        print(_table(seen))
+        return
+    chosen = seen if config.action.value == "stop" else [each for each in seen if each.is_orphan]
+    if config.action.value == "stop":
+        _save(chosen, config.minutes)
+    for each in chosen:
+        queue.delete(each.rented)
+    _wait(queue, [each.rented for each in chosen])
+    say(f"{counted(len(chosen), 'slice')} deleted, {len(seen) - len(chosen)} left")
+
+
+def _seen(rented: Rented) -> Seen:
+    """Read what a slice's machine reports; a slice of another bucket, or of an older glr, has only its state."""
+    if not storage.is_bucket(rented.folder):
+        return Seen(rented, Status(), "", None)
+    status = attempt.read_status(rented.folder)
+    try:
+        order = attempt.read_order(rented.folder)
+    except GlrError:
+        return Seen(rented, status, "", None)
+    return Seen(rented, status, order.shown, None if order.price is None else order.price * status.seconds / 3600)
+
+
+def _table(seen: list[Seen]) -> str:
+    rows = [("slice", "zone", "kind", "state", "age", "USD", "sweep", "job")]
+    for each in seen:
+        state = f"{each.words}, orphan" if each.is_orphan else each.words
+        usd = "" if each.spent is None else f"{each.spent:.2f}"
+        rented = each.rented
+        rows.append(
+            (rented.name, rented.zone, rented.accelerator, state, duration(rented.age), usd, rented.sweep, each.shown)
+        )
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    orphans = sum(each.is_orphan for each in seen)
+    if orphans:
+        lines.append(f"\n{counted(orphans, 'orphan')}; python -m glr.fleet action=clean deletes them")
+    return "\n".join(lines) if seen else "no slice of glr in these zones"
+
+
+def _save(seen: list[Seen], minutes: float) -> None:
+    """Ask the jobs to save and to end, and wait for those that run, `minutes` at most."""
+    waiting: list[Seen] = []
+    for each in seen:
+        if not each.is_orphan and each.shown:
+            attempt.ask_to_stop(each.rented.folder)
+            waiting += [each] if each.status.beat else []
+    if waiting:
+        say(f"{counted(len(waiting), 'job')} asked to save")
+    end = time.monotonic() + minutes * 60
+    while waiting and time.monotonic() < end:
+        time.sleep(_PERIOD)
+        waiting = [each for each in waiting if attempt.read_status(each.rented.folder).stage != "ended"]
+    for each in waiting:
+        say(f"{each.rented.name} did not save within {minutes:g} minutes")
+
+
+def _wait(queue: QueuedResources, rented: list[Rented]) -> None:
+    """Wait until slices are gone.
+
+    Raises:
+        GlrError: some still exist.
+    """
+    left, end = rented, time.monotonic() + _DELETING
+    while left and time.monotonic() < end:
+        there = {(each.zone, each.name) for zone in {each.zone for each in left} for each in queue.rented(zone)}
+        left = [each for each in left if (each.zone, each.name) in there]
+        time.sleep(_PERIOD if left else 0)
+    if left:
+        names = ", ".join(f"{each.name} in {each.zone}" for each in left)
+        raise GlrError(f"these slices still exist after {duration(_DELETING)}: {names}; give the same command again")
+
+
+if __name__ == "__main__":
+    main()

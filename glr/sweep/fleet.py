@@ -1,0 +1,127 @@
+"""The slices of a sweep: taken up from an earlier command or requested for its jobs, and given back at the end."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from glr.config.printing import counted, say
+from glr.errors import GlrError
+from glr.sweep import attempt
+from glr.sweep.attempt import Order
+from glr.sweep.job import Job, JobState
+from glr.sweep.queued import TAKEN, QueuedResources, Rented
+from glr.sweep.terms import Terms
+from glr.sweep.tpu_vm import TpuVm
+
+_LEAVING = 5.0  # s that a thread may take to end
+_SOON = 5.0  # s after which a line says that slices are being deleted
+_DELETING = 600.0  # s that Cloud TPU may take to delete slices before the sweep's end says that they still exist
+
+
+class Fleet:
+    """Starts jobs on slices; see `TpuVm`.
+
+    Args:
+        queue: Cloud TPU.
+        terms: what the slices share.
+        jobs: a sweep's jobs; those that an earlier command left at work are marked.
+        key: function that returns a job's key.
+        order: function that returns what a job's machine is to run.
+
+    Raises:
+        GlrError: Cloud TPU refuses to list the slices: the API is disabled, a permission is missing, or a zone unknown.
+    """
+
+    def __init__(
+        self,
+        queue: QueuedResources,
+        terms: Terms,
+        jobs: Sequence[Job],
+        key: Callable[[Job], str],
+        order: Callable[[Job], Order],
+    ):
+        self._queue, self._terms, self._key, self._order = queue, terms, key, order
+        self._lock = threading.Lock()
+        self._given_back: dict[tuple[str, str], Rented] = {}  # slices that may still exist
+        self._machines: list[TpuVm] = []
+        self._found: dict[str, Rented] = {}  # by key of the job
+        keyed: dict[str, Job] = {}
+        for job in jobs:
+            keyed.setdefault(key(job), job)  # a later one with the same key is its double
+        self._take_up(keyed)
+
+    def start(self, job: Job, place: int) -> TpuVm:  # noqa: ARG002
+        """Start a job, or follow it where it runs already."""
+        key = self._key(job)
+        machine = TpuVm(
+            self._queue, self._terms, key, self._order(job), job.log, self._found.pop(key, None), self.give_back
+        )
+        self._machines.append(machine)
+        return machine
+
+    def give_back(self, rented: Rented) -> None:
+        """Delete a slice; if Cloud TPU does not answer now, `finish` tries again."""
+        with self._lock:
+            self._given_back[rented.zone, rented.name] = rented
+        try:
+            self._queue.delete(rented)
+        except GlrError:
+            return
+
+    def leave(self) -> int:
+        """Follow no slice any longer; they work on. Return how many may run."""
+        running = [machine for machine in self._machines if machine.poll() is None]
+        for machine in running:
+            machine.leave()
+        for machine in running:
+            machine.join(_LEAVING)
+        return len(running) + len(self._found)
+
+    def finish(self) -> None:
+        """Wait until the slices that were given back are gone; say which are not."""
+        trouble, told = "", False
+        began = time.monotonic()
+        end = began + _DELETING
+        while self._given_back and time.monotonic() < end:
+            for place, rented in list(self._given_back.items()):
+                try:
+                    if (now := self._queue.look(*place)) is None:
+                        del self._given_back[place]
+                    elif now.state != "DELETING":
+                        self._queue.delete(rented)
+                except GlrError as error:
+                    trouble = f" ({error})"
+            if self._given_back and not told and time.monotonic() > began + _SOON:
+                told = True
+                say(f"waiting for Cloud TPU to delete {counted(len(self._given_back), 'slice')}")
+            if self._given_back:
+                time.sleep(min(self._terms.period, 5.0))
+        if self._given_back:
+            names = ", ".join(f"{name} in {zone}" for zone, name in self._given_back)
+            say(f"these slices still exist{trouble}: {names}; python -m glr.fleet action=clean deletes them")
+
+    def _take_up(self, jobs: dict[str, Job]) -> None:
+        """Find the slices of the jobs: those at work are followed, the others are given back."""
+        for zone in dict.fromkeys(self._terms.zones):
+            for rented in sorted(self._queue.rented(zone), key=_number):
+                if rented.job not in jobs:
+                    continue
+                job = jobs[rented.job]
+                mine = rented.folder.startswith(attempt.job_folder(self._terms.bucket, rented.job))
+                if not mine or rented.node_only or rented.trouble or rented.state in TAKEN or _is_over(job):
+                    self.give_back(rented)
+                    continue
+                if rented.job in self._found:
+                    self.give_back(self._found[rented.job])  # an earlier attempt
+                self._found[rented.job] = rented
+                job.at_work = True
+
+
+def _is_over(job: Job) -> bool:
+    return job.state != JobState.WAITING
+
+
+def _number(rented: Rented) -> int:
+    """The number of a slice's attempt."""
+    number = rented.name.rpartition("-")[2]
+    return int(number) if number.isdigit() else 0

@@ -1,0 +1,300 @@
+"""A job on a rented TPU slice: to the pool it is a process; its life is followed by a thread of its own.
+
+The thread requests a slice, waits for it in the queue, fetches the job's log and progress from the bucket, and gives
+the slice back at the end. A zone without capacity or quota is followed by the next; a slice that Google takes away ends
+the process with TAKEN_AWAY, so that the pool starts another. A lost network ends nothing: the machine works on.
+"""
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+from glr import storage
+from glr.config.secrets import redacted
+from glr.errors import PREEMPTED, GlrError, in_words
+from glr.sweep import attempt
+from glr.sweep.attempt import Order, Status
+from glr.sweep.process import TAKEN_AWAY
+from glr.sweep.queued import TAKEN, WAITING, QueuedResources, Rented
+from glr.sweep.refusal import BusyError, ShortageError
+from glr.sweep.slices import FOLDER, JOB_LABEL, SWEEP_LABEL
+from glr.sweep.terms import Terms, startup
+
+_SAVING = 300.0  # s for a job that is asked to save and to end
+_ROUND = 60.0  # s to wait after all zones were in vain, doubled for each further round
+_LONGEST_ROUND = 900.0  # s
+_SILENT_BOOTS = 3  # slices that never report before the job fails
+_SILENCE = 60.0  # s without a report before Cloud TPU is asked whether the VM exists
+
+
+class _EndedError(Exception):
+    """The thread is to end; `code` is the process's exit code, None if the slice stays."""
+
+    def __init__(self, code: int | None):
+        super().__init__(code)
+        self.code = code
+
+
+class TpuVm:
+    """A job on a slice; see `glr.sweep.pool.Started`.
+
+    Args:
+        queue: Cloud TPU.
+        terms: what the sweep's slices share.
+        key: the job's key, lower-case letters and digits.
+        order: what to run.
+        log: the local file that the job's output is appended to.
+        found: a slice that already runs the job; None: request one.
+        release: function that gives a slice back.
+    """
+
+    def __init__(
+        self,
+        queue: QueuedResources,
+        terms: Terms,
+        key: str,
+        order: Order,
+        log: Path,
+        found: Rented | None,
+        release: Callable[[Rented], None],
+    ):
+        self._queue, self._terms, self._key, self._order = queue, terms, key, order
+        self._log, self._release = log, release
+        self._folder = attempt.job_folder(terms.bucket, key)  # of all its attempts
+        self._asked, self._killed, self._left = threading.Event(), threading.Event(), threading.Event()
+        self._wake = threading.Event()  # set with each of the three
+        self._stage, self._status, self._heard = "", Status(), time.monotonic()
+        self._spent = 0.0  # USD of earlier attempts
+        self._failure: str | None = None
+        self._code: int | None = None
+        self._silent, self._found = 0, found  # slices that never reported; the one that was taken up
+        log.parent.mkdir(parents=True, exist_ok=True)
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds that the current slice has worked for the job."""
+        return self._status.seconds
+
+    def poll(self) -> int | None:
+        """Return the exit code, or None while the job waits or runs."""
+        return self._code
+
+    def progress(self) -> dict[str, Any]:
+        """The job's latest report, with its stage and what it has cost."""
+        report = dict(self._status.progress)
+        if isinstance(left := report.get("seconds_left"), int | float):
+            report["seconds_left"] = max(0.0, left - (time.monotonic() - self._heard))
+        report["stage"] = self._stage or None
+        if self._order.price is not None:
+            report["spent"] = self._spent + self._status.seconds / 3600 * self._order.price
+        return report | ({} if self._failure is None else {"failure": self._failure})
+
+    def terminate(self) -> None:
+        """Ask the job to save and to end; a slice that does not run it yet is given back."""
+        self._tell(self._asked)
+
+    def kill(self) -> None:
+        """Give the slice back at once."""
+        self._tell(self._killed)
+
+    def leave(self) -> None:
+        """Follow the slice no longer; it works on."""
+        self._tell(self._left)
+
+    def join(self, seconds: float) -> None:
+        """Wait until the thread has ended; a request to a service that does not answer may hold it up."""
+        self._thread.join(seconds)
+
+    def _tell(self, what: threading.Event) -> None:
+        what.set()
+        self._wake.set()
+
+    def _run(self) -> None:
+        try:
+            self._code = self._live()
+        except Exception as error:  # whatever it is, the pool must not wait for this thread for ever
+            self._failure = redacted(in_words(error))
+            self._code = 1
+
+    def _live(self) -> int | None:
+        rented = self._found
+        here = None if rented is None else rented.folder
+        self._spent = self._patiently(lambda: attempt.spent(self._folder, but=here))
+        zones = cycle(self._terms.zones)
+        try:
+            while True:
+                rented = rented or self._obtain(zones)
+                code = self._attend(rented)
+                self._release(rented)
+                rented = None
+                if code is not None:
+                    return code
+        except _EndedError as ended:
+            if rented is not None and ended.code is not None:
+                self._release(rented)
+            return ended.code
+        except Exception:
+            if rented is not None:
+                self._release(rented)
+            raise
+
+    def _obtain(self, zones: "cycle[str]") -> Rented:
+        """Request a slice in the next zone, and so on, until one takes the request."""
+        pause = _ROUND
+        while True:
+            short: list[ShortageError] = []
+            for _ in self._terms.zones:
+                zone = next(zones)
+                self._stage = f"asking {zone}"
+                try:
+                    return self._patiently(lambda zone=zone: self._request(zone))
+                except ShortageError as error:
+                    short.append(error)
+            if all(error.for_good for error in short):
+                raise short[0]
+            self._stage = "no zone has room"
+            self._pause(pause)
+            pause = min(2 * pause, _LONGEST_ROUND)
+
+    def _request(self, zone: str) -> Rented:
+        number = max(attempt.attempts(self._folder), default=0) + 1
+        folder, name = storage.join(self._folder, str(number)), f"glr-{self._key}-{number}"
+        if not attempt.write_order(folder, self._order):
+            raise GlrError("another command has just requested a slice for this job; the same command takes it up")
+        labels = {SWEEP_LABEL: self._terms.sweep, JOB_LABEL: self._key}
+        scripts = startup(self._terms, self._queue.project, zone, name, folder)
+        while True:  # the attempt is claimed: repeat only the request itself
+            try:
+                self._queue.create(self._terms.wanted, zone, name, labels, scripts | {FOLDER: folder})
+                self._status, self._heard = Status(), time.monotonic()
+                return Rented(zone, name, "CREATING", labels, folder, self._terms.wanted.accelerator, 0.0)
+            except BusyError:
+                self._pause(self._terms.period)
+
+    def _attend(self, rented: Rented) -> int | None:
+        """Follow a slice to its end; return the exit code, or None if another zone is to be tried."""
+        told: float | None = None  # when the job was asked to save and to end
+        logged = 0  # bytes of its log
+        provisioned: float | None = None  # since when it is not in the queue any more
+        while True:
+            known = self._hear(rented.folder)
+            logged = self._follow(rented.folder, logged)
+            if known and self._status.stage == "ended":
+                return self._ended(rented, told is not None)
+            now = self._patiently(lambda: self._queue.look(rented.zone, rented.name))
+            if now is None or now.state in TAKEN:
+                self._stage = "being taken away"
+                if now is None or now.state == "SUSPENDED":
+                    self._hear(rented.folder)
+                    self._follow(rented.folder, logged)
+                    return self._ended(rented, told is not None)
+            elif now.trouble is not None:
+                if not isinstance(now.trouble, ShortageError):
+                    raise now.trouble
+                return None
+            elif now.state in WAITING:
+                self._stage = f"queued in {rented.zone}"
+            else:
+                provisioned = provisioned or time.monotonic()
+                self._stage = self._status.stage or ("booting" if now.state == "ACTIVE" else "being made")
+                if (lost := self._lost(rented, now.state, provisioned)) is not None:
+                    return None if lost else TAKEN_AWAY
+            told = self._obey(rented.folder, told)
+            self._pause(self._terms.period, interruptible=told is None)
+
+    def _lost(self, rented: Rented, state: str, provisioned: float) -> bool | None:
+        """None: the slice is well, as far as can be seen; True: it never worked; False: it works no longer."""
+        now, patience = time.monotonic(), self._terms.boot_minutes * 60
+        if self._status.beat == 0 and now - provisioned > patience:
+            self._silent += 1
+            if self._silent == _SILENT_BOOTS:
+                raise GlrError(
+                    f"{self._silent} slices never reported to {rented.folder}; may their service account write there "
+                    "(roles/storage.objectUser), and does their network reach the internet?"
+                )
+            return True
+        silent = now - self._heard
+        if self._status.beat == 0 or state != "ACTIVE" or silent < _SILENCE:
+            return None
+        exists = self._patiently(lambda: self._queue.has_node(rented.zone, rented.name))
+        return None if exists and silent < patience else False
+
+    def _obey(self, folder: str, told: float | None) -> float | None:
+        """Pass a request to end on to the slice; return when that was done."""
+        if self._asked.is_set() and told is None:
+            if self._status.beat == 0:
+                raise _EndedError(-signal.SIGTERM)
+            self._patiently(lambda: attempt.ask_to_stop(folder))
+            told = time.monotonic()
+        if told is not None:
+            self._stage = "saving"
+            if time.monotonic() > told + _SAVING:
+                raise _EndedError(-signal.SIGKILL)
+        return told
+
+    def _ended(self, rented: Rented, asked: bool) -> int:
+        """The exit code of a job that has ended on its machine, or whose machine is gone."""
+        code = self._status.code if self._status.stage == "ended" else PREEMPTED
+        if code is None or code != PREEMPTED or asked:
+            return 1 if code is None else code
+        minutes = self._order.minutes
+        if minutes is not None and self._status.seconds >= minutes * 60:
+            return PREEMPTED
+        # A slice that an earlier command left may have been stopped before this command; others are to stay stopped.
+        if rented is not self._found and self._patiently(lambda: attempt.is_asked_to_stop(rented.folder)):
+            self._failure = "stopped by python -m glr.fleet action=stop"
+            return 128 + signal.SIGINT
+        return TAKEN_AWAY
+
+    def _hear(self, folder: str) -> bool:
+        """Read the machine's report; return False if the bucket does not answer."""
+        try:
+            status = attempt.read_status(folder)
+        except GlrError:
+            return False
+        if status.beat != self._status.beat:
+            self._status, self._heard = status, time.monotonic()
+        return True
+
+    def _follow(self, folder: str, logged: int) -> int:
+        """Append what is new in the machine's log to the local one; return the bytes so far."""
+        path = storage.join(folder, attempt.LOG)
+        with suppress(GlrError):  # there is none yet, it is being replaced, or the bucket does not answer
+            new = storage.read(path, start=logged) if storage.exists(path) else b""
+            with self._log.open("ab") as log:
+                log.write(new)
+            return logged + len(new)
+        return logged
+
+    def _patiently(self, ask: Callable[[], Any]) -> Any:
+        """Ask until there is an answer: the machine works on without a network here."""
+        while True:
+            try:
+                return ask()
+            except (BusyError, storage.UnreachableError):
+                self._pause(self._terms.period)
+
+    def _pause(self, seconds: float, interruptible: bool = True) -> None:
+        """Wait.
+
+        Raises:
+            _EndedError: the pool has no more use for the slice.
+        """
+        if interruptible:
+            self._wake.wait(seconds)
+            self._wake.clear()
+        else:
+            self._killed.wait(seconds)
+        if self._left.is_set():
+            raise _EndedError(None)
+        if self._killed.is_set():
+            raise _EndedError(-signal.SIGKILL)
+        if self._asked.is_set() and self._status.beat == 0:
+            raise _EndedError(-signal.SIGTERM)

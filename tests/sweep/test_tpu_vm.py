@@ -1,0 +1,212 @@
+"""Jobs on slices of the loopback Cloud TPU; their VMs run the real startup script and agent, the job is a script."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from glr import storage
+from glr.sweep import attempt
+from glr.sweep.fleet import Fleet
+from glr.sweep.job import Job, JobState
+from glr.sweep.pool import JobLimits, Pool
+from glr.sweep.queued import QueuedResources
+from glr.sweep.slices import Slice
+from glr.sweep.terms import Terms
+from tests.conftest import ROOT
+from tests.sweep.conftest import Recorder, until
+from tests.sweep.test_agent import JOB
+from tests.sweep.test_attempt import order
+from tests.tpu.resources import Trouble
+from tests.tpu.service import TpuService
+
+AGENT = (
+    "import runpy, sys; sys.argv = ['agent', sys.argv[-1]]; sys.executable = './job'; "
+    "runpy.run_module('glr.sweep.agent', run_name='__main__', alter_sys=True)"
+)
+INSTALL = f"""
+mkdir -p venv/bin
+cat > job <<'EOJ'
+{JOB}EOJ
+cat > venv/bin/python <<'EOP'
+#!/bin/sh
+PYTHONPATH={ROOT}:$PYTHONPATH exec {sys.executable} -c "{AGENT}" "$@"
+EOP
+chmod +x job venv/bin/python
+"""
+
+
+def terms(bucket: str, **values) -> Terms:
+    for name in ("glr.whl", "constraints.txt"):
+        storage.write(f"{bucket}/code/{name}", b"", overwrite=True)
+    storage.write(f"{bucket}/code/user.zip", b"PK\x05\x06" + bytes(18), overwrite=True)
+    wanted = Slice("v5litepod-8", "v2-alpha-tpuv5-lite", queue_minutes=1)
+    given = {
+        "zones": ["us-west4-a", "us-west4-b"],
+        "install": INSTALL,
+        "hours": 1.0,
+        "boot_minutes": 1.0,
+        "period": 0.2,
+    }
+    return Terms(wanted, bucket=bucket, sweep="abc", code=f"{bucket}/code", wheel="glr.whl", **given | values)
+
+
+@contextmanager
+def fleet(bucket: str, jobs: list[Job], **values) -> Iterator[Fleet]:
+    made = Fleet(
+        QueuedResources("tests"),
+        terms(bucket, **values),
+        jobs,
+        lambda job: f"{job.number:016x}",
+        lambda job: order(arguments=[job.shown], shown=job.shown),
+    )
+    yield made
+    made.finish()
+
+
+@pytest.fixture
+def jobs(tmp_path: Path) -> Callable[..., list[Job]]:
+    return lambda *names: [Job(n, [], name, tmp_path / str(n), price=3.6) for n, name in enumerate(names, start=1)]
+
+
+def names(tpu: TpuService) -> list[str]:
+    return [name.rpartition("/")[2] for name in tpu.queue.resources]
+
+
+def test_jobs_run_on_slices_which_are_given_back(tpu: TpuService, gcs_folder: str, jobs: Callable[..., list[Job]]):
+    batch, stages = jobs("sent", "fail"), set[str | None]()
+    view = Recorder(lambda: stages.update(job.stage for job in batch))
+    with fleet(gcs_folder, batch) as made:
+        assert Pool(batch, made.start, JobLimits(jobs=2), view).run() is None
+    assert [(job.state, job.reason) for job in batch] == [
+        (JobState.FINISHED, None),
+        (JobState.FAILED, "the loss is nan"),
+    ]
+    assert batch[0].log.read_text() == "sent GREETING=\n"
+    assert {"queued in us-west4-a", "being made"} <= stages
+    assert names(tpu) == []
+    assert batch[0].spent is not None
+    assert 0 < batch[0].spent < 0.1
+    requests = [request.message for request in tpu.log if request.method == "CreateQueuedResource"]
+    assert len(requests) == 2
+    for number, request in enumerate(sorted(requests), start=1):
+        assert f'"glr-job": "{number:016x}"' in request
+        assert '"glr-sweep": "abc"' in request
+
+
+def test_the_next_zone_is_asked_where_one_has_no_room_or_no_quota(
+    tpu: TpuService, gcs_folder: str, jobs: Callable[..., list[Job]]
+):
+    tpu.queue.troubles.append(Trouble("stockout", "us-west4-a"))
+    batch = jobs("sent")
+    with fleet(gcs_folder, batch) as made:
+        Pool(batch, made.start, JobLimits(), Recorder()).run()
+    assert batch[0].state == JobState.FINISHED
+    assert [machine.folder.name for machine in tpu.queue.machines] == ["000-glr-0000000000000001-2"]
+    tpu.queue.quota |= {"us-west4-a": 0, "us-west4-b": 0}
+    batch = jobs("sent")
+    with fleet(gcs_folder, batch) as made:
+        Pool(batch, made.start, JobLimits(), Recorder()).run()
+    assert batch[0].state == JobState.FAILED
+    assert batch[0].reason.startswith("project tests has a quota of 0 for this kind of TPU (")
+
+
+def test_a_preempted_job_goes_on_elsewhere(tpu: TpuService, gcs_folder: str, jobs: Callable[..., list[Job]]):
+    batch, taken = jobs("wait"), list[str]()
+
+    def act() -> None:
+        if batch[0].stage == "running" and tpu.running() and len(taken) < 2:
+            (name,) = tpu.running()
+            if name not in taken and (tpu.queue.machines[-1].folder / "glr/ready").exists():
+                taken.append(name)
+                tpu.preempt(name, abrupt=len(taken) == 2)
+        elif batch[0].preemptions == 2 and batch[0].stage == "running":
+            attempt.ask_to_stop(f"{gcs_folder}/jobs/0000000000000001/3")
+
+    with fleet(gcs_folder, batch) as made:
+        Pool(batch, made.start, JobLimits(retries=0, backoff=0.1), Recorder(act)).run()
+    assert (batch[0].preemptions, batch[0].kills, batch[0].starts) == (2, 0, 3)
+    assert (batch[0].state, batch[0].reason) == (JobState.FAILED, "stopped by python -m glr.fleet action=stop")
+    assert batch[0].log.read_text().count("wait GREETING=\n") >= 2
+    assert names(tpu) == []
+
+
+def test_a_vm_that_never_reports_is_replaced_and_in_the_end_the_job_fails(
+    tpu: TpuService, gcs_folder: str, jobs: Callable[..., list[Job]]
+):
+    tpu.queue.troubles.append(Trouble("no boot", times=3))
+    batch = jobs("sent")
+    with fleet(gcs_folder, batch, boot_minutes=0.5 / 60) as made:
+        Pool(batch, made.start, JobLimits(), Recorder()).run()
+    assert batch[0].state == JobState.FAILED
+    assert batch[0].reason.startswith("3 slices never reported to gs://tests/")
+    assert names(tpu) == []
+
+
+def test_slices_are_left_at_work_and_taken_up_again(tpu: TpuService, gcs_folder: str, jobs: Callable[..., list[Job]]):
+    (job,) = jobs("wait")
+    with fleet(gcs_folder, [job]) as made:
+        made.start(job, 0)
+        until(lambda: tpu.queue.machines and (tpu.queue.machines[0].folder / "glr/ready").exists())
+        assert made.leave() == 1
+    assert names(tpu) == ["glr-0000000000000001-1"]
+    (job,) = jobs("wait")
+    with fleet(gcs_folder, [job]) as made:
+        assert job.at_work
+        machine = made.start(job, 0)
+        until(lambda: machine.progress()["stage"] == "running")
+        machine.terminate()
+        until(lambda: machine.poll() is not None)
+    assert machine.poll() == 75
+    assert len(tpu.queue.machines) == 1
+    assert job.log.read_text().endswith("saved\n")
+    assert names(tpu) == []
+
+
+def test_what_nobody_needs_is_given_back(tpu: TpuService, gcs_folder: str, jobs: Callable[..., list[Job]]):
+    (job,) = jobs("wait")
+    with fleet(gcs_folder, [job]) as made:
+        made.start(job, 0)
+        until(tpu.running)
+        made.leave()
+    job.state = JobState.SKIPPED
+    with fleet(gcs_folder, [job]):
+        pass
+    assert names(tpu) == []
+    (job,) = jobs("wait")
+    with fleet(gcs_folder, [job]) as made:
+        machine = made.start(job, 0)
+        until(lambda: names(tpu))
+        machine.terminate()  # before the job runs
+        until(lambda: machine.poll() is not None)
+    assert machine.poll() in (-15, 75, 143)
+    assert names(tpu) == []
+
+
+def test_a_slice_deletes_itself_when_nobody_watches(tpu: TpuService, gcs_folder: str, jobs: Callable[..., list[Job]]):
+    (job,) = jobs("sent")
+    with fleet(gcs_folder, [job]) as made:
+        made.start(job, 0)
+        until(lambda: names(tpu))
+        made.leave()
+    until(lambda: not names(tpu))
+    assert attempt.read_status(f"{gcs_folder}/jobs/{1:016x}/1").code == 0
+
+
+def test_a_lost_network_ends_nothing(tpu: TpuService, gcs_folder: str, jobs: Callable[..., list[Job]]):
+    import grpc
+
+    from tests.tpu.service import Fault
+
+    tpu.faults.append(Fault("CreateQueuedResource", grpc.StatusCode.UNAVAILABLE, "no route", carried_out=True, times=2))
+    tpu.faults.append(Fault("GetQueuedResource", grpc.StatusCode.UNAVAILABLE, "no route", times=3))
+    batch = jobs("sent")
+    began = time.monotonic()
+    with fleet(gcs_folder, batch) as made:
+        Pool(batch, made.start, JobLimits(), Recorder()).run()
+    assert batch[0].state == JobState.FINISHED
+    assert len(tpu.queue.machines) == 1
+    assert time.monotonic() - began < 60
