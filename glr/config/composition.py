@@ -94,6 +94,9 @@ def unknown_setting(key: str, config_name: str, overrides: Sequence[str]) -> Glr
     section, _, name = key.rpartition(".")
     default = composition(config_name, given(overrides)).settings
     node = OmegaConf.select(default, section) if section else default
+    if node is None:  # only some choices have this section
+        chosen = [text for text in overrides if text.lstrip("+").startswith(f"{section.partition('.')[0]}=")]
+        node = OmegaConf.select(composition(config_name, (*given(overrides), *chosen)).settings, section)
     # Only a component has settings that depend on its choice.
     choosing = isinstance(node, DictConfig) and "_target_" in node
     of_choices = settings_of_choices(section, overrides) if choosing else {}

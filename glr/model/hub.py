@@ -75,9 +75,8 @@ def _built(kind: Any, architecture: dict[str, Any], image_size: int | None) -> A
             "random; leave it out"
         )
     if image_size is None:
-        raise ValueError(
-            f"{kind.__name__} takes images of one size; tta.scales=[1.0] describes images of this size only"
-        )
+        raise ValueError(f"{kind.__name__} takes images of one size, without tta.scales; give tta=none or tta=flip")
+    _check_patch(architecture.get("patch_size", 1))
     patch = _stride(architecture)
     if image_size % patch:
         near = max(image_size // patch, 1) * patch
@@ -95,6 +94,13 @@ def _built(kind: Any, architecture: dict[str, Any], image_size: int | None) -> A
         if own and hasattr(layer, "interpolated_position_embeddings"):
             _stored_as_it_is(layer)
     return made
+
+
+def _check_patch(patch: Any) -> None:
+    """Refuse a patch that is not square: `_mapped` would arrange its tokens wrongly."""
+    sides = {*patch} if isinstance(patch, list) else {patch}
+    if len(sides) != 1 or not all(isinstance(side, int) and side > 0 for side in sides):
+        raise ValueError(f"architecture.patch_size={patch}: expected a whole number of pixels, at least 1")
 
 
 def _stored_as_it_is(layer: Any) -> None:

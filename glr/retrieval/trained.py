@@ -1,5 +1,6 @@
 """A trained model in the user's hands: opened from a run, an export or a .keras file, it describes images."""
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,7 +106,13 @@ def load(source: str | Path, study: str | None = None, **settings: object) -> Tr
     name = str(source)
     if study is None and (name.endswith((".keras", ".zip")) or storage.is_bucket(name) or saved_model.is_one(name)):
         return opened(compose("evaluate", model=name, **settings))
-    return opened(compose("evaluate", run=f"{study}/{name}" if study else name, **settings))
+    config = compose("evaluate", run=f"{study}/{name}" if study else name, **settings)
+    try:
+        return opened(config)
+    except GlrError as error:
+        if study is None and os.path.exists(name):  # noqa: PTH110 (False for a name too long for a path)
+            raise GlrError(f"{error}; the file or folder {name} holds no SavedModel and is no .keras file") from error
+        raise
 
 
 def opened(config: DictConfig) -> TrainedModel:

@@ -187,6 +187,8 @@ def test_a_typo_in_a_debug_setting_is_told_the_right_one():
         composition("train", ("debug.step=1",))
     with pytest.raises(GlrError, match=r"the settings of debug are profile, queries, steps, target_loss$"):
         composition("train", ("debug.resume=never",))
+    with pytest.raises(GlrError, match=r"^backbone\.architecture\.num_head is not .*; did you mean .*\.num_heads\?$"):
+        composition("train", ("backbone=vit_tiny", "backbone.architecture.num_head=1"))
     with pytest.raises(GlrError, match=r"^head\.margn is not a setting; did you mean head\.margin"):
         composition("train", ("head=arcface", "head.margn=1"))
 

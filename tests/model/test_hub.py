@@ -245,7 +245,7 @@ def test_depths_count_the_blocks():
     ("changed", "sentence"),
     [
         ({"image_size": 20}, r"^data\.image_size=20: ViTBackbone needs a multiple of 8, such as 16 or 24$"),
-        ({"image_size": None}, r"^ViTBackbone takes images of one size; "),
+        ({"image_size": None}, r"^ViTBackbone takes images of one size, without tta"),
         ({"network": "Task"}, r"^network=Task: keras_hub\.models has no such backbone$"),
         ({"architecture": {"layers": 3}}, r"^architecture\.layers: ViTBackbone has attention_dropout, "),
         (
@@ -255,6 +255,12 @@ def test_depths_count_the_blocks():
         (
             {**DINO, "architecture": DINO["architecture"] | {"drop_path_rate": 0.1}},
             r"^architecture\.drop_path_rate: KerasHub 0\.32 does not drop branches of DINOV2Backbone, ",
+        ),
+        ({"architecture": VIT["architecture"] | {"patch_size": 0}}, r"^architecture\.patch_size=0: expected a whole"),
+        ({"architecture": VIT["architecture"] | {"patch_size": "a"}}, r"^architecture\.patch_size=a: expected a whole"),
+        (
+            {"architecture": VIT["architecture"] | {"patch_size": [8, 4]}},
+            r"^architecture\.patch_size=\[8, 4\]: expected",
         ),
         ({"architecture": {"patch_size": 8}}, r"^architecture: .*missing .* 'num_layers'"),
         ({"weights": "nowhere"}, r"^weights=nowhere: KerasHub has no such preset, and there is no such folder$"),

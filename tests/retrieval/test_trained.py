@@ -196,3 +196,8 @@ def test_an_exports_folder_and_a_keras_file_are_loaded(tmp_path: Path):
 def test_what_cannot_be_loaded_is_named(trained: Path, arguments: tuple[str, ...], message: str):
     with pytest.raises(GlrError, match=message):
         glr.load(*arguments, **store(trained))
+
+
+def test_a_folder_without_a_saved_model_is_named(trained: Path, tmp_path: Path):
+    with pytest.raises(GlrError, match=r"no run .*; the file or folder .* holds no SavedModel and is no \.keras file$"):
+        glr.load(tmp_path, **store(trained))
