@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import h5py
 import keras
@@ -15,6 +15,7 @@ import keras
 from glr.config.printing import counted
 from glr.config.values import ModelPart
 from glr.errors import GlrError, first_line
+from glr.model.hub import interpolated
 from glr.model.network import EMBEDDING, RetrievalModel
 from glr.storage.temporary import temporary_folder
 
@@ -28,12 +29,12 @@ class _Array(NamedTuple):
     """An array in a weights file.
 
     Attributes:
-        data: the array.
+        data: the array in the file, or an array made of it.
         path: its path in the file.
         group, kind, layer: path, class and name of the network's layer that owns it; empty for the head.
     """
 
-    data: h5py.Dataset
+    data: Any
     path: str
     group: str = ""
     kind: str = ""
@@ -83,7 +84,8 @@ def load_parts(
 ) -> str:
     """Load the parts of a model that fit from a file; other parts keep their weights.
 
-    A part fits if the file holds exactly the arrays of this part, in the same shapes.
+    A part fits if the file holds exactly the arrays of this part, in the same shapes. Positions of patches may be of
+    another image size: they are interpolated.
 
     Args:
         model: the model to fill.
@@ -107,7 +109,7 @@ def load_parts(
             raise GlrError(f"{name or weights} does not hold weights of this model: {reason}{hint}")
         for part in taken:
             for name, own in ours[part].items():
-                own.data[...] = theirs[part][name].data[()]
+                own.data[...] = theirs[part][name].data[...]
         file = next(iter(ours[taken[0]].values())).data.file
         file.flush()
         model.load_weights(file.filename)
@@ -132,7 +134,18 @@ def _both(model: RetrievalModel, weights: Path, name: str | None = None) -> Iter
             arrays, pooling = list(_arrays(own)), model.pooling().name
             pools = {array.kind for array in arrays if array.layer == pooling}
             ours = _by_part(arrays, pools)
-            yield ours, _by_part(list(_arrays(source)), pools, {array.kind for array in ours["backbone"].values()})
+            theirs = _by_part(list(_arrays(source)), pools, {array.kind for array in ours["backbone"].values()})
+            _interpolate(model, ours["backbone"], theirs["backbone"])
+            yield ours, theirs
+
+
+def _interpolate(model: RetrievalModel, ours: Mapping[str, _Array], theirs: dict[str, _Array]) -> None:
+    """Interpolate a transformer's positions that were trained at another image size."""
+    shapes = {tuple(weight.shape) for weight in model.weights if "position_embedding" in weight.path}
+    for name in ours.keys() & theirs.keys():
+        own, stored = ours[name].data.shape, theirs[name].data.shape
+        if own in shapes and own != stored and (*own[:-2], own[-1]) == (*stored[:-2], stored[-1]):
+            theirs[name] = theirs[name]._replace(data=interpolated(theirs[name].data[()], own[-2]))
 
 
 def _arrays(file: h5py.File) -> Iterator[_Array]:

@@ -20,6 +20,7 @@ from glr.model.hub import KerasHub, interpolated
 from glr.model.network import SCALES, RetrievalModel
 from glr.model.parts import depths
 from glr.model.pooling import ClassToken, ClassTokenGeM, GeM
+from glr.model.weights import load_parts
 from glr.optim.optimizer import decay_kernels_only
 from glr.optim.regularization import Unregularized
 from glr.optim.schedule import Constant
@@ -162,6 +163,24 @@ def test_presets_load_and_positions_are_interpolated(tmp_path: Path):
         maps, token = ours(pixels[:, :size, :size])
         np.testing.assert_allclose(token, tokens[:, 0], rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(np.reshape(maps, tokens[:, 1:].shape), tokens[:, 1:], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("settings", [VIT, DINO])
+def test_weights_of_a_run_load_at_another_image_size(tmp_path: Path, settings: dict[str, Any]):
+    before, after = KerasHub(**settings, image_size=32), KerasHub(**settings, image_size=48)
+    source, file = model_of(before), tmp_path / "run.weights.h5"
+    for weight in source.weights:
+        weight.assign(np.random.default_rng(1).normal(size=weight.shape))
+    source.save_weights(file)
+    assert load_parts(model_of(after), file, ["backbone"], strict=True).startswith("took backbone (")
+    changed = 0
+    for theirs, ours in zip(before.weights, after.weights, strict=True):
+        value = np.array(theirs)
+        if theirs.shape != ours.shape:
+            assert "position_embedding" in ours.path
+            value, changed = interpolated(value, ours.shape[-2]), changed + 1
+        np.testing.assert_array_equal(np.array(ours), value)
+    assert changed
 
 
 def test_the_vision_tower_of_a_preset_of_images_and_texts(tmp_path: Path):
