@@ -9,7 +9,6 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -73,6 +72,7 @@ class TpuVm:
         self._failure: str | None = None
         self._code: int | None = None
         self._silent, self._found = 0, found  # slices that never reported; the one that was taken up
+        self._short, self._round = list[ShortageError](), _ROUND  # of this round through the zones; s to wait after it
         log.parent.mkdir(parents=True, exist_ok=True)
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -146,22 +146,20 @@ class TpuVm:
             raise
 
     def _obtain(self, zones: "cycle[str]") -> Rented:
-        """Request a slice in the next zone, and so on, until one takes the request."""
-        pause = _ROUND
+        """Request a slice in the next zone, and so on, until one takes the request; wait when all were in vain."""
         while True:
-            short: list[ShortageError] = []
-            for _ in self._terms.zones:
-                zone = next(zones)
-                self._stage = f"asking {zone}"
-                try:
-                    return self._patiently(lambda zone=zone: self._request(zone))
-                except ShortageError as error:
-                    short.append(error)
-            if all(error.for_good for error in short):
-                raise short[0]
-            self._stage = "no zone has room"
-            self._pause(pause)
-            pause = min(2 * pause, _LONGEST_ROUND)
+            if len(self._short) >= len(self._terms.zones):
+                if all(error.for_good for error in self._short):
+                    raise self._short[0]
+                self._stage = "no zone has room"
+                self._pause(self._round)
+                self._short, self._round = [], min(2 * self._round, _LONGEST_ROUND)
+            zone = next(zones)
+            self._stage = f"asking {zone}"
+            try:
+                return self._patiently(lambda zone=zone: self._request(zone))
+            except ShortageError as error:
+                self._short.append(error)
 
     def _request(self, zone: str) -> Rented:
         number = max(attempt.attempts(self._folder), default=0) + 1
@@ -169,14 +167,16 @@ class TpuVm:
         if not attempt.write_order(folder, self._order):
             raise GlrError("another command has just requested a slice for this job; the same command takes it up")
         labels = {SWEEP_LABEL: self._terms.sweep, JOB_LABEL: self._key}
-        scripts = startup(self._terms, self._queue.project, zone, name, folder)
-        while True:  # the attempt is claimed: repeat only the request itself
-            try:
-                self._queue.create(self._terms.wanted, zone, name, labels, scripts | {FOLDER: folder})
-                self._status, self._heard = Status(), time.monotonic()
-                return Rented(zone, name, "CREATING", labels, folder, self._terms.wanted.accelerator, 0.0)
-            except BusyError:
-                self._pause(self._terms.period)
+        scripts = startup(self._terms, self._queue.project, zone, name, folder) | {FOLDER: folder}
+        rented = Rented(zone, name, "CREATING", labels, folder, self._terms.wanted.accelerator, 0.0)
+        try:  # the attempt is claimed: repeat only the request itself
+            self._patiently(lambda: self._queue.create(self._terms.wanted, zone, name, labels, scripts))
+        except _EndedError as ended:
+            if ended.code is not None:  # the service may have the request although its answer was lost
+                self._release(rented)
+            raise
+        self._status, self._heard = Status(), time.monotonic()
+        return rented
 
     def _attend(self, rented: Rented) -> int | None:
         """Follow a slice to its end; return the exit code, or None if another zone is to be tried."""
@@ -185,19 +185,20 @@ class TpuVm:
         provisioned: float | None = None  # since when it is not in the queue any more
         while True:
             known = self._hear(rented.folder)
-            logged = self._follow(rented.folder, logged)
+            logged = attempt.append_log(rented.folder, self._log, logged)
             if known and self._status.stage == "ended":
                 return self._ended(rented, told is not None)
             now = self._patiently(lambda: self._queue.look(rented.zone, rented.name))
             if now is None or now.state in TAKEN:
                 self._stage = "being taken away"
                 if now is None or now.state == "SUSPENDED":
-                    self._hear(rented.folder)
-                    self._follow(rented.folder, logged)
-                    return self._ended(rented, told is not None)
+                    self._status = self._patiently(lambda: attempt.read_status(rented.folder))
+                    attempt.append_log(rented.folder, self._log, logged)
+                    return self._ended(rented, told is not None, gone=now is None)
             elif now.trouble is not None:
                 if not isinstance(now.trouble, ShortageError):
                     raise now.trouble
+                self._short.append(now.trouble)
                 return None
             elif now.state in WAITING:
                 self._stage = f"queued in {rented.zone}"
@@ -213,18 +214,21 @@ class TpuVm:
         """None: the slice is well, as far as can be seen; True: it never worked; False: it works no longer."""
         now, patience = time.monotonic(), self._terms.boot_minutes * 60
         if self._status.beat == 0 and now - provisioned > patience:
-            self._silent += 1
-            if self._silent == _SILENT_BOOTS:
-                raise GlrError(
-                    f"{self._silent} slices never reported to {rented.folder}; may their service account write there "
-                    "(roles/storage.objectUser), and does their network reach the internet?"
-                )
+            self._count_silent(rented)
             return True
         silent = now - self._heard
         if self._status.beat == 0 or state != "ACTIVE" or silent < _SILENCE:
             return None
         exists = self._patiently(lambda: self._queue.has_node(rented.zone, rented.name))
         return None if exists and silent < patience else False
+
+    def _count_silent(self, rented: Rented) -> None:
+        self._silent += 1
+        if self._silent == _SILENT_BOOTS:
+            raise GlrError(
+                f"{self._silent} slices never reported to {rented.folder}; may their service account write there "
+                "(roles/storage.objectUser), and does their network reach the internet?"
+            )
 
     def _obey(self, folder: str, told: float | None) -> float | None:
         """Pass a request to end on to the slice; return when that was done."""
@@ -239,8 +243,8 @@ class TpuVm:
                 raise _EndedError(-signal.SIGKILL)
         return told
 
-    def _ended(self, rented: Rented, asked: bool) -> int:
-        """The exit code of a job that has ended on its machine, or whose machine is gone."""
+    def _ended(self, rented: Rented, asked: bool, gone: bool = False) -> int | None:
+        """The exit code of a job that has ended on its machine, or whose machine is gone; None: it never worked."""
         code = self._status.code if self._status.stage == "ended" else PREEMPTED
         if code is None or code != PREEMPTED or asked:
             return 1 if code is None else code
@@ -251,6 +255,9 @@ class TpuVm:
         if rented is not self._found and self._patiently(lambda: attempt.is_asked_to_stop(rented.folder)):
             self._failure = "stopped by python -m glr.fleet action=stop"
             return 128 + signal.SIGINT
+        if gone and self._status.beat == 0:  # Google keeps the request of a slice that it takes away: this one gave up
+            self._count_silent(rented)
+            return None
         return TAKEN_AWAY
 
     def _hear(self, folder: str) -> bool:
@@ -262,16 +269,6 @@ class TpuVm:
         if status.beat != self._status.beat:
             self._status, self._heard = status, time.monotonic()
         return True
-
-    def _follow(self, folder: str, logged: int) -> int:
-        """Append what is new in the machine's log to the local one; return the bytes so far."""
-        path = storage.join(folder, attempt.LOG)
-        with suppress(GlrError):  # there is none yet, it is being replaced, or the bucket does not answer
-            new = storage.read(path, start=logged) if storage.exists(path) else b""
-            with self._log.open("ab") as log:
-                log.write(new)
-            return logged + len(new)
-        return logged
 
     def _patiently(self, ask: Callable[[], Any]) -> Any:
         """Ask until there is an answer: the machine works on without a network here."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import grpc
 import pytest
 
 from glr import storage
@@ -21,7 +22,7 @@ from tests.sweep.conftest import Recorder, until
 from tests.sweep.test_agent import JOB
 from tests.sweep.test_attempt import order
 from tests.tpu.resources import Trouble
-from tests.tpu.service import TpuService
+from tests.tpu.service import Fault, TpuService
 
 AGENT = (
     "import runpy, sys; sys.argv = ['agent', sys.argv[-1]]; sys.executable = './job'; "
@@ -146,6 +147,52 @@ def test_a_vm_that_never_reports_is_replaced_and_in_the_end_the_job_fails(
     assert names(tpu) == []
 
 
+def test_a_slice_that_deletes_itself_before_its_first_report_has_not_been_taken_away(
+    tpu: TpuService, gcs_folder: str, jobs: Callable[..., list[Job]]
+):
+    tpu.queue.troubles.append(Trouble("no boot", times=9))
+
+    def give_up() -> None:
+        with tpu.queue.lock:
+            for name, queued in list(tpu.queue.resources.items()):
+                if queued.state.name == "ACTIVE":
+                    tpu.queue.delete(name, force=True)
+
+    batch = jobs("sent")
+    with fleet(gcs_folder, batch) as made:
+        Pool(batch, made.start, JobLimits(), Recorder(give_up)).run()
+    assert (batch[0].state, batch[0].preemptions) == (JobState.FAILED, 0)
+    assert batch[0].reason.startswith("3 slices never reported to gs://tests/")
+
+
+def test_zones_that_take_requests_in_vain_are_given_a_rest(
+    tpu: TpuService, gcs_folder: str, jobs: Callable[..., list[Job]]
+):
+    tpu.queue.troubles.append(Trouble("stockout", times=99))
+    (job,) = jobs("sent")
+    with fleet(gcs_folder, [job]) as made:
+        machine = made.start(job, 0)
+        until(lambda: machine.progress()["stage"] == "no zone has room")
+        machine.terminate()
+        until(lambda: machine.poll() is not None)
+    assert [request.method for request in tpu.log].count("CreateQueuedResource") == 2  # one in each zone
+    assert names(tpu) == []
+
+
+def test_a_slice_is_given_back_although_the_answer_to_its_request_was_lost(
+    tpu: TpuService, gcs_folder: str, jobs: Callable[..., list[Job]]
+):
+    lost = Fault("CreateQueuedResource", grpc.StatusCode.UNAVAILABLE, "no route", carried_out=True, times=99)
+    tpu.faults.append(lost)
+    (job,) = jobs("wait")
+    with fleet(gcs_folder, [job]) as made:
+        machine = made.start(job, 0)
+        until(lambda: names(tpu))
+        machine.terminate()
+        until(lambda: machine.poll() is not None)
+    assert names(tpu) == []
+
+
 def test_slices_are_left_at_work_and_taken_up_again(tpu: TpuService, gcs_folder: str, jobs: Callable[..., list[Job]]):
     (job,) = jobs("wait")
     with fleet(gcs_folder, [job]) as made:
@@ -197,10 +244,6 @@ def test_a_slice_deletes_itself_when_nobody_watches(tpu: TpuService, gcs_folder:
 
 
 def test_a_lost_network_ends_nothing(tpu: TpuService, gcs_folder: str, jobs: Callable[..., list[Job]]):
-    import grpc
-
-    from tests.tpu.service import Fault
-
     tpu.faults.append(Fault("CreateQueuedResource", grpc.StatusCode.UNAVAILABLE, "no route", carried_out=True, times=2))
     tpu.faults.append(Fault("GetQueuedResource", grpc.StatusCode.UNAVAILABLE, "no route", times=3))
     batch = jobs("sent")
