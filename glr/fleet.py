@@ -62,11 +62,12 @@ def main(config: DictConfig) -> None:
 
 
 def _seen(rented: Rented) -> Seen:
-    """Read what a slice's machine reports; a slice of another bucket, or of an older glr, has only its state."""
+    """Read what a slice's machine reports; one whose bucket cannot be read has only its state."""
     if not storage.is_bucket(rented.folder):
         return Seen(rented, Status(), "", None)
-    status = attempt.read_status(rented.folder)
+    status = Status()
     try:
+        status = attempt.read_status(rented.folder)
         order = attempt.read_order(rented.folder)
     except GlrError:
         return Seen(rented, status, "", None)

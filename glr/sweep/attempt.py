@@ -14,6 +14,7 @@ from typing import Any
 from glr import storage
 from glr.errors import GlrError
 
+SAVING = 300.0  # s for a job that is asked to save and to end
 LOG, STATUS, STOP, REQUEST, JOURNAL = "log.txt", "status.json", "stop", "request.json", "journal"
 
 

@@ -24,7 +24,7 @@ class Fleet:
     Args:
         queue: Cloud TPU.
         terms: what the slices share.
-        jobs: a sweep's jobs; those that an earlier command left at work are marked.
+        jobs: a sweep's jobs; they learn what earlier commands paid, and which of them are still at work.
         key: function that returns a job's key.
         order: function that returns what a job's machine is to run.
 
@@ -48,6 +48,9 @@ class Fleet:
         keyed: dict[str, Job] = {}
         for job in jobs:
             keyed.setdefault(key(job), job)  # a later one with the same key is its double
+        for name, job in keyed.items():
+            if job.price is not None:  # what earlier commands paid counts, also for jobs that are finished
+                job.spent = attempt.spent(attempt.job_folder(terms.bucket, name))
         self._take_up(keyed)
 
     def start(self, job: Job, place: int) -> TpuVm:  # noqa: ARG002

@@ -24,7 +24,6 @@ from glr.sweep.refusal import BusyError, ShortageError
 from glr.sweep.slices import FOLDER, JOB_LABEL, SWEEP_LABEL
 from glr.sweep.terms import Terms, startup
 
-_SAVING = 300.0  # s for a job that is asked to save and to end
 _ROUND = 60.0  # s to wait after all zones were in vain, doubled for each further round
 _LONGEST_ROUND = 900.0  # s
 _SILENT_BOOTS = 3  # slices that never report before the job fails
@@ -68,7 +67,7 @@ class TpuVm:
         self._asked, self._killed, self._left = threading.Event(), threading.Event(), threading.Event()
         self._wake = threading.Event()  # set with each of the three
         self._stage, self._status, self._heard = "", Status(), time.monotonic()
-        self._spent = 0.0  # USD of earlier attempts
+        self._spent: float | None = None  # USD of earlier attempts
         self._failure: str | None = None
         self._code: int | None = None
         self._silent, self._found = 0, found  # slices that never reported; the one that was taken up
@@ -92,7 +91,7 @@ class TpuVm:
         if isinstance(left := report.get("seconds_left"), int | float):
             report["seconds_left"] = max(0.0, left - (time.monotonic() - self._heard))
         report["stage"] = self._stage or None
-        if self._order.price is not None:
+        if self._order.price is not None and self._spent is not None:
             report["spent"] = self._spent + self._status.seconds / 3600 * self._order.price
         return report | ({} if self._failure is None else {"failure": self._failure})
 
@@ -239,7 +238,7 @@ class TpuVm:
             told = time.monotonic()
         if told is not None:
             self._stage = "saving"
-            if time.monotonic() > told + _SAVING:
+            if time.monotonic() > told + attempt.SAVING:
                 raise _EndedError(-signal.SIGKILL)
         return told
 

@@ -7,14 +7,14 @@ imported when a sweep begins.
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
 
-from glr.config.printing import say
+from glr.config.printing import counted, say
 from glr.sweep.job import Job
 from glr.sweep.launcher import JobLauncher
 from glr.sweep.parent import leave
@@ -83,7 +83,7 @@ class TpuVmLauncher(JobLauncher):
             job.price = settings.price_per_hour
         fleet = Fleet(queue, renting.terms(queue), jobs, renting.key, lambda job: renting.order(job, queue.project))
         if at_work := sum(job.at_work for job in jobs):
-            say(f"{at_work} slices are at work already")
+            say(f"{counted(at_work, 'slice')} at work already")
         estimated = jobs if settings.preflight and settings.price_per_hour is not None else []
         estimates = Estimates(estimated, renting.estimate, Path(self.config.hydra.sweep.dir))
         try:
@@ -96,8 +96,8 @@ class TpuVmLauncher(JobLauncher):
             if self._left and (running := fleet.leave()):
                 leave()
                 say(
-                    f"\n{running} slices work on; the same command reports on them, and python -m glr.fleet "
-                    "action=list|stop shows or ends them"
+                    f"\n{counted(running, 'slice')} left at work; the same command reports on them, and "
+                    "python -m glr.fleet action=list|stop shows or ends them"
                 )
             fleet.finish()
 
@@ -107,7 +107,10 @@ class TpuVmLauncher(JobLauncher):
         if choice is not None:
             self._left = choice.value == "leave"
         elif number == signal.SIGINT and sys.stdin.isatty() and sys.stdout.isatty():
-            self._left = not view.ask(_QUESTION).strip().lower().startswith("s")
+            answer = ""
+            with suppress(EOFError, OSError):  # Ctrl-D, or the terminal has closed
+                answer = view.ask(_QUESTION)
+            self._left = not answer.strip().lower().startswith("s")
         else:
             self._left = True
         return self._left

@@ -91,6 +91,10 @@ def test_jobs_run_on_slices_which_are_given_back(tpu: TpuService, gcs_folder: st
     assert names(tpu) == []
     assert batch[0].spent is not None
     assert 0 < batch[0].spent < 0.1
+    (later,) = jobs("sent")
+    later.state = JobState.SKIPPED
+    with fleet(gcs_folder, [later]):
+        assert later.spent == batch[0].spent  # what it has cost counts when the same command is given again
     requests = [request.message for request in tpu.log if request.method == "CreateQueuedResource"]
     assert len(requests) == 2
     for number, request in enumerate(sorted(requests), start=1):
@@ -234,6 +238,7 @@ def test_what_nobody_needs_is_given_back(tpu: TpuService, gcs_folder: str, jobs:
 
 
 def test_a_slice_deletes_itself_when_nobody_watches(tpu: TpuService, gcs_folder: str, jobs: Callable[..., list[Job]]):
+    tpu.faults.append(Fault("DeleteQueuedResource", grpc.StatusCode.UNAVAILABLE, "no route"))
     (job,) = jobs("sent")
     with fleet(gcs_folder, [job]) as made:
         made.start(job, 0)
