@@ -139,7 +139,7 @@ class Renting:
 
     def _check_settings(self) -> None:
         """Refuse wrong settings of the launcher."""
-        settings: Any = OmegaConf.to_container(self._settings)
+        settings: Any = OmegaConf.to_container(self._settings, resolve=True)
         accelerator_of(settings["accelerator"])
         if settings["capacity"] not in ("spot", "on_demand", "reserved"):
             raise GlrError(f"hydra.launcher.capacity={settings['capacity']}: expected spot, on_demand or reserved")

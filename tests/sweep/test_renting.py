@@ -123,12 +123,19 @@ def test_what_only_this_machine_has_is_refused(overrides: tuple[str, ...], said:
             "hydra.launcher.environment holds a secret, which does not leave this machine; ",
         ),
         (
+            ("+hydra.launcher.environment.A=${oc.env:A_TOKEN}",),
+            "hydra.launcher.environment holds a secret, which does not leave this machine; ",
+        ),
+        (
             ("hydra.launcher.install='pip install --index-url https://me:word@host/simple glr'",),
             "hydra.launcher.install holds a secret, which does not leave this machine; ",
         ),
     ],
 )
-def test_wrong_settings_of_the_launcher_are_refused(overrides: tuple[str, ...], said: str):
+def test_wrong_settings_of_the_launcher_are_refused(
+    overrides: tuple[str, ...], said: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("A_TOKEN", "abcdefgh")
     with pytest.raises(GlrError) as error:
         renting(BUCKET, *GIVEN, *overrides)
     assert str(error.value).startswith(said)
