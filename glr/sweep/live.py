@@ -81,7 +81,7 @@ class LiveTable:
         """Ask below the last lines, without the table."""
         self._live.stop()
         try:
-            return self._console.input(question)
+            return self._console.input(question, markup=False)
         finally:
             self._live.start()
 

@@ -4,6 +4,7 @@ import re
 from io import StringIO
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from glr.sweep.job import JobState
@@ -32,3 +33,11 @@ def test_the_live_table(tmp_path: Path):
     lines = plain.file.getvalue().splitlines()
     assert len(lines) == 8  # no row is folded
     assert max(map(len, lines)) <= 60
+
+
+def test_a_question_is_shown_as_it_is(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("builtins.input", lambda: "stop")
+    console = Console(file=StringIO(), width=60)
+    with LiveTable([], 1, follow=False, console=console) as view:
+        assert view.ask("leave or stop? [leave] ") == "stop"
+    assert "leave or stop? [leave] " in console.file.getvalue()
