@@ -9,9 +9,9 @@ from glr import storage
 from glr.config.command import command
 from glr.config.printing import counted, say
 from glr.errors import GlrError
-from glr.sweep import attempt
-from glr.sweep.attempt import Status
-from glr.sweep.queued import QueuedResources, Rented
+from glr.sweep.tpu import attempt
+from glr.sweep.tpu.attempt import Status
+from glr.sweep.tpu.queued import QueuedResources, Rented
 from glr.sweep.words import duration
 
 _PERIOD = 2.0  # seconds between two looks at slices that save or are deleted
@@ -62,11 +62,12 @@ def main(config: DictConfig) -> None:
 
 
 def _seen(rented: Rented) -> Seen:
-    """Read what a slice's machine reports; a slice of another bucket, or of an older glr, has only its state."""
+    """Read what a slice's machine reports; one whose bucket cannot be read has only its state."""
     if not storage.is_bucket(rented.folder):
         return Seen(rented, Status(), "", None)
-    status = attempt.read_status(rented.folder)
+    status = Status()
     try:
+        status = attempt.read_status(rented.folder)
         order = attempt.read_order(rented.folder)
     except GlrError:
         return Seen(rented, status, "", None)

@@ -26,7 +26,7 @@ __all__ = ["problem_of"]  # a fixture of the example's test
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 # Not checked: a choice that its page has the reader add, an extra that is not installed, and the sweep of
 # 18 runs, which tests/config/test_shorthand.py composes.
-ELSEWHERE = ("head=softer", "--config-dir choices", "mypackage", "hydra/launcher=ray", "sweep=published", "...")
+ELSEWHERE = ("head=softer", "--config-dir choices", "mypackage", "launcher=ray", "=spot", "sweep=published", "...")
 
 
 def commands(page: Path) -> Iterator[tuple[str, str, bool]]:

@@ -5,11 +5,13 @@ from pathlib import Path
 import pytest
 
 from glr import storage
-from glr.sweep import attempt
-from glr.sweep.attempt import Order, Status
-from glr.sweep.queued import QueuedResources
-from glr.sweep.slices import FOLDER, JOB_LABEL, SWEEP_LABEL, Slice
+from glr.sweep.tpu import attempt
+from glr.sweep.tpu.attempt import Order, Status
+from glr.sweep.tpu.queued import QueuedResources
+from glr.sweep.tpu.slices import FOLDER, JOB_LABEL, SWEEP_LABEL, Slice
 from tests.conftest import here
+from tests.gcs.emulator import Fault
+from tests.gcs.fixture import Gcs
 from tests.sweep.conftest import until
 from tests.tpu.client import connect
 from tests.tpu.service import TpuService
@@ -54,6 +56,13 @@ def test_a_list_says_where_each_slice_stands_and_which_nobody_uses(slices: list[
     assert working.endswith("2.00  sweep0  study, seed=0")
     assert taken.startswith(f"{slices[1]}  us-west4-b  v5litepod-8  SUSPENDED, orphan")
     assert advice == "1 orphan; python -m glr.fleet action=clean deletes them"
+
+
+def test_a_slice_whose_bucket_cannot_be_read_hides_no_other(slices: list[str], gcs: Gcs, tmp_path: Path):
+    gcs.fault(Fault("GET", f"jobs%2F{KEY}0", 403, times=99))
+    head, unread, *_ = here("fleet", *LINE, cwd=tmp_path).splitlines()
+    assert head.startswith("slice ")
+    assert unread.startswith(f"{slices[0]}  us-west4-a  v5litepod-8  ACTIVE  ")
 
 
 def test_clean_deletes_what_nobody_uses(slices: list[str], tpu: TpuService, tmp_path: Path):

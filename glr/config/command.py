@@ -159,6 +159,8 @@ class Command:
             return self._task([composed(self._config_name, job) for job in jobs or [overrides]])
         if jobs:
             return self._launch([*flags, "-m"], launchable(overrides))
+        if not shown and (launcher := [text for text in overrides if text.startswith("hydra/launcher=")]):
+            raise GlrError(f"{launcher[0]}: a launcher runs the jobs of a sweep, also of a single one; add -m")
         return self._launch(flags, overrides)
 
     def _complete(self, flags: list[str], given: list[str]) -> None:

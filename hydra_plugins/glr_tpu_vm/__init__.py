@@ -14,7 +14,7 @@ from typing import Any
 
 from hydra.core.config_store import ConfigStore
 
-from glr.config.printing import say
+from glr.config.printing import counted, say
 from glr.sweep.job import Job
 from glr.sweep.launcher import JobLauncher
 from glr.sweep.parent import leave
@@ -71,10 +71,10 @@ class TpuVmLauncher(JobLauncher):
     @contextmanager
     def opened(self, jobs: Sequence[Job]) -> Iterator[Callable[[Job, int], Started]]:
         """Send the code, find the slices at work; yield the function that starts a job on a slice."""
-        from glr.sweep.estimates import Estimates
-        from glr.sweep.fleet import Fleet
-        from glr.sweep.queued import QueuedResources
-        from glr.sweep.renting import Renting
+        from glr.sweep.tpu.estimates import Estimates
+        from glr.sweep.tpu.fleet import Fleet
+        from glr.sweep.tpu.queued import QueuedResources
+        from glr.sweep.tpu.renting import Renting
 
         renting = Renting(self.config, jobs)
         queue = QueuedResources(self.config.hydra.launcher.project)
@@ -83,7 +83,7 @@ class TpuVmLauncher(JobLauncher):
             job.price = settings.price_per_hour
         fleet = Fleet(queue, renting.terms(queue), jobs, renting.key, lambda job: renting.order(job, queue.project))
         if at_work := sum(job.at_work for job in jobs):
-            say(f"{at_work} slices are at work already")
+            say(f"{counted(at_work, 'slice')} at work already")
         estimated = jobs if settings.preflight and settings.price_per_hour is not None else []
         estimates = Estimates(estimated, renting.estimate, Path(self.config.hydra.sweep.dir))
         try:
@@ -96,8 +96,8 @@ class TpuVmLauncher(JobLauncher):
             if self._left and (running := fleet.leave()):
                 leave()
                 say(
-                    f"\n{running} slices work on; the same command reports on them, and python -m glr.fleet "
-                    "action=list|stop shows or ends them"
+                    f"\n{counted(running, 'slice')} left at work; the same command reports on them, and "
+                    "python -m glr.fleet action=list|stop shows or ends them"
                 )
             fleet.finish()
 
@@ -108,7 +108,7 @@ class TpuVmLauncher(JobLauncher):
             self._left = choice.value == "leave"
         elif number == signal.SIGINT and sys.stdin.isatty() and sys.stdout.isatty():
             answer = ""
-            with suppress(EOFError):  # the terminal has closed meanwhile
+            with suppress(EOFError, OSError):  # Ctrl-D, or the terminal has closed
                 answer = view.ask(_QUESTION)
             self._left = not answer.strip().lower().startswith("s")
         else:

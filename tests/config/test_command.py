@@ -42,6 +42,10 @@ def light() -> Iterator[Forks]:
         ("--config-dir /none", "--config-dir /none: there is no such folder"),
         ("name=ü#(1) train.epochs=abc", "train.epochs=abc: expected a whole number"),
         ("hydra/launcher=ray -m", "hydra/launcher=ray is not installed; pip install '.[ray]'"),
+        (
+            "hydra/launcher=tpu_vm",
+            "hydra/launcher=tpu_vm: a launcher runs the jobs of a sweep, also of a single one; add -m",
+        ),
         ("hydra/sweeper=optuna hydra.sweeper.n_trialz=1 seed=range(9) -m", "hydra.sweeper.n_trialz is not a setting"),
     ],
 )

@@ -1,20 +1,24 @@
 """A sweep on the fake Cloud TPU, by its command line: slices are taken away, one reboots, and nothing is lost."""
 
 import json
+import signal
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
+from omegaconf import OmegaConf
 
 from glr import storage
 from glr.config.grammar import in_grammar
+from hydra_plugins.glr_tpu_vm import TpuVmLauncher
 from tests.benchmarks.killed_sweep import EPOCHS, compare
 from tests.gcs.fixture import Gcs
 from tests.processes.forks import Forks
 from tests.processes.mlflow_server import MlflowServer
-from tests.sweep.conftest import until
+from tests.sweep.conftest import Recorder, until
 from tests.tpu.leaks import leaks
 from tests.tpu.machine import INSTALL
 from tests.tpu.service import TpuService
@@ -78,3 +82,20 @@ def while_training(tpu: TpuService, strike: Callable[[str], None]) -> bool:
                 strike(name)
                 return True
     return False
+
+
+@pytest.mark.parametrize(("answer", "leaves"), [("stop", False), ("", True), (EOFError(), True)])
+def test_at_a_terminal_the_user_says_whether_slices_are_left(
+    answer: str | EOFError, leaves: bool, monkeypatch: pytest.MonkeyPatch
+):
+    class Terminal(Recorder):
+        def ask(self, question: str) -> str:  # noqa: ARG002
+            if isinstance(answer, EOFError):  # Ctrl-D
+                raise answer
+            return answer
+
+    for stream in (sys.stdin, sys.stdout):
+        monkeypatch.setattr(stream, "isatty", lambda: True)
+    launcher = TpuVmLauncher()
+    launcher.config = OmegaConf.create({"sweep": {"on_interrupt": None}})
+    assert launcher.leaves(signal.SIGINT, Terminal()) == leaves

@@ -5,7 +5,7 @@ from google.api_core import exceptions as api
 from google.auth.exceptions import DefaultCredentialsError, RefreshError, TransportError
 
 from glr.errors import GlrError
-from glr.sweep.refusal import BusyError, explained
+from glr.sweep.tpu.refusal import BusyError, explained
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from glr import storage
-from glr.sweep import attempt
-from glr.sweep.attempt import Status
+from glr.sweep.tpu import attempt
+from glr.sweep.tpu.attempt import Status
 from tests.conftest import ROOT
 from tests.sweep.conftest import until
-from tests.sweep.test_attempt import order
+from tests.sweep.tpu.test_attempt import order
 
 # It stands for `python -m glr.train`: it behaves as its first override says, and tells its arguments and variables.
 JOB = """#!/bin/bash
@@ -24,6 +24,7 @@ mkdir -p mlruns/journal
 echo kept > mlruns/journal/run.jsonl
 case $1 in
   sent) rm -r mlruns/journal; mkdir mlruns/journal;;
+  deaf) trap '' TERM; touch ready; while :; do sleep 0.05; done;;
   wait) trap 'echo saved; exit 75' TERM; touch ready; while :; do sleep 0.05; done;;
   fail) echo '{"failure": "the loss is nan"}' > $GLR_PROGRESS; exit 1;;
 esac
@@ -42,8 +43,9 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def agent(folder: str, machine: Path, **values) -> subprocess.Popen:
     attempt.write_order(folder, order(**values))
     code = (
-        "import runpy, sys; sys.argv = ['agent', *sys.argv[2:]]; sys.executable = './job'; "
-        "runpy.run_module('glr.sweep.agent', run_name='__main__', alter_sys=True)"
+        "import runpy, sys; from glr.sweep.tpu import attempt; attempt.SAVING = 2; "
+        "sys.argv = ['agent', *sys.argv[2:]]; sys.executable = './job'; "
+        "runpy.run_module('glr.sweep.tpu.agent', run_name='__main__', alter_sys=True)"
     )
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     return subprocess.Popen([sys.executable, "-c", code, "-", folder], cwd=machine, env=environment)
@@ -100,6 +102,15 @@ def test_a_job_ends_when_it_is_asked_to_and_at_its_limits(gcs_folder: str, machi
         attempt.ask_to_stop(folder)
     assert running.wait() == 0
     assert (attempt.read_status(folder).stage, attempt.read_status(folder).code in (75, 143)) == ("ended", True)
+
+
+def test_a_job_that_does_not_end_is_killed(gcs_folder: str, machine: Path):
+    folder = f"{gcs_folder}/jobs/ab/1"
+    running = agent(folder, machine, arguments=["deaf"])
+    until(lambda: (machine / "ready").exists())
+    attempt.ask_to_stop(folder)
+    assert running.wait(60) == 0
+    assert (attempt.read_status(folder).stage, attempt.read_status(folder).code) == ("ended", 137)
 
 
 def test_a_secret_that_may_not_be_read_is_said(gcs_folder: str, machine: Path, monkeypatch: pytest.MonkeyPatch):

@@ -8,11 +8,13 @@ Clocks are never compared: each time that is written is a difference on one mach
 import json
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from glr import storage
 from glr.errors import GlrError
 
+SAVING = 300.0  # s for a job that is asked to save and to end
 LOG, STATUS, STOP, REQUEST, JOURNAL = "log.txt", "status.json", "stop", "request.json", "journal"
 
 
@@ -112,6 +114,17 @@ def read_status(folder: str) -> Status:
     with suppress(ValueError, TypeError):  # the startup script of another version wrote it
         return Status(**json.loads(storage.read(path)))
     return Status()
+
+
+def append_log(folder: str, log: Path, logged: int) -> int:
+    """Append what is new in a machine's log after `logged` bytes to a local file; return the bytes so far."""
+    path = storage.join(folder, LOG)
+    with suppress(GlrError):  # there is none yet, it is being replaced, or the bucket does not answer
+        new = storage.read(path, start=logged) if storage.exists(path) else b""
+        with log.open("ab") as file:
+            file.write(new)
+        return logged + len(new)
+    return logged
 
 
 def ask_to_stop(folder: str) -> None:

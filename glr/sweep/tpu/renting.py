@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from glr import storage
 from glr.config.component import components
@@ -17,20 +17,20 @@ from glr.config.grammar import in_grammar
 from glr.config.identity import settings_of
 from glr.config.jobs import for_each_job, settings_of_job
 from glr.config.run_names import SWEEP_VARIABLE, VARYING_VARIABLE
-from glr.config.secrets import shows_secret
+from glr.config.secrets import shows_secret, without_secrets
 from glr.errors import GlrError
 from glr.storage import bucket
-from glr.sweep.attempt import Order
-from glr.sweep.bundle import bundle
 from glr.sweep.job import Job
 from glr.sweep.parent import SweepRun
-from glr.sweep.queued import QueuedResources
-from glr.sweep.slices import Slice, accelerator_of
-from glr.sweep.terms import Terms
+from glr.sweep.tpu.attempt import Order
+from glr.sweep.tpu.bundle import bundle
+from glr.sweep.tpu.queued import QueuedResources
+from glr.sweep.tpu.slices import Slice, accelerator_of
+from glr.sweep.tpu.terms import Terms
 from glr.tracking.environment import CODE_VARIABLE, code
 from glr.tracking.run import PARENT_VARIABLE
 
-_JOURNAL = "mlruns/journal"  # on the VM's disk; see glr.sweep.agent
+_JOURNAL = "mlruns/journal"  # on the VM's disk; see glr.sweep.tpu.agent
 _FROM_ENVIRONMENT = re.compile(r"\$\{oc\.env:\s*['\"]?(\w+)")
 _OF_STORE = "MLFLOW_TRACKING_URI"
 
@@ -51,6 +51,7 @@ class Renting:
         if config.hydra.job.config_name != "train":
             raise GlrError(f"hydra/launcher=tpu_vm runs jobs of train, not of {config.hydra.job.config_name}")
         self.bucket = self._bucket()
+        self._check_settings()
         self._flags, self._folders = _without_folders(for_each_job(config.hydra))
         self._jobs = {job.number: settings_of_job(config, job.overrides) for job in jobs}
         for job in jobs:
@@ -63,13 +64,9 @@ class Renting:
         """What the slices share; the jobs' code is in the bucket when this returns.
 
         Raises:
-            GlrError: the slice is unknown, or the bucket is elsewhere or may not be written.
+            GlrError: the bucket is elsewhere or may not be written.
         """
         settings = self._settings
-        if settings.capacity not in ("spot", "on_demand", "reserved"):
-            raise GlrError(f"hydra.launcher.capacity={settings.capacity}: expected spot, on_demand or reserved")
-        if not settings.zones:
-            raise GlrError("hydra.launcher.zones: name at least one zone")
         accelerator, image = accelerator_of(settings.accelerator)
         wanted = Slice(
             accelerator,
@@ -129,7 +126,7 @@ class Renting:
         )
 
     def estimate(self, job: Job, output: Path) -> list[str]:
-        """The command that estimates a job's running time on its slice; see `glr.sweep.estimates`."""
+        """The command that estimates a job's running time on its slice; see `glr.sweep.tpu.estimates`."""
         kind = accelerator_of(self._settings.accelerator)[0].replace("v5litepod", "v5e")
         line = [*for_each_job(self._config.hydra), *job.overrides]
         end = [f"preflight.topology={kind}", f"preflight.output={in_grammar(str(output))}"]
@@ -139,6 +136,28 @@ class Renting:
         if not storage.is_bucket(self._settings.bucket or ""):
             raise GlrError("hydra.launcher.bucket: give a folder of a bucket, as gs://BUCKET/fleet")
         return storage.normalized(self._settings.bucket)
+
+    def _check_settings(self) -> None:
+        """Refuse wrong settings of the launcher."""
+        settings: Any = OmegaConf.to_container(self._settings, resolve=True)
+        accelerator_of(settings["accelerator"])
+        if settings["capacity"] not in ("spot", "on_demand", "reserved"):
+            raise GlrError(f"hydra.launcher.capacity={settings['capacity']}: expected spot, on_demand or reserved")
+        if settings["reservation"] is not None and settings["capacity"] != "reserved":
+            raise GlrError("hydra.launcher.reservation: a reservation needs hydra.launcher.capacity=reserved")
+        if not settings["zones"]:
+            raise GlrError("hydra.launcher.zones: name at least one zone")
+        for name in ("queue_minutes", "boot_minutes", "hours", "period", "price_per_hour"):
+            if settings[name] is not None and settings[name] <= 0:
+                raise GlrError(f"hydra.launcher.{name}={settings[name]:g}: expected more than 0")
+        if settings["price_per_hour"] is None and self._config.sweep.budget is not None:
+            raise GlrError("sweep.budget needs the price of a slice: hydra.launcher.price_per_hour=USD")
+        for name in ("environment", "install"):
+            if without_secrets(settings[name], name) != settings[name]:
+                raise GlrError(
+                    f"hydra.launcher.{name} holds a secret, which does not leave this machine; put it into Secret "
+                    "Manager, and name it as +hydra.launcher.secrets.VARIABLE=NAME"
+                )
 
     def _check(self, job: Job) -> None:
         """Refuse a job that needs what only this machine has."""

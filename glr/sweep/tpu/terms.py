@@ -8,7 +8,7 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined
 
 from glr.errors import PREEMPTED
-from glr.sweep.slices import Slice
+from glr.sweep.tpu.slices import Slice
 
 _MARGIN = 900  # s that a slice may exceed its limit while its job saves
 
@@ -22,7 +22,7 @@ class Terms:
         zones: where to look for one, the best zone first.
         bucket: the folder of the fleet in the bucket.
         sweep: the sweep's key, a label.
-        code: the folder of the code in the bucket; see `glr.sweep.bundle`.
+        code: the folder of the code in the bucket; see `glr.sweep.tpu.bundle`.
         wheel: the name of the wheel there.
         install: the lines of bash that install it as venv/bin/python.
         hours: after which a slice deletes itself.

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from glr.errors import GlrError, first_line
-from glr.sweep.slices import Slice
+from glr.sweep.tpu.slices import Slice
 
 
 class BusyError(GlrError):

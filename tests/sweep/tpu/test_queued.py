@@ -4,9 +4,9 @@ import pytest
 from grpc import StatusCode
 
 from glr.errors import GlrError
-from glr.sweep.queued import QueuedResources
-from glr.sweep.refusal import BusyError, ShortageError
-from glr.sweep.slices import FOLDER, JOB_LABEL, SWEEP_LABEL, Slice
+from glr.sweep.tpu.queued import QueuedResources
+from glr.sweep.tpu.refusal import BusyError, ShortageError
+from glr.sweep.tpu.slices import FOLDER, JOB_LABEL, SWEEP_LABEL, Slice
 from tests.sweep.conftest import until
 from tests.tpu.client import connect
 from tests.tpu.resources import Trouble

@@ -6,26 +6,27 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import grpc
 import pytest
 
 from glr import storage
-from glr.sweep import attempt
-from glr.sweep.fleet import Fleet
 from glr.sweep.job import Job, JobState
 from glr.sweep.pool import JobLimits, Pool
-from glr.sweep.queued import QueuedResources
-from glr.sweep.slices import Slice
-from glr.sweep.terms import Terms
+from glr.sweep.tpu import attempt
+from glr.sweep.tpu.fleet import Fleet
+from glr.sweep.tpu.queued import QueuedResources
+from glr.sweep.tpu.slices import Slice
+from glr.sweep.tpu.terms import Terms
 from tests.conftest import ROOT
 from tests.sweep.conftest import Recorder, until
-from tests.sweep.test_agent import JOB
-from tests.sweep.test_attempt import order
+from tests.sweep.tpu.test_agent import JOB
+from tests.sweep.tpu.test_attempt import order
 from tests.tpu.resources import Trouble
-from tests.tpu.service import TpuService
+from tests.tpu.service import Fault, TpuService
 
 AGENT = (
     "import runpy, sys; sys.argv = ['agent', sys.argv[-1]]; sys.executable = './job'; "
-    "runpy.run_module('glr.sweep.agent', run_name='__main__', alter_sys=True)"
+    "runpy.run_module('glr.sweep.tpu.agent', run_name='__main__', alter_sys=True)"
 )
 INSTALL = f"""
 mkdir -p venv/bin
@@ -90,6 +91,10 @@ def test_jobs_run_on_slices_which_are_given_back(tpu: TpuService, gcs_folder: st
     assert names(tpu) == []
     assert batch[0].spent is not None
     assert 0 < batch[0].spent < 0.1
+    (later,) = jobs("sent")
+    later.state = JobState.SKIPPED
+    with fleet(gcs_folder, [later]):
+        assert later.spent == batch[0].spent  # what it has cost counts when the same command is given again
     requests = [request.message for request in tpu.log if request.method == "CreateQueuedResource"]
     assert len(requests) == 2
     for number, request in enumerate(sorted(requests), start=1):
@@ -146,6 +151,52 @@ def test_a_vm_that_never_reports_is_replaced_and_in_the_end_the_job_fails(
     assert names(tpu) == []
 
 
+def test_a_slice_that_deletes_itself_before_its_first_report_has_not_been_taken_away(
+    tpu: TpuService, gcs_folder: str, jobs: Callable[..., list[Job]]
+):
+    tpu.queue.troubles.append(Trouble("no boot", times=9))
+
+    def give_up() -> None:
+        with tpu.queue.lock:
+            for name, queued in list(tpu.queue.resources.items()):
+                if queued.state.name == "ACTIVE":
+                    tpu.queue.delete(name, force=True)
+
+    batch = jobs("sent")
+    with fleet(gcs_folder, batch) as made:
+        Pool(batch, made.start, JobLimits(), Recorder(give_up)).run()
+    assert (batch[0].state, batch[0].preemptions) == (JobState.FAILED, 0)
+    assert batch[0].reason.startswith("3 slices never reported to gs://tests/")
+
+
+def test_zones_that_take_requests_in_vain_are_given_a_rest(
+    tpu: TpuService, gcs_folder: str, jobs: Callable[..., list[Job]]
+):
+    tpu.queue.troubles.append(Trouble("stockout", times=99))
+    (job,) = jobs("sent")
+    with fleet(gcs_folder, [job]) as made:
+        machine = made.start(job, 0)
+        until(lambda: machine.progress()["stage"] == "no zone has room")
+        machine.terminate()
+        until(lambda: machine.poll() is not None)
+    assert [request.method for request in tpu.log].count("CreateQueuedResource") == 2  # one in each zone
+    assert names(tpu) == []
+
+
+def test_a_slice_is_given_back_although_the_answer_to_its_request_was_lost(
+    tpu: TpuService, gcs_folder: str, jobs: Callable[..., list[Job]]
+):
+    lost = Fault("CreateQueuedResource", grpc.StatusCode.UNAVAILABLE, "no route", carried_out=True, times=99)
+    tpu.faults.append(lost)
+    (job,) = jobs("wait")
+    with fleet(gcs_folder, [job]) as made:
+        machine = made.start(job, 0)
+        until(lambda: names(tpu))
+        machine.terminate()
+        until(lambda: machine.poll() is not None)
+    assert names(tpu) == []
+
+
 def test_slices_are_left_at_work_and_taken_up_again(tpu: TpuService, gcs_folder: str, jobs: Callable[..., list[Job]]):
     (job,) = jobs("wait")
     with fleet(gcs_folder, [job]) as made:
@@ -187,6 +238,7 @@ def test_what_nobody_needs_is_given_back(tpu: TpuService, gcs_folder: str, jobs:
 
 
 def test_a_slice_deletes_itself_when_nobody_watches(tpu: TpuService, gcs_folder: str, jobs: Callable[..., list[Job]]):
+    tpu.faults.append(Fault("DeleteQueuedResource", grpc.StatusCode.UNAVAILABLE, "no route"))
     (job,) = jobs("sent")
     with fleet(gcs_folder, [job]) as made:
         made.start(job, 0)
@@ -197,10 +249,6 @@ def test_a_slice_deletes_itself_when_nobody_watches(tpu: TpuService, gcs_folder:
 
 
 def test_a_lost_network_ends_nothing(tpu: TpuService, gcs_folder: str, jobs: Callable[..., list[Job]]):
-    import grpc
-
-    from tests.tpu.service import Fault
-
     tpu.faults.append(Fault("CreateQueuedResource", grpc.StatusCode.UNAVAILABLE, "no route", carried_out=True, times=2))
     tpu.faults.append(Fault("GetQueuedResource", grpc.StatusCode.UNAVAILABLE, "no route", times=3))
     batch = jobs("sent")

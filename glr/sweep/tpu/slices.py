@@ -15,8 +15,8 @@ _IMAGES = {
     **dict.fromkeys(("v2", "v3", "v4"), "tpu-ubuntu2204-base"),
     **{"v5litepod": "v2-alpha-tpuv5-lite", "v5p": "v2-alpha-tpuv5", "v6e": "v2-alpha-tpuv6e"},
 }
-# The largest slice of one host in the unit of its generation's names: cores for v2 to v4 and v5p, chips for the others.
-_ONE_HOST = 8
+_ONE_HOST = 8  # the largest slice of one host in its name's unit: cores for v2 to v4 and v5p, chips for the others
+_SLICES = ("v2-8", "v3-8", "v4-8", "v5e-1", "v5e-4", "v5e-8", "v5p-8", "v6e-1", "v6e-4", "v6e-8")
 
 
 @dataclass(frozen=True)
@@ -83,11 +83,11 @@ def accelerator_of(name: str) -> tuple[str, str]:
     """
     spelled = re.fullmatch(r"(v\w+)-(\d+)", name)
     generation = spelled[1].replace("v5e", "v5litepod") if spelled else ""
-    if spelled is None or generation not in _IMAGES:
-        raise GlrError(f"hydra.launcher.accelerator={name}: expected a slice such as v3-8, v4-8, v5e-8, v5p-8 or v6e-8")
-    if int(spelled[2]) > _ONE_HOST:
+    if spelled and generation in _IMAGES and int(spelled[2]) > _ONE_HOST:
         raise GlrError(
             f"hydra.launcher.accelerator={name}: a slice of several hosts (a pod) is not supported; give "
             f"{spelled[1]}-{_ONE_HOST}, the largest of one host, and several jobs at a time (sweep.jobs)"
         )
+    if spelled is None or name.replace("v5litepod", "v5e") not in _SLICES:
+        raise GlrError(f"hydra.launcher.accelerator={name}: expected one of {', '.join(_SLICES)}")
     return f"{generation}-{spelled[2]}", _IMAGES[generation]

@@ -12,8 +12,8 @@ from typing import Any
 
 from glr.config.installation import library
 from glr.errors import GlrError
-from glr.sweep.refusal import explained, failed
-from glr.sweep.slices import FOLDER, JOB_LABEL, SWEEP_LABEL, Slice
+from glr.sweep.tpu.refusal import explained, failed
+from glr.sweep.tpu.slices import FOLDER, JOB_LABEL, SWEEP_LABEL, Slice
 
 _EMULATOR = "TPU_EMULATOR_HOST"
 _PATIENCE = 30.0  # seconds that one request may take

@@ -4,8 +4,8 @@ import json
 import sys
 from pathlib import Path
 
-from glr.sweep.estimates import Estimates
 from glr.sweep.job import Job, JobState
+from glr.sweep.tpu.estimates import Estimates
 from tests.sweep.conftest import runs, until
 
 

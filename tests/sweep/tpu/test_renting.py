@@ -8,8 +8,8 @@ from hydra import compose, initialize_config_dir
 from glr.config.installation import CONF
 from glr.errors import GlrError
 from glr.sweep.job import Job
-from glr.sweep.queued import QueuedResources
-from glr.sweep.renting import Renting
+from glr.sweep.tpu.queued import QueuedResources
+from glr.sweep.tpu.renting import Renting
 from glr.tracking.run import PARENT_VARIABLE
 from tests.tpu.service import TpuService
 
@@ -108,6 +108,40 @@ def test_what_only_this_machine_has_is_refused(overrides: tuple[str, ...], said:
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (("hydra.launcher.capacity=cheap",), "hydra.launcher.capacity=cheap: expected spot, on_demand or reserved"),
+        (("hydra.launcher.reservation=mine",), "hydra.launcher.reservation: a reservation needs "),
+        (("hydra.launcher.zones=[]",), "hydra.launcher.zones: name at least one zone"),
+        (("hydra.launcher.accelerator=v5e-3",), "hydra.launcher.accelerator=v5e-3: expected one of v2-8, v3-8, "),
+        (("hydra.launcher.hours=0",), "hydra.launcher.hours=0: expected more than 0"),
+        (("hydra.launcher.price_per_hour=-1",), "hydra.launcher.price_per_hour=-1: expected more than 0"),
+        (("sweep.budget=5",), "sweep.budget needs the price of a slice: hydra.launcher.price_per_hour=USD"),
+        (
+            ("+hydra.launcher.environment.MLFLOW_TRACKING_TOKEN=abcdefgh",),
+            "hydra.launcher.environment holds a secret, which does not leave this machine; ",
+        ),
+        (
+            ("+hydra.launcher.environment.A=${oc.env:A_TOKEN}",),
+            "hydra.launcher.environment holds a secret, which does not leave this machine; ",
+        ),
+        (
+            ("hydra.launcher.install='pip install --index-url https://me:word@host/simple glr'",),
+            "hydra.launcher.install holds a secret, which does not leave this machine; ",
+        ),
+    ],
+)
+def test_wrong_settings_of_the_launcher_are_refused(
+    overrides: tuple[str, ...], said: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("A_TOKEN", "abcdefgh")
+    with pytest.raises(GlrError) as error:
+        renting(BUCKET, *GIVEN, *overrides)
+    assert str(error.value).startswith(said)
+    assert "\n" not in str(error.value)
+
+
 def test_other_commands_are_refused():
     with pytest.raises(GlrError, match=r"^hydra/launcher=tpu_vm runs jobs of train, not of evaluate"):
         renting(BUCKET, command="evaluate")
@@ -124,5 +158,3 @@ def test_terms_send_the_code_and_check_the_place(tpu: TpuService, gcs_folder: st
         GlrError, match=rf"^hydra.launcher.bucket={gcs_folder} is in us-west4, and zone europe-west4-b is"
     ):
         made.terms(queue)
-    with pytest.raises(GlrError, match=r"^hydra.launcher.capacity=cheap: expected spot, on_demand or reserved"):
-        renting(*GIVEN, bucket, "hydra.launcher.capacity=cheap").terms(queue)

@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 
 from glr.config.printing import counted, say
 from glr.errors import GlrError
-from glr.sweep import attempt
-from glr.sweep.attempt import Order
 from glr.sweep.job import Job, JobState
-from glr.sweep.queued import TAKEN, QueuedResources, Rented
-from glr.sweep.terms import Terms
-from glr.sweep.tpu_vm import TpuVm
+from glr.sweep.tpu import attempt
+from glr.sweep.tpu.attempt import Order
+from glr.sweep.tpu.queued import TAKEN, QueuedResources, Rented
+from glr.sweep.tpu.terms import Terms
+from glr.sweep.tpu.vm import TpuVm
 
 _LEAVING = 5.0  # s that a thread may take to end
 _SOON = 5.0  # s after which a line says that slices are being deleted
@@ -24,7 +24,7 @@ class Fleet:
     Args:
         queue: Cloud TPU.
         terms: what the slices share.
-        jobs: a sweep's jobs; those that an earlier command left at work are marked.
+        jobs: a sweep's jobs; they learn what earlier commands paid, and which of them are still at work.
         key: function that returns a job's key.
         order: function that returns what a job's machine is to run.
 
@@ -48,6 +48,9 @@ class Fleet:
         keyed: dict[str, Job] = {}
         for job in jobs:
             keyed.setdefault(key(job), job)  # a later one with the same key is its double
+        for name, job in keyed.items():
+            if job.price is not None:  # what earlier commands paid counts, also for jobs that are finished
+                job.spent = attempt.spent(attempt.job_folder(terms.bucket, name))
         self._take_up(keyed)
 
     def start(self, job: Job, place: int) -> TpuVm:  # noqa: ARG002

@@ -6,8 +6,8 @@ import pytest
 
 from glr import storage
 from glr.errors import GlrError
-from glr.sweep import attempt
-from glr.sweep.attempt import Order, Status
+from glr.sweep.tpu import attempt
+from glr.sweep.tpu.attempt import Order, Status
 
 
 def order(**values) -> Order:

@@ -10,7 +10,7 @@ import pytest
 
 from glr import storage
 from glr.errors import GlrError
-from glr.sweep.bundle import USER, bundle
+from glr.sweep.tpu.bundle import USER, bundle
 
 
 def extracted(name: str, content: bytes, folder: Path) -> Path:

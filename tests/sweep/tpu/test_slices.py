@@ -4,7 +4,7 @@ import pytest
 from google.cloud.tpu_v2alpha1.types import CreateQueuedResourceRequest
 
 from glr.errors import GlrError
-from glr.sweep.slices import Slice, accelerator_of
+from glr.sweep.tpu.slices import Slice, accelerator_of
 from tests.tpu.rules import check
 
 PARENT = "projects/p/locations/us-west4-a"
@@ -30,9 +30,9 @@ def test_a_pod_is_refused_in_one_sentence(name: str):
         accelerator_of(name)
 
 
-@pytest.mark.parametrize("name", ["a100", "v9-8", "v3", "v3-"])
+@pytest.mark.parametrize("name", ["a100", "v9-8", "v5e-3", "v3", "v3-"])
 def test_an_unknown_kind_is_refused(name: str):
-    with pytest.raises(GlrError, match=rf"^hydra.launcher.accelerator={name}: expected a slice such as "):
+    with pytest.raises(GlrError, match=rf"^hydra.launcher.accelerator={name}: expected one of v2-8, v3-8, "):
         accelerator_of(name)
 
 

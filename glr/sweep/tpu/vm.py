@@ -9,7 +9,6 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -17,15 +16,14 @@ from typing import Any
 from glr import storage
 from glr.config.secrets import redacted
 from glr.errors import PREEMPTED, GlrError, in_words
-from glr.sweep import attempt
-from glr.sweep.attempt import Order, Status
 from glr.sweep.process import TAKEN_AWAY
-from glr.sweep.queued import TAKEN, WAITING, QueuedResources, Rented
-from glr.sweep.refusal import BusyError, ShortageError
-from glr.sweep.slices import FOLDER, JOB_LABEL, SWEEP_LABEL
-from glr.sweep.terms import Terms, startup
+from glr.sweep.tpu import attempt
+from glr.sweep.tpu.attempt import Order, Status
+from glr.sweep.tpu.queued import TAKEN, WAITING, QueuedResources, Rented
+from glr.sweep.tpu.refusal import BusyError, ShortageError
+from glr.sweep.tpu.slices import FOLDER, JOB_LABEL, SWEEP_LABEL
+from glr.sweep.tpu.terms import Terms, startup
 
-_SAVING = 300.0  # s for a job that is asked to save and to end
 _ROUND = 60.0  # s to wait after all zones were in vain, doubled for each further round
 _LONGEST_ROUND = 900.0  # s
 _SILENT_BOOTS = 3  # slices that never report before the job fails
@@ -69,10 +67,11 @@ class TpuVm:
         self._asked, self._killed, self._left = threading.Event(), threading.Event(), threading.Event()
         self._wake = threading.Event()  # set with each of the three
         self._stage, self._status, self._heard = "", Status(), time.monotonic()
-        self._spent = 0.0  # USD of earlier attempts
+        self._spent: float | None = None  # USD of earlier attempts
         self._failure: str | None = None
         self._code: int | None = None
         self._silent, self._found = 0, found  # slices that never reported; the one that was taken up
+        self._short, self._round = list[ShortageError](), _ROUND  # of this round through the zones; s to wait after it
         log.parent.mkdir(parents=True, exist_ok=True)
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -92,7 +91,7 @@ class TpuVm:
         if isinstance(left := report.get("seconds_left"), int | float):
             report["seconds_left"] = max(0.0, left - (time.monotonic() - self._heard))
         report["stage"] = self._stage or None
-        if self._order.price is not None:
+        if self._order.price is not None and self._spent is not None:
             report["spent"] = self._spent + self._status.seconds / 3600 * self._order.price
         return report | ({} if self._failure is None else {"failure": self._failure})
 
@@ -146,22 +145,20 @@ class TpuVm:
             raise
 
     def _obtain(self, zones: "cycle[str]") -> Rented:
-        """Request a slice in the next zone, and so on, until one takes the request."""
-        pause = _ROUND
+        """Request a slice in the next zone, and so on, until one takes the request; wait when all were in vain."""
         while True:
-            short: list[ShortageError] = []
-            for _ in self._terms.zones:
-                zone = next(zones)
-                self._stage = f"asking {zone}"
-                try:
-                    return self._patiently(lambda zone=zone: self._request(zone))
-                except ShortageError as error:
-                    short.append(error)
-            if all(error.for_good for error in short):
-                raise short[0]
-            self._stage = "no zone has room"
-            self._pause(pause)
-            pause = min(2 * pause, _LONGEST_ROUND)
+            if len(self._short) >= len(self._terms.zones):
+                if all(error.for_good for error in self._short):
+                    raise self._short[0]
+                self._stage = "no zone has room"
+                self._pause(self._round)
+                self._short, self._round = [], min(2 * self._round, _LONGEST_ROUND)
+            zone = next(zones)
+            self._stage = f"asking {zone}"
+            try:
+                return self._patiently(lambda zone=zone: self._request(zone))
+            except ShortageError as error:
+                self._short.append(error)
 
     def _request(self, zone: str) -> Rented:
         number = max(attempt.attempts(self._folder), default=0) + 1
@@ -169,14 +166,16 @@ class TpuVm:
         if not attempt.write_order(folder, self._order):
             raise GlrError("another command has just requested a slice for this job; the same command takes it up")
         labels = {SWEEP_LABEL: self._terms.sweep, JOB_LABEL: self._key}
-        scripts = startup(self._terms, self._queue.project, zone, name, folder)
-        while True:  # the attempt is claimed: repeat only the request itself
-            try:
-                self._queue.create(self._terms.wanted, zone, name, labels, scripts | {FOLDER: folder})
-                self._status, self._heard = Status(), time.monotonic()
-                return Rented(zone, name, "CREATING", labels, folder, self._terms.wanted.accelerator, 0.0)
-            except BusyError:
-                self._pause(self._terms.period)
+        scripts = startup(self._terms, self._queue.project, zone, name, folder) | {FOLDER: folder}
+        rented = Rented(zone, name, "CREATING", labels, folder, self._terms.wanted.accelerator, 0.0)
+        try:  # the attempt is claimed: repeat only the request itself
+            self._patiently(lambda: self._queue.create(self._terms.wanted, zone, name, labels, scripts))
+        except _EndedError as ended:
+            if ended.code is not None:  # the service may have the request although its answer was lost
+                self._release(rented)
+            raise
+        self._status, self._heard = Status(), time.monotonic()
+        return rented
 
     def _attend(self, rented: Rented) -> int | None:
         """Follow a slice to its end; return the exit code, or None if another zone is to be tried."""
@@ -185,19 +184,20 @@ class TpuVm:
         provisioned: float | None = None  # since when it is not in the queue any more
         while True:
             known = self._hear(rented.folder)
-            logged = self._follow(rented.folder, logged)
+            logged = attempt.append_log(rented.folder, self._log, logged)
             if known and self._status.stage == "ended":
                 return self._ended(rented, told is not None)
             now = self._patiently(lambda: self._queue.look(rented.zone, rented.name))
             if now is None or now.state in TAKEN:
                 self._stage = "being taken away"
                 if now is None or now.state == "SUSPENDED":
-                    self._hear(rented.folder)
-                    self._follow(rented.folder, logged)
-                    return self._ended(rented, told is not None)
+                    self._status = self._patiently(lambda: attempt.read_status(rented.folder))
+                    attempt.append_log(rented.folder, self._log, logged)
+                    return self._ended(rented, told is not None, gone=now is None)
             elif now.trouble is not None:
                 if not isinstance(now.trouble, ShortageError):
                     raise now.trouble
+                self._short.append(now.trouble)
                 return None
             elif now.state in WAITING:
                 self._stage = f"queued in {rented.zone}"
@@ -213,18 +213,21 @@ class TpuVm:
         """None: the slice is well, as far as can be seen; True: it never worked; False: it works no longer."""
         now, patience = time.monotonic(), self._terms.boot_minutes * 60
         if self._status.beat == 0 and now - provisioned > patience:
-            self._silent += 1
-            if self._silent == _SILENT_BOOTS:
-                raise GlrError(
-                    f"{self._silent} slices never reported to {rented.folder}; may their service account write there "
-                    "(roles/storage.objectUser), and does their network reach the internet?"
-                )
+            self._count_silent(rented)
             return True
         silent = now - self._heard
         if self._status.beat == 0 or state != "ACTIVE" or silent < _SILENCE:
             return None
         exists = self._patiently(lambda: self._queue.has_node(rented.zone, rented.name))
         return None if exists and silent < patience else False
+
+    def _count_silent(self, rented: Rented) -> None:
+        self._silent += 1
+        if self._silent == _SILENT_BOOTS:
+            raise GlrError(
+                f"{self._silent} slices never reported to {rented.folder}; may their service account write there "
+                "(roles/storage.objectUser), and does their network reach the internet?"
+            )
 
     def _obey(self, folder: str, told: float | None) -> float | None:
         """Pass a request to end on to the slice; return when that was done."""
@@ -235,12 +238,12 @@ class TpuVm:
             told = time.monotonic()
         if told is not None:
             self._stage = "saving"
-            if time.monotonic() > told + _SAVING:
+            if time.monotonic() > told + attempt.SAVING:
                 raise _EndedError(-signal.SIGKILL)
         return told
 
-    def _ended(self, rented: Rented, asked: bool) -> int:
-        """The exit code of a job that has ended on its machine, or whose machine is gone."""
+    def _ended(self, rented: Rented, asked: bool, gone: bool = False) -> int | None:
+        """The exit code of a job that has ended on its machine, or whose machine is gone; None: it never worked."""
         code = self._status.code if self._status.stage == "ended" else PREEMPTED
         if code is None or code != PREEMPTED or asked:
             return 1 if code is None else code
@@ -251,6 +254,9 @@ class TpuVm:
         if rented is not self._found and self._patiently(lambda: attempt.is_asked_to_stop(rented.folder)):
             self._failure = "stopped by python -m glr.fleet action=stop"
             return 128 + signal.SIGINT
+        if gone and self._status.beat == 0:  # Google keeps the request of a slice that it takes away: this one gave up
+            self._count_silent(rented)
+            return None
         return TAKEN_AWAY
 
     def _hear(self, folder: str) -> bool:
@@ -262,16 +268,6 @@ class TpuVm:
         if status.beat != self._status.beat:
             self._status, self._heard = status, time.monotonic()
         return True
-
-    def _follow(self, folder: str, logged: int) -> int:
-        """Append what is new in the machine's log to the local one; return the bytes so far."""
-        path = storage.join(folder, attempt.LOG)
-        with suppress(GlrError):  # there is none yet, it is being replaced, or the bucket does not answer
-            new = storage.read(path, start=logged) if storage.exists(path) else b""
-            with self._log.open("ab") as log:
-                log.write(new)
-            return logged + len(new)
-        return logged
 
     def _patiently(self, ask: Callable[[], Any]) -> Any:
         """Ask until there is an answer: the machine works on without a network here."""

@@ -1,4 +1,4 @@
-"""`python -m glr.sweep.agent FOLDER`: run one job on a rented machine, and report on it to the bucket.
+"""`python -m glr.sweep.tpu.agent FOLDER`: run one job on a rented machine, and report on it to the bucket.
 
 The machine's startup script (startup.sh.jinja) calls it in the machine's own folder. It ends with 0 when the job has
 ended and the bucket has all of it, so that the machine is not needed any more, and with PREEMPTED when the machine
@@ -18,10 +18,10 @@ from types import FrameType
 from glr import storage
 from glr.config.printing import say
 from glr.errors import PREEMPTED, GlrError
-from glr.sweep import attempt
-from glr.sweep.attempt import Order, Status
 from glr.sweep.job import AT_WORK
 from glr.sweep.process import Fate, Process, fate
+from glr.sweep.tpu import attempt
+from glr.sweep.tpu.attempt import Order, Status
 
 JOURNAL = Path("mlruns/journal")  # where the job keeps its records until MLflow has them
 _BEGAN, _STARTED = Path("began"), Path("started")  # the first boot, written by the script; the job's first start
@@ -44,7 +44,7 @@ class Agent:
         self._logged = -1  # bytes of the log that the bucket has
         self._beat = 0
         self._going_down = False  # the machine was told to go down
-        self._stopped = False  # the job was asked to save and to end
+        self._stopped: float | None = None  # when the job was asked to save and to end
 
     def run(self) -> int:
         """Run the job to its end; return the exit code for the startup script.
@@ -88,15 +88,17 @@ class Agent:
             self._process.terminate()
 
     def _watch(self, process: Process) -> None:
-        """Ask the job to save and to end if the bucket says so, or at one of its time limits."""
+        """Ask the job to save and to end if the bucket says so, or at a time limit; kill it if it does not."""
         minutes, seconds = self._order.minutes, _uptime()
         over = seconds > self._order.hours * 3600 or (minutes is not None and seconds > minutes * 60)
-        if self._stopped:
+        if self._stopped is not None:
+            if time.monotonic() > self._stopped + attempt.SAVING:
+                process.kill()
             return
         with suppress(GlrError):
             over = over or attempt.is_asked_to_stop(self._folder)
         if over:
-            self._stopped = True
+            self._stopped = time.monotonic()
             process.terminate()
 
     def _rest(self, process: Process) -> None:
