@@ -13,6 +13,10 @@ class BusyError(GlrError):
     """The service does not answer, or not now: the same request may succeed later."""
 
 
+class LoginError(BusyError):
+    """There are no valid credentials. A login may expire during a sweep, whose slices work on without it."""
+
+
 class ShortageError(GlrError):
     """The zone has no capacity or the project no quota there: another zone may have it, or this one later.
 
@@ -55,14 +59,14 @@ def explained(project: str | None, zone: str, wanted: Slice | None = None) -> It
     except TransportError as error:
         raise BusyError(f"Google cannot be reached ({first_line(error)})") from error
     except (GoogleAuthError, api.Unauthenticated) as error:
-        raise GlrError(_without_credentials(str(error))) from error
+        raise LoginError(_without_credentials(str(error))) from error
     except api.Forbidden as error:
         raise GlrError(_forbidden(error, project, zone)) from error
     except api.TooManyRequests as error:
         raise _shortage(error.message, str(project)) from error
     except (api.ServerError, api.RetryError, api.Aborted) as error:
         if "metadata from plugin failed" in str(error) and "TransportError" not in str(error):  # gRPC asks for a token
-            raise GlrError(_without_credentials(str(error))) from error
+            raise LoginError(_without_credentials(str(error))) from error
         raise BusyError(f"Cloud TPU does not answer ({first_line(error)})") from error
     except api.GoogleAPICallError as error:
         raise GlrError(_refused(error.message, zone, wanted)) from error

@@ -20,7 +20,7 @@ from glr.sweep.process import TAKEN_AWAY
 from glr.sweep.tpu import attempt
 from glr.sweep.tpu.attempt import Order, Status
 from glr.sweep.tpu.queued import TAKEN, WAITING, QueuedResources, Rented
-from glr.sweep.tpu.refusal import BusyError, ShortageError
+from glr.sweep.tpu.refusal import BusyError, LoginError, ShortageError
 from glr.sweep.tpu.slices import FOLDER, JOB_LABEL, SWEEP_LABEL
 from glr.sweep.tpu.terms import Terms, startup
 
@@ -274,7 +274,9 @@ class TpuVm:
         while True:
             try:
                 return ask()
-            except (BusyError, storage.UnreachableError):
+            except (BusyError, storage.UnreachableError) as error:
+                if isinstance(error, LoginError):  # a new login is read by a new command
+                    self._stage = "login expired: log in, leave (Ctrl-C), start again"
                 self._pause(self._terms.period)
 
     def _pause(self, seconds: float, interruptible: bool = True) -> None:

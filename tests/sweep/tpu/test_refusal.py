@@ -5,20 +5,20 @@ from google.api_core import exceptions as api
 from google.auth.exceptions import DefaultCredentialsError, RefreshError, TransportError
 
 from glr.errors import GlrError
-from glr.sweep.tpu.refusal import BusyError, explained
+from glr.sweep.tpu.refusal import BusyError, LoginError, explained
 
 
 @pytest.mark.parametrize(
     ("raised", "kind", "said"),
     [
-        (RefreshError("invalid_grant: Invalid JWT: Token must be a short-lived token"), GlrError, "clock is wrong"),
+        (RefreshError("invalid_grant: Invalid JWT: Token must be a short-lived token"), LoginError, "clock is wrong"),
         (
             api.ServiceUnavailable("Getting metadata from plugin failed with error: invalid_grant: Invalid JWT"),
-            GlrError,
+            LoginError,
             "clock is wrong",
         ),
         (api.PermissionDenied("iam.serviceAccounts.actAs"), GlrError, "roles/iam.serviceAccountUser"),
-        (DefaultCredentialsError("none"), GlrError, "gcloud auth application-default login"),
+        (DefaultCredentialsError("none"), LoginError, "gcloud auth application-default login"),
         (TransportError("no route"), BusyError, "Google cannot be reached"),
         (api.ServiceUnavailable("later"), BusyError, "does not answer"),
     ],
