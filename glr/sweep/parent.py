@@ -141,6 +141,8 @@ class SweepRun(Callback):
             self.run.end(self._status)
         except GlrError as lost:
             say(str(lost), file=sys.stderr)
+        except KeyboardInterrupt:  # a further Ctrl-C while the store does not answer: its journal keeps the records
+            say("interrupted", file=sys.stderr)
         say(f"\ncompare runs: {self.run.pages}")
 
 

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -25,6 +25,7 @@ from glr.sweep.tpu.attempt import Order, Status
 
 JOURNAL = Path("mlruns/journal")  # where the job keeps its records until MLflow has them
 _BEGAN, _STARTED = Path("began"), Path("started")  # the first boot, written by the script; the job's first start
+_INSISTING = 600.0  # s that the end of a job waits for a bucket that cannot be reached
 _PID = Path("agent.pid")  # for the shutdown script
 _LOG, _PROGRESS = Path(attempt.LOG), Path("progress.json")
 
@@ -66,9 +67,10 @@ class Agent:
                 with suppress(GlrError):  # the next report may succeed
                     self._report(AT_WORK)
                 self._rest(self._process)
-            self._keep()
+            self._insist(self._keep)
             interrupted = self._going_down and fate(code) == Fate.KILLED
-            self._report("interrupted" if interrupted else "ended", code if code >= 0 else 128 - code)
+            stage = "interrupted" if interrupted else "ended"
+            self._insist(lambda: self._report(stage, code if code >= 0 else 128 - code))
         return PREEMPTED if interrupted else 0
 
     @contextmanager
@@ -124,10 +126,20 @@ class Agent:
     def _keep(self) -> None:
         """Keep the records that MLflow does not have yet in the bucket, and only those."""
         waiting = [name for name in storage.files(JOURNAL) if not name.endswith(".lock")] if JOURNAL.exists() else []
-        with suppress(GlrError):
-            storage.upload([(JOURNAL / name, storage.join(self._journal, name)) for name in waiting], overwrite=True)
-            for name in storage.files(self._journal).keys() - set(waiting):
-                storage.delete(storage.join(self._journal, name))
+        storage.upload([(JOURNAL / name, storage.join(self._journal, name)) for name in waiting], overwrite=True)
+        for name in storage.files(self._journal).keys() - set(waiting):
+            storage.delete(storage.join(self._journal, name))
+
+    def _insist(self, act: Callable[[], None]) -> None:
+        """Act again while the bucket cannot be reached: what it does not get is lost with the machine."""
+        end = time.monotonic() + _INSISTING
+        while True:
+            try:
+                return act()
+            except storage.UnreachableError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(self._order.period)
 
     def _secrets(self) -> dict[str, str]:
         """The values of the secrets, which only this process and the job's know."""

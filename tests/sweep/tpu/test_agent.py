@@ -11,6 +11,7 @@ import pytest
 
 from glr import storage
 from glr.sweep.tpu import attempt
+from glr.sweep.tpu.agent import Agent
 from glr.sweep.tpu.attempt import Status
 from tests.conftest import ROOT
 from tests.sweep.conftest import until
@@ -111,6 +112,24 @@ def test_a_job_that_does_not_end_is_killed(gcs_folder: str, machine: Path):
     attempt.ask_to_stop(folder)
     assert running.wait(60) == 0
     assert (attempt.read_status(folder).stage, attempt.read_status(folder).code) == ("ended", 137)
+
+
+def test_what_the_bucket_does_not_take_at_once_is_repeated(monkeypatch: pytest.MonkeyPatch):
+    tries: list[int] = []
+
+    def act() -> None:
+        tries.append(1)
+        if len(tries) < 3:
+            raise storage.UnreachableError("no route")
+
+    machine = Agent("gs://bucket/job/1", order(period=0.01))
+    machine._insist(act)
+    assert len(tries) == 3
+    tries.clear()
+    monkeypatch.setattr("glr.sweep.tpu.agent._INSISTING", 0.0)
+    with pytest.raises(storage.UnreachableError):
+        machine._insist(act)
+    assert len(tries) == 1
 
 
 def test_a_secret_that_may_not_be_read_is_said(gcs_folder: str, machine: Path, monkeypatch: pytest.MonkeyPatch):
