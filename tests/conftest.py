@@ -22,6 +22,7 @@ from glr.config.check import composed
 from glr.config.command import main_of
 from glr.config.installation import CONF
 from glr.config.resolvers import setup
+from glr.config.signals import forget
 from glr.data.catalog import SPLITS, Catalog
 from glr.data.preparation import Options, prepare
 from glr.data.prepared import PreparedData
@@ -69,6 +70,13 @@ def no_file_beyond(size: int) -> Iterator[None]:
 @pytest.fixture(scope="session", autouse=True)
 def _resolvers():
     setup()
+
+
+@pytest.fixture(autouse=True)
+def _forgotten() -> Iterator[None]:
+    """Forget a test's signals: glr takes an error after a signal for its effect."""
+    yield
+    forget()
 
 
 def here(name: str, *arguments: str, cwd: Path) -> str:

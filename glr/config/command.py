@@ -105,7 +105,6 @@ class Command:
 
     def __call__(self) -> None:
         """Run the command line of this process; an error that the user can fix ends the process with one sentence."""
-        forget()
         handle(lambda *_: sys.exit(PREEMPTED))  # exit through the clean-up code
         output.protect()
         try:
@@ -132,6 +131,7 @@ class Command:
         Raises:
             GlrError: a mistake in the arguments, or a failure that the user can fix.
         """
+        forget()
         setup()
         with started(arguments), searchpath.hydra(command_line().config_dir):
             return self._dispatch()

@@ -14,6 +14,7 @@ from typing import Any
 from glr.config.printing import say
 from glr.config.schema import Tracking
 from glr.config.secrets import redacted
+from glr.config.signals import received
 from glr.errors import NO_ROOM, PREEMPTED, DivergedError, GlrError, in_words
 from glr.tracking.description import VIEW
 from glr.tracking.entries import Artifact, Continue, End, Entry, Metrics, Open, as_json
@@ -217,7 +218,7 @@ def run(tracking: Tracking, study: str, name: str, **options: Any) -> Iterator[R
         with _sampled(tracking.system_metrics, opened):
             yield opened
     except BaseException as error:
-        killed = isinstance(error, KeyboardInterrupt | SystemExit)
+        killed = isinstance(error, KeyboardInterrupt | SystemExit) or received() is not None
         why = {"failure": _reason(error)[:5000], "diverged": str(isinstance(error, DivergedError))}
         try:
             opened.end("KILLED" if killed else "FAILED", why)

@@ -81,7 +81,9 @@ def test_a_service_out_of_reach_is_said(gcs_folder: str):
     code = "from glr.storage import bucket; bucket._PATIENCE = 0.5; storage.read(sys.argv[1])"
     environment = {**os.environ, "STORAGE_EMULATOR_HOST": "http://127.0.0.1:9"}
     error = child(code, f"{gcs_folder}/file", environment=environment).communicate()[1].splitlines()[-1]
-    assert error.startswith(f"glr.errors.GlrError: {gcs_folder}/file: Google Cloud Storage failed for 0 seconds (")
+    assert error.startswith(
+        f"glr.storage.bucket.UnreachableError: {gcs_folder}/file: Google Cloud Storage failed for 0 seconds ("
+    )
     assert "Connection refused" in error
 
 

@@ -1,5 +1,7 @@
 """A run's record in a real SQLite store: all of it, and how it ended."""
 
+import os
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +10,7 @@ import pytest
 from mlflow import MlflowClient
 
 from glr.config.schema import Tracking
+from glr.config.signals import handle, restore
 from glr.errors import GlrError
 from glr.tracking.run import PARENT_VARIABLE, run
 from glr.tracking.sender import send_left_behind
@@ -72,6 +75,16 @@ def test_an_exception_marks_the_run_failed_with_the_reason(tracking: Tracking):
         record = MlflowClient(tracking.uri).get_run(opened.id)
         assert record.info.status == status
         assert record.data.tags["failure"] == reason
+
+
+def test_an_error_after_a_signal_is_its_effect(tracking: Tracking):
+    """C code loses the exception of a signal's handler, and fails with another."""
+    handlers = handle(lambda *_: None)
+    os.kill(os.getpid(), signal.SIGTERM)
+    restore(handlers)
+    with pytest.raises(AttributeError), run(tracking, "tests", "a run") as opened:
+        raise AttributeError
+    assert MlflowClient(tracking.uri).get_run(opened.id).info.status == "KILLED"
 
 
 def test_a_file_that_does_not_fit_is_kept_and_stored_later(
