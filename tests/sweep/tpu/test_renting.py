@@ -127,7 +127,7 @@ def test_what_only_this_machine_has_is_refused(overrides: tuple[str, ...], said:
             "hydra.launcher.environment holds a secret, which does not leave this machine; ",
         ),
         (
-            ("hydra.launcher.install='pip install --index-url https://me:word@host/simple glr'",),
+            ("hydra.launcher.install='curl https://me:word@host/glr.whl'",),
             "hydra.launcher.install holds a secret, which does not leave this machine; ",
         ),
     ],
