@@ -33,11 +33,13 @@ def in_words(error: BaseException) -> str:
 
 def is_no_room(error: BaseException | None) -> bool:
     """Return True if an error or one of its causes is a full disk, so that a later attempt may succeed."""
-    while error is not None:
+    seen: list[BaseException] = []
+    while error is not None and error not in seen:  # under a debugger OmegaConf makes an error its own cause
         if isinstance(error, OSError) and error.errno in _NO_ROOM:
             return True
         if any(part in str(error) for part in _NO_ROOM_SAID):
             return True
+        seen.append(error)
         error = error.__cause__
     return False
 

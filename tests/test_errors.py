@@ -23,3 +23,10 @@ def test_what_counts_as_no_room(error: Exception):
     wrapped = GlrError("x")
     wrapped.__cause__ = error
     assert is_no_room(error) == is_no_room(wrapped) == (not isinstance(error, GlrError))
+
+
+def test_an_error_may_be_its_own_cause():
+    """As OmegaConf's are under a debugger, under coverage and with OC_CAUSE=1."""
+    error = ValueError("x")
+    error.__cause__ = error
+    assert not is_no_room(error)

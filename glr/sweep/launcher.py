@@ -53,7 +53,7 @@ class JobLauncher(Launcher):
         """
         from glr.sweep.sweep import run  # imports rich, which only a sweep needs
 
-        sweep, limits = self.config.sweep, self.limits()
+        limits = self.limits()
         searching = not self.config.hydra.sweeper._target_.endswith((".BasicSweeper", ".GridSweeper"))
         total = None if searching else len(jobs_of(self.config))
         with self._alone():
@@ -62,12 +62,12 @@ class JobLauncher(Launcher):
             with self.opened(batch) as start:
                 stopped = run(batch, start, limits, total, self.leaves)
         record(self.jobs)
-        halted = not stopped and any(job.state in UNFINISHED for job in batch)
+        halted = limits.budget is not None and not stopped and any(job.state in UNFINISHED for job in batch)
         if stopped or halted or len(self.jobs) == total:
             self._conclude(stopped, total)
         if halted:
             raise GlrError(
-                f"sweep.budget={sweep.budget:g}: no further job fits into it; the same command with more continues"
+                f"sweep.budget={limits.budget:g}: no further job fits into it; the same command with more continues"
             )
         return [self._returned(job, searching) for job in batch]
 
