@@ -79,6 +79,19 @@ def _forgotten() -> Iterator[None]:
     forget()
 
 
+@pytest.fixture(autouse=True)
+def _unimported(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Forget the modules that a test wrote and imported, so that a later test may have others of the same names."""
+    before = set(sys.modules)
+    yield
+    temporary = str(tmp_path_factory.getbasetemp())
+    for name in sys.modules.keys() - before:
+        spec = getattr(sys.modules[name], "__spec__", None)
+        places = [spec.origin, *(spec.submodule_search_locations or [])] if spec else []
+        if any(str(place).startswith(temporary) for place in places):
+            del sys.modules[name]
+
+
 def here(name: str, *arguments: str, cwd: Path) -> str:
     """Run `python -m glr.<name>` in this process and the folder `cwd`; return what it prints, or its error message.
 

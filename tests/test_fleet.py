@@ -51,7 +51,8 @@ def slices(tpu: TpuService, gcs_folder: str) -> list[str]:
 
 def test_a_list_says_where_each_slice_stands_and_which_nobody_uses(slices: list[str], tmp_path: Path):
     printed = here("fleet", *LINE, cwd=tmp_path)
-    head, working, taken, _, advice = printed[printed.index("slice ") :].splitlines()[:5]
+    assert printed.startswith("slice "), printed
+    head, working, taken, _, advice = printed.splitlines()
     assert head.split() == ["slice", "zone", "kind", "state", "age", "USD", "sweep", "job"]
     assert working.startswith(f"{slices[0]}  us-west4-a  v5litepod-8  ACTIVE, running 3/20")
     assert working.endswith("2.00  sweep0  study, seed=0")

@@ -1,6 +1,5 @@
 """A stored config.yaml is data: what it names is built only if conf/ or the user says so, and nothing else happens."""
 
-import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -37,7 +36,6 @@ def mypackage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mypackage.py").write_text(OWN)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delitem(sys.modules, "mypackage", raising=False)
 
 
 @cache
