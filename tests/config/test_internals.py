@@ -59,6 +59,9 @@ def test_a_worker_that_gets_hydras_state_reads_files_through_it(monkeypatch: pyt
     with hydra():
         state = cloudpickle.loads(cloudpickle.dumps(Singleton.get_state()))
     monkeypatch.setattr(Singleton, "_instances", {})
+    plugins = ("hydra_plugins.", "hydra._internal.core_plugins.")
+    for name in [name for name in sys.modules if name.startswith(plugins)]:
+        monkeypatch.delitem(sys.modules, name)  # else their classes are new after the test, and those in the store old
     Singleton.set_state(state)
     assert internals.SourcesRegistry.instance().types["file"] is internals.FileConfigSource
 
