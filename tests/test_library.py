@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.plugins import Plugins
 
 import glr
 import glr.config.started
@@ -44,6 +45,12 @@ def test_compose_gives_the_checked_settings():
         glr.compose("train", head="arcface", **{"head.marign": 0.1})
     with pytest.raises(GlrError, match="there is no command retrain; `python -m glr` lists them"):
         glr.compose("retrain")
+
+
+def test_a_call_leaves_hydras_plugins_as_they_are():
+    before = Plugins.instance().discover()
+    glr.compose("score", predictions="p.csv", solution="s.csv")
+    assert Plugins.instance().discover() == before
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.plugins import Plugins
 from hydra.core.singleton import Singleton
 
 from glr.errors import GlrError
@@ -33,7 +34,9 @@ def started(arguments: Sequence[str]) -> Iterator[None]:
 
 @contextmanager
 def _anew(arguments: Sequence[str]) -> Iterator[None]:
+    plugins = Plugins.instance()
     argv, state = sys.argv, Singleton.get_state()
+    state["instances"][Plugins] = plugins  # else Hydra runs the plugins' modules again, which replaces their classes
     full_error = os.environ.get("HYDRA_FULL_ERROR")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra must not catch exceptions: glr reports them
     sys.argv = [argv[0], *arguments]
