@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from glr.keras_internals import calls
+from glr.devices.keras_internals import calls
 from glr.model.kernels import Activation, added, biased, concatenated, is_compiled, normalised, positions
 
 _PIXELWISE = [getattr(keras.activations, name) for name in ("relu", "relu6", "silu", "hard_silu", "gelu")]

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from glr.keras_internals import adam_moments, scale_rates
+from glr.devices.keras_internals import adam_moments, scale_rates
 
 
 class _FusedUpdate:

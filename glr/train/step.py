@@ -7,8 +7,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from glr.devices.keras_internals import SkipNonFinite, batches_seen, keep_gradients, moving_averages
 from glr.devices.precision import tensor_float_32
-from glr.keras_internals import SkipNonFinite, batches_seen, keep_gradients, moving_averages
 from glr.model.kernels import compile_kernels, compiled
 from glr.model.network import RetrievalModel
 

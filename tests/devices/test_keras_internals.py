@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from glr import keras_internals
-from glr.keras_internals import (
+from glr.devices import keras_internals
+from glr.devices.keras_internals import (
     SkipNonFinite,
     adam_moments,
     batches_seen,
