@@ -5,6 +5,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 EXTRA ?= cpu
 PROCESSES ?= 3
 BIN := .venv/bin
+# The longest files first, as tests/conftest.py sorts them, and not those with the most tests
+PYTEST = $(BIN)/pytest --numprocesses=$(PROCESSES) --dist=loadfile --no-loadscope-reorder
 INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
 .PHONY: demo test lint docs notebooks coverage ui
@@ -13,7 +15,7 @@ demo: .venv/installed-$(EXTRA)
 	$(BIN)/python -m glr.train backbone=densenet201 head=adacos_semi -m
 
 test: lint
-	$(BIN)/pytest --numprocesses=$(PROCESSES) --dist=loadfile
+	$(PYTEST)
 
 lint: .venv/installed-$(EXTRA)-dev
 	$(BIN)/ruff check
@@ -27,7 +29,7 @@ docs: .venv/installed-$(EXTRA)-dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
 
 coverage: .venv/installed-$(EXTRA)-dev
-	$(BIN)/pytest --numprocesses=$(PROCESSES) --dist=loadfile --cov=glr --cov=hydra_plugins --cov-report=term
+	$(PYTEST) --cov=glr --cov=hydra_plugins --cov-report=term
 
 # Run the notebooks of the documentation again, and store what they print.
 notebooks: .venv/installed-$(EXTRA)-dev

@@ -34,6 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, new_store: Callable[[Path],
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda file: file.stem)
 def test_every_cell_runs(file: Path, folder: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(folder)
