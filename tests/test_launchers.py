@@ -6,6 +6,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from tests.processes.forks import Forks
 from tests.test_main import SCRIPT, started
 
 SMALL = [
@@ -28,7 +29,7 @@ def runs(work: Path) -> tuple[Run, list[Run]]:
 
 
 @pytest.mark.slow
-def test_joblibs_worker_runs_the_jobs(class_folders: Path, work: Path):
+def test_joblibs_worker_runs_the_jobs(processes: Forks, class_folders: Path, work: Path):
     """One worker, so that the second job meets the TensorFlow state that the failed first job left."""
     settings = [f"data.source.path={class_folders}", "optimizer.learning_rate=1e6,1e-2"]
     settings += ["hydra/launcher=joblib", "hydra.launcher.n_jobs=1"]
@@ -42,7 +43,7 @@ def test_joblibs_worker_runs_the_jobs(class_folders: Path, work: Path):
     assert parent.info.status == "FAILED"
     assert by_rate[1e6].data.tags["diverged"] == "True"
     assert by_rate[1e-2].data.tags["command"].endswith("optimizer.learning_rate=0.01")
-    again = started("-m", "glr.train", *SMALL, *settings, "sweep.rerun=none", "-m", cwd=work)
+    again = processes.output(*SMALL, *settings, "sweep.rerun=none", "-m", cwd=work)
     assert again.returncode == 1
     assert [line.split()[1:4] for line in again.stdout.splitlines() if " optimizer.learning_rate=" in line] == [
         [f"{by_rate[1e-2].data.metrics['public_score']:.5f}", "skipped", "optimizer.learning_rate=0.01"],

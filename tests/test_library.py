@@ -131,12 +131,12 @@ def test_a_sweep_starts_processes_and_leaves_no_trace(trained: Path, monkeypatch
     monkeypatch.chdir(trained)
     before = dict(os.environ)
     settings = {"gallery": 0, **store(trained)}
-    assert glr.run("evaluate", "run=pair/one", "query_expansion=none,alpha", "-m", **settings) is None
+    assert glr.run("evaluate", "run=pair/one", "query_expansion=alpha", "-m", **settings) is None
     assert dict(os.environ) == before
     evaluations = connect(settings["tracking.uri"]).search_runs(
         [connect(settings["tracking.uri"]).get_experiment_by_name("pair").experiment_id], "tags.kind = 'evaluation'"
     )
-    assert {run.data.params["query_expansion"] for run in evaluations} >= {"none", "alpha"}
+    assert "alpha" in {run.data.params["query_expansion"] for run in evaluations}
     with pytest.raises(GlrError, match="there is no run with the id or the name lost"):
         glr.run("evaluate", "run=pair/one,lost", "-m", **settings)
 

@@ -88,15 +88,9 @@ def opened(
         name = run_name(config, choices, given(HydraConfig.get()))
         look = partial(finished, config.tracking.uri, config.study, identity)
         claim = stack.enter_context(claimed(config, identity, name, alone=alone, journal=new_journal(), finished=look))
-        tags = {"key": identity.key, "configuration": identity.configuration, "data_digest": identity.digest}
         debug = debugged(config, choices)
-        if debug:
-            tags["debug"] = debug
-        if sweep := os.environ.get(SWEEP_VARIABLE):
-            tags[SWEEP] = sweep
         if initial and initial.run_id:
             say(f"starting from the weights of {initial.name}")
-            tags["init_from_run"] = initial.run_id
         with run(
             config.tracking,
             config.study,
@@ -105,7 +99,7 @@ def opened(
             journal=claim.journal,
             attempt=claim.attempt,
             continued=claim.continues,
-            tags=tags,
+            tags=_tags(identity, debug, initial),
         ) as recorded:
             log = RunLog(printed, claim) if printed else None
             never_continues = bool(debug) and config.resume.value == "never"
@@ -121,6 +115,18 @@ def opened(
                 recorded.record(StudyPage(command, distinguishing()))
         # Unsent records exist on this machine only, so keep the checkpoints, which other machines may share.
         claim.release() if recorded.complete else claim.complete()
+
+
+def _tags(identity: Identity, debug: str | None, initial: InitialWeights | None) -> dict[str, str]:
+    """The tags by which other commands find the run."""
+    tags = {"key": identity.key, "configuration": identity.configuration, "data_digest": identity.digest}
+    if debug:
+        tags["debug"] = debug
+    if sweep := os.environ.get(SWEEP_VARIABLE):
+        tags[SWEEP] = sweep
+    if initial and initial.run_id:
+        tags["init_from_run"] = initial.run_id
+    return tags
 
 
 @contextmanager
