@@ -1,7 +1,8 @@
 """One attempt at a job on a rented machine, as the machine and the watching command see it: a folder in the bucket.
 
 The folder of a job's n-th attempt is JOB/n. Whoever requests a machine for it creates `request.json` there, which only
-one can. The machine writes `status.json` and `log.txt` every few seconds; `stop` asks it to save and to end.
+one can, and then `answered`. The machine writes `status.json` and `log.txt` every few seconds; `stop` asks it to save
+and to end.
 Clocks are never compared: each time that is written is a difference on one machine's clock.
 """
 
@@ -15,7 +16,8 @@ from glr import storage
 from glr.errors import GlrError
 
 SAVING = 300.0  # s for a job that is asked to save and to end
-LOG, STATUS, STOP, REQUEST, JOURNAL = "log.txt", "status.json", "stop", "request.json", "journal"
+LOG, STATUS, STOP, JOURNAL = "log.txt", "status.json", "stop", "journal"
+REQUEST, ANSWERED = "request.json", "answered"
 
 
 @dataclass(frozen=True)
@@ -139,6 +141,25 @@ def ask_to_stop(folder: str) -> None:
 def is_asked_to_stop(folder: str) -> bool:
     """Return True if a machine is asked to end its job."""
     return storage.exists(storage.join(folder, STOP))
+
+
+def note_answer(folder: str) -> None:
+    """Note that Cloud TPU has answered the request for an attempt's machine, or will not be asked.
+
+    Raises:
+        GlrError: the bucket may not be written.
+    """
+    storage.write(storage.join(folder, ANSWERED), b"", overwrite=True)
+
+
+def is_unanswered(job: str) -> bool:
+    """Return True if a job's newest attempt is claimed, and Cloud TPU has not answered its request.
+
+    Raises:
+        GlrError: the bucket cannot be read.
+    """
+    numbers = attempts(job)
+    return bool(numbers) and not storage.exists(storage.join(job, str(numbers[-1]), ANSWERED))
 
 
 def attempts(job: str) -> list[int]:

@@ -56,9 +56,8 @@ class Fleet:
     def start(self, job: Job, place: int) -> TpuVm:  # noqa: ARG002
         """Start a job, or follow it where it runs already."""
         key = self._key(job)
-        machine = TpuVm(
-            self._queue, self._terms, key, self._order(job), job.log, self._found.pop(key, None), self.give_back
-        )
+        found = self._found.pop(key, None)
+        machine = TpuVm(self._queue, self._terms, key, self._order(job), job.log, found, self)
         self._machines.append(machine)
         return machine
 
@@ -70,6 +69,19 @@ class Fleet:
             self._queue.delete(rented)
         except GlrError:
             return
+
+    def other(self, key: str) -> Rented | None:
+        """Return a slice at work for a job that another command has requested; None: there is none.
+
+        Raises:
+            GlrError: Cloud TPU does not list the slices.
+        """
+        for zone in dict.fromkeys(self._terms.zones):
+            for rented in self._queue.rented(zone):
+                given_back = (rented.zone, rented.name) in self._given_back
+                if rented.job == key and self._is_at_work(rented) and not given_back:
+                    return rented
+        return None
 
     def leave(self) -> int:
         """Follow no slice any longer; they work on. Return how many may run."""
@@ -110,8 +122,7 @@ class Fleet:
                 if rented.job not in jobs:
                     continue
                 job = jobs[rented.job]
-                mine = rented.folder.startswith(attempt.job_folder(self._terms.bucket, rented.job))
-                if not mine or rented.node_only or rented.trouble or rented.state in TAKEN or _is_over(job):
+                if job.state != JobState.WAITING or not self._is_at_work(rented):
                     self.give_back(rented)
                     continue
                 if rented.job in self._found:
@@ -119,9 +130,10 @@ class Fleet:
                 self._found[rented.job] = rented
                 job.at_work = True
 
-
-def _is_over(job: Job) -> bool:
-    return job.state != JobState.WAITING
+    def _is_at_work(self, rented: Rented) -> bool:
+        """Return True if a slice runs its job, or may come to, with this bucket."""
+        mine = rented.folder.startswith(f"{attempt.job_folder(self._terms.bucket, rented.job)}/")
+        return mine and not (rented.node_only or rented.trouble or rented.state in TAKEN)
 
 
 def _number(rented: Rented) -> int:
