@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
+from omegaconf import DictConfig
 
+from glr.config.jobs import differing
 from glr.config.printing import counted, say
 from glr.sweep.job import Job
 from glr.sweep.launcher import JobLauncher
@@ -67,6 +69,21 @@ class TpuVmLauncher(JobLauncher):
 
     def __init__(self, **settings: Any):  # noqa: ARG002
         self._left = False
+
+    @staticmethod
+    def refuse(config: DictConfig, jobs: Sequence[Sequence[str]]) -> None:
+        """Refuse a sweep that cannot work before anything is recorded or rented.
+
+        Raises:
+            GlrError: a setting is wrong; a job needs what only this machine has; the client, the credentials, the
+                project, the bucket or a zone cannot be used.
+        """
+        from glr.sweep.tpu.queued import QueuedResources
+        from glr.sweep.tpu.renting import Renting
+
+        shown = zip(jobs, differing(jobs), strict=True)
+        batch = [Job(number, list(line), text, Path()) for number, (line, text) in enumerate(shown, start=1)]
+        Renting(config, batch).check(QueuedResources(config.hydra.launcher.project))
 
     @contextmanager
     def opened(self, jobs: Sequence[Job]) -> Iterator[Callable[[Job, int], Started]]:

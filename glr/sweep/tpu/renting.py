@@ -23,8 +23,9 @@ from glr.storage import bucket
 from glr.sweep.job import Job
 from glr.sweep.parent import SweepRun
 from glr.sweep.tpu.attempt import Order
-from glr.sweep.tpu.bundle import bundle
+from glr.sweep.tpu.bundle import Bundle, bundle
 from glr.sweep.tpu.queued import QueuedResources
+from glr.sweep.tpu.refusal import BusyError, LoginError
 from glr.sweep.tpu.slices import Slice, accelerator_of
 from glr.sweep.tpu.terms import Terms
 from glr.tracking.environment import CODE_VARIABLE, code
@@ -64,7 +65,7 @@ class Renting:
         """What the slices share; the jobs' code is in the bucket when this returns.
 
         Raises:
-            GlrError: the bucket is elsewhere or may not be written.
+            GlrError: the bucket may not be written.
         """
         settings = self._settings
         accelerator, image = accelerator_of(settings.accelerator)
@@ -74,9 +75,7 @@ class Renting:
             **{name: settings[name] for name in ("capacity", "reservation", "network", "subnetwork")},
             **{name: settings[name] for name in ("external_ips", "service_account", "queue_minutes")},
         )
-        self._check_region()
-        targets = {node._target_ for config in self._jobs.values() for _, node in components(config)}
-        wares = bundle(targets, self._folders)
+        wares = self._bundle()
         return Terms(
             wanted,
             list(settings.zones),
@@ -89,6 +88,24 @@ class Renting:
             settings.boot_minutes,
             settings.period,
         )
+
+    def check(self, queue: QueuedResources) -> None:
+        """Look whether the bucket, the zones and the jobs' code are there; write and rent nothing.
+
+        Raises:
+            GlrError: the bucket is missing, elsewhere or closed to this account; Cloud TPU does not list a zone's
+                slices; or a package that a job names is missing.
+        """
+        storage.check_writable(storage.join(self.bucket, "any"))
+        self._check_region()
+        for zone in self._settings.zones:
+            try:
+                queue.rented(zone)
+            except LoginError:
+                raise
+            except BusyError:  # the sweep itself waits for the service
+                continue
+        self._bundle()
 
     def key(self, job: Job) -> str:
         """A job's key among all jobs that were ever run in this bucket: 16 hexadecimal digits.
@@ -183,6 +200,10 @@ class Renting:
                 )
         if _OF_STORE not in self._settings.secrets:
             _check_store(settings.tracking.uri)
+
+    def _bundle(self) -> Bundle:
+        targets = {node._target_ for config in self._jobs.values() for _, node in components(config)}
+        return bundle(targets, self._folders)
 
     def _check_region(self) -> None:
         region = bucket.region(storage.join(self.bucket, "any"))

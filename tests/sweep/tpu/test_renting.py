@@ -5,12 +5,14 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 
+from glr import storage
 from glr.config.installation import CONF
 from glr.errors import GlrError
 from glr.sweep.job import Job
 from glr.sweep.tpu.queued import QueuedResources
 from glr.sweep.tpu.renting import Renting
 from glr.tracking.run import PARENT_VARIABLE
+from tests.conftest import here
 from tests.tpu.service import TpuService
 
 GIVEN = ["data.path=gs://b/set", "tracking=server", "tracking.uri=http://mlflow:5000"]
@@ -151,10 +153,34 @@ def test_terms_send_the_code_and_check_the_place(tpu: TpuService, gcs_folder: st
     bucket, zones = f"hydra.launcher.bucket={gcs_folder}", "hydra.launcher.zones=[us-west4-a,europe-west4-b]"
     queue = QueuedResources("tests")
     made = renting(*GIVEN, bucket, zones, "hydra.launcher.accelerator=v5e-8")
+    made.check(queue)
+    assert storage.files(gcs_folder) == {}
     terms = made.terms(queue)
     assert (terms.wanted.accelerator, terms.code.startswith(f"{gcs_folder}/bundles/")) == ("v5litepod-8", True)
     monkeypatch.setattr("glr.storage.bucket.region", lambda _: "us-west4")
     with pytest.raises(
         GlrError, match=rf"^hydra.launcher.bucket={gcs_folder} is in us-west4, and zone europe-west4-b is"
     ):
-        made.terms(queue)
+        made.check(queue)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["hydra.launcher.accelerator=v3-32"], "hydra.launcher.accelerator=v3-32: a slice of several hosts"),
+        (["hydra.launcher.zones=us-west4-a"], "hydra.launcher.zones=us-west4-a: expected a list, as hydra.launcher.z"),
+        (["hydra.launcher.project=other"], "this account may not use Cloud TPU in project other, zone us-west4-a; "),
+        (["hydra.launcher.bucket=gs://missing/fleet"], "gs://missing/fleet/any: there is no bucket gs://missing; "),
+        (["data.path=gs://tests/no-set"], "the job: gs://tests/no-set holds no prepared data set"),
+    ],
+)
+def test_a_sweep_is_refused_before_its_run_exists(
+    tpu: TpuService, gcs_folder: str, tmp_path: Path, overrides: list[str], said: str
+):
+    launcher = ["hydra/launcher=tpu_vm", "hydra.launcher.project=tests", "hydra.launcher.zones=[us-west4-a]"]
+    launcher += [f"hydra.launcher.bucket={gcs_folder}", "data.prepare_when_missing=false"]
+    printed = here("train", *GIVEN, *launcher, *overrides, "seed=1", "-m", cwd=tmp_path)
+    assert said in printed.partition("job 1 (seed=1): ")[2] + printed, printed
+    assert not (tmp_path / "mlruns/mlflow.db").exists()
+    assert not storage.files(gcs_folder)
+    assert "CreateQueuedResource" not in [request.method for request in tpu.log]
