@@ -50,6 +50,10 @@ class TpuVmLauncherConfig:
     preflight: bool = True  # with a price: estimate what each job costs, by python -m glr.preflight on this machine
     secrets: dict[str, str] = field(default_factory=dict)  # variable of the jobs: name of a secret of Secret Manager
     environment: dict[str, str] = field(default_factory=dict)  # variables of the jobs that are no secrets
+    disk: str | None = None  # a disk of this name in each zone, with copies of the bucket's data sets; read-only
+    mount: str = (
+        "mount -o ro,noload /dev/disk/by-id/google-persistent-disk-1 disk"  # bash: mounts it at the folder `disk`
+    )
     install: str = (  # bash: from $WHEEL and constraints.txt to venv/bin/python
         "python3 -m pip install --quiet uv\n"
         "python3 -m uv venv --quiet --clear --python 3.11 venv\n"

@@ -46,6 +46,10 @@ def test_jobs_whose_slices_are_taken_away_end_as_if_undisturbed(
         new_store(folder)
     for seed in range(JOBS):
         assert processes.run(*line, f"seed={seed}", f"data.path={tmp_path}/set", cwd=whole) == 0
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk/set").symlink_to(tmp_path / "set")
+    files = storage.files(tmp_path / "set")
+    storage.upload([(tmp_path / "set" / name, f"{gcs_folder}/set/{name}") for name in files])
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets/tests.mlflow").write_text(TOKEN)
     monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", TOKEN)
@@ -55,6 +59,8 @@ def test_jobs_whose_slices_are_taken_away_end_as_if_undisturbed(
         launcher = ["hydra/launcher=tpu_vm", f"hydra.launcher.bucket={gcs_folder}/fleet", "hydra.launcher.period=0.3"]
         launcher += ["hydra.launcher.project=tests", "hydra.launcher.zones=[us-west4-a]"]
         launcher += ["hydra.launcher.accelerator=v5e-8", f"hydra.launcher.install={in_grammar(INSTALL)}"]
+        mount = f"rm -rf disk && ln -s {tmp_path}/disk disk"
+        launcher += ["hydra.launcher.disk=sets", f"hydra.launcher.mount={in_grammar(mount)}"]
         launcher += ["+hydra.launcher.secrets.MLFLOW_TRACKING_TOKEN=mlflow", "sweep.jobs=3", "sweep.backoff=0.5"]
         data = [f"data.path={gcs_folder}/set", f"tracking.uri={server.uri}", f"seed=range({JOBS})", "-m"]
         own = {**gcs.variables, "TPU_EMULATOR_HOST": tpu.address, "MLFLOW_TRACKING_TOKEN": TOKEN}

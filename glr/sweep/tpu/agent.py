@@ -17,6 +17,7 @@ from types import FrameType
 
 from glr import storage
 from glr.config.printing import say
+from glr.data.prepared import MANIFEST
 from glr.errors import PREEMPTED, GlrError
 from glr.sweep.job import AT_WORK
 from glr.sweep.process import Fate, Process, fate
@@ -51,9 +52,11 @@ class Agent:
         """Run the job to its end; return the exit code for the startup script.
 
         Raises:
-            GlrError: a secret cannot be read, or the bucket does not take the result.
+            GlrError: a secret cannot be read, the disk has other data than the bucket, or the bucket does not take the
+                result.
         """
         with self._told():
+            self._check_copies()
             self._restore()
             line = [sys.executable, "-m", "glr.train", *self._order.arguments]
             line += [] if _STARTED.exists() else self._order.first
@@ -117,6 +120,15 @@ class Agent:
         self._beat += 1
         progress = self._process.progress() if self._process else {}
         attempt.write_status(self._folder, Status(stage, _uptime(), code, progress, self._beat))
+
+    def _check_copies(self) -> None:
+        """Refuse a disk whose data sets differ from the bucket's, by which the sweep tells what is done."""
+        for copy, original in self._order.copies.items():
+            own, theirs = (storage.join(folder, MANIFEST) for folder in (copy, original))
+            if not storage.exists(own) or storage.read(own) != storage.read(theirs):
+                raise GlrError(
+                    f"hydra.launcher.disk: {copy} on it is no copy of {original}; copy the data set there again"
+                )
 
     def _restore(self) -> None:
         """Fetch the records that an earlier machine could not send to MLflow."""

@@ -35,6 +35,7 @@ class Order:
         period: seconds between two reports.
         shown: the job's study and settings, for people.
         price: USD per hour of the machine; None: unknown.
+        copies: data sets that the machine's disk must hold: folder there -> the set in the bucket.
     """
 
     arguments: list[str]
@@ -47,6 +48,7 @@ class Order:
     period: float
     price: float | None
     shown: str
+    copies: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,7 @@ class Renting:
             accelerator,
             settings.runtime_version or image,
             **{name: settings[name] for name in ("capacity", "reservation", "network", "subnetwork")},
-            **{name: settings[name] for name in ("external_ips", "service_account", "queue_minutes")},
+            **{name: settings[name] for name in ("external_ips", "service_account", "queue_minutes", "disk")},
         )
         wares = self._bundle()
         return Terms(
@@ -87,6 +87,7 @@ class Renting:
             settings.hours,
             settings.boot_minutes,
             settings.period,
+            None if settings.disk is None else settings.mount,
         )
 
     def check(self, queue: QueuedResources) -> None:
@@ -124,6 +125,11 @@ class Renting:
             line.append(f"checkpoint.path={storage.join(self.bucket, 'checkpoints')}")
         if not any(re.match(r"[+~]*strategy\b", text) for text in job.overrides):
             line.append("strategy=tpu")  # `auto` would train on the CPU if the TPU did not answer
+        copies = {}
+        if self._settings.disk is not None:
+            copy = f"disk/{settings.data.path.rstrip('/').rpartition('/')[2]}"
+            copies[copy] = settings.data.path
+            line += [f"data.path={in_grammar(copy)}", "data.prepare_when_missing=false"]
         anew = sweep.rerun.name == "all" and job.starts == 1 and not job.at_work
         inherited = {name: os.environ.get(name) for name in (PARENT_VARIABLE, VARYING_VARIABLE, SWEEP_VARIABLE)}
         environment: dict[str, str] = {name: value for name, value in inherited.items() if value is not None}
@@ -140,6 +146,7 @@ class Renting:
             period=self._settings.period,
             price=self._settings.price_per_hour,
             shown=f"{settings.study}: {job.shown}",
+            copies=copies,
         )
 
     def estimate(self, job: Job, output: Path) -> list[str]:
@@ -162,6 +169,8 @@ class Renting:
             raise GlrError(f"hydra.launcher.capacity={settings['capacity']}: expected spot, on_demand or reserved")
         if settings["reservation"] is not None and settings["capacity"] != "reserved":
             raise GlrError("hydra.launcher.reservation: a reservation needs hydra.launcher.capacity=reserved")
+        if settings["disk"] is not None and not re.fullmatch(r"[a-z][a-z0-9-]*", settings["disk"]):
+            raise GlrError(f"hydra.launcher.disk={settings['disk']}: give the name that the disk has in each zone")
         if not settings["zones"]:
             raise GlrError("hydra.launcher.zones: name at least one zone")
         for name in ("queue_minutes", "boot_minutes", "hours", "period", "price_per_hour"):
@@ -169,7 +178,7 @@ class Renting:
                 raise GlrError(f"hydra.launcher.{name}={settings[name]:g}: expected more than 0")
         if settings["price_per_hour"] is None and self._config.sweep.budget is not None:
             raise GlrError("sweep.budget needs the price of a slice: hydra.launcher.price_per_hour=USD")
-        for name in ("environment", "install"):
+        for name in ("environment", "install", "mount"):
             if without_secrets(settings[name], name) != settings[name]:
                 raise GlrError(
                     f"hydra.launcher.{name} holds a secret, which does not leave this machine; put it into Secret "
@@ -183,6 +192,10 @@ class Renting:
             raise GlrError(
                 f"data.path={settings.data.path} is on this machine; prepare the set into the bucket: "
                 "python -m glr.prepare data.path=gs://BUCKET/FOLDER"
+            )
+        if self._settings.disk is not None and settings.data.cache_dir is not None:
+            raise GlrError(
+                "data.cache_dir: with hydra.launcher.disk the data is read on the disk; leave one of them out"
             )
         if settings.init_from.file is not None and not storage.is_bucket(settings.init_from.file):
             raise GlrError(f"init_from.file={settings.init_from.file} is on this machine; copy it into the bucket")

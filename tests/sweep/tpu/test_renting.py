@@ -53,6 +53,22 @@ def test_an_order_holds_all_that_the_machine_needs(monkeypatch: pytest.MonkeyPat
     assert order.shown == "demo: seed=1"
 
 
+def test_jobs_read_the_copy_on_the_disk_and_keep_their_keys():
+    job, disk = Job(1, [*GIVEN, "seed=1"], "seed=1", Path("out")), "hydra.launcher.disk=sets"
+    plain, made = renting(*GIVEN, BUCKET), renting(*GIVEN, BUCKET, disk)
+    assert made.key(job) == plain.key(job)
+    order = made.order(job, "p")
+    assert [text for text in order.arguments if text.startswith("data.path=")] == [
+        "data.path=gs://b/set",
+        "data.path=disk/set",
+    ]
+    assert (order.copies, plain.order(job, "p").copies) == ({"disk/set": "gs://b/set"}, {})
+    with pytest.raises(
+        GlrError, match=r"^job 1 \(seed=1\): data.cache_dir: with hydra.launcher.disk the data is read on"
+    ):
+        renting(*GIVEN, BUCKET, disk, "data.cache_dir=/tmp/cache")
+
+
 def test_what_is_run_anew_begins_anew_once():
     made = renting(*GIVEN, BUCKET, "sweep.rerun=all", "strategy=cpu", "checkpoint.path=gs://b/own")
     job = Job(1, [*GIVEN, "strategy=cpu", "seed=1"], "seed=1", Path("out"), starts=1)
@@ -117,6 +133,10 @@ def test_what_only_this_machine_has_is_refused(overrides: tuple[str, ...], said:
         (("hydra.launcher.reservation=mine",), "hydra.launcher.reservation: a reservation needs "),
         (("hydra.launcher.zones=[]",), "hydra.launcher.zones: name at least one zone"),
         (("hydra.launcher.accelerator=v5e-3",), "hydra.launcher.accelerator=v5e-3: expected one of v2-8, v3-8, "),
+        (
+            ("hydra.launcher.disk=projects/p/disks/d",),
+            "hydra.launcher.disk=projects/p/disks/d: give the name that the d",
+        ),
         (("hydra.launcher.hours=0",), "hydra.launcher.hours=0: expected more than 0"),
         (("hydra.launcher.price_per_hour=-1",), "hydra.launcher.price_per_hour=-1: expected more than 0"),
         (("sweep.budget=5",), "sweep.budget needs the price of a slice: hydra.launcher.price_per_hour=USD"),

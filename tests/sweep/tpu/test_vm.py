@@ -139,6 +139,15 @@ def test_a_preempted_job_goes_on_elsewhere(tpu: TpuService, gcs_folder: str, job
     assert names(tpu) == []
 
 
+def test_a_disk_that_cannot_be_mounted_fails_the_job(tpu: TpuService, gcs_folder: str, jobs: Callable[..., list[Job]]):  # noqa: ARG001
+    batch = jobs("sent")
+    with fleet(gcs_folder, batch, mount="echo no such device >&2; false") as made:
+        Pool(batch, made.start, JobLimits(), Recorder()).run()
+    said = "the data disk could not be mounted on the VM; the log says why (hydra.launcher.disk, mount)"
+    assert (batch[0].state, batch[0].reason) == (JobState.FAILED, said)
+    assert "no such device\n" in batch[0].log.read_text()
+
+
 def test_a_vm_that_never_reports_is_replaced_and_in_the_end_the_job_fails(
     tpu: TpuService, gcs_folder: str, jobs: Callable[..., list[Job]]
 ):
