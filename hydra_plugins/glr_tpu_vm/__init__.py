@@ -46,7 +46,7 @@ class TpuVmLauncherConfig:
     boot_minutes: float = 20.0  # the wait for a VM's first report, and between two reports
     hours: float = 24.0  # a slice deletes itself after this time, whatever happens here; its job saves, and continues
     period: float = 5.0  # seconds between two reports
-    price_per_hour: float | None = None  # USD of one slice; null: unknown
+    price_per_hour: Any = None  # USD of one slice; or {accelerator: USD}, {accelerator: {capacity: USD}}; null: unknown
     preflight: bool = True  # with a price: estimate what each job costs, by python -m glr.preflight on this machine
     secrets: dict[str, str] = field(default_factory=dict)  # variable of the jobs: name of a secret of Secret Manager
     environment: dict[str, str] = field(default_factory=dict)  # variables of the jobs that are no secrets
@@ -101,11 +101,11 @@ class TpuVmLauncher(JobLauncher):
         queue = QueuedResources(self.config.hydra.launcher.project)
         settings = self.config.hydra.launcher
         for job in jobs:
-            job.price = settings.price_per_hour
+            job.price = renting.price
         fleet = Fleet(queue, renting.terms(queue), jobs, renting.key, lambda job: renting.order(job, queue.project))
         if at_work := sum(job.at_work for job in jobs):
             say(f"{counted(at_work, 'slice')} at work already")
-        estimated = jobs if settings.preflight and settings.price_per_hour is not None else []
+        estimated = jobs if settings.preflight and renting.price is not None else []
         estimates = Estimates(estimated, renting.estimate, Path(self.config.hydra.sweep.dir))
         try:
             yield fleet.start

@@ -144,7 +144,7 @@ class Renting:
             minutes=None if sweep.minutes is None else max(0.0, sweep.minutes - job.seconds / 60),
             hours=self._settings.hours,
             period=self._settings.period,
-            price=self._settings.price_per_hour,
+            price=self.price,
             shown=f"{settings.study}: {job.shown}",
             copies=copies,
         )
@@ -155,6 +155,25 @@ class Renting:
         line = [*for_each_job(self._config.hydra), *job.overrides]
         end = [f"preflight.topology={kind}", f"preflight.output={in_grammar(str(output))}"]
         return [sys.executable, "-m", "glr.preflight", *line, *end]
+
+    @property
+    def price(self) -> float | None:
+        """USD per hour of one slice; None: unknown.
+
+        Raises:
+            GlrError: the setting names no price of this slice, or no number above 0.
+        """
+        settings: Any = OmegaConf.to_container(self._settings, resolve=True)
+        given, kind = settings["price_per_hour"], settings["accelerator"].replace("v5litepod", "v5e")
+        price = given
+        for name in (kind, settings["capacity"]):
+            price = price.get(name) if isinstance(price, dict) else price
+        if given is None or (isinstance(price, int | float) and price > 0):
+            return price
+        raise GlrError(
+            f"hydra.launcher.price_per_hour={given}: expected USD above 0 for a {kind} with capacity "
+            f"{settings['capacity']}, as 3.2 or {{{kind}: 3.2}}"
+        )
 
     def _bucket(self) -> str:
         if not storage.is_bucket(self._settings.bucket or ""):
@@ -173,10 +192,10 @@ class Renting:
             raise GlrError(f"hydra.launcher.disk={settings['disk']}: give the name that the disk has in each zone")
         if not settings["zones"]:
             raise GlrError("hydra.launcher.zones: name at least one zone")
-        for name in ("queue_minutes", "boot_minutes", "hours", "period", "price_per_hour"):
+        for name in ("queue_minutes", "boot_minutes", "hours", "period"):
             if settings[name] is not None and settings[name] <= 0:
                 raise GlrError(f"hydra.launcher.{name}={settings[name]:g}: expected more than 0")
-        if settings["price_per_hour"] is None and self._config.sweep.budget is not None:
+        if self.price is None and self._config.sweep.budget is not None:
             raise GlrError("sweep.budget needs the price of a slice: hydra.launcher.price_per_hour=USD")
         for name in ("environment", "install", "mount"):
             if without_secrets(settings[name], name) != settings[name]:

@@ -69,6 +69,15 @@ def test_jobs_read_the_copy_on_the_disk_and_keep_their_keys():
         renting(*GIVEN, BUCKET, disk, "data.cache_dir=/tmp/cache")
 
 
+@pytest.mark.parametrize(
+    ("given", "price"),
+    [("null", None), ("2.5", 2.5), ("{v3-8:8,v5e-8:3}", 3.0), ("{v5e-8:{spot:3,on_demand:9.6}}", 9.6)],
+)
+def test_the_price_is_that_of_the_slice(given: str, price: float | None):
+    settings = ["hydra.launcher.accelerator=v5litepod-8", "hydra.launcher.capacity=on_demand"]
+    assert renting(*GIVEN, BUCKET, *settings, f"hydra.launcher.price_per_hour={given}").price == price
+
+
 def test_what_is_run_anew_begins_anew_once():
     made = renting(*GIVEN, BUCKET, "sweep.rerun=all", "strategy=cpu", "checkpoint.path=gs://b/own")
     job = Job(1, [*GIVEN, "strategy=cpu", "seed=1"], "seed=1", Path("out"), starts=1)
@@ -138,7 +147,18 @@ def test_what_only_this_machine_has_is_refused(overrides: tuple[str, ...], said:
             "hydra.launcher.disk=projects/p/disks/d: give the name that the d",
         ),
         (("hydra.launcher.hours=0",), "hydra.launcher.hours=0: expected more than 0"),
-        (("hydra.launcher.price_per_hour=-1",), "hydra.launcher.price_per_hour=-1: expected more than 0"),
+        (
+            ("hydra.launcher.price_per_hour=-1",),
+            "hydra.launcher.price_per_hour=-1: expected USD above 0 for a v3-8 with",
+        ),
+        (
+            ("hydra.launcher.price_per_hour={v5e-8:3}",),
+            "hydra.launcher.price_per_hour={'v5e-8': 3}: expected USD above 0",
+        ),
+        (
+            ("hydra.launcher.price_per_hour=cheap",),
+            "hydra.launcher.price_per_hour=cheap: expected USD above 0 for a v3-",
+        ),
         (("sweep.budget=5",), "sweep.budget needs the price of a slice: hydra.launcher.price_per_hour=USD"),
         (
             ("+hydra.launcher.environment.MLFLOW_TRACKING_TOKEN=abcdefgh",),
