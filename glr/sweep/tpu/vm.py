@@ -12,14 +12,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from glr import storage
 from glr.config.secrets import redacted
 from glr.errors import PREEMPTED, GlrError, in_words
 from glr.sweep.process import TAKEN_AWAY
 from glr.sweep.tpu import attempt
 from glr.sweep.tpu.attempt import Order, Status
+from glr.sweep.tpu.patience import patiently
 from glr.sweep.tpu.queued import TAKEN, WAITING, QueuedResources, Rented
-from glr.sweep.tpu.refusal import BusyError, LoginError, ShortageError
+from glr.sweep.tpu.refusal import LoginError, ShortageError
 from glr.sweep.tpu.requests import EndedError, Holder, Requests
 from glr.sweep.tpu.terms import Terms
 
@@ -232,13 +232,13 @@ class TpuVm:
 
     def patiently(self, ask: Callable[[], Any]) -> Any:
         """Ask until there is an answer: the machine works on without a network here."""
-        while True:
-            try:
-                return ask()
-            except (BusyError, storage.UnreachableError) as error:
-                if isinstance(error, LoginError):  # a new login is read by a new command
-                    self._stage = "login expired: log in, leave (Ctrl-C), start again"
-                self.pause(self._terms.period)
+
+        def rest(error: GlrError) -> None:
+            if isinstance(error, LoginError):  # a new login is read by a new command
+                self._stage = "login expired: log in, leave (Ctrl-C), start again"
+            self.pause(self._terms.period)
+
+        return patiently(ask, rest)
 
     def pause(self, seconds: float, interruptible: bool = True) -> None:
         """Wait.

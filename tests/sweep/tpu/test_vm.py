@@ -258,6 +258,7 @@ def test_a_slice_deletes_itself_when_nobody_watches(tpu: TpuService, gcs_folder:
 
 
 def test_a_lost_network_ends_nothing(tpu: TpuService, gcs_folder: str, jobs: Callable[..., list[Job]]):
+    tpu.faults.append(Fault("ListQueuedResources", grpc.StatusCode.UNAVAILABLE, "no route", times=2))
     tpu.faults.append(Fault("CreateQueuedResource", grpc.StatusCode.UNAVAILABLE, "no route", carried_out=True, times=2))
     tpu.faults.append(Fault("GetQueuedResource", grpc.StatusCode.UNAVAILABLE, "no route", times=3))
     tpu.faults.append(Fault("GetQueuedResource", grpc.StatusCode.UNAUTHENTICATED, "expired", times=2))
