@@ -43,7 +43,7 @@ class Agent:
         self._folder, self._order = folder, order
         self._journal = storage.join(folder.rpartition("/")[0], attempt.JOURNAL)
         self._process: Process | None = None
-        self._logged = -1  # bytes of the log that the bucket has
+        self._logged = 0  # bytes of the log that the bucket has
         self._beat = 0
         self._going_down = False  # the machine was told to go down
         self._stopped: float | None = None  # when the job was asked to save and to end
@@ -113,10 +113,7 @@ class Agent:
 
     def _report(self, stage: str, code: int | None = None) -> None:
         """Write log and status; the log first, so that it is whole when the end is known."""
-        size = _LOG.stat().st_size
-        if size != self._logged:
-            storage.write(storage.join(self._folder, attempt.LOG), _LOG.read_bytes()[:size], overwrite=True)
-            self._logged = size
+        self._logged = attempt.write_log(self._folder, _LOG, self._logged)
         self._beat += 1
         progress = self._process.progress() if self._process else {}
         attempt.write_status(self._folder, Status(stage, _uptime(), code, progress, self._beat))
@@ -183,7 +180,7 @@ def main(folder: str) -> int:
         say(f"error: {error}", file=sys.stderr)
         with _LOG.open("a") as log:
             log.write(f"error: {error}\n")
-        storage.write(storage.join(folder, attempt.LOG), _LOG.read_bytes(), overwrite=True)
+        attempt.write_log(folder, _LOG, 0)
         attempt.write_status(folder, Status("ended", _uptime(), 1, {"failure": str(error)}, -1))
         return 0
 
