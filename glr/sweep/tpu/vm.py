@@ -60,6 +60,7 @@ class TpuVm:
         self._spent: float | None = None  # USD of earlier attempts
         self._failure: str | None = None
         self._code: int | None = None
+        self._patience = terms.boot_minutes * 60  # s between two reports
         self._silent, self._found = 0, found  # slices that never reported; the one that was taken up
         log.parent.mkdir(parents=True, exist_ok=True)
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -165,22 +166,22 @@ class TpuVm:
             else:
                 provisioned = provisioned or time.monotonic()
                 self._stage = self._status.stage or ("booting" if now.state == "ACTIVE" else "being made")
-                if (lost := self._lost(rented, now.state, provisioned)) is not None:
-                    return None if lost else TAKEN_AWAY
+                if self._status.beat == 0 and time.monotonic() - provisioned > self._patience:
+                    self._count_silent(rented)
+                    return None
+                if (code := self._lost(rented, now.state)) is not None:
+                    return code
             told = self._obey(rented.folder, told)
             self.pause(self._terms.period, interruptible=told is None)
 
-    def _lost(self, rented: Rented, state: str, provisioned: float) -> bool | None:
-        """None: the slice is well, as far as can be seen; True: it never worked; False: it works no longer."""
-        now, patience = time.monotonic(), self._terms.boot_minutes * 60
-        if self._status.beat == 0 and now - provisioned > patience:
-            self._count_silent(rented)
-            return True
-        silent = now - self._heard
+    def _lost(self, rented: Rented, state: str) -> int | None:
+        """The exit code of a job whose machine reports no longer; None: it is well, as far as can be seen."""
+        silent = time.monotonic() - self._heard
         if self._status.beat == 0 or state != "ACTIVE" or silent < _SILENCE:
             return None
-        exists = self.patiently(lambda: self._queue.has_node(rented.zone, rented.name))
-        return None if exists and silent < patience else False
+        if not self.patiently(lambda: self._queue.has_node(rented.zone, rented.name)):
+            return TAKEN_AWAY
+        return -signal.SIGKILL if silent > self._patience else None  # it hangs, as machines do whose memory is full
 
     def _count_silent(self, rented: Rented) -> None:
         self._silent += 1
@@ -205,16 +206,21 @@ class TpuVm:
 
     def _ended(self, rented: Rented, asked: bool, gone: bool = False) -> int | None:
         """The exit code of a job that has ended on its machine, or whose machine is gone; None: it never worked."""
-        code = self._status.code if self._status.stage == "ended" else PREEMPTED
+        itself = self._status.stage == "ended"  # else its machine was taken away
+        code = self._status.code if itself else PREEMPTED
         if code is None or code != PREEMPTED or asked:
             return 1 if code is None else code
         minutes = self._order.minutes
         if minutes is not None and self._status.seconds >= minutes * 60:
             return PREEMPTED
-        # A slice that an earlier command left may have been stopped before this command; others are to stay stopped.
-        if rented is not self._found and self.patiently(lambda: attempt.is_asked_to_stop(rented.folder)):
+        if self.patiently(lambda: attempt.is_asked_to_stop(rented.folder)):
+            # A slice that an earlier command left may have been stopped before this command; others stay stopped.
+            if rented is self._found:
+                return TAKEN_AWAY
             self._failure = "stopped by python -m glr.fleet action=stop"
             return 128 + signal.SIGINT
+        if itself and self._status.seconds < self._order.hours * 3600:
+            return PREEMPTED  # somebody sent it SIGTERM, such as a guard of the machine's memory
         if gone and self._status.beat == 0:  # Google keeps the request of a slice that it takes away: this one gave up
             self._count_silent(rented)
             return None

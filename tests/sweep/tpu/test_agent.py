@@ -27,6 +27,8 @@ case $1 in
   sent) rm -r mlruns/journal; mkdir mlruns/journal;;
   deaf) trap '' TERM; touch ready; while :; do sleep 0.05; done;;
   wait) trap 'echo saved; exit 75' TERM; touch ready; while :; do sleep 0.05; done;;
+  killed) kill -KILL $$;;
+  told) exit 75;;
   fail) echo '{"failure": "the loss is nan"}' > $GLR_PROGRESS; exit 1;;
 esac
 """

@@ -139,6 +139,36 @@ def test_a_preempted_job_goes_on_elsewhere(tpu: TpuService, gcs_folder: str, job
     assert names(tpu) == []
 
 
+@pytest.mark.parametrize(
+    ("how", "reason"),
+    [("killed", "killed by SIGKILL (out of memory?), 2 times"), ("told", "stopped by SIGTERM, 2 times")],
+)
+def test_a_job_that_is_killed_on_its_machine_is_not_preempted_and_fails_after_its_retries(
+    tpu: TpuService, gcs_folder: str, jobs: Callable[..., list[Job]], how: str, reason: str
+):
+    batch = jobs(how)
+    with fleet(gcs_folder, batch) as made:
+        Pool(batch, made.start, JobLimits(retries=1, backoff=0.1), Recorder()).run()
+    assert (batch[0].state, batch[0].reason, batch[0].preemptions) == (JobState.FAILED, reason, 0)
+    assert (len(tpu.queue.machines), names(tpu)) == (2, [])
+
+
+def test_a_machine_that_hangs_uses_up_a_retry(
+    tpu: TpuService, gcs_folder: str, jobs: Callable[..., list[Job]], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("glr.sweep.tpu.vm._SILENCE", 0.5)
+    (job,) = jobs("wait")
+    with fleet(gcs_folder, [job]) as made:
+        machine = made.start(job, 0)
+        until(lambda: machine.progress()["stage"] == "running")
+        machine._patience = 1.0
+        with tpu.queue.lock:
+            tpu.queue.machines[0].cut_power()  # the queued resource stays ACTIVE, and its node READY
+        until(lambda: machine.poll() is not None)
+    assert machine.poll() == -9
+    assert names(tpu) == []
+
+
 def test_a_disk_that_cannot_be_mounted_fails_the_job(tpu: TpuService, gcs_folder: str, jobs: Callable[..., list[Job]]):  # noqa: ARG001
     batch = jobs("sent")
     with fleet(gcs_folder, batch, mount="echo no such device >&2; false") as made:
