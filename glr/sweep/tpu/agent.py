@@ -56,8 +56,8 @@ class Agent:
                 result.
         """
         with self._told():
-            self._check_copies()
-            self._restore()
+            self._insist(self._check_copies)
+            self._insist(self._restore)
             line = [sys.executable, "-m", "glr.train", *self._order.arguments]
             line += [] if _STARTED.exists() else self._order.first
             environment = self._order.environment | self._secrets()
@@ -124,7 +124,7 @@ class Agent:
             own, theirs = (storage.join(folder, MANIFEST) for folder in (copy, original))
             if not storage.exists(own) or storage.read(own) != storage.read(theirs):
                 raise GlrError(
-                    f"hydra.launcher.disk: {copy} on it is no copy of {original}; copy the data set there again"
+                    f"hydra.launcher.disk: {copy} is no copy of {original}; copy the data set to the disk again"
                 )
 
     def _restore(self) -> None:

@@ -44,7 +44,7 @@ class Resting:
         if isinstance(error, LoginError):
             raise error
         if not self._told:
-            say(f"{error}; waiting for it")
+            say(f"waiting: {error}")
         self._told = True
         time.sleep(self._seconds)
 

@@ -76,7 +76,7 @@ def test_a_disk_with_other_data_than_the_bucket_is_refused(gcs_folder: str, mach
     storage.write(f"{gcs_folder}/set/manifest.json", b"new")
     storage.write(machine / "disk/set/manifest.json", b"old")
     assert agent(folder, machine, arguments=["sent"], copies=copies).wait() == 0
-    status, said = attempt.read_status(folder), f"hydra.launcher.disk: disk/set on it is no copy of {gcs_folder}/set; "
+    status, said = attempt.read_status(folder), f"hydra.launcher.disk: disk/set is no copy of {gcs_folder}/set; "
     assert (status.stage, status.code, status.progress["failure"].startswith(said)) == ("ended", 1, True)
     storage.write(machine / "disk/set/manifest.json", b"new", overwrite=True)
     assert agent(f"{gcs_folder}/jobs/ab/2", machine, arguments=["sent"], copies=copies).wait() == 0

@@ -33,7 +33,7 @@ def test_what_is_not_answered_is_asked_again_and_said_once(capsys: pytest.Captur
         return answer
 
     assert patiently(ask, Resting(0.01)) == "yes"
-    assert capsys.readouterr().out == "busy; waiting for it\n"
+    assert capsys.readouterr().out == "waiting: busy\n"
     with pytest.raises(LoginError):
         patiently(lambda: (_ for _ in ()).throw(LoginError("log in")), Resting(0.01))
 
