@@ -109,8 +109,8 @@ def refuse(config: DictConfig) -> list[list[str]]:
     if config.sweep.detach and not all(map(str.endswith, places, (".SlurmLauncher", ".GridSweeper"))):
         raise GlrError("sweep.detach=true belongs to hydra/launcher=submitit_slurm and a grid of values; leave it out")
     inputs, makers, jobs = Inputs(), Makers[int](), jobs_of(config)
-    if (refuse_launch := getattr(get_class(places[0]), "refuse", None)) is not None:
-        refuse_launch(config, jobs)
+    if places[0].startswith("hydra_plugins.glr_"):  # a `JobLauncher`
+        get_class(places[0]).refuse(config, jobs)
     named: defaultdict[tuple[str, str], dict[tuple[str, str], int]] = defaultdict(dict)
     for number, line in enumerate(jobs, start=1):
         settings = settings_of_job(config, line)

@@ -76,12 +76,7 @@ class TpuVmLauncher(JobLauncher):
 
     @staticmethod
     def refuse(config: DictConfig, jobs: Sequence[Sequence[str]]) -> None:
-        """Refuse a sweep that cannot work before anything is recorded or rented.
-
-        Raises:
-            GlrError: a setting is wrong; a job needs what only this machine has; the client, the credentials, the
-                project, the bucket or a zone cannot be used.
-        """
+        """Refuse wrong settings, jobs that need what only this machine has, and what this account may not use."""
         from glr.sweep.tpu.queued import QueuedResources
         from glr.sweep.tpu.renting import Renting
 
