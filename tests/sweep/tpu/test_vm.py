@@ -287,6 +287,26 @@ def test_a_slice_deletes_itself_when_nobody_watches(tpu: TpuService, gcs_folder:
     assert attempt.read_status(f"{gcs_folder}/jobs/{1:016x}/1").code == 0
 
 
+def test_a_bucket_that_does_not_answer_at_first_ends_nothing(
+    tpu: TpuService,  # noqa: ARG001
+    gcs_folder: str,
+    jobs: Callable[..., list[Job]],
+    monkeypatch: pytest.MonkeyPatch,
+):
+    answers = iter([storage.UnreachableError("no route"), 2.5])
+
+    def spent(folder: str) -> float:  # noqa: ARG001
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer  # the real one comes after two minutes
+        return answer
+
+    monkeypatch.setattr(attempt, "spent", spent)
+    (job,) = jobs("sent")
+    with fleet(gcs_folder, [job]):
+        assert job.spent == 2.5
+
+
 def test_a_lost_network_ends_nothing(tpu: TpuService, gcs_folder: str, jobs: Callable[..., list[Job]]):
     tpu.faults.append(Fault("ListQueuedResources", grpc.StatusCode.UNAVAILABLE, "no route", times=2))
     tpu.faults.append(Fault("CreateQueuedResource", grpc.StatusCode.UNAVAILABLE, "no route", carried_out=True, times=2))
