@@ -11,12 +11,12 @@ from glr.config.printing import counted, say
 from glr.errors import GlrError
 from glr.sweep.tpu import attempt
 from glr.sweep.tpu.attempt import Status
+from glr.sweep.tpu.patience import Resting, delete, patiently
 from glr.sweep.tpu.queued import QueuedResources, Rented
 from glr.sweep.words import duration
 
 _PERIOD = 2.0  # seconds between two looks at slices that save or are deleted
 _DEAD = ("FAILED", "SUSPENDED", "PREEMPTED", "TERMINATED", "STOPPED")
-_DELETING = 600.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,8 @@ class Seen:
 def main(config: DictConfig) -> None:
     """List, stop or clean the slices of a project's zones."""
     queue = QueuedResources(config.project)
-    seen = [_seen(rented) for zone in config.zones for rented in queue.rented(zone)]
+    rest = Resting(_PERIOD)
+    seen = [_seen(rented) for zone in config.zones for rented in patiently(lambda zone=zone: queue.rented(zone), rest)]
     seen = [each for each in seen if config.sweep_key in (None, each.rented.sweep)]
     if config.action.value == "list":
         print(_table(seen))
@@ -55,9 +56,8 @@ def main(config: DictConfig) -> None:
     chosen = seen if config.action.value == "stop" else [each for each in seen if each.is_orphan]
     if config.action.value == "stop":
         _save(chosen, config.minutes)
-    for each in chosen:
-        queue.delete(each.rented)
-    _wait(queue, [each.rented for each in chosen])
+    if (left := delete(queue, [each.rented for each in chosen], _PERIOD)) is not None:
+        raise GlrError(f"{left}; give the same command again")
     say(f"{counted(len(chosen), 'slice')} deleted, {len(seen) - len(chosen)} left")
 
 
@@ -93,35 +93,20 @@ def _table(seen: list[Seen]) -> str:
 
 def _save(seen: list[Seen], minutes: float) -> None:
     """Ask the jobs to save and to end, and wait for those that run, `minutes` at most."""
-    waiting: list[Seen] = []
+    waiting, rest = list[Seen](), Resting(_PERIOD)
     for each in seen:
         if not each.is_orphan and each.shown:
-            attempt.ask_to_stop(each.rented.folder)
+            patiently(lambda folder=each.rented.folder: attempt.ask_to_stop(folder), rest)
             waiting += [each] if each.status.beat else []
     if waiting:
         say(f"{counted(len(waiting), 'job')} asked to save")
     end = time.monotonic() + minutes * 60
     while waiting and time.monotonic() < end:
         time.sleep(_PERIOD)
-        waiting = [each for each in waiting if attempt.read_status(each.rented.folder).stage != "ended"]
+        stages = [patiently(lambda each=each: attempt.read_status(each.rented.folder).stage, rest) for each in waiting]
+        waiting = [each for each, stage in zip(waiting, stages, strict=True) if stage != "ended"]
     for each in waiting:
         say(f"{each.rented.name} did not save within {minutes:g} minutes")
-
-
-def _wait(queue: QueuedResources, rented: list[Rented]) -> None:
-    """Wait until slices are gone.
-
-    Raises:
-        GlrError: some still exist.
-    """
-    left, end = rented, time.monotonic() + _DELETING
-    while left and time.monotonic() < end:
-        there = {(each.zone, each.name) for zone in {each.zone for each in left} for each in queue.rented(zone)}
-        left = [each for each in left if (each.zone, each.name) in there]
-        time.sleep(_PERIOD if left else 0)
-    if left:
-        names = ", ".join(f"{each.name} in {each.zone}" for each in left)
-        raise GlrError(f"these slices still exist after {duration(_DELETING)}: {names}; give the same command again")
 
 
 if __name__ == "__main__":

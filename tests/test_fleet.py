@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from grpc import StatusCode
 
 from glr import storage
 from glr.sweep.tpu import attempt
@@ -14,6 +15,7 @@ from tests.gcs.emulator import Fault
 from tests.gcs.fixture import Gcs
 from tests.sweep.conftest import until
 from tests.tpu.client import connect
+from tests.tpu.service import Fault as Busy
 from tests.tpu.service import TpuService
 from tests.tpu.test_service import asked
 
@@ -49,9 +51,10 @@ def slices(tpu: TpuService, gcs_folder: str) -> list[str]:
     return [f"glr-{KEY}{number}-1" for number in range(2)]
 
 
-def test_a_list_says_where_each_slice_stands_and_which_nobody_uses(slices: list[str], tmp_path: Path):
-    printed = here("fleet", *LINE, cwd=tmp_path)
-    assert printed.startswith("slice "), printed
+def test_a_list_says_where_each_slice_stands_and_which_nobody_uses(slices: list[str], tpu: TpuService, tmp_path: Path):
+    tpu.faults.append(Busy("ListQueuedResources", StatusCode.UNAVAILABLE, "no route"))
+    waiting, _, printed = here("fleet", *LINE, cwd=tmp_path).partition("\n")
+    assert waiting == "waiting: Cloud TPU does not answer (503 no route)"
     head, working, taken, _, advice = printed.splitlines()
     assert head.split() == ["slice", "zone", "kind", "state", "age", "USD", "sweep", "job"]
     assert working.startswith(f"{slices[0]}  us-west4-a  v5litepod-8  ACTIVE, running 3/20")

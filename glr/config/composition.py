@@ -83,6 +83,9 @@ def _explained(error: Exception, config_name: str, overrides: Sequence[str]) -> 
         if kind := re.search(r"could not be converted to (\w+)", value):
             words = {"Integer": "a whole number", "Float": "a number", "Boolean": "true or false"}
             return GlrError(f"{merging[1]}: expected {words.get(kind[1], kind[1])}")
+        if "not a ListConfig" in value:
+            key, _, item = merging[1].partition("=")
+            return GlrError(f"{merging[1]}: expected a list, as {key}=[{item}]")
         return GlrError(f"{merging[1]}: {value}")
     return GlrError(" ".join(text.split()))
 

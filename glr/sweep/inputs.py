@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 
 from glr.config.identity import Identity, settings_of
@@ -98,8 +99,9 @@ def refuse(config: DictConfig) -> list[list[str]]:
         config: the config that Hydra gives a sweep's callbacks.
 
     Raises:
-        GlrError: names the first job whose data set or initial weights are missing (unless an earlier job trains them)
-            or whose batch exceeds its train set, or two jobs that would record different settings under the same name.
+        GlrError: the launcher refuses the sweep; or names the first job whose data set or initial weights are missing
+            (unless an earlier job trains them) or whose batch exceeds its train set, or two jobs that would record
+            different settings under the same name.
     """
     from glr.data.opening import train_splits
 
@@ -107,6 +109,8 @@ def refuse(config: DictConfig) -> list[list[str]]:
     if config.sweep.detach and not all(map(str.endswith, places, (".SlurmLauncher", ".GridSweeper"))):
         raise GlrError("sweep.detach=true belongs to hydra/launcher=submitit_slurm and a grid of values; leave it out")
     inputs, makers, jobs = Inputs(), Makers[int](), jobs_of(config)
+    if places[0].startswith("hydra_plugins.glr_"):  # a `JobLauncher`
+        get_class(places[0]).refuse(config, jobs)
     named: defaultdict[tuple[str, str], dict[tuple[str, str], int]] = defaultdict(dict)
     for number, line in enumerate(jobs, start=1):
         settings = settings_of_job(config, line)

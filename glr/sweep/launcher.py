@@ -33,6 +33,15 @@ class JobLauncher(Launcher):
         self.config = config
         self.jobs: list[Job] = []  # jobs of all batches
 
+    @staticmethod
+    def refuse(config: DictConfig, jobs: Sequence[Sequence[str]]) -> None:
+        """Refuse a sweep that cannot work, before anything is recorded; raises a GlrError.
+
+        Args:
+            config: the config that Hydra gives a sweep's callbacks.
+            jobs: each job's overrides.
+        """
+
     @abstractmethod
     def opened(self, jobs: Sequence[Job]) -> AbstractContextManager[Callable[[Job, int], Started]]:
         """A context for a batch of jobs; it gives the function that starts one of them in a place of the pool."""

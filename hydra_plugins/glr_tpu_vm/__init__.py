@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
+from omegaconf import DictConfig
 
+from glr.config.jobs import differing
 from glr.config.printing import counted, say
 from glr.sweep.job import Job
 from glr.sweep.launcher import JobLauncher
@@ -44,10 +46,14 @@ class TpuVmLauncherConfig:
     boot_minutes: float = 20.0  # the wait for a VM's first report, and between two reports
     hours: float = 24.0  # a slice deletes itself after this time, whatever happens here; its job saves, and continues
     period: float = 5.0  # seconds between two reports
-    price_per_hour: float | None = None  # USD of one slice; null: unknown
+    price_per_hour: Any = None  # USD of one slice; or {accelerator: USD}, {accelerator: {capacity: USD}}; null: unknown
     preflight: bool = True  # with a price: estimate what each job costs, by python -m glr.preflight on this machine
     secrets: dict[str, str] = field(default_factory=dict)  # variable of the jobs: name of a secret of Secret Manager
     environment: dict[str, str] = field(default_factory=dict)  # variables of the jobs that are no secrets
+    disk: str | None = None  # a disk of this name in each zone, with copies of the bucket's data sets; read-only
+    mount: str = (
+        "mount -o ro,noload /dev/disk/by-id/google-persistent-disk-1 disk"  # bash: mounts it at the folder `disk`
+    )
     install: str = (  # bash: from $WHEEL and constraints.txt to venv/bin/python
         "python3 -m pip install --quiet uv\n"
         "python3 -m uv venv --quiet --clear --python 3.11 venv\n"
@@ -68,6 +74,16 @@ class TpuVmLauncher(JobLauncher):
     def __init__(self, **settings: Any):  # noqa: ARG002
         self._left = False
 
+    @staticmethod
+    def refuse(config: DictConfig, jobs: Sequence[Sequence[str]]) -> None:
+        """Refuse wrong settings, jobs that need what only this machine has, and what this account may not use."""
+        from glr.sweep.tpu.queued import QueuedResources
+        from glr.sweep.tpu.renting import Renting
+
+        shown = zip(jobs, differing(jobs), strict=True)
+        batch = [Job(number, list(line), text, Path()) for number, (line, text) in enumerate(shown, start=1)]
+        Renting(config, batch).check(QueuedResources(config.hydra.launcher.project))
+
     @contextmanager
     def opened(self, jobs: Sequence[Job]) -> Iterator[Callable[[Job, int], Started]]:
         """Send the code, find the slices at work; yield the function that starts a job on a slice."""
@@ -80,11 +96,11 @@ class TpuVmLauncher(JobLauncher):
         queue = QueuedResources(self.config.hydra.launcher.project)
         settings = self.config.hydra.launcher
         for job in jobs:
-            job.price = settings.price_per_hour
+            job.price = renting.price
         fleet = Fleet(queue, renting.terms(queue), jobs, renting.key, lambda job: renting.order(job, queue.project))
         if at_work := sum(job.at_work for job in jobs):
             say(f"{counted(at_work, 'slice')} at work already")
-        estimated = jobs if settings.preflight and settings.price_per_hour is not None else []
+        estimated = jobs if settings.preflight and renting.price is not None else []
         estimates = Estimates(estimated, renting.estimate, Path(self.config.hydra.sweep.dir))
         try:
             yield fleet.start

@@ -23,7 +23,7 @@ from tests.tpu.leaks import leaks
 from tests.tpu.machine import INSTALL
 from tests.tpu.service import TpuService
 
-JOBS, PREEMPTIONS, TOKEN = 2, 2, "s3cret-t0ken"
+JOBS, PREEMPTIONS, TOKEN = 3, 4, "s3cret-t0ken"
 
 
 @pytest.mark.slow
@@ -46,6 +46,10 @@ def test_jobs_whose_slices_are_taken_away_end_as_if_undisturbed(
         new_store(folder)
     for seed in range(JOBS):
         assert processes.run(*line, f"seed={seed}", f"data.path={tmp_path}/set", cwd=whole) == 0
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk/set").symlink_to(tmp_path / "set")
+    files = storage.files(tmp_path / "set")
+    storage.upload([(tmp_path / "set" / name, f"{gcs_folder}/set/{name}") for name in files])
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets/tests.mlflow").write_text(TOKEN)
     monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", TOKEN)
@@ -55,6 +59,8 @@ def test_jobs_whose_slices_are_taken_away_end_as_if_undisturbed(
         launcher = ["hydra/launcher=tpu_vm", f"hydra.launcher.bucket={gcs_folder}/fleet", "hydra.launcher.period=0.3"]
         launcher += ["hydra.launcher.project=tests", "hydra.launcher.zones=[us-west4-a]"]
         launcher += ["hydra.launcher.accelerator=v5e-8", f"hydra.launcher.install={in_grammar(INSTALL)}"]
+        mount = f"rm -rf disk && ln -s {tmp_path}/disk disk"
+        launcher += ["hydra.launcher.disk=sets", f"hydra.launcher.mount={in_grammar(mount)}"]
         launcher += ["+hydra.launcher.secrets.MLFLOW_TRACKING_TOKEN=mlflow", f"sweep.jobs={JOBS}", "sweep.backoff=0.5"]
         data = [f"data.path={gcs_folder}/set", f"tracking.uri={server.uri}", f"seed=range({JOBS})", "-m"]
         own = {**gcs.variables, "TPU_EMULATOR_HOST": tpu.address, "MLFLOW_TRACKING_TOKEN": TOKEN}
@@ -65,7 +71,7 @@ def test_jobs_whose_slices_are_taken_away_end_as_if_undisturbed(
         code, output = processes.wait(process), (laptop / "log.txt").read_text()
         assert (code, output.count(" was preempted after ")) == (0, PREEMPTIONS), output
         stores = [MlflowClient(uri) for uri in (f"sqlite:///{whole}/mlruns/mlflow.db", server.uri)]
-        assert compare(*stores, "fleet", JOBS).endswith("equal to the last bit in 2 of 2")
+        assert compare(*stores, "fleet", JOBS).endswith(f"equal to the last bit in {JOBS} of {JOBS}")
     finally:
         server.kill()
     assert tpu.queue.resources == {}

@@ -59,6 +59,8 @@ def check(parent: str, request: types.CreateQueuedResourceRequest) -> None:
         pattern = r"projects/[^/]+/locations/[^/]+/reservations/[^/]+"
         _require(re.fullmatch(pattern, resource.reservation_name), "reservation_name", resource.reservation_name)
     check_node(spec.node)
+    for disk in spec.node.data_disks:
+        _require(re.fullmatch(f"{parent.replace('locations', 'zones')}/disks/[^/]+", disk.source_disk), "disk", disk)
 
 
 def check_node(node: types.Node) -> None:

@@ -17,6 +17,7 @@ from types import FrameType
 
 from glr import storage
 from glr.config.printing import say
+from glr.data.prepared import MANIFEST
 from glr.errors import PREEMPTED, GlrError
 from glr.sweep.job import AT_WORK
 from glr.sweep.process import Fate, Process, fate
@@ -42,7 +43,7 @@ class Agent:
         self._folder, self._order = folder, order
         self._journal = storage.join(folder.rpartition("/")[0], attempt.JOURNAL)
         self._process: Process | None = None
-        self._logged = -1  # bytes of the log that the bucket has
+        self._logged = 0  # bytes of the log that the bucket has
         self._beat = 0
         self._going_down = False  # the machine was told to go down
         self._stopped: float | None = None  # when the job was asked to save and to end
@@ -51,10 +52,12 @@ class Agent:
         """Run the job to its end; return the exit code for the startup script.
 
         Raises:
-            GlrError: a secret cannot be read, or the bucket does not take the result.
+            GlrError: a secret cannot be read, the disk has other data than the bucket, or the bucket does not take the
+                result.
         """
         with self._told():
-            self._restore()
+            self._insist(self._check_copies)
+            self._insist(self._restore)
             line = [sys.executable, "-m", "glr.train", *self._order.arguments]
             line += [] if _STARTED.exists() else self._order.first
             environment = self._order.environment | self._secrets()
@@ -110,13 +113,19 @@ class Agent:
 
     def _report(self, stage: str, code: int | None = None) -> None:
         """Write log and status; the log first, so that it is whole when the end is known."""
-        size = _LOG.stat().st_size
-        if size != self._logged:
-            storage.write(storage.join(self._folder, attempt.LOG), _LOG.read_bytes()[:size], overwrite=True)
-            self._logged = size
+        self._logged = attempt.write_log(self._folder, _LOG, self._logged)
         self._beat += 1
         progress = self._process.progress() if self._process else {}
         attempt.write_status(self._folder, Status(stage, _uptime(), code, progress, self._beat))
+
+    def _check_copies(self) -> None:
+        """Refuse a disk whose data sets differ from the bucket's, by which the sweep tells what is done."""
+        for copy, original in self._order.copies.items():
+            own, theirs = (storage.join(folder, MANIFEST) for folder in (copy, original))
+            if not storage.exists(own) or storage.read(own) != storage.read(theirs):
+                raise GlrError(
+                    f"hydra.launcher.disk: {copy} is no copy of {original}; copy the data set to the disk again"
+                )
 
     def _restore(self) -> None:
         """Fetch the records that an earlier machine could not send to MLflow."""
@@ -171,7 +180,7 @@ def main(folder: str) -> int:
         say(f"error: {error}", file=sys.stderr)
         with _LOG.open("a") as log:
             log.write(f"error: {error}\n")
-        storage.write(storage.join(folder, attempt.LOG), _LOG.read_bytes(), overwrite=True)
+        attempt.write_log(folder, _LOG, 0)
         attempt.write_status(folder, Status("ended", _uptime(), 1, {"failure": str(error)}, -1))
         return 0
 

@@ -1,7 +1,8 @@
 """One attempt at a job on a rented machine, as the machine and the watching command see it: a folder in the bucket.
 
 The folder of a job's n-th attempt is JOB/n. Whoever requests a machine for it creates `request.json` there, which only
-one can. The machine writes `status.json` and `log.txt` every few seconds; `stop` asks it to save and to end.
+one can, and then `answered`. The machine writes `status.json` and its log every few seconds; `stop` asks it to save and
+to end. The log is in parts, log.txt, log-1.txt and so on, of which only the last is written again when it grows.
 Clocks are never compared: each time that is written is a difference on one machine's clock.
 """
 
@@ -15,7 +16,9 @@ from glr import storage
 from glr.errors import GlrError
 
 SAVING = 300.0  # s for a job that is asked to save and to end
-LOG, STATUS, STOP, REQUEST, JOURNAL = "log.txt", "status.json", "stop", "request.json", "journal"
+LOG, STATUS, STOP, JOURNAL = "log.txt", "status.json", "stop", "journal"
+PART = 2**20  # bytes of a part of the log
+REQUEST, ANSWERED = "request.json", "answered"
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class Order:
         period: seconds between two reports.
         shown: the job's study and settings, for people.
         price: USD per hour of the machine; None: unknown.
+        copies: data sets that the machine's disk must hold: folder there -> the set in the bucket.
     """
 
     arguments: list[str]
@@ -45,6 +49,7 @@ class Order:
     period: float
     price: float | None
     shown: str
+    copies: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -116,15 +121,39 @@ def read_status(folder: str) -> Status:
     return Status()
 
 
+def write_log(folder: str, log: Path, logged: int) -> int:
+    """Store a machine's log, of which `logged` bytes are stored; return the bytes so far.
+
+    Raises:
+        GlrError: the bucket does not take it.
+    """
+    size = log.stat().st_size
+    if size > logged:
+        with log.open("rb") as file:
+            for start in range(logged - logged % PART, size, PART):
+                file.seek(start)
+                new = file.read(min(PART, size - start))
+                storage.write(_part(folder, start // PART), new, overwrite=True)
+    return size
+
+
 def append_log(folder: str, log: Path, logged: int) -> int:
     """Append what is new in a machine's log after `logged` bytes to a local file; return the bytes so far."""
-    path = storage.join(folder, LOG)
-    with suppress(GlrError):  # there is none yet, it is being replaced, or the bucket does not answer
-        new = storage.read(path, start=logged) if storage.exists(path) else b""
-        with log.open("ab") as file:
+    with suppress(GlrError), log.open("ab") as file:  # there is none yet, it is replaced, or the bucket does not answer
+        whole = True
+        while whole:
+            number, start = divmod(logged, PART)
+            path = _part(folder, number)
+            new = storage.read(path, start=start) if storage.exists(path) else b""
             file.write(new)
-        return logged + len(new)
+            logged += len(new)
+            whole = start + len(new) == PART  # then there may be another part
     return logged
+
+
+def _part(folder: str, number: int) -> str:
+    stem, dot, suffix = LOG.partition(".")
+    return storage.join(folder, f"{stem}-{number}{dot}{suffix}" if number else LOG)
 
 
 def ask_to_stop(folder: str) -> None:
@@ -139,6 +168,25 @@ def ask_to_stop(folder: str) -> None:
 def is_asked_to_stop(folder: str) -> bool:
     """Return True if a machine is asked to end its job."""
     return storage.exists(storage.join(folder, STOP))
+
+
+def note_answer(folder: str) -> None:
+    """Note that Cloud TPU has answered the request for an attempt's machine, or will not be asked.
+
+    Raises:
+        GlrError: the bucket may not be written.
+    """
+    storage.write(storage.join(folder, ANSWERED), b"", overwrite=True)
+
+
+def is_unanswered(job: str) -> bool:
+    """Return True if a job's newest attempt is claimed, and Cloud TPU has not answered its request.
+
+    Raises:
+        GlrError: the bucket cannot be read.
+    """
+    numbers = attempts(job)
+    return bool(numbers) and not storage.exists(storage.join(job, str(numbers[-1]), ANSWERED))
 
 
 def attempts(job: str) -> list[int]:

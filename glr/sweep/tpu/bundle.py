@@ -9,6 +9,7 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import io
+import re
 import sysconfig
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +22,7 @@ from glr.config.installation import CONF, DISTRIBUTION, SWEEPS
 from glr.errors import GlrError
 
 CONSTRAINTS, USER = "constraints.txt", "user.zip"
-_LEFT_OUT = {"__pycache__", ".git", ".venv", ".ipynb_checkpoints"}
+_PRIVATE_KEY = re.compile(rb'-----BEGIN [A-Z ]*PRIVATE KEY-----|"private_key"\s*:')  # as in Google's key files
 _OURS = {"glr", "keras", "hydra_plugins"}
 
 
@@ -107,16 +108,16 @@ def _of_user(targets: Iterable[str], folders: Sequence[str]) -> dict[str, bytes]
         files |= _below(place, name) if place.is_dir() else {f"{name}.py": place.read_bytes()}
     for number, folder in enumerate(folders):
         files |= _below(Path(folder), f"configs/{number}")
-    return files
+    return {name: content for name, content in files.items() if not _PRIVATE_KEY.search(content)}
 
 
 def _below(folder: Path, place: str, pattern: str = "**/*") -> dict[str, bytes]:
-    """The files of a folder that match a pattern: name below `place` -> content."""
+    """The files of a folder that match a pattern, but hidden ones, such as .env: name below `place` -> content."""
     names = {path: path.relative_to(folder) for path in folder.glob(pattern) if path.is_file()}
     return {
         f"{place}/{name.as_posix()}": path.read_bytes()
         for path, name in names.items()
-        if not _LEFT_OUT & set(name.parts)
+        if not any(part.startswith(".") or part == "__pycache__" for part in name.parts)
     }
 
 

@@ -1,21 +1,19 @@
 """The slices of a sweep: taken up from an earlier command or requested for its jobs, and given back at the end."""
 
 import threading
-import time
 from collections.abc import Callable, Sequence
 
-from glr.config.printing import counted, say
+from glr.config.printing import say
 from glr.errors import GlrError
 from glr.sweep.job import Job, JobState
 from glr.sweep.tpu import attempt
 from glr.sweep.tpu.attempt import Order
+from glr.sweep.tpu.patience import Resting, delete, patiently
 from glr.sweep.tpu.queued import TAKEN, QueuedResources, Rented
 from glr.sweep.tpu.terms import Terms
 from glr.sweep.tpu.vm import TpuVm
 
 _LEAVING = 5.0  # s that a thread may take to end
-_SOON = 5.0  # s after which a line says that slices are being deleted
-_DELETING = 600.0  # s that Cloud TPU may take to delete slices before the sweep's end says that they still exist
 
 
 class Fleet:
@@ -48,17 +46,19 @@ class Fleet:
         keyed: dict[str, Job] = {}
         for job in jobs:
             keyed.setdefault(key(job), job)  # a later one with the same key is its double
+        rest = Resting(terms.period)
         for name, job in keyed.items():
             if job.price is not None:  # what earlier commands paid counts, also for jobs that are finished
-                job.spent = attempt.spent(attempt.job_folder(terms.bucket, name))
-        self._take_up(keyed)
+                folder = attempt.job_folder(terms.bucket, name)
+                job.spent = patiently(lambda folder=folder: attempt.spent(folder), rest)
+        for zone in dict.fromkeys(terms.zones):
+            self._take_up(patiently(lambda zone=zone: queue.rented(zone), rest), keyed)
 
     def start(self, job: Job, place: int) -> TpuVm:  # noqa: ARG002
         """Start a job, or follow it where it runs already."""
         key = self._key(job)
-        machine = TpuVm(
-            self._queue, self._terms, key, self._order(job), job.log, self._found.pop(key, None), self.give_back
-        )
+        found = self._found.pop(key, None)
+        machine = TpuVm(self._queue, self._terms, key, self._order(job), job.log, found, self)
         self._machines.append(machine)
         return machine
 
@@ -71,6 +71,19 @@ class Fleet:
         except GlrError:
             return
 
+    def other(self, key: str) -> Rented | None:
+        """Return a slice at work for a job that another command has requested; None: there is none.
+
+        Raises:
+            GlrError: Cloud TPU does not list the slices.
+        """
+        for zone in dict.fromkeys(self._terms.zones):
+            for rented in self._queue.rented(zone):
+                given_back = (rented.zone, rented.name) in self._given_back
+                if rented.job == key and self._is_at_work(rented) and not given_back:
+                    return rented
+        return None
+
     def leave(self) -> int:
         """Follow no slice any longer; they work on. Return how many may run."""
         running = [machine for machine in self._machines if machine.poll() is None]
@@ -82,46 +95,27 @@ class Fleet:
 
     def finish(self) -> None:
         """Wait until the slices that were given back are gone; say which are not."""
-        trouble, told = "", False
-        began = time.monotonic()
-        end = began + _DELETING
-        while self._given_back and time.monotonic() < end:
-            for place, rented in list(self._given_back.items()):
-                try:
-                    if (now := self._queue.look(*place)) is None:
-                        del self._given_back[place]
-                    elif now.state != "DELETING":
-                        self._queue.delete(rented)
-                except GlrError as error:
-                    trouble = f" ({error})"
-            if self._given_back and not told and time.monotonic() > began + _SOON:
-                told = True
-                say(f"waiting for Cloud TPU to delete {counted(len(self._given_back), 'slice')}")
-            if self._given_back:
-                time.sleep(min(self._terms.period, 5.0))
-        if self._given_back:
-            names = ", ".join(f"{name} in {zone}" for zone, name in self._given_back)
-            say(f"these slices still exist{trouble}: {names}; python -m glr.fleet action=clean deletes them")
+        if (left := delete(self._queue, self._given_back.values(), min(self._terms.period, 5.0))) is not None:
+            say(f"{left}; python -m glr.fleet action=clean deletes them")
 
-    def _take_up(self, jobs: dict[str, Job]) -> None:
-        """Find the slices of the jobs: those at work are followed, the others are given back."""
-        for zone in dict.fromkeys(self._terms.zones):
-            for rented in sorted(self._queue.rented(zone), key=_number):
-                if rented.job not in jobs:
-                    continue
-                job = jobs[rented.job]
-                mine = rented.folder.startswith(attempt.job_folder(self._terms.bucket, rented.job))
-                if not mine or rented.node_only or rented.trouble or rented.state in TAKEN or _is_over(job):
-                    self.give_back(rented)
-                    continue
-                if rented.job in self._found:
-                    self.give_back(self._found[rented.job])  # an earlier attempt
-                self._found[rented.job] = rented
-                job.at_work = True
+    def _take_up(self, slices: Sequence[Rented], jobs: dict[str, Job]) -> None:
+        """Follow the slices of a zone that are at work for the jobs, and give the jobs' other slices back."""
+        for rented in sorted(slices, key=_number):
+            if rented.job not in jobs:
+                continue
+            job = jobs[rented.job]
+            if job.state != JobState.WAITING or not self._is_at_work(rented):
+                self.give_back(rented)
+                continue
+            if rented.job in self._found:
+                self.give_back(self._found[rented.job])  # an earlier attempt
+            self._found[rented.job] = rented
+            job.at_work = True
 
-
-def _is_over(job: Job) -> bool:
-    return job.state != JobState.WAITING
+    def _is_at_work(self, rented: Rented) -> bool:
+        """Return True if a slice runs its job, or may come to, with this bucket."""
+        mine = rented.folder.startswith(f"{attempt.job_folder(self._terms.bucket, rented.job)}/")
+        return mine and not (rented.node_only or rented.trouble or rented.state in TAKEN)
 
 
 def _number(rented: Rented) -> int:

@@ -126,20 +126,24 @@ class QueuedResources:
                 return None
         return _rented(found, self.project)
 
+    def state(self, rented: Rented) -> str | None:
+        """Return the state of a queued resource, or of a node that none holds; None: it is gone.
+
+        Raises:
+            GlrError: see `create`.
+        """
+        if rented.node_only:
+            return self._node_state(rented.zone, rented.name)
+        found = self.look(rented.zone, rented.name)
+        return found and found.state
+
     def has_node(self, zone: str, name: str) -> bool:
         """Return True if the slice's VM exists and may still run: a queued resource may be ACTIVE without one.
 
         Raises:
             GlrError: see `create`.
         """
-        from google.api_core.exceptions import NotFound
-
-        path = f"projects/{self.project}/locations/{zone}/nodes/{name}"
-        with explained(self.project, zone):
-            try:
-                return self._client.get_node(name=path, timeout=_PATIENCE).state.name not in _GONE
-            except NotFound:
-                return False
+        return self._node_state(zone, name) not in (None, *_GONE)
 
     def rented(self, zone: str) -> list[Rented]:
         """The queued resources of glr in a zone, and the nodes of glr that no queued resource holds.
@@ -174,6 +178,16 @@ class QueuedResources:
                     self._client.delete_queued_resource({"name": path, "force": True}, timeout=_PATIENCE)
             except (NotFound, FailedPrecondition):
                 return
+
+    def _node_state(self, zone: str, name: str) -> str | None:
+        from google.api_core.exceptions import NotFound
+
+        path = f"projects/{self.project}/locations/{zone}/nodes/{name}"
+        with explained(self.project, zone):
+            try:
+                return self._client.get_node(name=path, timeout=_PATIENCE).state.name
+            except NotFound:
+                return None
 
     def _name(self, zone: str, name: str) -> str:
         return f"projects/{self.project}/locations/{zone}/queuedResources/{name}"

@@ -23,8 +23,9 @@ from glr.storage import bucket
 from glr.sweep.job import Job
 from glr.sweep.parent import SweepRun
 from glr.sweep.tpu.attempt import Order
-from glr.sweep.tpu.bundle import bundle
+from glr.sweep.tpu.bundle import Bundle, bundle
 from glr.sweep.tpu.queued import QueuedResources
+from glr.sweep.tpu.refusal import BusyError, LoginError
 from glr.sweep.tpu.slices import Slice, accelerator_of
 from glr.sweep.tpu.terms import Terms
 from glr.tracking.environment import CODE_VARIABLE, code
@@ -64,7 +65,7 @@ class Renting:
         """What the slices share; the jobs' code is in the bucket when this returns.
 
         Raises:
-            GlrError: the bucket is elsewhere or may not be written.
+            GlrError: the bucket may not be written.
         """
         settings = self._settings
         accelerator, image = accelerator_of(settings.accelerator)
@@ -72,11 +73,9 @@ class Renting:
             accelerator,
             settings.runtime_version or image,
             **{name: settings[name] for name in ("capacity", "reservation", "network", "subnetwork")},
-            **{name: settings[name] for name in ("external_ips", "service_account", "queue_minutes")},
+            **{name: settings[name] for name in ("external_ips", "service_account", "queue_minutes", "disk")},
         )
-        self._check_region()
-        targets = {node._target_ for config in self._jobs.values() for _, node in components(config)}
-        wares = bundle(targets, self._folders)
+        wares = self._bundle()
         return Terms(
             wanted,
             list(settings.zones),
@@ -88,7 +87,26 @@ class Renting:
             settings.hours,
             settings.boot_minutes,
             settings.period,
+            None if settings.disk is None else settings.mount,
         )
+
+    def check(self, queue: QueuedResources) -> None:
+        """Look whether the bucket, the zones and the jobs' code are there; write and rent nothing.
+
+        Raises:
+            GlrError: the bucket is missing, elsewhere or closed to this account; Cloud TPU does not list a zone's
+                slices; or a package that a job names is missing.
+        """
+        storage.check_writable(storage.join(self.bucket, "any"))
+        self._check_region()
+        for zone in self._settings.zones:
+            try:
+                queue.rented(zone)
+            except LoginError:
+                raise
+            except BusyError:  # the sweep itself waits for the service
+                continue
+        self._bundle()
 
     def key(self, job: Job) -> str:
         """A job's key among all jobs that were ever run in this bucket: 16 hexadecimal digits.
@@ -107,6 +125,11 @@ class Renting:
             line.append(f"checkpoint.path={storage.join(self.bucket, 'checkpoints')}")
         if not any(re.match(r"[+~]*strategy\b", text) for text in job.overrides):
             line.append("strategy=tpu")  # `auto` would train on the CPU if the TPU did not answer
+        copies = {}
+        if self._settings.disk is not None:
+            copy = f"disk/{settings.data.path.rstrip('/').rpartition('/')[2]}"
+            copies[copy] = settings.data.path
+            line += [f"data.path={in_grammar(copy)}", "data.prepare_when_missing=false"]
         anew = sweep.rerun.name == "all" and job.starts == 1 and not job.at_work
         inherited = {name: os.environ.get(name) for name in (PARENT_VARIABLE, VARYING_VARIABLE, SWEEP_VARIABLE)}
         environment: dict[str, str] = {name: value for name, value in inherited.items() if value is not None}
@@ -121,8 +144,9 @@ class Renting:
             minutes=None if sweep.minutes is None else max(0.0, sweep.minutes - job.seconds / 60),
             hours=self._settings.hours,
             period=self._settings.period,
-            price=self._settings.price_per_hour,
+            price=self.price,
             shown=f"{settings.study}: {job.shown}",
+            copies=copies,
         )
 
     def estimate(self, job: Job, output: Path) -> list[str]:
@@ -131,6 +155,25 @@ class Renting:
         line = [*for_each_job(self._config.hydra), *job.overrides]
         end = [f"preflight.topology={kind}", f"preflight.output={in_grammar(str(output))}"]
         return [sys.executable, "-m", "glr.preflight", *line, *end]
+
+    @property
+    def price(self) -> float | None:
+        """USD per hour of one slice; None: unknown.
+
+        Raises:
+            GlrError: the setting names no price of this slice, or no number above 0.
+        """
+        settings: Any = OmegaConf.to_container(self._settings, resolve=True)
+        given, kind = settings["price_per_hour"], settings["accelerator"].replace("v5litepod", "v5e")
+        price = given
+        for name in (kind, settings["capacity"]):
+            price = price.get(name) if isinstance(price, dict) else price
+        if given is None or (isinstance(price, int | float) and price > 0):
+            return price
+        raise GlrError(
+            f"hydra.launcher.price_per_hour={given}: expected USD above 0 for a {kind} with capacity "
+            f"{settings['capacity']}, as 3.2 or {{{kind}: 3.2}}"
+        )
 
     def _bucket(self) -> str:
         if not storage.is_bucket(self._settings.bucket or ""):
@@ -145,14 +188,16 @@ class Renting:
             raise GlrError(f"hydra.launcher.capacity={settings['capacity']}: expected spot, on_demand or reserved")
         if settings["reservation"] is not None and settings["capacity"] != "reserved":
             raise GlrError("hydra.launcher.reservation: a reservation needs hydra.launcher.capacity=reserved")
+        if settings["disk"] is not None and not re.fullmatch(r"[a-z][a-z0-9-]*", settings["disk"]):
+            raise GlrError(f"hydra.launcher.disk={settings['disk']}: give the name that the disk has in each zone")
         if not settings["zones"]:
             raise GlrError("hydra.launcher.zones: name at least one zone")
-        for name in ("queue_minutes", "boot_minutes", "hours", "period", "price_per_hour"):
+        for name in ("queue_minutes", "boot_minutes", "hours", "period"):
             if settings[name] is not None and settings[name] <= 0:
                 raise GlrError(f"hydra.launcher.{name}={settings[name]:g}: expected more than 0")
-        if settings["price_per_hour"] is None and self._config.sweep.budget is not None:
+        if self.price is None and self._config.sweep.budget is not None:
             raise GlrError("sweep.budget needs the price of a slice: hydra.launcher.price_per_hour=USD")
-        for name in ("environment", "install"):
+        for name in ("environment", "install", "mount"):
             if without_secrets(settings[name], name) != settings[name]:
                 raise GlrError(
                     f"hydra.launcher.{name} holds a secret, which does not leave this machine; put it into Secret "
@@ -166,6 +211,10 @@ class Renting:
             raise GlrError(
                 f"data.path={settings.data.path} is on this machine; prepare the set into the bucket: "
                 "python -m glr.prepare data.path=gs://BUCKET/FOLDER"
+            )
+        if self._settings.disk is not None and settings.data.cache_dir is not None:
+            raise GlrError(
+                "data.cache_dir: with hydra.launcher.disk the data is read on the disk; leave one of them out"
             )
         if settings.init_from.file is not None and not storage.is_bucket(settings.init_from.file):
             raise GlrError(f"init_from.file={settings.init_from.file} is on this machine; copy it into the bucket")
@@ -183,6 +232,10 @@ class Renting:
                 )
         if _OF_STORE not in self._settings.secrets:
             _check_store(settings.tracking.uri)
+
+    def _bundle(self) -> Bundle:
+        targets = {node._target_ for config in self._jobs.values() for _, node in components(config)}
+        return bundle(targets, self._folders)
 
     def _check_region(self) -> None:
         region = bucket.region(storage.join(self.bucket, "any"))

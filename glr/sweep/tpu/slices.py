@@ -32,6 +32,7 @@ class Slice:
         external_ips: the VM has an address in the internet, which it needs to install packages from there.
         service_account: the VM's identity; None: the project's default compute service account.
         queue_minutes: how long a request waits in a zone's queue before the next zone is asked; None: for ever.
+        disk: the name of a disk of the zone, attached read-only, as several slices may share it; None: none.
     """
 
     accelerator: str
@@ -43,6 +44,7 @@ class Slice:
     external_ips: bool = True
     service_account: str | None = None
     queue_minutes: float | None = None
+    disk: str | None = None
 
     def request(
         self, project: str, zone: str, name: str, labels: Mapping[str, str], metadata: Mapping[str, str]
@@ -63,6 +65,9 @@ class Slice:
         if self.service_account is not None:
             scope = "https://www.googleapis.com/auth/cloud-platform"
             node["service_account"] = {"email": self.service_account, "scope": [scope]}
+        if self.disk is not None:
+            path = f"projects/{project}/zones/{zone}/disks/{self.disk}"
+            node["data_disks"] = [{"source_disk": path, "mode": "READ_ONLY"}]
         resource: dict[str, Any] = {"tpu": {"node_spec": [{"parent": parent, "node_id": name, "node": node}]}}
         if self.capacity == "spot":
             resource["spot"] = {}

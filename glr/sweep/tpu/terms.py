@@ -28,6 +28,7 @@ class Terms:
         hours: after which a slice deletes itself.
         boot_minutes: for a slice's first report, and between two reports.
         period: s between two looks.
+        mount: the lines of bash that mount the slice's disk at the folder `disk`; None: it has none.
     """
 
     wanted: Slice
@@ -40,6 +41,7 @@ class Terms:
     hours: float
     boot_minutes: float
     period: float
+    mount: str | None = None
 
 
 def startup(terms: Terms, project: str, zone: str, name: str, folder: str) -> dict[str, str]:
@@ -54,6 +56,7 @@ def startup(terms: Terms, project: str, zone: str, name: str, folder: str) -> di
             {key: shlex.quote(value) for key, value in values.items()},
             wheel=terms.wheel,
             install=terms.install.strip(),
+            mount=terms.mount,
             seconds=round(terms.hours * 3600) + _MARGIN,
             preempted=PREEMPTED,
         )

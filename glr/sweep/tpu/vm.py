@@ -9,33 +9,22 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from itertools import cycle
 from pathlib import Path
 from typing import Any
 
-from glr import storage
 from glr.config.secrets import redacted
 from glr.errors import PREEMPTED, GlrError, in_words
 from glr.sweep.process import TAKEN_AWAY
 from glr.sweep.tpu import attempt
 from glr.sweep.tpu.attempt import Order, Status
+from glr.sweep.tpu.patience import patiently
 from glr.sweep.tpu.queued import TAKEN, WAITING, QueuedResources, Rented
-from glr.sweep.tpu.refusal import BusyError, LoginError, ShortageError
-from glr.sweep.tpu.slices import FOLDER, JOB_LABEL, SWEEP_LABEL
-from glr.sweep.tpu.terms import Terms, startup
+from glr.sweep.tpu.refusal import LoginError, ShortageError
+from glr.sweep.tpu.requests import EndedError, Holder, Requests
+from glr.sweep.tpu.terms import Terms
 
-_ROUND = 60.0  # s to wait after all zones were in vain, doubled for each further round
-_LONGEST_ROUND = 900.0  # s
 _SILENT_BOOTS = 3  # slices that never report before the job fails
 _SILENCE = 60.0  # s without a report before Cloud TPU is asked whether the VM exists
-
-
-class _EndedError(Exception):
-    """The thread is to end; `code` is the process's exit code, None if the slice stays."""
-
-    def __init__(self, code: int | None):
-        super().__init__(code)
-        self.code = code
 
 
 class TpuVm:
@@ -48,7 +37,7 @@ class TpuVm:
         order: what to run.
         log: the local file that the job's output is appended to.
         found: a slice that already runs the job; None: request one.
-        release: function that gives a slice back.
+        holder: the sweep's slices.
     """
 
     def __init__(
@@ -59,10 +48,11 @@ class TpuVm:
         order: Order,
         log: Path,
         found: Rented | None,
-        release: Callable[[Rented], None],
+        holder: Holder,
     ):
         self._queue, self._terms, self._key, self._order = queue, terms, key, order
-        self._log, self._release = log, release
+        self._log, self._release = log, holder.give_back
+        self._requests = Requests(queue, terms, key, order, holder, self)
         self._folder = attempt.job_folder(terms.bucket, key)  # of all its attempts
         self._asked, self._killed, self._left = threading.Event(), threading.Event(), threading.Event()
         self._wake = threading.Event()  # set with each of the three
@@ -70,8 +60,8 @@ class TpuVm:
         self._spent: float | None = None  # USD of earlier attempts
         self._failure: str | None = None
         self._code: int | None = None
+        self._patience = terms.boot_minutes * 60  # s between two reports
         self._silent, self._found = 0, found  # slices that never reported; the one that was taken up
-        self._short, self._round = list[ShortageError](), _ROUND  # of this round through the zones; s to wait after it
         log.parent.mkdir(parents=True, exist_ok=True)
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -115,6 +105,10 @@ class TpuVm:
         what.set()
         self._wake.set()
 
+    def show(self, stage: str) -> None:
+        """Say what the job waits for."""
+        self._stage = stage
+
     def _run(self) -> None:
         try:
             self._code = self._live()
@@ -125,17 +119,18 @@ class TpuVm:
     def _live(self) -> int | None:
         rented = self._found
         here = None if rented is None else rented.folder
-        self._spent = self._patiently(lambda: attempt.spent(self._folder, but=here))
-        zones = cycle(self._terms.zones)
+        self._spent = self.patiently(lambda: attempt.spent(self._folder, but=here))
         try:
             while True:
-                rented = rented or self._obtain(zones)
+                if rented is None:
+                    rented = self._requests.obtain()
+                    self._status, self._heard = Status(), time.monotonic()
                 code = self._attend(rented)
                 self._release(rented)
                 rented = None
                 if code is not None:
                     return code
-        except _EndedError as ended:
+        except EndedError as ended:
             if rented is not None and ended.code is not None:
                 self._release(rented)
             return ended.code
@@ -143,39 +138,6 @@ class TpuVm:
             if rented is not None:
                 self._release(rented)
             raise
-
-    def _obtain(self, zones: "cycle[str]") -> Rented:
-        """Request a slice in the next zone, and so on, until one takes the request; wait when all were in vain."""
-        while True:
-            if len(self._short) >= len(self._terms.zones):
-                if all(error.for_good for error in self._short):
-                    raise self._short[0]
-                self._stage = "no zone has room"
-                self._pause(self._round)
-                self._short, self._round = [], min(2 * self._round, _LONGEST_ROUND)
-            zone = next(zones)
-            self._stage = f"asking {zone}"
-            try:
-                return self._patiently(lambda zone=zone: self._request(zone))
-            except ShortageError as error:
-                self._short.append(error)
-
-    def _request(self, zone: str) -> Rented:
-        number = max(attempt.attempts(self._folder), default=0) + 1
-        folder, name = storage.join(self._folder, str(number)), f"glr-{self._key}-{number}"
-        if not attempt.write_order(folder, self._order):
-            raise GlrError("another command has just requested a slice for this job; the same command takes it up")
-        labels = {SWEEP_LABEL: self._terms.sweep, JOB_LABEL: self._key}
-        scripts = startup(self._terms, self._queue.project, zone, name, folder) | {FOLDER: folder}
-        rented = Rented(zone, name, "CREATING", labels, folder, self._terms.wanted.accelerator, 0.0)
-        try:  # the attempt is claimed: repeat only the request itself
-            self._patiently(lambda: self._queue.create(self._terms.wanted, zone, name, labels, scripts))
-        except _EndedError as ended:
-            if ended.code is not None:  # the service may have the request although its answer was lost
-                self._release(rented)
-            raise
-        self._status, self._heard = Status(), time.monotonic()
-        return rented
 
     def _attend(self, rented: Rented) -> int | None:
         """Follow a slice to its end; return the exit code, or None if another zone is to be tried."""
@@ -187,39 +149,39 @@ class TpuVm:
             logged = attempt.append_log(rented.folder, self._log, logged)
             if known and self._status.stage == "ended":
                 return self._ended(rented, told is not None)
-            now = self._patiently(lambda: self._queue.look(rented.zone, rented.name))
+            now = self.patiently(lambda: self._queue.look(rented.zone, rented.name))
             if now is None or now.state in TAKEN:
                 self._stage = "being taken away"
                 if now is None or now.state == "SUSPENDED":
-                    self._status = self._patiently(lambda: attempt.read_status(rented.folder))
+                    self._status = self.patiently(lambda: attempt.read_status(rented.folder))
                     attempt.append_log(rented.folder, self._log, logged)
                     return self._ended(rented, told is not None, gone=now is None)
             elif now.trouble is not None:
                 if not isinstance(now.trouble, ShortageError):
                     raise now.trouble
-                self._short.append(now.trouble)
+                self._requests.note(now.trouble)
                 return None
             elif now.state in WAITING:
                 self._stage = f"queued in {rented.zone}"
             else:
                 provisioned = provisioned or time.monotonic()
                 self._stage = self._status.stage or ("booting" if now.state == "ACTIVE" else "being made")
-                if (lost := self._lost(rented, now.state, provisioned)) is not None:
-                    return None if lost else TAKEN_AWAY
+                if self._status.beat == 0 and time.monotonic() - provisioned > self._patience:
+                    self._count_silent(rented)
+                    return None
+                if (code := self._lost(rented, now.state)) is not None:
+                    return code
             told = self._obey(rented.folder, told)
-            self._pause(self._terms.period, interruptible=told is None)
+            self.pause(self._terms.period, interruptible=told is None)
 
-    def _lost(self, rented: Rented, state: str, provisioned: float) -> bool | None:
-        """None: the slice is well, as far as can be seen; True: it never worked; False: it works no longer."""
-        now, patience = time.monotonic(), self._terms.boot_minutes * 60
-        if self._status.beat == 0 and now - provisioned > patience:
-            self._count_silent(rented)
-            return True
-        silent = now - self._heard
+    def _lost(self, rented: Rented, state: str) -> int | None:
+        """The exit code of a job whose machine reports no longer; None: it is well, as far as can be seen."""
+        silent = time.monotonic() - self._heard
         if self._status.beat == 0 or state != "ACTIVE" or silent < _SILENCE:
             return None
-        exists = self._patiently(lambda: self._queue.has_node(rented.zone, rented.name))
-        return None if exists and silent < patience else False
+        if not self.patiently(lambda: self._queue.has_node(rented.zone, rented.name)):
+            return TAKEN_AWAY
+        return -signal.SIGKILL if silent > self._patience else None  # it hangs, as machines do whose memory is full
 
     def _count_silent(self, rented: Rented) -> None:
         self._silent += 1
@@ -233,27 +195,32 @@ class TpuVm:
         """Pass a request to end on to the slice; return when that was done."""
         if self._asked.is_set() and told is None:
             if self._status.beat == 0:
-                raise _EndedError(-signal.SIGTERM)
-            self._patiently(lambda: attempt.ask_to_stop(folder))
+                raise EndedError(-signal.SIGTERM)
+            self.patiently(lambda: attempt.ask_to_stop(folder))
             told = time.monotonic()
         if told is not None:
             self._stage = "saving"
             if time.monotonic() > told + attempt.SAVING:
-                raise _EndedError(-signal.SIGKILL)
+                raise EndedError(-signal.SIGKILL)
         return told
 
     def _ended(self, rented: Rented, asked: bool, gone: bool = False) -> int | None:
         """The exit code of a job that has ended on its machine, or whose machine is gone; None: it never worked."""
-        code = self._status.code if self._status.stage == "ended" else PREEMPTED
+        itself = self._status.stage == "ended"  # else its machine was taken away
+        code = self._status.code if itself else PREEMPTED
         if code is None or code != PREEMPTED or asked:
             return 1 if code is None else code
         minutes = self._order.minutes
         if minutes is not None and self._status.seconds >= minutes * 60:
             return PREEMPTED
-        # A slice that an earlier command left may have been stopped before this command; others are to stay stopped.
-        if rented is not self._found and self._patiently(lambda: attempt.is_asked_to_stop(rented.folder)):
+        if self.patiently(lambda: attempt.is_asked_to_stop(rented.folder)):
+            # A slice that an earlier command left may have been stopped before this command; others stay stopped.
+            if rented is self._found:
+                return TAKEN_AWAY
             self._failure = "stopped by python -m glr.fleet action=stop"
             return 128 + signal.SIGINT
+        if itself and self._status.seconds < self._order.hours * 3600:
+            return PREEMPTED  # somebody sent it SIGTERM, such as a guard of the machine's memory
         if gone and self._status.beat == 0:  # Google keeps the request of a slice that it takes away: this one gave up
             self._count_silent(rented)
             return None
@@ -269,21 +236,21 @@ class TpuVm:
             self._status, self._heard = status, time.monotonic()
         return True
 
-    def _patiently(self, ask: Callable[[], Any]) -> Any:
+    def patiently(self, ask: Callable[[], Any]) -> Any:
         """Ask until there is an answer: the machine works on without a network here."""
-        while True:
-            try:
-                return ask()
-            except (BusyError, storage.UnreachableError) as error:
-                if isinstance(error, LoginError):  # a new login is read by a new command
-                    self._stage = "login expired: log in, leave (Ctrl-C), start again"
-                self._pause(self._terms.period)
 
-    def _pause(self, seconds: float, interruptible: bool = True) -> None:
+        def rest(error: GlrError) -> None:
+            if isinstance(error, LoginError):  # a new login is read by a new command
+                self._stage = "login expired: log in, leave (Ctrl-C), start again"
+            self.pause(self._terms.period)
+
+        return patiently(ask, rest)
+
+    def pause(self, seconds: float, interruptible: bool = True) -> None:
         """Wait.
 
         Raises:
-            _EndedError: the pool has no more use for the slice.
+            EndedError: the pool has no more use for the slice.
         """
         if interruptible:
             self._wake.wait(seconds)
@@ -291,8 +258,8 @@ class TpuVm:
         else:
             self._killed.wait(seconds)
         if self._left.is_set():
-            raise _EndedError(None)
+            raise EndedError(None)
         if self._killed.is_set():
-            raise _EndedError(-signal.SIGKILL)
+            raise EndedError(-signal.SIGKILL)
         if self._asked.is_set() and self._status.beat == 0:
-            raise _EndedError(-signal.SIGTERM)
+            raise EndedError(-signal.SIGTERM)

@@ -27,6 +27,8 @@ case $1 in
   sent) rm -r mlruns/journal; mkdir mlruns/journal;;
   deaf) trap '' TERM; touch ready; while :; do sleep 0.05; done;;
   wait) trap 'echo saved; exit 75' TERM; touch ready; while :; do sleep 0.05; done;;
+  killed) kill -KILL $$;;
+  told) exit 75;;
   fail) echo '{"failure": "the loss is nan"}' > $GLR_PROGRESS; exit 1;;
 esac
 """
@@ -67,6 +69,18 @@ def test_a_job_that_ends_leaves_its_result(gcs_folder: str, machine: Path):
     assert not storage.files(f"{gcs_folder}/jobs/ab/journal")
     assert agent(folder, machine, **given).wait() == 0  # after a reboot
     assert log(folder).splitlines()[1] == "sent seed=1 GREETING=hi"
+
+
+def test_a_disk_with_other_data_than_the_bucket_is_refused(gcs_folder: str, machine: Path):
+    folder, copies = f"{gcs_folder}/jobs/ab/1", {"disk/set": f"{gcs_folder}/set"}
+    storage.write(f"{gcs_folder}/set/manifest.json", b"new")
+    storage.write(machine / "disk/set/manifest.json", b"old")
+    assert agent(folder, machine, arguments=["sent"], copies=copies).wait() == 0
+    status, said = attempt.read_status(folder), f"hydra.launcher.disk: disk/set is no copy of {gcs_folder}/set; "
+    assert (status.stage, status.code, status.progress["failure"].startswith(said)) == ("ended", 1, True)
+    storage.write(machine / "disk/set/manifest.json", b"new", overwrite=True)
+    assert agent(f"{gcs_folder}/jobs/ab/2", machine, arguments=["sent"], copies=copies).wait() == 0
+    assert attempt.read_status(f"{gcs_folder}/jobs/ab/2").code == 0
 
 
 def test_a_failure_is_the_jobs(gcs_folder: str, machine: Path):

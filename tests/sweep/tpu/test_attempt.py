@@ -1,11 +1,13 @@
 """Attempts at a job, in the bucket."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from glr import storage
 from glr.errors import GlrError
+from glr.storage import bucket
 from glr.sweep.tpu import attempt
 from glr.sweep.tpu.attempt import Order, Status
 
@@ -39,6 +41,25 @@ def test_reports_and_what_attempts_cost(gcs_folder: str):
     assert not attempt.is_asked_to_stop(f"{job}/2")
     attempt.ask_to_stop(f"{job}/2")
     assert attempt.is_asked_to_stop(f"{job}/2")
+
+
+def test_of_a_log_that_grows_only_the_last_part_is_written_again(
+    gcs_folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(attempt, "PART", 10)
+    folder, log, here = f"{gcs_folder}/jobs/ab/1", tmp_path / "log.txt", tmp_path / "here.txt"
+    stored = read = 0
+    for size in (4, 10, 11, 35, 35):
+        log.write_bytes(bytes(range(size)))
+        before = {name: bucket.existing(f"{folder}/{name}").generation for name in storage.files(folder)}
+        stored = attempt.write_log(folder, log, stored)
+        after = {name: bucket.existing(f"{folder}/{name}").generation for name in storage.files(folder)}
+        whole = min(read // 10, size // 10)
+        kept = ["log.txt", "log-1.txt", "log-2.txt", "log-3.txt"][: len(after) if size == read else whole]
+        assert [name for name in after if before.get(name) == after[name]] == sorted(kept)
+        read = attempt.append_log(folder, here, read)
+        assert (stored, read, here.read_bytes()) == (size, size, log.read_bytes())
+    assert storage.files(folder).keys() == {"log.txt", "log-1.txt", "log-2.txt", "log-3.txt"}
 
 
 def test_files_of_another_version(gcs_folder: str):

@@ -1,5 +1,6 @@
 """The code that goes to the machines."""
 
+import json
 import os
 import subprocess
 import sys
@@ -40,9 +41,16 @@ def test_the_users_own_code_and_settings_go_along(tmp_path: Path, monkeypatch: p
     monkeypatch.syspath_prepend(str(tmp_path / "code"))
     (tmp_path / "code/mine_alone/parts").mkdir(parents=True)
     (tmp_path / "code/mine_alone/parts/heads.py").write_text("class Head: ...\n")
+    for name in (".env", ".git/config", "parts/.netrc", "__pycache__/heads.pyc"):
+        (tmp_path / "code/mine_alone" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "code/mine_alone" / name).write_text("secret")
+    key = {"type": "service_account", "private_key": "abc"}
+    (tmp_path / "code/mine_alone/parts/vm.json").write_text(json.dumps(key, indent=2))
     (tmp_path / "code/one_file.py").write_text("x = 1\n")
     (tmp_path / "conf/head").mkdir(parents=True)
     (tmp_path / "conf/head/mine.yaml").write_text("_target_: mine_alone.parts.heads.Head\n")
+    (tmp_path / "conf/.env").write_text("TOKEN=secret")
+    (tmp_path / "conf/id_rsa").write_text("-----BEGIN OPENSSH PRIVATE KEY-----\n")
     targets = ["mine_alone.parts.heads.Head", "one_file.Net", "glr.model.head.arcface.ArcFace", "numpy.ndarray"]
     made = bundle(targets, [str(tmp_path / "conf")])
     (tmp_path / "user").mkdir()

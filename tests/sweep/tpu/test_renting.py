@@ -5,12 +5,14 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 
+from glr import storage
 from glr.config.installation import CONF
 from glr.errors import GlrError
 from glr.sweep.job import Job
 from glr.sweep.tpu.queued import QueuedResources
 from glr.sweep.tpu.renting import Renting
 from glr.tracking.run import PARENT_VARIABLE
+from tests.conftest import here
 from tests.tpu.service import TpuService
 
 GIVEN = ["data.path=gs://b/set", "tracking=server", "tracking.uri=http://mlflow:5000"]
@@ -49,6 +51,31 @@ def test_an_order_holds_all_that_the_machine_needs(monkeypatch: pytest.MonkeyPat
         [],
     )
     assert order.shown == "demo: seed=1"
+
+
+def test_jobs_read_the_copy_on_the_disk_and_keep_their_keys():
+    job, disk = Job(1, [*GIVEN, "seed=1"], "seed=1", Path("out")), "hydra.launcher.disk=sets"
+    plain, made = renting(*GIVEN, BUCKET), renting(*GIVEN, BUCKET, disk)
+    assert made.key(job) == plain.key(job)
+    order = made.order(job, "p")
+    assert [text for text in order.arguments if text.startswith("data.path=")] == [
+        "data.path=gs://b/set",
+        "data.path=disk/set",
+    ]
+    assert (order.copies, plain.order(job, "p").copies) == ({"disk/set": "gs://b/set"}, {})
+    with pytest.raises(
+        GlrError, match=r"^job 1 \(seed=1\): data.cache_dir: with hydra.launcher.disk the data is read on"
+    ):
+        renting(*GIVEN, BUCKET, disk, "data.cache_dir=/tmp/cache")
+
+
+@pytest.mark.parametrize(
+    ("given", "price"),
+    [("null", None), ("2.5", 2.5), ("{v3-8:8,v5e-8:3}", 3.0), ("{v5e-8:{spot:3,on_demand:9.6}}", 9.6)],
+)
+def test_the_price_is_that_of_the_slice(given: str, price: float | None):
+    settings = ["hydra.launcher.accelerator=v5litepod-8", "hydra.launcher.capacity=on_demand"]
+    assert renting(*GIVEN, BUCKET, *settings, f"hydra.launcher.price_per_hour={given}").price == price
 
 
 def test_what_is_run_anew_begins_anew_once():
@@ -115,8 +142,23 @@ def test_what_only_this_machine_has_is_refused(overrides: tuple[str, ...], said:
         (("hydra.launcher.reservation=mine",), "hydra.launcher.reservation: a reservation needs "),
         (("hydra.launcher.zones=[]",), "hydra.launcher.zones: name at least one zone"),
         (("hydra.launcher.accelerator=v5e-3",), "hydra.launcher.accelerator=v5e-3: expected one of v2-8, v3-8, "),
+        (
+            ("hydra.launcher.disk=projects/p/disks/d",),
+            "hydra.launcher.disk=projects/p/disks/d: give the name that the d",
+        ),
         (("hydra.launcher.hours=0",), "hydra.launcher.hours=0: expected more than 0"),
-        (("hydra.launcher.price_per_hour=-1",), "hydra.launcher.price_per_hour=-1: expected more than 0"),
+        (
+            ("hydra.launcher.price_per_hour=-1",),
+            "hydra.launcher.price_per_hour=-1: expected USD above 0 for a v3-8 with",
+        ),
+        (
+            ("hydra.launcher.price_per_hour={v5e-8:3}",),
+            "hydra.launcher.price_per_hour={'v5e-8': 3}: expected USD above 0",
+        ),
+        (
+            ("hydra.launcher.price_per_hour=cheap",),
+            "hydra.launcher.price_per_hour=cheap: expected USD above 0 for a v3-",
+        ),
         (("sweep.budget=5",), "sweep.budget needs the price of a slice: hydra.launcher.price_per_hour=USD"),
         (
             ("+hydra.launcher.environment.MLFLOW_TRACKING_TOKEN=abcdefgh",),
@@ -151,10 +193,34 @@ def test_terms_send_the_code_and_check_the_place(tpu: TpuService, gcs_folder: st
     bucket, zones = f"hydra.launcher.bucket={gcs_folder}", "hydra.launcher.zones=[us-west4-a,europe-west4-b]"
     queue = QueuedResources("tests")
     made = renting(*GIVEN, bucket, zones, "hydra.launcher.accelerator=v5e-8")
+    made.check(queue)
+    assert storage.files(gcs_folder) == {}
     terms = made.terms(queue)
     assert (terms.wanted.accelerator, terms.code.startswith(f"{gcs_folder}/bundles/")) == ("v5litepod-8", True)
     monkeypatch.setattr("glr.storage.bucket.region", lambda _: "us-west4")
     with pytest.raises(
         GlrError, match=rf"^hydra.launcher.bucket={gcs_folder} is in us-west4, and zone europe-west4-b is"
     ):
-        made.terms(queue)
+        made.check(queue)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["hydra.launcher.accelerator=v3-32"], "hydra.launcher.accelerator=v3-32: a slice of several hosts"),
+        (["hydra.launcher.zones=us-west4-a"], "hydra.launcher.zones=us-west4-a: expected a list, as hydra.launcher.z"),
+        (["hydra.launcher.project=other"], "this account may not use Cloud TPU in project other, zone us-west4-a; "),
+        (["hydra.launcher.bucket=gs://missing/fleet"], "gs://missing/fleet/any: there is no bucket gs://missing; "),
+        (["data.path=gs://tests/no-set"], "the job: gs://tests/no-set holds no prepared data set"),
+    ],
+)
+def test_a_sweep_is_refused_before_its_run_exists(
+    tpu: TpuService, gcs_folder: str, tmp_path: Path, overrides: list[str], said: str
+):
+    launcher = ["hydra/launcher=tpu_vm", "hydra.launcher.project=tests", "hydra.launcher.zones=[us-west4-a]"]
+    launcher += [f"hydra.launcher.bucket={gcs_folder}", "data.prepare_when_missing=false"]
+    printed = here("train", *GIVEN, *launcher, *overrides, "seed=1", "-m", cwd=tmp_path)
+    assert said in printed.partition("job 1 (seed=1): ")[2] + printed, printed
+    assert not (tmp_path / "mlruns/mlflow.db").exists()
+    assert not storage.files(gcs_folder)
+    assert "CreateQueuedResource" not in [request.method for request in tpu.log]

@@ -46,6 +46,7 @@ def test_the_request_has_the_fields_that_google_documents():
         external_ips=False,
         service_account="vm@p.iam.gserviceaccount.com",
         queue_minutes=1.5,
+        disk="sets",
     )
     labels, data = {"glr-job": "ab12"}, {"startup-script": "true"}
     request = CreateQueuedResourceRequest(wanted.request("p", "us-west4-a", "glr-ab12-1", labels, data))
@@ -59,6 +60,8 @@ def test_the_request_has_the_fields_that_google_documents():
     assert (dict(spec.node.labels), dict(spec.node.metadata)) == (labels, data)
     assert (spec.node.network_config.network, spec.node.network_config.enable_external_ips) == ("net", False)
     assert spec.node.service_account.email == "vm@p.iam.gserviceaccount.com"
+    (disk,) = spec.node.data_disks
+    assert (disk.source_disk, disk.mode.name) == ("projects/p/zones/us-west4-a/disks/sets", "READ_ONLY")
     assert resource.guaranteed.reserved
     assert resource.reservation_name == f"{PARENT}/reservations/mine"
     assert resource.queueing_policy.valid_until_duration.total_seconds() == 90

@@ -139,6 +139,45 @@ def test_a_preempted_job_goes_on_elsewhere(tpu: TpuService, gcs_folder: str, job
     assert names(tpu) == []
 
 
+@pytest.mark.parametrize(
+    ("how", "reason"),
+    [("killed", "killed by SIGKILL (out of memory?), 2 times"), ("told", "stopped by SIGTERM, 2 times")],
+)
+def test_a_job_that_is_killed_on_its_machine_is_not_preempted_and_fails_after_its_retries(
+    tpu: TpuService, gcs_folder: str, jobs: Callable[..., list[Job]], how: str, reason: str
+):
+    batch = jobs(how)
+    with fleet(gcs_folder, batch) as made:
+        Pool(batch, made.start, JobLimits(retries=1, backoff=0.1), Recorder()).run()
+    assert (batch[0].state, batch[0].reason, batch[0].preemptions) == (JobState.FAILED, reason, 0)
+    assert (len(tpu.queue.machines), names(tpu)) == (2, [])
+
+
+def test_a_machine_that_hangs_uses_up_a_retry(
+    tpu: TpuService, gcs_folder: str, jobs: Callable[..., list[Job]], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("glr.sweep.tpu.vm._SILENCE", 0.5)
+    (job,) = jobs("wait")
+    with fleet(gcs_folder, [job]) as made:
+        machine = made.start(job, 0)
+        until(lambda: machine.progress()["stage"] == "running")
+        machine._patience = 1.0
+        with tpu.queue.lock:
+            tpu.queue.machines[0].cut_power()  # the queued resource stays ACTIVE, and its node READY
+        until(lambda: machine.poll() is not None)
+    assert machine.poll() == -9
+    assert names(tpu) == []
+
+
+def test_a_disk_that_cannot_be_mounted_fails_the_job(tpu: TpuService, gcs_folder: str, jobs: Callable[..., list[Job]]):  # noqa: ARG001
+    batch = jobs("sent")
+    with fleet(gcs_folder, batch, mount="echo no such device >&2; false") as made:
+        Pool(batch, made.start, JobLimits(), Recorder()).run()
+    said = "the data disk could not be mounted on the VM; the log says why (hydra.launcher.disk, mount)"
+    assert (batch[0].state, batch[0].reason) == (JobState.FAILED, said)
+    assert "no such device\n" in batch[0].log.read_text()
+
+
 def test_a_vm_that_never_reports_is_replaced_and_in_the_end_the_job_fails(
     tpu: TpuService, gcs_folder: str, jobs: Callable[..., list[Job]]
 ):
@@ -248,7 +287,28 @@ def test_a_slice_deletes_itself_when_nobody_watches(tpu: TpuService, gcs_folder:
     assert attempt.read_status(f"{gcs_folder}/jobs/{1:016x}/1").code == 0
 
 
+def test_a_bucket_that_does_not_answer_at_first_ends_nothing(
+    tpu: TpuService,  # noqa: ARG001
+    gcs_folder: str,
+    jobs: Callable[..., list[Job]],
+    monkeypatch: pytest.MonkeyPatch,
+):
+    answers = iter([storage.UnreachableError("no route"), 2.5])
+
+    def spent(folder: str) -> float:  # noqa: ARG001
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer  # the real one comes after two minutes
+        return answer
+
+    monkeypatch.setattr(attempt, "spent", spent)
+    (job,) = jobs("sent")
+    with fleet(gcs_folder, [job]):
+        assert job.spent == 2.5
+
+
 def test_a_lost_network_ends_nothing(tpu: TpuService, gcs_folder: str, jobs: Callable[..., list[Job]]):
+    tpu.faults.append(Fault("ListQueuedResources", grpc.StatusCode.UNAVAILABLE, "no route", times=2))
     tpu.faults.append(Fault("CreateQueuedResource", grpc.StatusCode.UNAVAILABLE, "no route", carried_out=True, times=2))
     tpu.faults.append(Fault("GetQueuedResource", grpc.StatusCode.UNAVAILABLE, "no route", times=3))
     tpu.faults.append(Fault("GetQueuedResource", grpc.StatusCode.UNAUTHENTICATED, "expired", times=2))
