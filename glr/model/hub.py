@@ -72,7 +72,7 @@ def _built(kind: Any, architecture: dict[str, Any], image_size: int | None) -> A
     if architecture.get("drop_path_rate"):  # DINOv2's and DINOv3's
         raise ValueError(
             f"architecture.drop_path_rate: KerasHub 0.32 does not drop branches of {kind.__name__}, it scales them at "
-            "random; leave it out"
+            "random; leave it out and give train.drop_path"
         )
     if image_size is None:
         raise ValueError(f"{kind.__name__} takes images of one size, without tta.scales; give tta=none or tta=flip")

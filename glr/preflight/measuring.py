@@ -53,7 +53,7 @@ class Step:
             if any(key == part or key.startswith(f"{part}.") for part in _PARTS)
             and key.split(".")[-1] not in _NOT_PARTS
         }
-        words = train.on_nan.value, train.weight_decay_on.value, train.layer_decay
+        words = train.on_nan.value, train.weight_decay_on.value, train.layer_decay, train.drop_path
         return json.dumps([parts, words, train.steps_per_execution, self.topology, self.classes], sort_keys=True)
 
 

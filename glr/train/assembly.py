@@ -16,6 +16,7 @@ from glr.data.pictures import FirstPictures, StoredPictures
 from glr.data.pipeline import TrainPipeline
 from glr.data.prepared import PreparedData
 from glr.errors import GlrError
+from glr.model.drop_path import drop_paths
 from glr.model.loading import build_model
 from glr.model.network import RetrievalModel
 from glr.model.parts import depths
@@ -154,6 +155,8 @@ def train_step(
                 model.origin = load_parts(model, weights, list(map(str, given.parts)), strict=given.strict, name=name)
             except GlrError as error:
                 raise GlrError(f"init_from: {error}") from error
+        if (rate := config.train.drop_path) > 0:
+            model.drop_path_seeds = drop_paths(model.network, rate)  # makes it a variable that checkpoints hold
         optimizer = build(config.optimizer, learning_rate=schedule)
         if config.train.weight_decay_on.value == "kernels":
             decay_kernels_only(optimizer, model.trainable_variables)

@@ -199,3 +199,10 @@ def test_a_run_without_debug_settings_has_the_key_from_before_they_existed():
     assert (debugged(config, choices), run_name(config, choices)) == (None, "small_cnn-arcface")
     before = {name: value for name, value in settings_of(config).items() if not name.startswith("debug.")}
     assert Identity(before, "").key == key(config)
+
+
+def test_a_run_without_stochastic_depth_has_the_key_from_before_it_was_a_setting():
+    now = settings_of(settings())
+    before = {name: value for name, value in now.items() if name != "train.drop_path"}
+    assert Identity(before, "").key == key(settings())
+    assert key(settings("train.drop_path=0.1")) != key(settings())
