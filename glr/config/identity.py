@@ -31,6 +31,7 @@ ADDED: dict[str, object] = {
     "init_from.parts": sorted(ModelPart),
     "train.deterministic": False,
     "train.drop_path": 0.0,
+    "train.head_rate": 1.0,
     "train.layer_decay": 1.0,
     "train.weight_decay_on": "all",
 }

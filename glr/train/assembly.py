@@ -16,6 +16,7 @@ from glr.data.pictures import FirstPictures, StoredPictures
 from glr.data.pipeline import TrainPipeline
 from glr.data.prepared import PreparedData
 from glr.errors import GlrError
+from glr.keras_internals import scale_rates
 from glr.model.drop_path import drop_paths
 from glr.model.loading import build_model
 from glr.model.network import RetrievalModel
@@ -166,6 +167,10 @@ def train_step(
                     f"train.layer_decay={decay}: the layers of {config.backbone.label} form no blocks; give 1"
                 )
             decay_rates(optimizer, model.trainable_variables, depth, decay)
+        if (factor := config.train.head_rate) != 1:
+            if not (own := model.head.trainable_variables):
+                raise GlrError(f"train.head_rate={factor}: {config.head.label} has no weights to train; give 1")
+            scale_rates(optimizer, [(weight, factor) for weight in own])
         if config.train.precision.value == "mixed_float16":
             optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     return TrainStep(

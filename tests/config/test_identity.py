@@ -201,8 +201,10 @@ def test_a_run_without_debug_settings_has_the_key_from_before_they_existed():
     assert Identity(before, "").key == key(config)
 
 
-def test_a_run_without_stochastic_depth_has_the_key_from_before_it_was_a_setting():
+@pytest.mark.parametrize(("setting", "value"), [("train.drop_path", 0.1), ("train.head_rate", 100)])
+def test_a_run_without_a_later_setting_has_the_key_from_before(setting: str, value: float):
     now = settings_of(settings())
-    before = {name: value for name, value in now.items() if name != "train.drop_path"}
+    before = {name: value for name, value in now.items() if name != setting}
+    assert len(now) == len(before) + 1
     assert Identity(before, "").key == key(settings())
-    assert key(settings("train.drop_path=0.1")) != key(settings())
+    assert key(settings(f"{setting}={value}")) != key(settings())

@@ -38,6 +38,7 @@ TRAIN = {
         "train.max_skipped_batches": 1,
         "train.layer_decay": 0.01,
         "train.drop_path": 0,
+        "train.head_rate": 0.01,
         "checkpoint.minutes": 0.01,
     },
     **{"debug.steps": 1, "debug.queries": 1, "debug.target_loss": 0, "debug.profile": 1},

@@ -66,7 +66,7 @@ def test_whatever_looks_at_the_gradients_sees_the_global_batch(trained: Trained,
 
 def test_the_same_images_leave_out_the_same_branches(trained: Trained):
     assert differences(trained["stochastic depth", 1], trained["stochastic depth", 2]) == []
-    assert differences(trained["stochastic depth", 1], trained["norm_softmax", 1]) != []
+    assert trained["stochastic depth", 1][0].outcome.loss != trained["norm_softmax", 1][0].outcome.loss
 
 
 @pytest.mark.parametrize("name", ["broken", "broken in one share"])
