@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from difflib import get_close_matches
 
 import keras
 
@@ -27,7 +28,10 @@ def configure(network: keras.Model, trainable: str, batchnorm_momentum: float | 
     layers = list(parts(network))
     names = [name for name, _ in layers]
     if trainable not in {"all", "none", *names}:
-        raise ValueError(f"trainable={trainable}: give all, none or one of the layers {names[0]} ... {names[-1]}")
+        near = ", ".join(get_close_matches(trainable, names, n=3, cutoff=0)) or names[0]
+        raise ValueError(
+            f"trainable={trainable}: give all, none or a layer, from {names[0]} to {names[-1]}; the most alike: {near}"
+        )
     first = {"all": 0, "none": len(names)}.get(trainable)
     if first is None:
         first = [name if name == trainable else name.rpartition("/")[0] for name in names].index(trainable)

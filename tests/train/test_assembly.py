@@ -105,19 +105,19 @@ def test_rates_fall_with_the_distance_from_the_output_and_the_head_has_its_own()
 
 
 @pytest.mark.parametrize(
-    ("overrides", "sentence"),
+    ("setting", "sentence"),
     [
-        (["train.layer_decay=0.5"], r"^train\.layer_decay=0\.5: the layers of SmallCNN form no blocks; give 1$"),
-        (
-            ["head=triplet", "train.head_rate=100"],
-            r"^train\.head_rate=100\.0: Triplet\(hard, m=0\.2\) has no weights to train; give 1$",
-        ),
-        (["train.drop_path=0.5"], r"^train\.drop_path=0\.5: this backbone has no blocks that glr knows; give 0$"),
+        (("layer_decay", 0.5), r"^train\.layer_decay=0\.5: the layers of SmallCNN form no blocks; give 1$"),
+        (("head_rate", 9.0), r"^train\.head_rate=9\.0: Triplet\(hard, m=0\.2\) has no weights to train; give 1$"),
+        (("drop_path", 0.5), r"^train\.drop_path=0\.5: this backbone has no blocks that glr knows; give 0$"),
     ],
 )
-def test_what_a_rate_or_a_branch_would_need_is_missing(overrides: list[str], sentence: str):
+def test_what_a_setting_needs_of_the_model_is_missing(setting: tuple[str, float], sentence: str):
+    """The check of the config cannot know the classes of users."""
+    settings = config("head=triplet")
+    settings.train[setting[0]] = setting[1]
     with pytest.raises(GlrError, match=sentence):
-        train_step(config(*overrides), OneOfMany(1), Constant(peak=0.1), classes=5)
+        train_step(settings, OneOfMany(1), Constant(peak=0.1), classes=5)
 
 
 def test_weights_to_start_from(small_data: PreparedData, tmp_path: Path):
