@@ -1,7 +1,9 @@
 """Branches are dropped by image, at the rate of their block, in training and in blocks that train alone."""
 
+from pathlib import Path
 from typing import Any
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from glr.errors import GlrError
 from glr.model.backbone import SmallCNN
 from glr.model.drop_path import drop_paths
 from glr.model.parts import configure, parts
-from tests.model.hub_networks import FAMILIES, small
+from tests.model.hub_networks import FAMILIES, model_of, small
 
 RATE, MANY = 0.6, 400
 BLOCKS = {name: {"num_layers": 3} for name in FAMILIES.values() if name.startswith(("vit", "clip", "siglip", "dino"))}
@@ -115,6 +117,19 @@ def test_a_frozen_block_is_whole_and_bfloat16_stays():
     assert outputs.dtype == tf.bfloat16
     whole = np.all(outputs == x, axis=(1, 2)).mean()
     assert whole == pytest.approx(RATE**2, abs=4 * np.sqrt(RATE**2 * (1 - RATE**2) / MANY))
+
+
+def test_the_weights_file_stays_the_same(tmp_path: Path):
+    models = [model_of(made("vit_base")) for _ in range(2)]
+    models[1].drop_path_seeds = drop_paths(models[1].network, RATE)
+    names: list[list[str]] = []
+    for model in models:
+        model.save_weights(tmp_path / "a.weights.h5")
+        with h5py.File(tmp_path / "a.weights.h5") as file:
+            names.append([])
+            file.visit(names[-1].append)
+    assert names[0] == names[1]
+    assert len(models[1].variables) == len(models[0].variables) + 1  # a checkpoint has the seeds
 
 
 def test_what_would_drop_nothing_is_refused():
