@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from glr.config import component, structure
+from glr.config.combinations import check_combinations
 from glr.config.component import class_of
 from glr.config.composing import Composition
 from glr.config.composition import composition, unknown_setting
@@ -76,6 +77,8 @@ def _checked(config_name: str, overrides: list[str], required: bool = True) -> C
     try:
         structure.check_keys(job.settings, passed=passed)
         check(job.settings, required, passed)
+        if required:
+            check_combinations(job.settings)
     except component.UnknownSettingError as error:
         raise unknown_setting(error.key, config_name, overrides) from error
     _passed.update(nodes.values())

@@ -30,6 +30,8 @@ ADDED: dict[str, object] = {
     **{f"debug.{name}": None for name in ("steps", "queries", "target_loss", "profile")},
     "init_from.parts": sorted(ModelPart),
     "train.deterministic": False,
+    "train.drop_path": 0.0,
+    "train.head_rate": 1.0,
     "train.layer_decay": 1.0,
     "train.weight_decay_on": "all",
 }

@@ -119,6 +119,8 @@ class Training:
     max_skipped_batches: int = at_least(1)
     weight_decay_on: WeightDecayOn = WeightDecayOn.kernels
     layer_decay: float = between(0.01, 1, default=1.0)
+    drop_path: float = between(0, 0.9, default=0.0)
+    head_rate: float = at_least(0.01, default=1.0)
     deterministic: bool = False
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from glr.config.combinations import check_image_size, stride
 from glr.config.installation import library
 from glr.errors import GlrError, first_line
 from glr.model.parts import configure
@@ -72,16 +73,11 @@ def _built(kind: Any, architecture: dict[str, Any], image_size: int | None) -> A
     if architecture.get("drop_path_rate"):  # DINOv2's and DINOv3's
         raise ValueError(
             f"architecture.drop_path_rate: KerasHub 0.32 does not drop branches of {kind.__name__}, it scales them at "
-            "random; leave it out"
+            "random; leave it out and give train.drop_path"
         )
     if image_size is None:
         raise ValueError(f"{kind.__name__} takes images of one size, without tta.scales; give tta=none or tta=flip")
-    _check_patch(architecture.get("patch_size", 1))
-    patch = _stride(architecture)
-    if image_size % patch:
-        near = max(image_size // patch, 1) * patch
-        wanted = f"{kind.__name__} needs a multiple of {patch}, such as {near} or {near + patch}"
-        raise ValueError(f"data.image_size={image_size}: {wanted}")
+    check_image_size(kind.__name__, architecture, image_size)
     shape = (image_size, image_size, 3)
     # Positions of this size from the start: DINOv2 keeps others beside them, and loses trained ones when it saves.
     own = {"position_embedding_shape": shape} if "position_embedding_shape" in known else {}
@@ -96,13 +92,6 @@ def _built(kind: Any, architecture: dict[str, Any], image_size: int | None) -> A
     return made
 
 
-def _check_patch(patch: Any) -> None:
-    """Refuse a patch that is not square: `_mapped` would arrange its tokens wrongly."""
-    sides = {*patch} if isinstance(patch, list) else {patch}
-    if len(sides) != 1 or not all(isinstance(side, int) and side > 0 for side in sides):
-        raise ValueError(f"architecture.patch_size={patch}: expected a whole number of pixels, at least 1")
-
-
 def _stored_as_it_is(layer: Any) -> None:
     """Save and load a layer's positions like all weights.
 
@@ -112,19 +101,13 @@ def _stored_as_it_is(layer: Any) -> None:
     layer.load_own_variables = lambda store: keras.layers.Layer.load_own_variables(layer, store)
 
 
-def _stride(architecture: dict[str, Any]) -> int:
-    """The pixels between neighbouring positions of the feature map of a transformer; 1 for other networks."""
-    patch = architecture.get("patch_size", 1)
-    return (patch if isinstance(patch, int) else patch[0]) * 2 ** (len(architecture.get("depths", [0])) - 1)
-
-
 def _mapped(made: Any, image_size: int) -> keras.Model:
     images = keras.tree.flatten(made.input)[0]
     pooled = len(made.output.shape) == 2  # SigLIP's; the tokens are the input of its pooling
     tokens = made.post_layer_norm.output if pooled else made.output
     if len(tokens.shape) == 4:
         return keras.Model(images, tokens, name=made.name)
-    side, channels = image_size // _stride(made.get_config()), tokens.shape[-1]
+    side, channels = image_size // stride(made.get_config()), tokens.shape[-1]
     extra = 0 if pooled else tokens.shape[1] - side**2
     maps = keras.ops.reshape(tokens[:, extra:], (-1, side, side, channels))
     summary = made.output if pooled else tokens[:, 0]

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from difflib import get_close_matches
 
 import keras
 
@@ -24,14 +25,17 @@ def configure(network: keras.Model, trainable: str, batchnorm_momentum: float | 
     Raises:
         ValueError: the network has no such layer.
     """
-    parts = list(_parts(network))
-    names = [name for name, _ in parts]
+    layers = list(parts(network))
+    names = [name for name, _ in layers]
     if trainable not in {"all", "none", *names}:
-        raise ValueError(f"trainable={trainable}: give all, none or one of the layers {names[0]} ... {names[-1]}")
+        near = ", ".join(get_close_matches(trainable, names, n=3, cutoff=0)) or names[0]
+        raise ValueError(
+            f"trainable={trainable}: give all, none or a layer, from {names[0]} to {names[-1]}; the most alike: {near}"
+        )
     first = {"all": 0, "none": len(names)}.get(trainable)
     if first is None:
         first = [name if name == trainable else name.rpartition("/")[0] for name in names].index(trainable)
-    for position, (_, layer) in enumerate(parts):
+    for position, (_, layer) in enumerate(layers):
         # A layer comes after its blocks and would free them again.
         if position < first or not _inner(layer):
             layer.trainable = position >= first
@@ -53,7 +57,7 @@ def depths(network: keras.Model) -> dict[int, int]:
     """
     blocks: list[str] = []
     places: dict[int, tuple[int, bool]] = {}
-    for name, layer in _parts(network):
+    for name, layer in parts(network):
         flat = _BLOCK.match(name)
         block = name if "/" in name else flat[0] if flat else None
         if block is not None and block not in blocks:
@@ -73,7 +77,7 @@ def _inner(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
     return next((list(inner) for name in _INNER if (inner := getattr(layer, name, None))), [])
 
 
-def _parts(network: keras.Model) -> Iterator[tuple[str, keras.layers.Layer]]:
+def parts(network: keras.Model) -> Iterator[tuple[str, keras.layers.Layer]]:
     """Yield each layer with its name, after the blocks inside it."""
     for layer in network.layers:
         for block in _inner(layer):

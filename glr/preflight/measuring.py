@@ -53,8 +53,9 @@ class Step:
             if any(key == part or key.startswith(f"{part}.") for part in _PARTS)
             and key.split(".")[-1] not in _NOT_PARTS
         }
-        words = train.on_nan.value, train.weight_decay_on.value, train.layer_decay
-        return json.dumps([parts, words, train.steps_per_execution, self.topology, self.classes], sort_keys=True)
+        words = train.on_nan.value, train.weight_decay_on.value
+        numbers = train.layer_decay, train.drop_path, train.head_rate, train.steps_per_execution
+        return json.dumps([parts, words, numbers, self.topology, self.classes], sort_keys=True)
 
 
 class Compiler:

@@ -16,6 +16,8 @@ from glr.data.pictures import FirstPictures, StoredPictures
 from glr.data.pipeline import TrainPipeline
 from glr.data.prepared import PreparedData
 from glr.errors import GlrError
+from glr.keras_internals import scale_rates
+from glr.model.drop_path import drop_paths
 from glr.model.loading import build_model
 from glr.model.network import RetrievalModel
 from glr.model.parts import depths
@@ -136,8 +138,8 @@ def train_step(
     """Build a model with this number of classes, its optimizer and the step that trains it.
 
     Raises:
-        GlrError: the weights do not fit the model, the optimizer has a setting that works on one replica only, or rates
-            are to fall with the depth of blocks that the backbone does not have.
+        GlrError: the weights do not fit the model, the optimizer has a setting that works on one replica only, or a
+            setting needs blocks of the backbone or weights of the head that do not exist.
     """
     replicas = strategy.num_replicas_in_sync
     refused = [setting for setting in _OF_ONE_REPLICA if config.optimizer.get(setting) is not None]
@@ -154,17 +156,9 @@ def train_step(
                 model.origin = load_parts(model, weights, list(map(str, given.parts)), strict=given.strict, name=name)
             except GlrError as error:
                 raise GlrError(f"init_from: {error}") from error
-        optimizer = build(config.optimizer, learning_rate=schedule)
-        if config.train.weight_decay_on.value == "kernels":
-            decay_kernels_only(optimizer, model.trainable_variables)
-        if (decay := config.train.layer_decay) != 1:
-            if not (depth := depths(model.network)):
-                raise GlrError(
-                    f"train.layer_decay={decay}: the layers of {config.backbone.label} form no blocks; give 1"
-                )
-            decay_rates(optimizer, model.trainable_variables, depth, decay)
-        if config.train.precision.value == "mixed_float16":
-            optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+        if (rate := config.train.drop_path) > 0:
+            model.drop_path_seeds = drop_paths(model.network, rate)  # makes it a variable that checkpoints hold
+        optimizer = _optimizer(config, model, schedule)
     return TrainStep(
         model,
         optimizer,
@@ -175,3 +169,21 @@ def train_step(
         skip_non_finite=config.train.on_nan.value == "skip_batch",
         steps_per_call=config.train.steps_per_execution,
     )
+
+
+def _optimizer(config: DictConfig, model: RetrievalModel, schedule: Schedule) -> keras.optimizers.Optimizer:
+    """Build the optimizer with the rates and the decay of each weight."""
+    optimizer = build(config.optimizer, learning_rate=schedule)
+    if config.train.weight_decay_on.value == "kernels":
+        decay_kernels_only(optimizer, model.trainable_variables)
+    if (decay := config.train.layer_decay) != 1:
+        if not (depth := depths(model.network)):
+            raise GlrError(f"train.layer_decay={decay}: the layers of {config.backbone.label} form no blocks; give 1")
+        decay_rates(optimizer, model.trainable_variables, depth, decay)
+    if (factor := config.train.head_rate) != 1:
+        if not (own := model.head.trainable_variables):
+            raise GlrError(f"train.head_rate={factor}: {config.head.label} has no weights to train; give 1")
+        scale_rates(optimizer, [(weight, factor) for weight in own])
+    if config.train.precision.value == "mixed_float16":
+        return keras.optimizers.LossScaleOptimizer(optimizer)
+    return optimizer

@@ -199,3 +199,13 @@ def test_a_run_without_debug_settings_has_the_key_from_before_they_existed():
     assert (debugged(config, choices), run_name(config, choices)) == (None, "small_cnn-arcface")
     before = {name: value for name, value in settings_of(config).items() if not name.startswith("debug.")}
     assert Identity(before, "").key == key(config)
+
+
+@pytest.mark.parametrize(("setting", "value"), [("train.drop_path", 0.1), ("train.head_rate", 100)])
+def test_a_run_without_a_later_setting_has_the_key_from_before(setting: str, value: float):
+    line = "backbone=convnext_tiny"
+    now = settings_of(settings(line))
+    before = {name: value for name, value in now.items() if name != setting}
+    assert len(now) == len(before) + 1
+    assert Identity(before, "").key == key(settings(line))
+    assert key(settings(line, f"{setting}={value}")) != key(settings(line))

@@ -37,6 +37,8 @@ TRAIN = {
         "train.steps_per_execution": 1,
         "train.max_skipped_batches": 1,
         "train.layer_decay": 0.01,
+        "train.drop_path": 0,
+        "train.head_rate": 0.01,
         "checkpoint.minutes": 0.01,
     },
     **{"debug.steps": 1, "debug.queries": 1, "debug.target_loss": 0, "debug.profile": 1},
@@ -86,6 +88,7 @@ def test_each_number_of_a_command_has_its_bounds(command: str):
                 "public": 1,
                 "private": 1,
                 "train.layer_decay": 1,
+                "train.drop_path": 0.9,
             }.get(key, inf),
         )
         for key, lowest in LOWEST[command].items()

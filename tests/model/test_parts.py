@@ -3,6 +3,7 @@
 import keras
 import pytest
 
+from glr.config.combinations import _WITHOUT_BLOCKS
 from glr.model.parts import depths
 
 
@@ -22,6 +23,9 @@ def test_joints_and_the_stem_of_a_convnext_are_no_blocks():
 
 
 @pytest.mark.slow
-def test_a_network_whose_layers_do_not_name_their_blocks_has_none():
-    """Only the last layer of each block of InceptionResNetV2 names it."""
-    assert not depths(keras.applications.InceptionResNetV2(include_top=False, weights=None, input_shape=(75, 75, 3)))
+@pytest.mark.parametrize("application", ["InceptionResNetV2", "InceptionV3", "MobileNetV3Small"])
+def test_a_network_whose_layers_do_not_name_their_blocks_has_none(application: str):
+    """The config's check knows them by these names. Only the last layer of each block of InceptionResNetV2 names it."""
+    constructor = getattr(keras.applications, application)
+    assert not depths(constructor(include_top=False, weights=None, input_shape=(75, 75, 3)))
+    assert application.startswith(_WITHOUT_BLOCKS)

@@ -46,7 +46,7 @@ def test_a_transformer_with_falling_rates_is_traced():
     pytest.importorskip("keras_hub")
     sizes = {"num_layers": 2, "hidden_dim": 16, "num_heads": 2, "mlp_dim": 32}
     network = ["backbone=vit_tiny", *(f"backbone.architecture.{name}={value}" for name, value in sizes.items())]
-    rates = ["pooling=cls_gem", "optimizer=adamw", "train.layer_decay=0.8", "head=arcface"]
+    rates = ["pooling=cls_gem", "optimizer=adamw", "train.layer_decay=0.8", "train.drop_path=0.1", "head=arcface"]
     config, _ = composed("train", [*TOY[1:], *network, *rates])
     _, traced = trace(config, replicas=8, classes=10, steps_per_epoch=10)
     model = build_model(config, 10, 16)

@@ -22,6 +22,7 @@ from glr.config.component import build
 from glr.config.installation import CONF
 from glr.config.resolvers import setup
 from glr.devices import strategy
+from glr.model.drop_path import drop_paths
 from glr.model.head import adacos, curricularface, pairs
 from glr.model.network import RetrievalModel
 from glr.optim.optimizer import Adam, AdamW, decay_kernels_only
@@ -48,6 +49,7 @@ class Case:
     optimizer: Callable[[], keras.optimizers.Optimizer] = momentum
     precision: str = "float32"
     synchronised: bool = True
+    drop_path: float = 0.0
     frozen: bool = False  # freeze BatchNorm, so that only the sum of gradients connects the replicas
     broken: int | None = None  # the step whose last image has no finite gradient
     options: dict[str, Any] = field(default_factory=dict)
@@ -87,6 +89,7 @@ def cases() -> dict[str, Case]:
         "two steps a call": Case("adacos_dynamic", options={"steps_per_call": 2}),
         "float16": Case(optimizer=loss_scaled, precision="mixed_float16"),
         "bfloat16": Case("adacos_dynamic", precision="mixed_bfloat16"),
+        "stochastic depth": Case(drop_path=0.5),
         "per replica": Case(synchronised=False),
     }
 
@@ -204,6 +207,8 @@ def batches(broken: int | None) -> list[tuple[np.ndarray, ...]]:
 def network() -> keras.Model:
     images = keras.Input((SIDE, SIDE, 3))
     maps = keras.layers.Conv2D(6, 3, 2, "same", name="conv")(images)
+    for block in range(2):  # named as ConvNeXt's, which glr.model.drop_path knows
+        maps += keras.layers.Activation("linear", name=f"stage_0_block_{block}_identity")(maps)
     return keras.Model(images, maps, name="tiny")
 
 
@@ -221,6 +226,8 @@ def step_of(case: Case, over: tf.distribute.Strategy) -> TrainStep:
             synchronised=case.synchronised,
         )
         model.batch_norms()[-1].trainable = not case.frozen
+        if case.drop_path:
+            model.drop_path_seeds = drop_paths(model.network, case.drop_path)
         optimizer = case.optimizer()
         decay_kernels_only(getattr(optimizer, "inner_optimizer", optimizer), model.trainable_variables)
     if model.head.trainable_weights:

@@ -79,9 +79,10 @@ def test_weight_decay_shrinks_the_kernels(overrides: list[str], all_decay: bool)
     assert {weight.path.split("/")[-1] for weight in weights} == {"kernel", "gamma", "beta", "p", "bias"}
 
 
-def test_rates_fall_with_the_distance_from_the_output():
+def test_rates_fall_with_the_distance_from_the_output_and_the_head_has_its_own():
     """SGD moves each weight by its rate; weight decay shrinks it by the same rate."""
     rates = ["optimizer=sgd", "optimizer.momentum=0.0", "optimizer.weight_decay=0.5", "train.layer_decay=0.5"]
+    rates += ["head=proxy_anchor", "train.head_rate=20"]
     network = ["backbone=resnet50_v2", "backbone.weights=null", "data.image_size=32"]
     decaying = composed("train", [*SMALL[3:], *rates, *network])[0]
     step = train_step(decaying, OneOfMany(1), Constant(peak=0.1), classes=5)
@@ -98,11 +99,25 @@ def test_rates_fall_with_the_distance_from_the_output():
     for weight in weights:
         block = next((number for number, name in enumerate(blocks, 1) if name in weight.path), None)
         depth = block or (0 if "conv1_conv" in weight.path else len(blocks) + 1)
-        rate = 0.1 * 0.5 ** (len(blocks) + 1 - depth)
+        rate = 0.1 * 0.5 ** (len(blocks) + 1 - depth) * (20 if weight is step.model.head.kernel else 1)
         decay = 0.5 if weight.path.endswith("kernel") else 0
         np.testing.assert_allclose(weight.numpy(), 2 * (1 - rate * decay) - rate, rtol=1e-6, err_msg=weight.path)
-    with pytest.raises(GlrError, match=r"^train\.layer_decay=0\.5: the layers of SmallCNN form no blocks; give 1$"):
-        train_step(config("train.layer_decay=0.5"), OneOfMany(1), Constant(peak=0.1), classes=5)
+
+
+@pytest.mark.parametrize(
+    ("setting", "sentence"),
+    [
+        (("layer_decay", 0.5), r"^train\.layer_decay=0\.5: the layers of SmallCNN form no blocks; give 1$"),
+        (("head_rate", 9.0), r"^train\.head_rate=9\.0: Triplet\(hard, m=0\.2\) has no weights to train; give 1$"),
+        (("drop_path", 0.5), r"^train\.drop_path=0\.5: this backbone has no blocks that glr knows; give 0$"),
+    ],
+)
+def test_what_a_setting_needs_of_the_model_is_missing(setting: tuple[str, float], sentence: str):
+    """The check of the config cannot know the classes of users."""
+    settings = config("head=triplet")
+    settings.train[setting[0]] = setting[1]
+    with pytest.raises(GlrError, match=sentence):
+        train_step(settings, OneOfMany(1), Constant(peak=0.1), classes=5)
 
 
 def test_weights_to_start_from(small_data: PreparedData, tmp_path: Path):

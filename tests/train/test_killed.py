@@ -126,8 +126,8 @@ HARD = {
     "dynamic AdaCos": ["head=adacos_dynamic"],
     "sub-centres, L2": ["head=subcenter_arcface", "regularization=l2"],
     "validation": ["data.validation_share=0.2"],
-    "transformer with dropout, layer decay, pairs": [
-        *["backbone=vit_tiny", "data.image_size=32", "pooling=cls_gem", "train.layer_decay=0.8"],
+    "transformer with dropout, stochastic depth, layer decay, pairs": [
+        *["backbone=vit_tiny", "data.image_size=32", "pooling=cls_gem", "train.layer_decay=0.8", "train.drop_path=0.5"],
         *["backbone.architecture.num_layers=2", "backbone.architecture.dropout_rate=0.1", "head=supcon"],
         *["data.sampler=classes", "data.images_per_class=3"],
     ],

@@ -64,6 +64,11 @@ def test_whatever_looks_at_the_gradients_sees_the_global_batch(trained: Trained,
         assert differences(one, trained[name, count], LOOSE.get(name, 1e-4)) == []
 
 
+def test_the_same_images_leave_out_the_same_branches(trained: Trained):
+    assert differences(trained["stochastic depth", 1], trained["stochastic depth", 2]) == []
+    assert trained["stochastic depth", 1][0].outcome.loss != trained["norm_softmax", 1][0].outcome.loss
+
+
 @pytest.mark.parametrize("name", ["broken", "broken in one share"])
 def test_a_share_without_finite_gradients_stops_the_step_of_all(trained: Trained, name: str):
     for count in replicas.cases()[name].replicas:
