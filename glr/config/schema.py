@@ -249,7 +249,7 @@ PreflightConfig = make_dataclass(
 
 @dataclass
 class Describing:
-    """The trained model that a command describes images with, and how."""
+    """The trained model that describes images, and how it does."""
 
     strategy: Any = field(default=MISSING, metadata=_STRATEGY)
     tta: Any = field(default=MISSING, metadata=_COMPONENT)
