@@ -35,7 +35,7 @@ coverage: .venv/installed-$(EXTRA)-dev
 notebooks: .venv/installed-$(EXTRA)-dev
 	rm -rf .notebooks && cp -r docs/notebooks .notebooks
 	cd .notebooks && TQDM_DISABLE=1 PYTHONWARNINGS=ignore ../$(BIN)/jupyter nbconvert --to notebook --execute --inplace \
-		--ExecutePreprocessor.record_timing=False *.ipynb
+		--coalesce-streams --ExecutePreprocessor.record_timing=False *.ipynb
 	cp .notebooks/*.ipynb docs/notebooks && rm -rf .notebooks
 
 # MLflow's pages on http://localhost:5000

@@ -20,8 +20,9 @@ def printable(text: str) -> str:
 def counted(number: int, noun: str, plural: str | None = None) -> str:
     """Return a number with its noun; give the plural if it does more than add an s.
 
-    >>> counted(1, "image"), counted(1200, "query", "queries")
-    ('1 image', '1,200 queries')
+    Examples:
+        >>> counted(1, "image"), counted(1200, "query", "queries")
+        ('1 image', '1,200 queries')
     """
     return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
 

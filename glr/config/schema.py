@@ -251,7 +251,7 @@ PreflightConfig = make_dataclass(
 
 @dataclass
 class Describing:
-    """The trained model that a command describes images with, and how."""
+    """The trained model that describes images, and how it does."""
 
     strategy: Any = field(default=MISSING, metadata=_STRATEGY)
     tta: Any = field(default=MISSING, metadata=_COMPONENT)

@@ -73,7 +73,7 @@ class ScanTask:
 
     @property
     def _digest(self) -> str:
-        # Note the folder's content, not its path: it may be mounted elsewhere when the scan continues.
+        # The folder's path does not count: it may be mounted elsewhere when the scan continues.
         size = storage.files(self.root)[self.file].size
         settings = [self.file, size, self.features, self.max_side, self.background, self.check]
         return hashlib.blake2b(json.dumps(settings).encode(), digest_size=16).hexdigest()
@@ -93,7 +93,7 @@ class ScanTask:
         """Check every record and write the note.
 
         Raises:
-            GlrError: the file is damaged, or a record has no class or not the features.
+            GlrError: the file is damaged, or a record lacks its class or another feature.
         """
         file = storage.join(self.root, self.file)
         index = f"{self.name}.gzidx" if is_gzip(file) else None
@@ -224,10 +224,10 @@ def adopt(
 
 
 def _beside(path: str) -> set[str]:
-    """Return the names in a folder of records, which may stay there; refuse tables that a set would overwrite.
+    """Return the names of the files that lie in a folder of records and stay there.
 
     Raises:
-        GlrError: the folder holds such a table.
+        GlrError: one of them is a table that the data set would overwrite.
     """
     names = set(storage.files(path)) if storage.is_bucket(path) else {file.name for file in Path(path).iterdir()}
     if taken := sorted(names & _TABLES):

@@ -35,7 +35,7 @@ def download(source: Source, url: str, *, threads: int) -> None:
         threads: archives at a time.
 
     Raises:
-        GlrError: the source is not GLDv2 on a disk, another process downloads it, or the first file that fails.
+        GlrError: the source is not GLDv2 on a disk, another process downloads it, or a file fails.
     """
     if type(source) is not CsvSource:
         raise GlrError("download=true: glr can download data=gldv2_clean and data=gldv2_full only")

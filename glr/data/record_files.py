@@ -25,14 +25,14 @@ _OPEN_INDICES = 32
 
 
 def record_files(folder: str, pattern: str) -> tuple[list[str], list[str]]:
-    """Return the TFRecord files below a folder, and the files that are none; hidden files and tables do not count.
+    """Return the TFRecord files below a folder, and the other files that match; hidden files and tables do not count.
 
     Args:
         folder: local or gs://.
-        pattern: which files, such as `train*`; it is compared with the file's name.
+        pattern: names of the files to consider, such as `train*`.
 
     Raises:
-        GlrError: there is no such file, or a file that is named like records holds none.
+        GlrError: no TFRecord file matches, or a file named like one does not begin with a record.
     """
     if not storage.is_bucket(folder) and not Path(folder).is_dir():
         raise GlrError(f"data.source.path={folder}: no such folder")
@@ -51,7 +51,7 @@ def record_files(folder: str, pattern: str) -> tuple[list[str], list[str]]:
         else:
             others.append(name)
     if not records:
-        raise GlrError(f"{folder} holds no TFRecord file that is named {pattern} (data.source.files)")
+        raise GlrError(f"{folder} holds no TFRecord file named {pattern} (data.source.files)")
     return records, others
 
 
@@ -83,7 +83,7 @@ def index_gzip(file: str) -> bytes:
 
 
 def read_part(file: str, start: int, end: int, index: str | None) -> bytes:
-    """The bytes [start, end) of a file's records.
+    """Read the bytes [start, end) of a file's records.
 
     Args:
         file: local or gs://.
@@ -107,7 +107,7 @@ def _begins_with_record(file: str) -> bool:
     try:
         with opened(file) as stream:
             return is_header(stream.read(12))
-    except (OSError, EOFError):  # not a whole gzip file
+    except (OSError, EOFError):  # a gzip file that is damaged or cut off
         return False
 
 

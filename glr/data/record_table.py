@@ -20,10 +20,10 @@ from glr.storage.paths import explained
 
 
 def record_tables(data: PreparedData, split: str) -> list[np.ndarray]:
-    """Return for each shard of a split the places of its records, [records] of `PLACE` in the shard's order.
+    """Return the places of the records of each shard of a split, [records] of `PLACE` in the shard's order.
 
-    The table of a set's own shards is stored beside them as `places-<split>-<digest>.npy`, 21 bytes a record. On a disk
-    only the records' headers are read for it; in a bucket the whole shards.
+    The table of a set's own shards is stored beside them as `places-<split>-<digest>.npy`, 21 bytes a record. To make
+    it, only the records' headers are read from a disk, but whole shards from a bucket.
 
     Raises:
         GlrError: a shard is damaged; the message names the shard and the offset.
@@ -41,7 +41,7 @@ def record_tables(data: PreparedData, split: str) -> list[np.ndarray]:
         try:
             storage.write(data.file(name), content.getvalue(), overwrite=True)
         except (GlrError, OSError) as error:
-            say(f"{data.file(name)} is not stored, so that each run reads the records again: {error}", file=sys.stderr)
+            say(f"{data.file(name)} cannot be stored, so each run reads the records again: {error}", file=sys.stderr)
     return np.split(table, ends[:-1])
 
 
@@ -89,5 +89,5 @@ def _records(data: PreparedData, shard: Shard) -> Iterator[tuple[int, bytes | me
             yield from data.read_block(shard, block)
     else:
         with explained(file):
-            content = np.memmap(Path(file), np.uint8, "r")  # of a page that nobody looks at nothing is read
+            content = np.memmap(Path(file), np.uint8, "r")  # only the pages that are used are read
         yield from tfrecord.split(content.data, file, checked=False)

@@ -17,13 +17,13 @@ _LONGEST_FIELD = 2**30
 
 
 class Rows:
-    """The rows of one file. One iteration is possible; it yields (place for messages, id, answers, further columns).
+    """The rows of one file, to be iterated once: (place for messages, id, answers, further columns).
 
     Args:
         source: a path, local or gs://, or lines of text such as an open file (messages use its `name`, if it has one).
         what: the kind of file, for messages: solution or predictions.
         tasks: the tasks that the file may belong to; `task` is the first of them with a column in the file.
-        further: other columns; the values of a column that the file lacks are empty.
+        further: other columns to read; a column that the file lacks gives empty values.
 
     Raises:
         GlrError: the file or a column is missing, or the file is not text; while iterating also an empty or repeated
@@ -81,7 +81,7 @@ def as_text(file: BinaryIO) -> io.TextIOWrapper:
 
 
 def csv_rows(lines: Iterable[str], name: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield (number of the row's last line, row) for every row of a CSV that is not blank.
+    """Yield (number of the row's last line, row) for every row of a CSV but blank ones.
 
     Args:
         lines: from `as_text`, or any lines of text; they end in LF, CR LF or CR.

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 def weighted(names: Sequence[str], weights: Sequence[float]) -> str:
     """Join names by +, with their weights unless these are equal.
 
-    >>> weighted(["a", "b"], [2.0, 0.5])
-    '2 x a + 0.5 x b'
+    Examples:
+        >>> weighted(["a", "b"], [2.0, 0.5])
+        '2 x a + 0.5 x b'
     """
     equal = len(set(weights)) == 1
     return " + ".join(name if equal else f"{weight:g} x {name}" for name, weight in zip(names, weights, strict=True))

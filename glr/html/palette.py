@@ -18,7 +18,8 @@ SERIES = (
 def css(colour: tuple[int, int, int]) -> str:
     """Return a colour as CSS and Matplotlib write it.
 
-    >>> css((255, 0, 16))
-    '#ff0010'
+    Examples:
+        >>> css((255, 0, 16))
+        '#ff0010'
     """
     return "#{:02x}{:02x}{:02x}".format(*colour)

@@ -100,8 +100,9 @@ def choose(precisions: Mapping[str, float], each: int) -> list[tuple[str, str]]:
     Raises:
         GlrError: there are no queries.
 
-    >>> choose({"a": 0.1, "b": 0.9, "c": 0.5, "d": 0.4, "e": 0.6}, each=1)
-    [('worst', 'a'), ('median', 'c'), ('best', 'b')]
+    Examples:
+        >>> choose({"a": 0.1, "b": 0.9, "c": 0.5, "d": 0.4, "e": 0.6}, each=1)
+        [('worst', 'a'), ('median', 'c'), ('best', 'b')]
     """
     if not precisions:
         raise GlrError("no query has a relevant image, so there is no gallery to draw")

@@ -27,8 +27,9 @@ def mean_interpolated_precision(solution: Answers, rankings: Rankings, k: int = 
     Raises:
         GlrError: no query has a relevant image.
 
-    >>> mean_interpolated_precision({"q": {"a", "b"}}, {"q": ["a", "x", "b"]})[[0, 50, 51, 100]].round(3).tolist()
-    [1.0, 1.0, 0.667, 0.667]
+    Examples:
+        >>> mean_interpolated_precision({"q": {"a", "b"}}, {"q": ["a", "x", "b"]})[[0, 50, 51, 100]].round(3).tolist()
+        [1.0, 1.0, 0.667, 0.667]
     """
     total, queries = np.zeros(_LEVELS + 1), 0
     for query, relevant in solution.items():

@@ -79,7 +79,7 @@ class Extractor:
             ) from error
 
     def sized(self, images: int) -> "Extractor":
-        """Return an extractor with batches of the smallest power of two that holds so many images, at most its own.
+        """Return an extractor whose batch size is the smallest power of two that holds `images`; at most its own.
 
         Each size is compiled once.
         """

@@ -34,8 +34,9 @@ def average_precision(relevant: AbstractSet[Hashable], predicted: Sequence[Hasha
         predicted: the images found, best first.
         k: ranks that count.
 
-    >>> average_precision({"a", "b"}, ["a", "x", "b"])  # (1/1 + 2/3) / 2
-    0.8333333333333333
+    Examples:
+        >>> average_precision({"a", "b"}, ["a", "x", "b"])  # (1/1 + 2/3) / 2
+        0.8333333333333333
     """
     ranks = _hits(relevant, predicted, k)
     return sum(hits / rank for hits, rank in enumerate(ranks, start=1)) / min(len(relevant), k)
@@ -47,8 +48,9 @@ def mean_average_precision(solution: Answers, predictions: Rankings, k: int = 10
     Raises:
         GlrError: no query has a relevant image.
 
-    >>> mean_average_precision({"q": {"a", "b"}, "unanswered": {"a"}, "not a query": set()}, {"q": ["a", "x", "b"]})
-    0.41666666666666663
+    Examples:
+        >>> mean_average_precision({"q": {"a", "b"}, "unanswered": {"a"}, "not a query": set()}, {"q": ["a", "x", "b"]})
+        0.41666666666666663
     """
     return fmean(average_precision(relevant, predicted, k) for relevant, predicted in _queries(solution, predictions))
 
@@ -59,8 +61,9 @@ def mean_precision(solution: Answers, predictions: Rankings, k: int) -> float:
     Raises:
         GlrError: no query has a relevant image.
 
-    >>> mean_precision({"q": {"a", "b"}}, {"q": ["a", "x", "b"]}, k=10)
-    0.2
+    Examples:
+        >>> mean_precision({"q": {"a", "b"}}, {"q": ["a", "x", "b"]}, k=10)
+        0.2
     """
     return fmean(
         sum(1 for _ in _hits(relevant, predicted, k)) / k for relevant, predicted in _queries(solution, predictions)
@@ -76,8 +79,9 @@ def recall_at(solution: Answers, predictions: Rankings, k: int) -> float:
     Raises:
         GlrError: no query has a relevant image.
 
-    >>> recall_at({"q": {"a", "b"}, "r": {"c"}}, {"q": ["x", "a"], "r": ["x", "y"]}, k=2)
-    0.5
+    Examples:
+        >>> recall_at({"q": {"a", "b"}, "r": {"c"}}, {"q": ["x", "a"], "r": ["x", "y"]}, k=2)
+        0.5
     """
     return fmean(position <= k for position in _positions(solution, predictions, k))
 
@@ -88,8 +92,9 @@ def mean_position(solution: Answers, predictions: Rankings, k: int = 100) -> flo
     Raises:
         GlrError: no query has a relevant image.
 
-    >>> mean_position({"q": {"a"}, "r": {"c"}}, {"q": ["x", "a"]})  # (2 + 101) / 2
-    51.5
+    Examples:
+        >>> mean_position({"q": {"a"}, "r": {"c"}}, {"q": ["x", "a"]})  # (2 + 101) / 2
+        51.5
     """
     return fmean(_positions(solution, predictions, k))
 
@@ -100,8 +105,9 @@ def median_position(solution: Answers, predictions: Rankings, k: int = 100) -> f
     Raises:
         GlrError: no query has a relevant image.
 
-    >>> median_position({"q": {"a"}, "r": {"c"}, "s": {"a"}}, {"q": ["x", "a"], "s": ["a"]})
-    2.0
+    Examples:
+        >>> median_position({"q": {"a"}, "r": {"c"}, "s": {"a"}}, {"q": ["x", "a"], "s": ["a"]})
+        2.0
     """
     return float(median(_positions(solution, predictions, k)))
 
@@ -119,8 +125,9 @@ def global_average_precision(solution: Answers, predictions: Classes) -> float:
     Raises:
         GlrError: no image shows a landmark.
 
-    >>> global_average_precision({"p": {"eiffel"}, "q": set()}, {"p": ("eiffel", 0.7), "q": ("louvre", 0.9)})
-    0.5
+    Examples:
+        >>> global_average_precision({"p": {"eiffel"}, "q": set()}, {"p": ("eiffel", 0.7), "q": ("louvre", 0.9)})
+        0.5
     """
     images = _landmark_images(solution)
     ranked = sorted((-predictions[image][1], image) for image in solution if image in predictions)
@@ -134,8 +141,9 @@ def top1_accuracy(solution: Answers, predictions: Classes) -> float:
     Raises:
         GlrError: no image shows a landmark.
 
-    >>> top1_accuracy({"p": {"eiffel", "seine"}, "q": set(), "r": {"louvre"}}, {"p": ("seine", 0.1)})
-    0.5
+    Examples:
+        >>> top1_accuracy({"p": {"eiffel", "seine"}, "q": set(), "r": {"louvre"}}, {"p": ("seine", 0.1)})
+        0.5
     """
     images = _landmark_images(solution)
     return sum(image in predictions and predictions[image][0] in shown for image, shown in solution.items()) / images
@@ -186,8 +194,9 @@ def interpolated_precision(ranks: np.ndarray, relevant: int, levels: int) -> np.
     Returns:
         [levels + 1], falling.
 
-    >>> interpolated_precision(np.array([1, 3]), 2, 4).round(3).tolist()
-    [1.0, 1.0, 1.0, 0.667, 0.667]
+    Examples:
+        >>> interpolated_precision(np.array([1, 3]), 2, 4).round(3).tolist()
+        [1.0, 1.0, 1.0, 0.667, 0.667]
     """
     precisions = np.arange(1, len(ranks) + 1) / ranks
     highest = np.maximum.accumulate(precisions[::-1])[::-1]

@@ -90,12 +90,12 @@ def digest(text: str) -> str:
 
 
 def may_write(tags: Mapping[str, str]) -> bool:
-    """Return whether the description among these tags is empty or glr's own."""
+    """Return True if the description among these tags is empty or glr's own."""
     return NOTE not in tags or digest(tags[NOTE]) == tags.get(DESCRIBED)
 
 
 def written(text: str, experiment_id: str, run_id: str) -> dict[str, str]:
-    """The tags that hold a description, cut off where it is too long for a tag."""
+    """Return the tags that hold a description; one that is too long for a tag is cut off."""
     text = text.replace(EXPERIMENT, experiment_id).replace(RUN, run_id)
     text = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
     return {NOTE: text, DESCRIBED: digest(text)}

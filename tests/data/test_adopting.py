@@ -147,7 +147,7 @@ def test_damage_is_named(images: Records, tmp_path: Path):
     assert "is cut off; copy or prepare this shard again" in failure(whole[:-20])
     assert "is damaged (its checksum is wrong)" in failure(whole[:90] + bytes([whole[90] ^ 1]) + whole[91:])
     assert "a.tfrec does not begin with a record" in failure(b"text")
-    assert "holds no TFRecord file that is named train*" in failure(whole, files="train*")
+    assert "holds no TFRecord file named train*" in failure(whole, files="train*")
     with pytest.raises(GlrError, match="no such folder"):
         adopt(source(tmp_path / "nowhere"), tmp_path / "set", settings={})
     write(tmp_path / "in/a.tfrec", images, gzip=True)

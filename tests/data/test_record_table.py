@@ -54,7 +54,7 @@ def test_a_folder_that_cannot_be_written_costs_a_line(
     next(Path(data.path).glob("places-train-*.npy")).unlink()
     monkeypatch.setattr("glr.storage.write", refused)
     np.testing.assert_array_equal(np.concatenate(record_tables(data, "train")), np.concatenate(expected))
-    assert "is not stored, so that each run reads the records again: read-only" in capsys.readouterr().err
+    assert "cannot be stored, so each run reads the records again: read-only" in capsys.readouterr().err
 
 
 def test_a_set_in_a_bucket(data: PreparedData, gcs_folder: str):

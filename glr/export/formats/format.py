@@ -108,8 +108,9 @@ class FileFormat(ABC):
 def input_sizes(sizes: Sequence[int]) -> dict[str, int]:
     """Map the inputs of a model of fixed sizes to their sizes in pixels.
 
-    >>> input_sizes([224, 224]), input_sizes([512, 224])
-    ({'input_images': 224}, {'input_images_224': 224, 'input_images_512': 512})
+    Examples:
+        >>> input_sizes([224, 224]), input_sizes([512, 224])
+        ({'input_images': 224}, {'input_images_224': 224, 'input_images_512': 512})
     """
     different = sorted(set(sizes))
     if len(different) == 1:

@@ -80,8 +80,9 @@ def shortened(text: str, longest: int) -> str:
 
     Control characters are escaped.
 
-    >>> shortened("a long name", 7)
-    'a l…ame'
+    Examples:
+        >>> shortened("a long name", 7)
+        'a l…ame'
     """
     text, kept = printable(text), longest - 1
     return text if len(text) <= longest else f"{text[: kept - kept // 2]}…{text[len(text) - kept // 2 :]}"
