@@ -15,8 +15,8 @@ from glr.data.opening import train_splits
 from glr.data.pictures import FirstPictures, StoredPictures
 from glr.data.pipeline import TrainPipeline
 from glr.data.prepared import PreparedData
+from glr.devices.keras_internals import scale_rates
 from glr.errors import GlrError
-from glr.keras_internals import scale_rates
 from glr.model.drop_path import drop_paths
 from glr.model.loading import build_model
 from glr.model.network import RetrievalModel
