@@ -29,8 +29,8 @@ from glr.optim.optimizer import Adam, AdamW, decay_kernels_only
 from glr.optim.regularization import L2, Unregularized
 from glr.optim.schedule import Constant
 from glr.train.step import Outcome, TrainStep, outcomes
+from tests.train.tiny import BATCH, CLASSES, STEPS, batches, network
 
-BATCH, CLASSES, SIDE, STEPS = 16, 5, 8, 3
 OVER_PAIRS = {"circle", "multi_similarity", "supcon", "triplet"}
 HEADS = sorted(path.stem for path in (CONF / "head").glob("*.yaml"))
 RATE = 0.05
@@ -79,7 +79,9 @@ def cases() -> dict[str, Case]:
         "broken": Case("curricularface", **skipping),
         "broken in one share": Case(frozen=True, **skipping),
         "adam": Case(optimizer=lambda: Adam(0.01, epsilon=0.1)),
-        "free, adamw": Case("norm_softmax", Unregularized(), lambda: AdamW(0.01, epsilon=0.1, weight_decay=0.1)),
+        "free, adamw": Case(
+            optimizer=lambda: AdamW(0.01, epsilon=0.1, weight_decay=0.1), regularization=Unregularized()
+        ),
         "averaged": Case(optimizer=lambda: momentum(use_ema=True, ema_momentum=0.5)),
         "two steps a call": Case("adacos_dynamic", options={"steps_per_call": 2}),
         "float16": Case(optimizer=loss_scaled, precision="mixed_float16"),
@@ -93,14 +95,16 @@ def mistakes() -> dict[str, tuple[str, Case]]:
     """Return, for each mistake, the right case from which it must differ, and the wrong case on 2 replicas."""
     two, broken = {"replicas": (2,)}, {"broken": 1, "options": {"skip_non_finite": True}}
     clipped = {"optimizer": lambda: momentum(global_clipnorm=0.05)}
-    own_tests = Case(frozen=True, mistake=summed_late, **broken, **two)
     return {
         "the penalty is not divided": ("norm_softmax", Case(regularization=Undivided(), **two)),
         "the loss is divided by the share": ("norm_softmax", Case(mistake=share_of_the_batch, **two)),
         "gradients are averaged": ("norm_softmax", Case(mistake=averaged, **two)),
         "gradients are summed twice": ("norm_softmax", Case(mistake=summed_twice, **two)),
         "gradients are clipped, then summed": ("clipped", Case(mistake=summed_late, **clipped, **two)),
-        "each replica tests its own gradients": ("broken in one share", own_tests),
+        "each replica tests its own gradients": (
+            "broken in one share",
+            Case(frozen=True, mistake=summed_late, **broken, **two),
+        ),
         "the median is the share's": ("adacos_semi", Case("adacos_semi", mistake=own_median, **two)),
         "B_avg is the share's": ("adacos_dynamic", Case("adacos_dynamic", mistake=own_b_avg, **two)),
         "the mean cosine is the share's": ("curricularface", Case("curricularface", mistake=own_mean, **two)),
@@ -181,29 +185,6 @@ def heads_as_they_are() -> Iterator[None]:
         vars(pairs).update(exchanged)
 
 
-def batches(broken: int | None) -> list[tuple[np.ndarray, ...]]:
-    """Return the batch of every step: noisy images of random classes, so that the replicas' shares differ."""
-    random = np.random.default_rng(1)
-    patterns = random.normal(128, 40, (CLASSES, SIDE, SIDE, 3))
-    taken = []
-    for step in range(STEPS + 1):
-        labels = random.integers(CLASSES, size=BATCH).astype(np.int32)
-        noise = random.uniform(5, 60, (BATCH, 1, 1, 1)) * random.normal(size=(BATCH, SIDE, SIDE, 3))
-        colours = np.tile(np.eye(3, 4, dtype=np.float32), (BATCH, 1, 1))
-        if step == broken:
-            colours[-1] = np.inf
-        taken.append((np.clip(patterns[labels] + noise, 0, 255).astype(np.uint8), labels, colours))
-    return taken
-
-
-def network() -> keras.Model:
-    images = keras.Input((SIDE, SIDE, 3))
-    maps = keras.layers.Conv2D(6, 3, 2, "same", name="conv")(images)
-    for block in range(2):  # named as ConvNeXt's, which glr.model.drop_path knows
-        maps += keras.layers.Activation("linear", name=f"stage_0_block_{block}_identity")(maps)
-    return keras.Model(images, maps, name="tiny")
-
-
 def step_of(case: Case, over: tf.distribute.Strategy) -> TrainStep:
     keras.utils.set_random_seed(0)
     keras.mixed_precision.set_global_policy(case.precision)
@@ -224,7 +205,8 @@ def step_of(case: Case, over: tf.distribute.Strategy) -> TrainStep:
         decay_kernels_only(getattr(optimizer, "inner_optimizer", optimizer), model.trainable_variables)
     if model.head.trainable_weights:
         near_the_images(model)
-    return TrainStep(model, optimizer, Constant(peak=RATE), case.regularization, over, BATCH, **case.options)
+    schedule = Constant(peak=RATE)
+    return TrainStep(model, optimizer, schedule, case.regularization, over, BATCH, **case.options)
 
 
 def near_the_images(model: RetrievalModel) -> None:
@@ -294,6 +276,7 @@ def main(file: str, part: int, parts: int) -> None:
     """Train one part of the cases and pickle their snapshots."""
     setup()
     over = strategies()
-    wanted = list((cases() | {name: wrong for name, (_, wrong) in mistakes().items()}).items())[part::parts]
+    chosen = cases() | {name: wrong for name, (_, wrong) in mistakes().items()}
+    wanted = list(chosen.items())[part::parts]
     results = {(name, count): trained(case, over[count]) for name, case in wanted for count in case.replicas}
     Path(file).write_bytes(pickle.dumps(results))
