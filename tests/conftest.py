@@ -74,9 +74,11 @@ def _resolvers():
 
 @pytest.fixture(autouse=True)
 def _forgotten() -> Iterator[None]:
-    """Forget a test's signals: glr takes an error after a signal for its effect."""
+    """Forget a test's signals and secrets: glr takes an error after a signal for its effect, and hides each secret."""
     yield
     forget()
+    for name in [name for name in os.environ if name.startswith("GLR_SECRET_")]:
+        del os.environ[name]
 
 
 @pytest.fixture(autouse=True)

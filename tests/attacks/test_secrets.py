@@ -25,12 +25,6 @@ SECRETS = ["S3cretPw", "w0rd", "t0kenvalue", "4pikeyvalue", "env1ronmentPw", "gh
 SECRETS += ["S3cretEsc", "S3cretQuo", "S3cretBlank", "interpolatedPw"]
 
 
-@pytest.fixture(autouse=True)
-def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for number in range(1, 9):
-        monkeypatch.delenv(f"GLR_SECRET_{number}", raising=False)
-
-
 @pytest.mark.parametrize(
     ("override", "key", "value", "secret"),
     [
