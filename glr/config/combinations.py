@@ -1,7 +1,7 @@
 """Refuse settings of different components that do not fit together, before the first job starts.
 
-Only what the config shows of glr's own classes is checked here. The parts of a run check the same when they are built,
-for classes of users and other networks of KerasHub too.
+Only what the config and the source of heads and poolings show is checked here. The parts of a run check the same when
+they are built, for every class and network.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,10 +10,9 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from glr.config.component import class_of
+from glr.config.signature import declared
 from glr.errors import GlrError
 
-_WITHOUT_WEIGHTS = {"Circle", "MultiSimilarity", "SupCon", "Triplet"}  # heads
-_OF_CLASS_TOKENS = {"ClassToken", "ClassTokenGeM"}  # poolings
 _OF_IMAGES = {"ResNetBackbone", "SwinTransformerBackbone"}  # networks of KerasHub without a class token
 _WITHOUT_BLOCKS = ("Inception", "MobileNet")  # beginnings of names of networks of Keras Applications
 _GROUPS = ("backbone", "pooling", "head", "optimizer", "schedule", "regularization", "train", "data")
@@ -26,7 +25,7 @@ def check_combinations(settings: DictConfig) -> None:
         settings: composed; each setting was checked by itself, and no value is missing.
 
     Raises:
-        GlrError: the first combination that cannot work, or of which one setting would do nothing.
+        GlrError: the first combination that cannot work, or in which a setting would do nothing.
     """
     if all(group in settings for group in _GROUPS):
         for sentence in _mistakes(settings):
@@ -66,11 +65,13 @@ def _mistakes(settings: DictConfig) -> Iterator[str]:
     )
     network, application = str(backbone.get("network")), str(backbone.get("application"))
     name, of_head = backbone.get("label") or kind, settings.head.get("label") or head
+    reads_token = declared(settings.pooling._target_, "reads_class_token")
+    has_weights = declared(settings.head._target_, "has_weights") is not False
     architecture: Any = {}
     if kind == "KerasHub":
         architecture = OmegaConf.to_container(backbone.architecture, resolve=True)
         check_image_size(network, architecture, settings.data.image_size)
-    if pooling in _OF_CLASS_TOKENS and (kind in ("KerasApplication", "SmallCNN") or network in _OF_IMAGES):
+    if reads_token and (kind in ("KerasApplication", "SmallCNN") or network in _OF_IMAGES):
         yield f"pooling: {name} has no class token for {pooling}; give pooling=gem"
     blocks = kind != "SmallCNN" and not application.startswith(_WITHOUT_BLOCKS)
     branches = application.startswith("ConvNeXt") if kind == "KerasApplication" else network != "ResNetBackbone"
@@ -82,9 +83,9 @@ def _mistakes(settings: DictConfig) -> Iterator[str]:
             yield f"{given} does nothing with backbone.trainable=none; give {neutral}"
     if train.drop_path and (own := architecture.get("drop_path")):
         yield f"train.drop_path={train.drop_path}: {name} has backbone.architecture.drop_path={own}; set one to 0"
-    if head in _WITHOUT_WEIGHTS and train.head_rate != 1:
+    if not has_weights and train.head_rate != 1:
         yield f"train.head_rate={train.head_rate}: {of_head} has no weights to train; give 1"
-    if head in _WITHOUT_WEIGHTS and penalty == "L2" and settings.regularization.scope == "head":
+    if not has_weights and penalty == "L2" and settings.regularization.scope == "head":
         yield (
             f"regularization.scope=head: {of_head} has no weights to penalise; give regularization.scope=all or "
             "regularization=none"

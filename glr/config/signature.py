@@ -47,6 +47,28 @@ def signature(target: str) -> dict[str, str] | None:
     raise GlrError(f"module {module} has no class or function {name}")
 
 
+@cache
+def declared(target: str, attribute: str) -> object:
+    """The constant that a class, or else one of its bases, assigns to a class attribute; None: none can be read."""
+    module, _, name = target.rpartition(".")
+    if module.split(".")[0] in {"keras", *sys.stdlib_module_names}:
+        return None
+    try:
+        tree = ast.parse(_source(module).read_text())
+    except GlrError:
+        return None
+    for statement in tree.body:
+        if isinstance(statement, ast.ClassDef) and statement.name == name:
+            for member in statement.body:
+                if isinstance(member, ast.Assign) and attribute in map(ast.unparse, member.targets):
+                    return member.value.value if isinstance(member.value, ast.Constant) else None
+            values = (declared(_qualified(ast.unparse(base), tree, module), attribute) for base in statement.bases)
+            return next((value for value in values if value is not None), None)
+        if isinstance(statement, ast.ImportFrom) and any((a.asname or a.name) == name for a in statement.names):
+            return declared(_qualified(name, tree, module), attribute)
+    return None
+
+
 def _inherited(base: str) -> dict[str, str] | None:
     return {} if base.split(".")[0] in sys.stdlib_module_names else signature(base)
 

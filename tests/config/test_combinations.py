@@ -7,7 +7,7 @@ from omegaconf import OmegaConf
 
 from glr.config import combinations
 from glr.config.check import check_command_line
-from glr.config.component import build, class_of
+from glr.config.component import build
 from glr.config.installation import CONF
 from glr.errors import GlrError
 
@@ -81,20 +81,12 @@ def test_one_that_works_is_accepted(line: str):
     check_command_line("train", line.split(), multirun=False)
 
 
-def test_the_heads_without_weights_are_known():
+def test_heads_say_whether_they_have_weights():
     for file in (CONF / "head").glob("*.yaml"):
         config: Any = OmegaConf.load(file)
         head = build(config, num_classes=5)
         head.build((None, 8))
-        known = class_of("head", config._target_) in combinations._WITHOUT_WEIGHTS
-        assert known == (not head.trainable_variables), file.stem
-
-
-def test_the_poolings_that_read_the_class_token_are_known():
-    for file in (CONF / "pooling").glob("*.yaml"):
-        config: Any = OmegaConf.load(file)
-        reads = getattr(build(config), "reads_class_token", False)
-        assert (class_of("pooling", config._target_) in combinations._OF_CLASS_TOKENS) == reads, file.stem
+        assert head.has_weights == bool(head.trainable_variables), file.stem
 
 
 def test_sizes_that_are_no_numbers_are_left_to_the_network():

@@ -17,12 +17,14 @@ class Head(keras.layers.Layer):
         num_classes: C.
 
     Attributes:
+        has_weights: False if the loss has no weights to train; glr reads it from the source, so write a constant.
         scale: the weight that holds the latest step's factor of the cosines, which a run logs; None: there is none.
 
     Raises:
         ValueError: fewer than 2 classes.
     """
 
+    has_weights = True
     scale: Any = None
 
     def __init__(self, *, num_classes: int):

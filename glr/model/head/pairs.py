@@ -19,6 +19,8 @@ class PairHead(Head):
     errors are those of `Head`.
     """
 
+    has_weights = False
+
     def call(self, descriptors: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """See `Head`. True if the nearest other image of the global batch is of the same class; False for a tie."""
         own = unit(descriptors)
