@@ -39,5 +39,5 @@ def thumbnail(image: np.ndarray) -> Thumbnail:
 
 
 def parts(name: str) -> list[str]:
-    """Split an id at the places where a browser may break the line."""
-    return re.split("(?<=[/_.-])", printable(name))
+    """Split an id or a label where a browser may break the line; numbers such as 0.5 and 1e-5 stay whole."""
+    return re.split(r"(?<=[/_])|(?<=[.-])(?!\d)", printable(name))
