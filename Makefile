@@ -5,7 +5,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 EXTRA ?= cpu
 PROCESSES ?= 3
 BIN := .venv/bin
-# The longest files first, as tests/conftest.py sorts them, and not those with the most tests
+# Without --no-loadscope-reorder, xdist starts with the files that have the most tests, not with the slowest, as
+# tests/conftest.py sorts them.
 PYTEST = $(BIN)/pytest --numprocesses=$(PROCESSES) --dist=loadfile --no-loadscope-reorder
 INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
