@@ -92,5 +92,8 @@ def _mistakes(settings: DictConfig) -> Iterator[str]:
         )
     if train.weight_decay_on.value == "all" and not settings.optimizer.get("weight_decay", True):
         yield "train.weight_decay_on=all does nothing without optimizer.weight_decay; give both or neither"
+    if isinstance(peak := settings.schedule.get("peak"), int | float) and not peak > 0:
+        key = "optimizer.learning_rate" if peak == settings.optimizer.get("learning_rate") else "schedule.peak"
+        yield f"{key}={peak}: expected a number above 0"
     if schedule == "WarmupCosine" and (length := settings.schedule.warmup_epochs) >= train.epochs:
         yield f"schedule.warmup_epochs={length}: expected less than train.epochs={train.epochs}"

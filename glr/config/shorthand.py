@@ -19,8 +19,8 @@ _DICTIONARIES = re.compile(r"hydra\.sweeper\.(params|search_space)\b")
 def unknown_choice(group: str, name: str, known: Iterable[str]) -> GlrError:
     """Return the error for an unknown choice; it names the closest choice and all choices."""
     close = get_close_matches(name, known := list(known), n=1)
-    hint = f"did you mean {group}={close[0]}? " if close else ""
-    return GlrError(f"{group}={name}: there is no such choice; {hint}Choices: {', '.join(known)}")
+    hint = f"; did you mean {group}={close[0]}?" if close else "."
+    return GlrError(f"{group}={name}: there is no such choice{hint} Choices: {', '.join(known)}")
 
 
 def written_out(overrides: list[Override]) -> list[str]:

@@ -55,6 +55,8 @@ from glr.errors import GlrError
             "train.weight_decay_on=all",
             "train.weight_decay_on=all does nothing without optimizer.weight_decay; give both or neither",
         ),
+        ("optimizer.learning_rate=-1", "optimizer.learning_rate=-1: expected a number above 0"),
+        ("schedule=constant schedule.peak=0", "schedule.peak=0: expected a number above 0"),
         (
             "schedule=warmup_cosine train.epochs=3 schedule.warmup_epochs=3",
             "schedule.warmup_epochs=3: expected less than train.epochs=3",
