@@ -61,7 +61,9 @@ def main(config: DictConfig) -> Scored:
 def _check(config: DictConfig) -> None:
     """Refuse settings that contradict each other."""
     if config.ensemble.search is None and not config.members:
-        raise GlrError("members: give at least one run, as [9,15]; or ensemble.search=greedy to choose from the study")
+        raise GlrError(
+            "members: give at least one run, such as [9,15], or choose from the study with ensemble.search=greedy"
+        )
     if config.weights is not None and config.ensemble.search is not None:
         raise GlrError("weights belong to given members; a search tries ensemble.weights")
     check_given(config.members, config.weights)

@@ -76,7 +76,7 @@ def test_a_search_logs_the_best_and_all_that_it_tried(trained: Path, method: str
 
 
 SENTENCES = [
-    ("", "members: give at least one run, as [9,15]; or ensemble.search=greedy to choose from the study"),
+    ("", "members: give at least one run, such as [9,15], or choose from the study with ensemble.search=greedy"),
     ("members=[1,7]", "members: study pair has no row 7; its rows are 1, 2"),
     ("members=[1,seven]", "there is no run with the id or the name seven"),
     ("members=[1,one]", "members: one is run "),
