@@ -112,7 +112,9 @@ def runs_of(
         if experiment is None or experiment.lifecycle_stage == "deleted":
             if missing_ok:
                 continue
-            names_of_all = ", ".join(sorted(e.name for e in client.search_experiments())) or "none"
+            of_mlflow = [] if client.search_runs(["0"], max_results=1) else ["0"]  # Default, which every store has
+            made = sorted(e.name for e in client.search_experiments() if e.experiment_id not in of_mlflow)
+            names_of_all = ", ".join(made) or "none"
             published = study in {file.parent.name for file in SWEEPS.glob("*/leaderboard.yaml")}
             first = f"; write it first: python -m glr.record study={study}" if published else ""
             raise GlrError(f"study={study}: {client.tracking_uri} has no such study (it has {names_of_all}){first}")

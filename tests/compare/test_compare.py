@@ -76,7 +76,7 @@ def test_a_stale_readme_is_shown_and_mended(processes: Forks, recorded: Path):
     [
         (
             "study=nobody",
-            "study=nobody: sqlite:///{folder}/mlruns/mlflow.db has no such study (it has Default, pub",
+            "study=nobody: sqlite:///{folder}/mlruns/mlflow.db has no such study (it has pub",
         ),
         ("study=3", "study=3: expected the name of a study"),
         ("format=markdwn", "format=markdwn: expected one of markdown, csv, json, html"),

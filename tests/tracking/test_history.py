@@ -52,7 +52,7 @@ def test_all_runs_of_studies(store):
     assert runs[0].params["train.epochs"] == "3"
     assert runs[0].metrics["public_score"] == 0.6
     assert [(r.status, r.tags.get("diverged")) for r in runs][:2] == [("FINISHED", None), ("FAILED", "True")]
-    with pytest.raises(GlrError, match=r"study=three: .* has no such study \(it has Default, one, two\)$"):
+    with pytest.raises(GlrError, match=r"study=three: .* has no such study \(it has one, two\)$"):
         runs_of(client, ["three"])
     with pytest.raises(GlrError, match=r"; write it first: python -m glr\.record study=published$"):
         runs_of(client, ["published"])

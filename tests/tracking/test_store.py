@@ -51,8 +51,9 @@ def has_begun(process: int, file: Path) -> bool:
 
 
 def test_a_read_only_store_raises_without_a_traceback_of_its_own(
-    new_store: Callable[[Path], Path], tmp_path: Path, capfd: pytest.CaptureFixture
+    new_store: Callable[[Path], Path], tmp_path: Path, capfd: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ):
+    monkeypatch.chdir(tmp_path)  # MLflow makes a folder `file:` where it runs
     file = new_store(tmp_path)
     connect(f"sqlite:///{file}")
     with pytest.raises(MlflowException, match="attempt to write a readonly database"):
