@@ -143,13 +143,14 @@ class TpuVm:
         """Follow a slice to its end; return the exit code, or None if another zone is to be tried."""
         told: float | None = None  # when the job was asked to save and to end
         logged = 0  # bytes of its log
-        provisioned: float | None = None  # since when it is not in the queue any more
         while True:
             known = self._hear(rented.folder)
             logged = attempt.append_log(rented.folder, self._log, logged)
             if known and self._status.stage == "ended":
                 return self._ended(rented, told is not None)
+            asked = time.monotonic()
             now = self.patiently(lambda: self._queue.look(rented.zone, rented.name))
+            self._heard += time.monotonic() - asked  # nobody listened to the machine in the meantime
             if now is None or now.state in TAKEN:
                 self._stage = "being taken away"
                 if now is None or now.state == "SUSPENDED":
@@ -163,10 +164,10 @@ class TpuVm:
                 return None
             elif now.state in WAITING:
                 self._stage = f"queued in {rented.zone}"
+                self._heard = time.monotonic()
             else:
-                provisioned = provisioned or time.monotonic()
                 self._stage = self._status.stage or ("booting" if now.state == "ACTIVE" else "being made")
-                if self._status.beat == 0 and time.monotonic() - provisioned > self._patience:
+                if self._status.beat == 0 and time.monotonic() - self._heard > self._patience:
                     self._count_silent(rented)
                     return None
                 if (code := self._lost(rented, now.state)) is not None:
@@ -231,6 +232,7 @@ class TpuVm:
         try:
             status = attempt.read_status(folder)
         except GlrError:
+            self._heard = time.monotonic()  # the machine may have reported
             return False
         if status.beat != self._status.beat:
             self._status, self._heard = status, time.monotonic()

@@ -17,6 +17,8 @@ from glr.sweep.tpu.queued import QueuedResources
 from glr.sweep.tpu.slices import Slice
 from glr.sweep.tpu.terms import Terms
 from tests.conftest import ROOT
+from tests.gcs.emulator import Fault as BucketFault
+from tests.gcs.fixture import Gcs
 from tests.sweep.conftest import Recorder, until
 from tests.sweep.tpu.test_agent import JOB
 from tests.sweep.tpu.test_attempt import order
@@ -161,6 +163,34 @@ def test_a_machine_that_hangs_uses_up_a_retry(
         until(lambda: machine.poll() is not None)
     assert machine.poll() == -9
     assert names(tpu) == []
+
+
+@pytest.mark.parametrize("lost", ["GetQueuedResource", "bucket"])
+def test_a_machine_that_could_not_be_heard_for_long_has_not_hung(
+    tpu: TpuService,
+    gcs: Gcs,
+    gcs_folder: str,
+    jobs: Callable[..., list[Job]],
+    monkeypatch: pytest.MonkeyPatch,
+    lost: str,
+):
+    monkeypatch.setattr("glr.sweep.tpu.vm._SILENCE", 0.5)
+    (job,) = jobs("wait")
+    with fleet(gcs_folder, [job]) as made:
+        machine = made.start(job, 0)
+        until(lambda: machine.progress()["stage"] == "running")
+        machine._patience = 2.0
+        if lost == "bucket":
+            gcs.fault(BucketFault("GET", "status.json", 403, times=20))
+        else:
+            tpu.faults.append(Fault(lost, grpc.StatusCode.UNAVAILABLE, "no route", times=15))
+        time.sleep(4)
+        gcs.fault()
+        time.sleep(1)
+        assert machine.poll() is None
+        machine.terminate()
+        until(lambda: machine.poll() is not None)
+    assert (machine.poll(), len(tpu.queue.machines)) == (75, 1)
 
 
 def test_a_disk_that_cannot_be_mounted_fails_the_job(tpu: TpuService, gcs_folder: str, jobs: Callable[..., list[Job]]):  # noqa: ARG001
