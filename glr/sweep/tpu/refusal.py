@@ -63,6 +63,8 @@ def explained(project: str | None, zone: str, wanted: Slice | None = None) -> It
     except api.Forbidden as error:
         raise GlrError(_forbidden(error, project, zone)) from error
     except api.TooManyRequests as error:
+        if wanted is None:  # too many looks in a minute
+            raise BusyError(f"Cloud TPU asks for patience ({first_line(error)})") from error
         raise _shortage(error.message, str(project)) from error
     except (api.ServerError, api.RetryError, api.Aborted) as error:
         if "metadata from plugin failed" in str(error) and "TransportError" not in str(error):  # gRPC asks for a token
