@@ -66,7 +66,7 @@ def delete(queue: QueuedResources, slices: Iterable[Rented], period: float) -> s
                     queue.delete(rented)
             except GlrError as error:
                 trouble = f" ({error})"
-                if not isinstance(error, BusyError):  # it would be refused again
+                if isinstance(error, LoginError) or not isinstance(error, BusyError):  # it would be refused again
                     left.remove(rented)
                     refused.append(rented)
         if left and not told and time.monotonic() > began + _SOON:
