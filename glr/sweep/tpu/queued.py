@@ -153,8 +153,9 @@ class QueuedResources:
         """
         parent = f"projects/{self.project}/locations/{zone}"
         with explained(self.project, zone):
-            resources = list(self._client.list_queued_resources(parent=parent, timeout=_PATIENCE))
+            # Nodes first: that of a request which is made meanwhile must not look as if no request held it.
             nodes = list(self._client.list_nodes(parent=parent, timeout=_PATIENCE))
+            resources = list(self._client.list_queued_resources(parent=parent, timeout=_PATIENCE))
         found = [_rented(resource, self.project) for resource in resources if len(resource.tpu.node_spec) == 1]
         held = {each.name for each in found}
         found += [_orphan(node, zone) for node in nodes if node.name.rpartition("/")[2] not in held]
