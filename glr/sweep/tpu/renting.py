@@ -97,15 +97,15 @@ class Renting:
             GlrError: the bucket is missing, elsewhere or closed to this account; Cloud TPU does not list a zone's
                 slices; or a package that a job names is missing.
         """
-        storage.check_writable(storage.join(self.bucket, "any"))
-        self._check_region()
-        for zone in self._settings.zones:
+        for zone in self._settings.zones:  # first, as Cloud TPU's error tells a wrong clock from a missing login
             try:
                 queue.rented(zone)
             except LoginError:
                 raise
             except BusyError:  # the sweep itself waits for the service
                 continue
+        storage.check_writable(storage.join(self.bucket, "any"))
+        self._check_region()
         self._bundle()
 
     def key(self, job: Job) -> str:
