@@ -12,7 +12,7 @@ from typing import Any
 
 from glr.config.installation import library
 from glr.errors import GlrError
-from glr.sweep.tpu.refusal import explained, failed
+from glr.sweep.tpu.refusal import explained, failed, without_accelerator, without_image
 from glr.sweep.tpu.slices import FOLDER, JOB_LABEL, SWEEP_LABEL, Slice
 
 _EMULATOR = "TPU_EMULATOR_HOST"
@@ -86,6 +86,21 @@ class QueuedResources:
         if project is None:
             raise GlrError("hydra.launcher.project: the credentials name no project; give its id")
         self.project = project
+
+    def check(self, wanted: Slice, zone: str) -> None:
+        """Request nothing, but refuse a kind of slice or a system image that a zone does not have.
+
+        Raises:
+            GlrError: see `create`.
+        """
+        parent = f"projects/{self.project}/locations/{zone}"
+        with explained(self.project, zone):
+            kinds = {each.type_ for each in self._client.list_accelerator_types(parent=parent, timeout=_PATIENCE)}
+            images = {each.version for each in self._client.list_runtime_versions(parent=parent, timeout=_PATIENCE)}
+        if wanted.accelerator not in kinds:
+            raise GlrError(without_accelerator(wanted, zone))
+        if wanted.image not in images:
+            raise GlrError(without_image(wanted, zone))
 
     def create(self, wanted: Slice, zone: str, name: str, labels: Mapping[str, str], data: Mapping[str, str]) -> None:
         """Request a slice; it is created later, so watch its state. A second call with the same name does nothing.

@@ -99,16 +99,26 @@ def _forbidden(error: Any, project: str | None, zone: str) -> str:
     )
 
 
+def without_image(wanted: Slice, zone: str) -> str:
+    """The sentence for a zone that does not have the slice's system image."""
+    return (
+        f"hydra.launcher.runtime_version={wanted.image} does not exist in {zone}; gcloud compute tpus tpu-vm versions "
+        f"list --zone={zone} shows those that do"
+    )
+
+
+def without_accelerator(wanted: Slice, zone: str) -> str:
+    """The sentence for a zone that does not have such slices."""
+    return (
+        f"hydra.launcher.accelerator={wanted.accelerator} does not exist in {zone}; gcloud compute tpus "
+        f"accelerator-types list --zone={zone} shows those that do"
+    )
+
+
 def _refused(message: str, zone: str, wanted: Slice | None) -> str:
     short, lower = first_line(Exception(message)), message.lower()
     if wanted is not None and "runtime" in lower and "version" in lower:
-        return (
-            f"hydra.launcher.runtime_version={wanted.image} does not exist in {zone}; gcloud compute tpus tpu-vm "
-            f"versions list --zone={zone} shows those that do"
-        )
+        return without_image(wanted, zone)
     if wanted is not None and "accelerator" in lower:
-        return (
-            f"hydra.launcher.accelerator={wanted.accelerator} does not exist in {zone}; gcloud compute tpus "
-            f"accelerator-types list --zone={zone} shows those that do"
-        )
+        return without_accelerator(wanted, zone)
     return f"Cloud TPU refused the request in {zone} ({short})"

@@ -68,16 +68,9 @@ class Renting:
             GlrError: the bucket may not be written.
         """
         settings = self._settings
-        accelerator, image = accelerator_of(settings.accelerator)
-        wanted = Slice(
-            accelerator,
-            settings.runtime_version or image,
-            **{name: settings[name] for name in ("capacity", "reservation", "network", "subnetwork")},
-            **{name: settings[name] for name in ("external_ips", "service_account", "queue_minutes", "disk")},
-        )
         wares = self._bundle()
         return Terms(
-            wanted,
+            self._wanted(),
             list(settings.zones),
             self.bucket,
             SweepRun.current.key if SweepRun.current else queue.project,
@@ -94,11 +87,12 @@ class Renting:
         """Look whether the bucket, the zones and the jobs' code are there; write and rent nothing.
 
         Raises:
-            GlrError: the bucket is missing, elsewhere or closed to this account; Cloud TPU does not list a zone's
-                slices; or a package that a job names is missing.
+            GlrError: a zone has no such slices or images, or Cloud TPU does not list its slices; the bucket is missing,
+                elsewhere or closed to this account; or a package that a job names is missing.
         """
         for zone in self._settings.zones:  # first, as Cloud TPU's error tells a wrong clock from a missing login
             try:
+                queue.check(self._wanted(), zone)
                 queue.rented(zone)
             except LoginError:
                 raise
@@ -173,6 +167,16 @@ class Renting:
         raise GlrError(
             f"hydra.launcher.price_per_hour={given}: expected USD above 0 for a {kind} with capacity "
             f"{settings['capacity']}, as 3.2 or {{{kind}: 3.2}}"
+        )
+
+    def _wanted(self) -> Slice:
+        settings = self._settings
+        accelerator, image = accelerator_of(settings.accelerator)
+        return Slice(
+            accelerator,
+            settings.runtime_version or image,
+            **{name: settings[name] for name in ("capacity", "reservation", "network", "subnetwork")},
+            **{name: settings[name] for name in ("external_ips", "service_account", "queue_minutes", "disk")},
         )
 
     def _bucket(self) -> str:
