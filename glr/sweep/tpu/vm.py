@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from glr.config.secrets import redacted
-from glr.errors import PREEMPTED, GlrError, in_words
+from glr.errors import NO_ROOM, PREEMPTED, GlrError, in_words
 from glr.sweep.process import TAKEN_AWAY
 from glr.sweep.tpu import attempt
 from glr.sweep.tpu.attempt import Order, Status
@@ -209,6 +209,11 @@ class TpuVm:
         """The exit code of a job that has ended on its machine, or whose machine is gone; None: it never worked."""
         itself = self._status.stage == "ended"  # else its machine was taken away
         code = self._status.code if itself else PREEMPTED
+        if code == NO_ROOM:  # to the pool this laptop's disk, which may get room; a new slice's disk fills up again
+            self._failure = (
+                "the VM's disk is full; leave out data.cache_dir, or give the data on a disk (hydra.launcher.disk)"
+            )
+            return 1
         if code is None or code != PREEMPTED or asked:
             return 1 if code is None else code
         minutes = self._order.minutes

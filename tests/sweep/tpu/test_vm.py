@@ -149,6 +149,16 @@ def test_a_job_that_is_killed_on_its_machine_is_not_preempted_and_fails_after_it
     assert (len(tpu.queue.machines), names(tpu)) == (2, [])
 
 
+def test_a_full_disk_of_a_machine_fails_its_job_and_pauses_no_other(
+    tpu: TpuService, gcs_folder: str, jobs: Callable[..., list[Job]]
+):
+    batch = jobs("full")
+    with fleet(gcs_folder, batch) as made:
+        Pool(batch, made.start, JobLimits(backoff=0.1), Recorder()).run()
+    assert (batch[0].state, len(tpu.queue.machines)) == (JobState.FAILED, 1)
+    assert batch[0].reason.startswith("the VM's disk is full; leave out data.cache_dir")
+
+
 def test_a_machine_that_hangs_uses_up_a_retry(
     tpu: TpuService, gcs_folder: str, jobs: Callable[..., list[Job]], monkeypatch: pytest.MonkeyPatch
 ):
