@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from glr.errors import GlrError, first_line
+from glr.storage import CredentialsError
 from glr.sweep.tpu.slices import Slice
 
 
@@ -13,8 +14,8 @@ class BusyError(GlrError):
     """The service does not answer, or not now: the same request may succeed later."""
 
 
-class LoginError(BusyError):
-    """There are no valid credentials. A login may expire during a sweep, whose slices work on without it."""
+class LoginError(BusyError, CredentialsError):
+    """There are no valid credentials for Cloud TPU. A login may expire during a sweep, whose slices work on."""
 
 
 class ShortageError(GlrError):

@@ -14,12 +14,13 @@ from typing import Any
 
 from glr.config.secrets import redacted
 from glr.errors import NO_ROOM, PREEMPTED, GlrError, in_words
+from glr.storage import CredentialsError
 from glr.sweep.process import TAKEN_AWAY
 from glr.sweep.tpu import attempt
 from glr.sweep.tpu.attempt import Order, Status
 from glr.sweep.tpu.patience import patiently
 from glr.sweep.tpu.queued import TAKEN, WAITING, QueuedResources, Rented
-from glr.sweep.tpu.refusal import LoginError, ShortageError
+from glr.sweep.tpu.refusal import ShortageError
 from glr.sweep.tpu.requests import EndedError, Holder, Requests
 from glr.sweep.tpu.terms import Terms
 
@@ -247,7 +248,7 @@ class TpuVm:
         """Ask until there is an answer: the machine works on without a network here."""
 
         def rest(error: GlrError) -> None:
-            if isinstance(error, LoginError):  # a new login is read by a new command
+            if isinstance(error, CredentialsError):  # a new login is read by a new command
                 self._stage = "login expired: log in, leave (Ctrl-C), start again"
             self.pause(self._terms.period)
 
