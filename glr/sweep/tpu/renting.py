@@ -103,12 +103,14 @@ class Renting:
         self._bundle()
 
     def key(self, job: Job) -> str:
-        """A job's key among all jobs that were ever run in this bucket: 16 hexadecimal digits.
+        """A job's key among all jobs of the project: 16 hexadecimal digits.
 
+        It is that of its settings and of the fleet's folder in the bucket: slices are known by it, and those of a
+        colleague who runs the same study into another folder are not this sweep's.
         It is not that of the job's identity, which a job does not have while the run that it starts from is unfinished.
         """
         config = self._jobs[job.number]
-        text = json.dumps([config.study, config.data.path, settings_of(config)], sort_keys=True)
+        text = json.dumps([self.bucket, config.study, config.data.path, settings_of(config)], sort_keys=True)
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
     def order(self, job: Job, project: str) -> Order:

@@ -95,6 +95,7 @@ def test_a_jobs_key_is_that_of_its_settings():
     assert first != second
     assert first == renting(*GIVEN, BUCKET, "sweep.jobs=5", "strategy=cpu").key(jobs[0])
     assert first != renting(*GIVEN, BUCKET, "study=other").key(jobs[0])
+    assert first != renting(*GIVEN, f"{BUCKET}/colleague").key(jobs[0])  # whose slices are not taken up or deleted
 
 
 @pytest.mark.parametrize(
