@@ -48,7 +48,8 @@ def main(config: DictConfig) -> None:
     """List, stop or clean the slices of a project's zones."""
     queue = QueuedResources(config.project)
     rest = Resting(_PERIOD)
-    seen = [_seen(rented) for zone in config.zones for rented in patiently(lambda zone=zone: queue.rented(zone), rest)]
+    rented = [each for zone in config.zones for each in patiently(lambda zone=zone: queue.rented(zone), rest)]
+    seen = [patiently(lambda each=each: _seen(each), rest) for each in rented]
     seen = [each for each in seen if config.sweep_key in (None, each.rented.sweep)]
     if config.action.value == "list":
         print(_table(seen))
@@ -69,6 +70,8 @@ def _seen(rented: Rented) -> Seen:
     try:
         status = attempt.read_status(rented.folder)
         order = attempt.read_order(rented.folder)
+    except storage.UnreachableError:  # `stop` must not take it for a job that cannot save
+        raise
     except GlrError:
         return Seen(rented, status, "", None)
     return Seen(rented, status, order.shown, None if order.price is None else order.price * status.seconds / 3600)

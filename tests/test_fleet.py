@@ -84,6 +84,22 @@ def test_stop_lets_jobs_save_first(slices: list[str], tpu: TpuService, gcs_folde
     assert names == [slices[1], "somebody-elses"]
 
 
+def test_stop_waits_for_a_bucket_that_cannot_be_reached(
+    slices: list[str],  # noqa: ARG001
+    gcs: Gcs,
+    gcs_folder: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr("glr.storage.bucket._PATIENCE", 0.1)
+    monkeypatch.setattr("glr.fleet._PERIOD", 0.2)
+    gcs.fault(Fault("GET", "status.json", 503))
+    printed = here("fleet", *LINE, "action=stop", "sweep_key=sweep0", cwd=tmp_path)
+    assert printed.startswith("waiting: ")
+    assert printed.endswith("\n1 job asked to save\n1 slice deleted, 0 left\n")
+    assert attempt.read_status(f"{gcs_folder}/jobs/{KEY}0/1").code == 75
+
+
 def test_a_job_that_does_not_save_in_time_is_named(slices: list[str], tpu: TpuService, tmp_path: Path):
     with tpu.queue.lock:
         tpu.queue.machines[0].cut_power()

@@ -1,6 +1,6 @@
 """Storage: files by path, local or in Google Cloud Storage, and locks between processes."""
 
-from glr.storage.bucket import FileInfo, ReplacedError, UnreachableError
+from glr.storage.bucket import CredentialsError, FileInfo, ReplacedError, UnreachableError
 from glr.storage.paths import (
     check_writable,
     checksum,
@@ -16,6 +16,7 @@ from glr.storage.paths import (
 from glr.storage.transfer import download, on_disk, upload
 
 __all__ = [
+    "CredentialsError",
     "FileInfo",
     "ReplacedError",
     "UnreachableError",

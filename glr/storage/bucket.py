@@ -37,6 +37,10 @@ class UnreachableError(GlrError):
     """The service does not answer, or there is no network: the same request may succeed later."""
 
 
+class CredentialsError(UnreachableError):
+    """There are no valid credentials: the same request succeeds after a login."""
+
+
 @dataclass(frozen=True)
 class FileInfo:
     """A file's size in bytes and its CRC32C (hexadecimal; None for a local file)."""
@@ -269,7 +273,7 @@ def _explained(path: str | Path, role: str = _READER) -> Iterator[None]:
     except (TransportError, NoConnection, Timeout) as error:
         raise UnreachableError(f"{path}: Google cannot be reached ({first_line(error)}); try again later") from error
     except (GoogleAuthError, api.Unauthorized) as error:
-        raise GlrError(
+        raise CredentialsError(
             f"{path}: no credentials for Google Cloud Storage; run gcloud auth application-default login, "
             "or set GOOGLE_APPLICATION_CREDENTIALS to a service account's key file"
         ) from error

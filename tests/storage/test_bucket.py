@@ -184,7 +184,7 @@ def test_credentials_that_are_missing_are_said(gcs: Gcs, gcs_folder: str, tmp_pa
     variables = {name: value for name, value in os.environ.items() if not name.startswith(("GOOGLE_", "STORAGE_"))}
     alone = {**variables, "HOME": str(tmp_path), "CLOUDSDK_CONFIG": str(tmp_path), "NO_GCE_CHECK": "true"}
     error = child("storage.read('gs://bucket/name')", environment=alone).communicate()[1].splitlines()[-1]
-    assert f"glr.errors.GlrError: gs://bucket/name: {advice}" in error
+    assert f"CredentialsError: gs://bucket/name: {advice}" in error
 
 
 def test_spawned_processes_and_threads_use_it_at_once(gcs: Gcs, gcs_folder: str):

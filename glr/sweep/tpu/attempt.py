@@ -139,7 +139,8 @@ def write_log(folder: str, log: Path, logged: int) -> int:
 
 def append_log(folder: str, log: Path, logged: int) -> int:
     """Append what is new in a machine's log after `logged` bytes to a local file; return the bytes so far."""
-    with suppress(GlrError), log.open("ab") as file:  # there is none yet, it is replaced, or the bucket does not answer
+    # There is none yet, it is replaced, the bucket does not answer, or the disk is full: nothing that ends a job.
+    with suppress(GlrError, OSError), log.open("ab") as file:
         whole = True
         while whole:
             number, start = divmod(logged, PART)

@@ -80,7 +80,7 @@ class Fleet:
         for zone in dict.fromkeys(self._terms.zones):
             for rented in self._queue.rented(zone):
                 given_back = (rented.zone, rented.name) in self._given_back
-                if rented.job == key and self._is_at_work(rented) and not given_back:
+                if rented.job == key and _is_at_work(rented) and not given_back:
                     return rented
         return None
 
@@ -104,7 +104,7 @@ class Fleet:
             if rented.job not in jobs:
                 continue
             job = jobs[rented.job]
-            if job.state != JobState.WAITING or not self._is_at_work(rented):
+            if job.state != JobState.WAITING or not _is_at_work(rented):
                 self.give_back(rented)
                 continue
             if rented.job in self._found:
@@ -112,10 +112,10 @@ class Fleet:
             self._found[rented.job] = rented
             job.at_work = True
 
-    def _is_at_work(self, rented: Rented) -> bool:
-        """Return True if a slice runs its job, or may come to, with this bucket."""
-        mine = rented.folder.startswith(f"{attempt.job_folder(self._terms.bucket, rented.job)}/")
-        return mine and not (rented.node_only or rented.trouble or rented.state in TAKEN)
+
+def _is_at_work(rented: Rented) -> bool:
+    """Return True if a slice runs its job, or may come to."""
+    return not (rented.node_only or rented.trouble or rented.state in TAKEN)
 
 
 def _number(rented: Rented) -> int:

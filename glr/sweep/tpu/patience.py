@@ -6,9 +6,9 @@ from typing import TypeVar
 
 from glr.config.printing import counted, say
 from glr.errors import GlrError
-from glr.storage import UnreachableError
+from glr.storage import CredentialsError, UnreachableError
 from glr.sweep.tpu.queued import QueuedResources, Rented
-from glr.sweep.tpu.refusal import BusyError, LoginError
+from glr.sweep.tpu.refusal import BusyError
 
 _SOON = 5.0  # s after which a line says that slices are being deleted
 _DELETING = 600.0  # s that Cloud TPU may take to delete slices
@@ -39,9 +39,9 @@ class Resting:
         """Wait.
 
         Raises:
-            LoginError: there are no valid credentials.
+            CredentialsError: there are no valid credentials.
         """
-        if isinstance(error, LoginError):
+        if isinstance(error, CredentialsError):
             raise error
         if not self._told:
             say(f"waiting: {error}")
@@ -66,7 +66,7 @@ def delete(queue: QueuedResources, slices: Iterable[Rented], period: float) -> s
                     queue.delete(rented)
             except GlrError as error:
                 trouble = f" ({error})"
-                if not isinstance(error, BusyError):  # it would be refused again
+                if isinstance(error, CredentialsError) or not isinstance(error, BusyError):  # it would be refused again
                     left.remove(rented)
                     refused.append(rented)
         if left and not told and time.monotonic() > began + _SOON:

@@ -12,7 +12,7 @@ from typing import Any
 
 from glr.config.installation import library
 from glr.errors import GlrError
-from glr.sweep.tpu.refusal import explained, failed
+from glr.sweep.tpu.refusal import explained, failed, without_accelerator, without_image
 from glr.sweep.tpu.slices import FOLDER, JOB_LABEL, SWEEP_LABEL, Slice
 
 _EMULATOR = "TPU_EMULATOR_HOST"
@@ -87,6 +87,21 @@ class QueuedResources:
             raise GlrError("hydra.launcher.project: the credentials name no project; give its id")
         self.project = project
 
+    def check(self, wanted: Slice, zone: str) -> None:
+        """Request nothing, but refuse a kind of slice or a system image that a zone does not have.
+
+        Raises:
+            GlrError: see `create`.
+        """
+        parent = f"projects/{self.project}/locations/{zone}"
+        with explained(self.project, zone):
+            kinds = {each.type_ for each in self._client.list_accelerator_types(parent=parent, timeout=_PATIENCE)}
+            images = {each.version for each in self._client.list_runtime_versions(parent=parent, timeout=_PATIENCE)}
+        if wanted.accelerator not in kinds:
+            raise GlrError(without_accelerator(wanted, zone))
+        if wanted.image not in images:
+            raise GlrError(without_image(wanted, zone))
+
     def create(self, wanted: Slice, zone: str, name: str, labels: Mapping[str, str], data: Mapping[str, str]) -> None:
         """Request a slice; it is created later, so watch its state. A second call with the same name does nothing.
 
@@ -153,8 +168,9 @@ class QueuedResources:
         """
         parent = f"projects/{self.project}/locations/{zone}"
         with explained(self.project, zone):
-            resources = list(self._client.list_queued_resources(parent=parent, timeout=_PATIENCE))
+            # Nodes first: that of a request which is made meanwhile must not look as if no request held it.
             nodes = list(self._client.list_nodes(parent=parent, timeout=_PATIENCE))
+            resources = list(self._client.list_queued_resources(parent=parent, timeout=_PATIENCE))
         found = [_rented(resource, self.project) for resource in resources if len(resource.tpu.node_spec) == 1]
         held = {each.name for each in found}
         found += [_orphan(node, zone) for node in nodes if node.name.rpartition("/")[2] not in held]

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from glr.errors import GlrError, first_line
+from glr.storage import CredentialsError
 from glr.sweep.tpu.slices import Slice
 
 
@@ -13,8 +14,8 @@ class BusyError(GlrError):
     """The service does not answer, or not now: the same request may succeed later."""
 
 
-class LoginError(BusyError):
-    """There are no valid credentials. A login may expire during a sweep, whose slices work on without it."""
+class LoginError(BusyError, CredentialsError):
+    """There are no valid credentials for Cloud TPU. A login may expire during a sweep, whose slices work on."""
 
 
 class ShortageError(GlrError):
@@ -63,6 +64,8 @@ def explained(project: str | None, zone: str, wanted: Slice | None = None) -> It
     except api.Forbidden as error:
         raise GlrError(_forbidden(error, project, zone)) from error
     except api.TooManyRequests as error:
+        if wanted is None:  # too many looks in a minute
+            raise BusyError(f"Cloud TPU asks for patience ({first_line(error)})") from error
         raise _shortage(error.message, str(project)) from error
     except (api.ServerError, api.RetryError, api.Aborted) as error:
         if "metadata from plugin failed" in str(error) and "TransportError" not in str(error):  # gRPC asks for a token
@@ -97,16 +100,26 @@ def _forbidden(error: Any, project: str | None, zone: str) -> str:
     )
 
 
+def without_image(wanted: Slice, zone: str) -> str:
+    """The sentence for a zone that does not have the slice's system image."""
+    return (
+        f"hydra.launcher.runtime_version={wanted.image} does not exist in {zone}; gcloud compute tpus tpu-vm versions "
+        f"list --zone={zone} shows those that do"
+    )
+
+
+def without_accelerator(wanted: Slice, zone: str) -> str:
+    """The sentence for a zone that does not have such slices."""
+    return (
+        f"hydra.launcher.accelerator={wanted.accelerator} does not exist in {zone}; gcloud compute tpus "
+        f"accelerator-types list --zone={zone} shows those that do"
+    )
+
+
 def _refused(message: str, zone: str, wanted: Slice | None) -> str:
     short, lower = first_line(Exception(message)), message.lower()
     if wanted is not None and "runtime" in lower and "version" in lower:
-        return (
-            f"hydra.launcher.runtime_version={wanted.image} does not exist in {zone}; gcloud compute tpus tpu-vm "
-            f"versions list --zone={zone} shows those that do"
-        )
+        return without_image(wanted, zone)
     if wanted is not None and "accelerator" in lower:
-        return (
-            f"hydra.launcher.accelerator={wanted.accelerator} does not exist in {zone}; gcloud compute tpus "
-            f"accelerator-types list --zone={zone} shows those that do"
-        )
+        return without_accelerator(wanted, zone)
     return f"Cloud TPU refused the request in {zone} ({short})"

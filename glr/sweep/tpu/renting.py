@@ -68,16 +68,9 @@ class Renting:
             GlrError: the bucket may not be written.
         """
         settings = self._settings
-        accelerator, image = accelerator_of(settings.accelerator)
-        wanted = Slice(
-            accelerator,
-            settings.runtime_version or image,
-            **{name: settings[name] for name in ("capacity", "reservation", "network", "subnetwork")},
-            **{name: settings[name] for name in ("external_ips", "service_account", "queue_minutes", "disk")},
-        )
         wares = self._bundle()
         return Terms(
-            wanted,
+            self._wanted(),
             list(settings.zones),
             self.bucket,
             SweepRun.current.key if SweepRun.current else queue.project,
@@ -94,27 +87,30 @@ class Renting:
         """Look whether the bucket, the zones and the jobs' code are there; write and rent nothing.
 
         Raises:
-            GlrError: the bucket is missing, elsewhere or closed to this account; Cloud TPU does not list a zone's
-                slices; or a package that a job names is missing.
+            GlrError: a zone has no such slices or images, or Cloud TPU does not list its slices; the bucket is missing,
+                elsewhere or closed to this account; or a package that a job names is missing.
         """
-        storage.check_writable(storage.join(self.bucket, "any"))
-        self._check_region()
-        for zone in self._settings.zones:
+        for zone in self._settings.zones:  # first, as Cloud TPU's error tells a wrong clock from a missing login
             try:
+                queue.check(self._wanted(), zone)
                 queue.rented(zone)
             except LoginError:
                 raise
             except BusyError:  # the sweep itself waits for the service
                 continue
+        storage.check_writable(storage.join(self.bucket, "any"))
+        self._check_region()
         self._bundle()
 
     def key(self, job: Job) -> str:
-        """A job's key among all jobs that were ever run in this bucket: 16 hexadecimal digits.
+        """A job's key among all jobs of the project: 16 hexadecimal digits.
 
+        It is that of its settings and of the fleet's folder in the bucket: slices are known by it, and those of a
+        colleague who runs the same study into another folder are not this sweep's.
         It is not that of the job's identity, which a job does not have while the run that it starts from is unfinished.
         """
         config = self._jobs[job.number]
-        text = json.dumps([config.study, config.data.path, settings_of(config)], sort_keys=True)
+        text = json.dumps([self.bucket, config.study, config.data.path, settings_of(config)], sort_keys=True)
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
     def order(self, job: Job, project: str) -> Order:
@@ -173,6 +169,16 @@ class Renting:
         raise GlrError(
             f"hydra.launcher.price_per_hour={given}: expected USD above 0 for a {kind} with capacity "
             f"{settings['capacity']}, as 3.2 or {{{kind}: 3.2}}"
+        )
+
+    def _wanted(self) -> Slice:
+        settings = self._settings
+        accelerator, image = accelerator_of(settings.accelerator)
+        return Slice(
+            accelerator,
+            settings.runtime_version or image,
+            **{name: settings[name] for name in ("capacity", "reservation", "network", "subnetwork")},
+            **{name: settings[name] for name in ("external_ips", "service_account", "queue_minutes", "disk")},
         )
 
     def _bucket(self) -> str:

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from glr.config.secrets import redacted
-from glr.errors import PREEMPTED, GlrError, in_words
+from glr.errors import NO_ROOM, PREEMPTED, GlrError, in_words
+from glr.storage import CredentialsError
 from glr.sweep.process import TAKEN_AWAY
 from glr.sweep.tpu import attempt
 from glr.sweep.tpu.attempt import Order, Status
 from glr.sweep.tpu.patience import patiently
 from glr.sweep.tpu.queued import TAKEN, WAITING, QueuedResources, Rented
-from glr.sweep.tpu.refusal import LoginError, ShortageError
+from glr.sweep.tpu.refusal import ShortageError
 from glr.sweep.tpu.requests import EndedError, Holder, Requests
 from glr.sweep.tpu.terms import Terms
 
@@ -143,13 +144,14 @@ class TpuVm:
         """Follow a slice to its end; return the exit code, or None if another zone is to be tried."""
         told: float | None = None  # when the job was asked to save and to end
         logged = 0  # bytes of its log
-        provisioned: float | None = None  # since when it is not in the queue any more
         while True:
             known = self._hear(rented.folder)
             logged = attempt.append_log(rented.folder, self._log, logged)
             if known and self._status.stage == "ended":
                 return self._ended(rented, told is not None)
+            asked = time.monotonic()
             now = self.patiently(lambda: self._queue.look(rented.zone, rented.name))
+            self._heard += time.monotonic() - asked  # nobody listened to the machine in the meantime
             if now is None or now.state in TAKEN:
                 self._stage = "being taken away"
                 if now is None or now.state == "SUSPENDED":
@@ -163,10 +165,10 @@ class TpuVm:
                 return None
             elif now.state in WAITING:
                 self._stage = f"queued in {rented.zone}"
+                self._heard = time.monotonic()
             else:
-                provisioned = provisioned or time.monotonic()
                 self._stage = self._status.stage or ("booting" if now.state == "ACTIVE" else "being made")
-                if self._status.beat == 0 and time.monotonic() - provisioned > self._patience:
+                if self._status.beat == 0 and time.monotonic() - self._heard > self._patience:
                     self._count_silent(rented)
                     return None
                 if (code := self._lost(rented, now.state)) is not None:
@@ -208,6 +210,11 @@ class TpuVm:
         """The exit code of a job that has ended on its machine, or whose machine is gone; None: it never worked."""
         itself = self._status.stage == "ended"  # else its machine was taken away
         code = self._status.code if itself else PREEMPTED
+        if code == NO_ROOM:  # to the pool this laptop's disk, which may get room; a new slice's disk fills up again
+            self._failure = (
+                "the VM's disk is full; leave out data.cache_dir, or give the data on a disk (hydra.launcher.disk)"
+            )
+            return 1
         if code is None or code != PREEMPTED or asked:
             return 1 if code is None else code
         minutes = self._order.minutes
@@ -231,6 +238,7 @@ class TpuVm:
         try:
             status = attempt.read_status(folder)
         except GlrError:
+            self._heard = time.monotonic()  # the machine may have reported
             return False
         if status.beat != self._status.beat:
             self._status, self._heard = status, time.monotonic()
@@ -240,7 +248,7 @@ class TpuVm:
         """Ask until there is an answer: the machine works on without a network here."""
 
         def rest(error: GlrError) -> None:
-            if isinstance(error, LoginError):  # a new login is read by a new command
+            if isinstance(error, CredentialsError):  # a new login is read by a new command
                 self._stage = "login expired: log in, leave (Ctrl-C), start again"
             self.pause(self._terms.period)
 

@@ -29,6 +29,7 @@ case $1 in
   wait) trap 'echo saved; exit 75' TERM; touch ready; while :; do sleep 0.05; done;;
   killed) kill -KILL $$;;
   told) exit 75;;
+  full) exit 74;;
   fail) echo '{"failure": "the loss is nan"}' > $GLR_PROGRESS; exit 1;;
 esac
 """

@@ -62,6 +62,11 @@ def test_of_a_log_that_grows_only_the_last_part_is_written_again(
     assert storage.files(folder).keys() == {"log.txt", "log-1.txt", "log-2.txt", "log-3.txt"}
 
 
+def test_a_full_disk_ends_no_job(gcs_folder: str):
+    storage.write(f"{gcs_folder}/jobs/ab/1/log.txt", b"epoch 1")
+    attempt.append_log(f"{gcs_folder}/jobs/ab/1", Path("/dev/full"), 0)
+
+
 def test_files_of_another_version(gcs_folder: str):
     folder = f"{gcs_folder}/jobs/ab/1"
     storage.write(f"{folder}/request.json", json.dumps({"price": 7.2}).encode())

@@ -57,5 +57,9 @@ def test_slices_that_remain_are_named(tpu: TpuService, monkeypatch: pytest.Monke
         "these slices still exist (this account may not use Cloud TPU in project tests, zone us-west"
     )
     assert said.endswith("): glr-ab-1 in us-west4-a")
+    tpu.faults.append(Fault("GetQueuedResource", grpc.StatusCode.UNAUTHENTICATED, "expired"))
+    said = patience.delete(queue, slices[:1], 0.1)
+    assert said is not None
+    assert "gcloud auth application-default login" in said
     monkeypatch.setattr(patience, "_DELETING", 0.0)
     assert patience.delete(queue, slices[:1], 0.1) == "these slices still exist: glr-ab-1 in us-west4-a"

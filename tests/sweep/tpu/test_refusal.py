@@ -21,6 +21,7 @@ from glr.sweep.tpu.refusal import BusyError, LoginError, explained
         (DefaultCredentialsError("none"), LoginError, "gcloud auth application-default login"),
         (TransportError("no route"), BusyError, "Google cannot be reached"),
         (api.ServiceUnavailable("later"), BusyError, "does not answer"),
+        (api.ResourceExhausted("Quota exceeded for 'Read requests per minute'"), BusyError, "asks for patience"),
     ],
 )
 def test_an_error_is_one_sentence(raised: Exception, kind: type, said: str):

@@ -95,6 +95,7 @@ def test_a_jobs_key_is_that_of_its_settings():
     assert first != second
     assert first == renting(*GIVEN, BUCKET, "sweep.jobs=5", "strategy=cpu").key(jobs[0])
     assert first != renting(*GIVEN, BUCKET, "study=other").key(jobs[0])
+    assert first != renting(*GIVEN, f"{BUCKET}/colleague").key(jobs[0])  # whose slices are not taken up or deleted
 
 
 @pytest.mark.parametrize(
@@ -210,6 +211,11 @@ def test_terms_send_the_code_and_check_the_place(tpu: TpuService, gcs_folder: st
         (["hydra.launcher.accelerator=v3-32"], "hydra.launcher.accelerator=v3-32: a slice of several hosts"),
         (["hydra.launcher.zones=us-west4-a"], "hydra.launcher.zones=us-west4-a: expected a list, as hydra.launcher.z"),
         (["hydra.launcher.project=other"], "this account may not use Cloud TPU in project other, zone us-west4-a; "),
+        (
+            ["hydra.launcher.runtime_version=tpu-vm"],
+            "hydra.launcher.runtime_version=tpu-vm does not exist in us-west4-a",
+        ),
+        (["hydra.launcher.accelerator=v5p-8"], "hydra.launcher.accelerator=v5p-8 does not exist in us-west4-a; gcloud"),
         (["hydra.launcher.bucket=gs://missing/fleet"], "gs://missing/fleet/any: there is no bucket gs://missing; "),
         (["data.path=gs://tests/no-set"], "the job: gs://tests/no-set holds no prepared data set"),
     ],

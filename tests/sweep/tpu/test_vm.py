@@ -17,6 +17,8 @@ from glr.sweep.tpu.queued import QueuedResources
 from glr.sweep.tpu.slices import Slice
 from glr.sweep.tpu.terms import Terms
 from tests.conftest import ROOT
+from tests.gcs.emulator import Fault as BucketFault
+from tests.gcs.fixture import Gcs
 from tests.sweep.conftest import Recorder, until
 from tests.sweep.tpu.test_agent import JOB
 from tests.sweep.tpu.test_attempt import order
@@ -147,6 +149,16 @@ def test_a_job_that_is_killed_on_its_machine_is_not_preempted_and_fails_after_it
     assert (len(tpu.queue.machines), names(tpu)) == (2, [])
 
 
+def test_a_full_disk_of_a_machine_fails_its_job_and_pauses_no_other(
+    tpu: TpuService, gcs_folder: str, jobs: Callable[..., list[Job]]
+):
+    batch = jobs("full")
+    with fleet(gcs_folder, batch) as made:
+        Pool(batch, made.start, JobLimits(backoff=0.1), Recorder()).run()
+    assert (batch[0].state, len(tpu.queue.machines)) == (JobState.FAILED, 1)
+    assert batch[0].reason.startswith("the VM's disk is full; leave out data.cache_dir")
+
+
 def test_a_machine_that_hangs_uses_up_a_retry(
     tpu: TpuService, gcs_folder: str, jobs: Callable[..., list[Job]], monkeypatch: pytest.MonkeyPatch
 ):
@@ -161,6 +173,30 @@ def test_a_machine_that_hangs_uses_up_a_retry(
         until(lambda: machine.poll() is not None)
     assert machine.poll() == -9
     assert names(tpu) == []
+
+
+def test_a_machine_that_could_not_be_heard_for_long_has_not_hung(
+    tpu: TpuService, gcs: Gcs, gcs_folder: str, jobs: Callable[..., list[Job]], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("glr.sweep.tpu.vm._SILENCE", 0.5)
+    (job,) = jobs("wait")
+    with fleet(gcs_folder, [job]) as made:
+        machine = made.start(job, 0)
+        until(lambda: machine.progress()["stage"] == "running")
+        machine._patience = 1.5
+        for lose in (
+            lambda: gcs.fault(BucketFault("GET", "status.json", 403, times=99)),
+            lambda: tpu.faults.append(Fault("GetQueuedResource", grpc.StatusCode.UNAVAILABLE, "no route", times=99)),
+        ):
+            lose()
+            time.sleep(2.5)
+            gcs.fault()
+            tpu.faults.clear()
+            time.sleep(0.7)
+            assert machine.poll() is None
+        machine.terminate()
+        until(lambda: machine.poll() is not None)
+    assert (machine.poll(), len(tpu.queue.machines)) == (75, 1)
 
 
 def test_a_disk_that_cannot_be_mounted_fails_the_job(tpu: TpuService, gcs_folder: str, jobs: Callable[..., list[Job]]):  # noqa: ARG001
@@ -227,12 +263,16 @@ def test_a_slice_deletes_itself_when_nobody_watches(tpu: TpuService, gcs_folder:
     assert attempt.read_status(f"{gcs_folder}/jobs/{1:016x}/1").code == 0
 
 
-def test_a_lost_network_ends_nothing(tpu: TpuService, gcs_folder: str, jobs: Callable[..., list[Job]]):
+def test_a_lost_network_ends_nothing(tpu: TpuService, gcs: Gcs, gcs_folder: str, jobs: Callable[..., list[Job]]):
     tpu.faults.append(Fault("ListQueuedResources", grpc.StatusCode.UNAVAILABLE, "no route", times=2))
     tpu.faults.append(Fault("CreateQueuedResource", grpc.StatusCode.UNAVAILABLE, "no route", carried_out=True, times=2))
     tpu.faults.append(Fault("GetQueuedResource", grpc.StatusCode.UNAVAILABLE, "no route", times=3))
     tpu.faults.append(Fault("GetQueuedResource", grpc.StatusCode.UNAUTHENTICATED, "expired", times=2))
+    gcs.fault(BucketFault("GET", "000001%2F1%2Fstatus.json", 401, times=2))  # asked when its cost so far is added up
+    attempt.write_order(f"{gcs_folder}/jobs/{1:016x}/1", order())
+    attempt.note_answer(f"{gcs_folder}/jobs/{1:016x}/1")
     batch = jobs("sent")
+    batch[0].price = None  # so that the first to ask is the job's thread
     began = time.monotonic()
     with fleet(gcs_folder, batch) as made:
         Pool(batch, made.start, JobLimits(), Recorder()).run()
