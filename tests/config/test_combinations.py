@@ -82,20 +82,22 @@ def test_one_that_works_is_accepted(line: str):
     check_command_line("train", line.split(), multirun=False)
 
 
-def test_the_heads_without_weights_are_known():
-    for file in (CONF / "head").glob("*.yaml"):
-        config: Any = OmegaConf.load(file)
-        head = build(config, num_classes=5)
-        head.build((None, 8))
-        known = class_of("head", config._target_) in combinations._WITHOUT_WEIGHTS
-        assert known == (not head.trainable_variables), file.stem
+def choices(group: str, **runtime: int) -> dict[str, Any]:
+    """Each choice of a group, built, by its class."""
+    configs: list[Any] = [OmegaConf.load(file) for file in (CONF / group).glob("*.yaml")]
+    return {class_of(group, config._target_): build(config, **runtime) for config in configs}
 
 
-def test_the_poolings_that_read_the_class_token_are_known():
-    for file in (CONF / "pooling").glob("*.yaml"):
-        config: Any = OmegaConf.load(file)
-        reads = getattr(build(config), "reads_class_token", False)
-        assert (class_of("pooling", config._target_) in combinations._OF_CLASS_TOKENS) == reads, file.stem
+def test_the_heads_named_as_without_weights_have_none():
+    heads = choices("head", num_classes=5)
+    for name in combinations._WITHOUT_WEIGHTS:
+        heads[name].build((None, 8))
+        assert not heads[name].trainable_variables, name
+
+
+def test_the_poolings_named_as_of_class_tokens_read_them():
+    poolings = choices("pooling")
+    assert all(poolings[name].reads_class_token for name in combinations._OF_CLASS_TOKENS)
 
 
 def test_sizes_that_are_no_numbers_are_left_to_the_network():
