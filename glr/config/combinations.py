@@ -14,7 +14,7 @@ from glr.config.signature import declared
 from glr.errors import GlrError
 
 _OF_IMAGES = {"ResNetBackbone", "SwinTransformerBackbone"}  # networks of KerasHub without a class token
-_WITHOUT_BLOCKS = ("Inception", "MobileNet")  # beginnings of names of networks of Keras Applications
+_WITHOUT_BLOCKS = ("Inception", "MobileNetV3")  # beginnings of names of networks of Keras Applications
 _GROUPS = ("backbone", "pooling", "head", "optimizer", "schedule", "regularization", "train", "data")
 
 
@@ -75,10 +75,13 @@ def _mistakes(settings: DictConfig) -> Iterator[str]:
         yield f"pooling: {name} has no class token for {pooling}; give pooling=gem"
     blocks = kind != "SmallCNN" and not application.startswith(_WITHOUT_BLOCKS)
     branches = application.startswith("ConvNeXt") if kind == "KerasApplication" else network != "ResNetBackbone"
-    for key, neutral, known in (("layer_decay", 1, blocks), ("drop_path", 0, blocks and branches)):
+    for key, neutral, known, reason in (
+        ("layer_decay", 1, blocks, "knows no blocks"),
+        ("drop_path", 0, blocks and branches, "cannot drop branches"),
+    ):
         given = f"train.{key}={train[key]}"
         if train[key] != neutral and not known:
-            yield f"{given}: glr knows no such blocks of {name}; give {neutral}"
+            yield f"{given}: glr {reason} of {name}; give {neutral}"
         if train[key] != neutral and backbone.get("trainable") == "none":
             yield f"{given} does nothing with backbone.trainable=none; give {neutral}"
     if train.drop_path and (own := architecture.get("drop_path")):

@@ -42,7 +42,7 @@ def KerasHub(  # noqa: N802
 
     Raises:
         ValueError: an argument that the network does not accept, or weights of another architecture.
-        GlrError: KerasHub is not installed, or the weights cannot be loaded.
+        GlrError: KerasHub is not installed, the patches do not cover the image, or the weights cannot be loaded.
     """
     made = _built(_backbone_class(network), architecture, image_size)
     if weights is not None:

@@ -28,7 +28,7 @@ def configure(network: keras.Model, trainable: str, batchnorm_momentum: float | 
     layers = list(parts(network))
     names = [name for name, _ in layers]
     if trainable not in {"all", "none", *names}:
-        near = ", ".join(get_close_matches(trainable, names, n=3, cutoff=0)) or names[0]
+        near = ", ".join(get_close_matches(trainable, names, n=3, cutoff=0))
         raise ValueError(
             f"trainable={trainable}: give all, none or a layer, from {names[0]} to {names[-1]}; the most alike: {near}"
         )

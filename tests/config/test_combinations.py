@@ -34,9 +34,9 @@ from glr.errors import GlrError
         ),
         (
             "backbone=inception_v3 train.layer_decay=0.5",
-            "train.layer_decay=0.5: glr knows no such blocks of InceptionV3; give 1",
+            "train.layer_decay=0.5: glr knows no blocks of InceptionV3; give 1",
         ),
-        ("train.drop_path=0.1", "train.drop_path=0.1: glr knows no such blocks of DenseNet201; give 0"),
+        ("train.drop_path=0.1", "train.drop_path=0.1: glr cannot drop branches of DenseNet201; give 0"),
         (
             "backbone=convnext_tiny backbone.trainable=none train.drop_path=0.1",
             "train.drop_path=0.1 does nothing with backbone.trainable=none; give 0",
@@ -75,6 +75,7 @@ def test_a_combination_that_cannot_work_is_one_sentence(command: str, line: str,
     [
         "backbone=siglip_base data.image_size=224 pooling=cls train.drop_path=0.1 train.layer_decay=0.8",
         "backbone=resnet_vd_50 train.layer_decay=0.8 train.weight_decay_on=all optimizer=adamw",
+        "backbone=mobilenet_v3_small backbone.application=MobileNetV2 train.layer_decay=0.8",
         "backbone=swin_tiny backbone.architecture.drop_path=0 data.image_size=224 train.drop_path=0.1",
         "head=triplet regularization=l2 regularization.scope=all schedule=warmup_cosine schedule.warmup_epochs=0.5",
     ],

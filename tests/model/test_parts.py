@@ -23,9 +23,13 @@ def test_joints_and_the_stem_of_a_convnext_are_no_blocks():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("application", ["InceptionResNetV2", "InceptionV3", "MobileNetV3Small"])
-def test_a_network_whose_layers_do_not_name_their_blocks_has_none(application: str):
+@pytest.mark.parametrize(
+    ("application", "blocks"),
+    [("InceptionResNetV2", 0), ("InceptionV3", 0), ("MobileNetV3Small", 0), ("MobileNetV2", 16)],
+)
+def test_networks_whose_layers_do_not_name_their_blocks_have_none(application: str, blocks: int):
     """The config's check knows them by these names. Only the last layer of each block of InceptionResNetV2 names it."""
     constructor = getattr(keras.applications, application)
-    assert not depths(constructor(include_top=False, weights=None, input_shape=(75, 75, 3)))
-    assert application.startswith(_WITHOUT_BLOCKS)
+    known = depths(constructor(include_top=False, weights=None, input_shape=(75, 75, 3)))
+    assert max(known.values(), default=-1) == (blocks + 1 if blocks else -1)
+    assert application.startswith(_WITHOUT_BLOCKS) == (not blocks)
