@@ -94,16 +94,17 @@ class Saving:
         try:
             with self._interruption.at_once():
                 yield
-        except (KeyboardInterrupt, SystemExit):
+        except (KeyboardInterrupt, SystemExit, Exception) as error:
+            # TensorFlow's C code turns the exception that a signal raises into other errors.
+            if isinstance(error, Exception) and not self._interruption.pending:
+                with suppress(GlrError):  # the first error is raised
+                    self.save()
+                    self._checkpoints.wait()
+                raise
             if self._interruption.impatient:
                 raise
             self.save()
             self._stop()
-        except Exception:
-            with suppress(GlrError):  # the first error is raised
-                self.save()
-                self._checkpoints.wait()
-            raise
 
     @contextmanager
     def averaged(self) -> Iterator[None]:

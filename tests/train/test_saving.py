@@ -167,6 +167,24 @@ def test_what_fails_meanwhile_is_saved_with_the_weights_of_the_training(tmp_path
         assert again.numbers() == [3, 3, 3, 3]
 
 
+def as_tensorflow_does() -> None:
+    """Get a signal, and raise another error in place of the signal's exception, as C code does."""
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+    except SystemExit:
+        raise AttributeError("'dict' object has no attribute '_type_spec'") from None
+
+
+def test_a_signal_that_becomes_an_error_is_a_signal(tmp_path: Path, capsys: pytest.CaptureFixture):
+    with training(tmp_path) as begun:
+        begun.steps(3)
+        with pytest.raises(SystemExit) as ended, begun.saving.around():
+            as_tensorflow_does()
+        assert ended.value.code == 75
+        assert "stopped after step 3, saved" in capsys.readouterr().err
+        assert kept(tmp_path) == [3]
+
+
 def ctrl_c_twice() -> None:
     for _ in range(2):
         os.kill(os.getpid(), signal.SIGINT)
