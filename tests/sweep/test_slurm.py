@@ -75,12 +75,13 @@ def test_each_job_has_an_end_of_its_own(
 ):
     monkeypatch.setattr(submitit.Job, "_results_timeout_s", 1)
     monkeypatch.setattr("glr.sweep.slurm._PAUSE", 0.1)
-    (slurm / "open").touch()
     if forgets:
         (slurm / "forget").touch()
     jobs = batch("a", "dies", "lasts", "four")
 
     def cancel() -> None:
+        until(lambda: len(list((tmp_path / "out").glob("*/*_submitted.pkl"))) == len(jobs))  # SLURM begins later
+        (slurm / "open").touch()
         until(lambda: states().get("1_2") == "RUNNING")
         subprocess.run(["scancel", "1_2"], check=True)
 
