@@ -93,7 +93,7 @@ def test_stop_waits_for_a_bucket_that_cannot_be_reached(
 ):
     monkeypatch.setattr("glr.storage.bucket._PATIENCE", 0.1)
     monkeypatch.setattr("glr.fleet._PERIOD", 0.2)
-    gcs.fault(Fault("GET", "status.json", 503))
+    gcs.fault(Fault("GET", "status.json", 503, times=5))  # more than the client itself tries in 0.1 s
     printed = here("fleet", *LINE, "action=stop", "sweep_key=sweep0", cwd=tmp_path)
     assert printed.startswith("waiting: ")
     assert printed.endswith("\n1 job asked to save\n1 slice deleted, 0 left\n")
