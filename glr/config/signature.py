@@ -23,50 +23,61 @@ def signature(target: str) -> dict[str, str] | None:
     Raises:
         GlrError: no such module, class or function.
     """
-    module, _, name = target.rpartition(".")
-    if module.split(".")[0] == "keras":
+    if (definition := _defined(target)) is None:
         return None
-    tree = ast.parse(_source(module).read_text())
-    for statement in tree.body:
-        if isinstance(statement, ast.FunctionDef) and statement.name == name:
-            return _arguments(statement)
-        if isinstance(statement, ast.ClassDef) and statement.name == name:
-            for member in statement.body:
-                if isinstance(member, ast.FunctionDef) and member.name == "__init__":
-                    return _arguments(member)
-            if any("dataclass" in ast.unparse(decorator) for decorator in statement.decorator_list):
-                fields = [member for member in statement.body if isinstance(member, ast.AnnAssign)]
-                return {ast.unparse(member.target): ast.unparse(member.annotation) for member in fields}
-            for base in statement.bases:  # the first base that has a constructor, as in Python
-                inherited = _inherited(_qualified(ast.unparse(base), tree, module))
-                if inherited is None or inherited:
-                    return inherited
-            return {}
-        if isinstance(statement, ast.ImportFrom) and any((a.asname or a.name) == name for a in statement.names):
-            return signature(_qualified(name, tree, module))
-    raise GlrError(f"module {module} has no class or function {name}")
+    statement, tree, module = definition
+    if isinstance(statement, ast.FunctionDef):
+        return _arguments(statement)
+    for member in statement.body:
+        if isinstance(member, ast.FunctionDef) and member.name == "__init__":
+            return _arguments(member)
+    if any("dataclass" in ast.unparse(decorator) for decorator in statement.decorator_list):
+        fields = [member for member in statement.body if isinstance(member, ast.AnnAssign)]
+        return {ast.unparse(member.target): ast.unparse(member.annotation) for member in fields}
+    for base in statement.bases:  # the first base that has a constructor, as in Python
+        inherited = _inherited(_qualified(ast.unparse(base), tree, module))
+        if inherited is None or inherited:
+            return inherited
+    return {}
 
 
 @cache
 def declared(target: str, attribute: str) -> object:
     """The constant that a class, or else one of its bases, assigns to a class attribute; None: none can be read."""
-    module, _, name = target.rpartition(".")
-    if module.split(".")[0] in {"keras", *sys.stdlib_module_names}:
+    if target.split(".")[0] in sys.stdlib_module_names:
         return None
     try:
-        tree = ast.parse(_source(module).read_text())
+        definition = _defined(target)
     except GlrError:
         return None
+    if definition is None or isinstance(definition[0], ast.FunctionDef):
+        return None
+    statement, tree, module = definition
+    for member in statement.body:
+        if isinstance(member, ast.Assign) and attribute in map(ast.unparse, member.targets):
+            return member.value.value if isinstance(member.value, ast.Constant) else None
+    values = (declared(_qualified(ast.unparse(base), tree, module), attribute) for base in statement.bases)
+    return next((value for value in values if value is not None), None)
+
+
+def _defined(target: str) -> tuple[ast.ClassDef | ast.FunctionDef, ast.Module, str] | None:
+    """Return the statement that defines a class or function, its module's tree and its module's name.
+
+    The target may name a module that imports it from another. None: it is Keras's.
+
+    Raises:
+        GlrError: no such module, class or function.
+    """
+    module, _, name = target.rpartition(".")
+    if module.split(".")[0] == "keras":
+        return None
+    tree = ast.parse(_source(module).read_text())
     for statement in tree.body:
-        if isinstance(statement, ast.ClassDef) and statement.name == name:
-            for member in statement.body:
-                if isinstance(member, ast.Assign) and attribute in map(ast.unparse, member.targets):
-                    return member.value.value if isinstance(member.value, ast.Constant) else None
-            values = (declared(_qualified(ast.unparse(base), tree, module), attribute) for base in statement.bases)
-            return next((value for value in values if value is not None), None)
+        if isinstance(statement, ast.ClassDef | ast.FunctionDef) and statement.name == name:
+            return statement, tree, module
         if isinstance(statement, ast.ImportFrom) and any((a.asname or a.name) == name for a in statement.names):
-            return declared(_qualified(name, tree, module), attribute)
-    return None
+            return _defined(_qualified(name, tree, module))
+    raise GlrError(f"module {module} has no class or function {name}")
 
 
 def _inherited(base: str) -> dict[str, str] | None:
