@@ -16,6 +16,7 @@ from glr.sweep.tpu.fleet import Fleet
 from glr.sweep.tpu.queued import QueuedResources
 from glr.sweep.tpu.slices import Slice
 from glr.sweep.tpu.terms import Terms
+from glr.sweep.tpu.vm import TpuVm
 from tests.conftest import ROOT
 from tests.gcs.emulator import Fault as BucketFault
 from tests.gcs.fixture import Gcs
@@ -67,6 +68,15 @@ def fleet(bucket: str, jobs: list[Job], **values) -> Iterator[Fleet]:
     )
     yield made
     made.finish()
+
+
+@contextmanager
+def at_work(bucket: str, job: Job) -> Iterator[TpuVm]:
+    """A slice whose job runs."""
+    with fleet(bucket, [job]) as made:
+        machine = made.start(job, 0)
+        until(lambda: machine.progress()["stage"] == "running")
+        yield machine
 
 
 def names(tpu: TpuService) -> list[str]:
@@ -163,10 +173,7 @@ def test_a_machine_that_hangs_uses_up_a_retry(
     tpu: TpuService, gcs_folder: str, jobs: Callable[..., list[Job]], monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("glr.sweep.tpu.vm._SILENCE", 0.5)
-    (job,) = jobs("wait")
-    with fleet(gcs_folder, [job]) as made:
-        machine = made.start(job, 0)
-        until(lambda: machine.progress()["stage"] == "running")
+    with at_work(gcs_folder, *jobs("wait")) as machine:
         machine._patience = 1.0
         with tpu.queue.lock:
             tpu.queue.machines[0].cut_power()  # the queued resource stays ACTIVE, and its node READY
@@ -179,10 +186,7 @@ def test_a_machine_that_could_not_be_heard_for_long_has_not_hung(
     tpu: TpuService, gcs: Gcs, gcs_folder: str, jobs: Callable[..., list[Job]], monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("glr.sweep.tpu.vm._SILENCE", 0.5)
-    (job,) = jobs("wait")
-    with fleet(gcs_folder, [job]) as made:
-        machine = made.start(job, 0)
-        until(lambda: machine.progress()["stage"] == "running")
+    with at_work(gcs_folder, *jobs("wait")) as machine:
         machine._patience = 1.5
         for lose in (
             lambda: gcs.fault(BucketFault("GET", "status.json", 403, times=99)),
