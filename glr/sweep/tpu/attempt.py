@@ -2,7 +2,7 @@
 
 The folder of a job's n-th attempt is JOB/n. Whoever requests a machine for it creates `request.json` there, which only
 one can, and then `answered`. The machine writes `status.json` and its log every few seconds; `stop` asks it to save and
-to end. The log is in parts, log.txt, log-1.txt and so on, of which only the last is written again when it grows.
+to end. The log is split into parts: log.txt, log-1.txt and so on. When it grows, only its last part is written again.
 Clocks are never compared: each time that is written is a difference on one machine's clock.
 """
 
@@ -122,7 +122,7 @@ def read_status(folder: str) -> Status:
 
 
 def write_log(folder: str, log: Path, logged: int) -> int:
-    """Store a machine's log, of which `logged` bytes are stored; return the bytes so far.
+    """Store what a machine's log has gained since `logged` bytes were stored; return its size.
 
     Raises:
         GlrError: the bucket does not take it.
